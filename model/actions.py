@@ -1,0 +1,77 @@
+"""From codes and tokens to sub-actions: the action head, the action decoder, their KL, and the accumulated map.
+
+Method 1 predicts from the token (`ActionHead`) and reads a code's meaning off the training split
+(`accumulate_meanings`). Method 2 predicts from the quantised code (`ActionDecoder`), so that each code has a meaning
+of its own.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class ActionHead(nn.Module):
+    """Token to a distribution over sub-actions (Method 1).
+
+    Args:
+        width: Width of a token.
+        sub_actions: Sub-actions in the vocabulary (K).
+    """
+
+    def __init__(self, width: int, sub_actions: int):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, sub_actions))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Log-probabilities `(..., sub_actions)` of `tokens (..., width)`."""
+        return functional.log_softmax(self.layers(tokens).float(), dim=-1)
+
+
+class ActionDecoder(nn.Module):
+    """Code to a distribution over sub-actions (Method 2).
+
+    Args:
+        code_dim: Width of a code.
+        sub_actions: Sub-actions in the vocabulary (K).
+        hidden: Width of the hidden layer.
+    """
+
+    def __init__(self, code_dim: int, sub_actions: int, hidden: int = 64):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(code_dim, hidden), nn.GELU(), nn.Linear(hidden, sub_actions))
+
+    def forward(self, code: Tensor) -> Tensor:
+        """Log-probabilities `(..., sub_actions)` of `code (..., code_dim)`."""
+        return functional.log_softmax(self.layers(code).float(), dim=-1)
+
+
+def kl_divergence(p: Tensor, log_q: Tensor) -> Tensor:
+    """KL(p ‖ q) in nats, with 0 · log 0 = 0.
+
+    Args:
+        p: `(..., sub_actions)`, rows sum to 1; zeros allowed.
+        log_q: Broadcastable to `p`; finite wherever `p > 0`.
+
+    Returns:
+        `(...,)`.
+    """
+    return (torch.xlogy(p, p) - p * log_q.clamp_min(-1e4)).sum(-1)
+
+
+def accumulate_meanings(index: Tensor, p: Tensor, codes: int, prior: float = 1.0) -> Tensor:
+    """What each code means: q_j = (Σ_{n: code n = j} p_n + α p̄) / (N_j + α).
+
+    Args:
+        index: `(tokens,)`, int64, the code that each token chose.
+        p: `(tokens, sub_actions)`, soft labels.
+        codes: Codes in the book (J).
+        prior: α, the weight of the mean soft label p̄.
+
+    Returns:
+        `(codes, sub_actions)`; a code that no token chose means p̄.
+    """
+    total = p.new_zeros(codes, p.shape[-1]).index_add_(0, index, p)
+    count = torch.bincount(index, minlength=codes).to(p.dtype)
+    return (total + prior * p.mean(0)) / (count + prior)[:, None]

@@ -1,0 +1,69 @@
+"""Builds the composed model from a configuration: the place where configuration stops."""
+
+from __future__ import annotations
+
+import torch
+
+from model.actions import ActionDecoder, ActionHead
+from model.alignment import Aligner, ClassText, TextTeacher
+from model.attributes import AnchoredWindows, AttributeDecoder, AttributeEncoder, FreeWindows, Placement
+from model.classification import ClassHeads
+from model.configuration import Configuration
+from model.quantizer import StraightThroughQuantizer, SynchronisedQuantizer
+from model.shape_action import SeriesRebuilder, ShapeAction, SignalTokenizer
+from model.shapes import ShapeDecoder
+from model.signal_encoder import PatchEncoder, SeriesDecoder, Tokenizer
+
+QUANTIZERS = {"straight_through": StraightThroughQuantizer, "synchronised": SynchronisedQuantizer}
+
+
+def build_model(configuration: Configuration, text: ClassText) -> ShapeAction:
+    """Builds the model with weights drawn from `configuration.seed`; the global random state is left as it was.
+
+    Args:
+        configuration: Sizes, method and quantizer.
+        text: The embedded phrases of each class, merged to `num_sub_actions`.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(configuration.seed)
+        return _assemble(configuration, text)
+
+
+def longest_window(configuration: Configuration) -> float:
+    """Upper bound of a window's length, as a fraction of the series."""
+    if configuration.windows.placement == "free":
+        return 1.0
+    return min(1.0, 2 / configuration.architecture.tokens * configuration.windows.stretch)
+
+
+def _assemble(c: Configuration, text: ClassText) -> ShapeAction:
+    a, losses = c.architecture, c.losses
+    encoder = PatchEncoder(a.length, a.patches, a.width, a.heads, a.encoder_layers, a.dropout)
+    tokenizer = Tokenizer(a.patches, a.tokens, a.width, a.heads, a.tokenizer_layers, a.dropout)
+    decoder = SeriesDecoder(a.length, a.tokens, a.width, a.heads, a.decoder_layers, a.dropout)
+    action = (
+        ActionDecoder(a.code_dim, c.num_sub_actions)
+        if c.method == "action_decoder"
+        else ActionHead(a.width, c.num_sub_actions)
+    )
+    al = c.alignment
+    aligner = Aligner(a.width, text.text.shape[-1], al.width, al.heads, al.attention_temperature)
+    classes = None
+    if c.classify != "none":
+        classes = ClassHeads(c.classify, a.code_dim, a.width, len(text.text))
+    return ShapeAction(
+        SignalTokenizer(encoder, tokenizer),
+        AttributeDecoder(a.width, a.code_dim, _placement(c)),
+        QUANTIZERS[c.quantizer](c.codebook_size, a.code_dim, losses.commitment, losses.entropy),
+        ShapeDecoder(a.code_dim, a.shape_samples, a.shape_hidden),
+        SeriesRebuilder(AttributeEncoder(a.width, a.code_dim), decoder),
+        action,
+        TextTeacher(aligner, text, al.momentum),
+        classes,
+    )
+
+
+def _placement(c: Configuration) -> Placement:
+    if c.windows.placement == "free":
+        return FreeWindows()
+    return AnchoredWindows(c.architecture.tokens, c.windows.shift, c.windows.stretch)

@@ -1,0 +1,86 @@
+"""Checkpoints: a finished model as safetensors, and the state of an unfinished training run."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+MODEL_FILE = "model.safetensors"
+TRAINING_FILE = "training.pt"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used; the message names the file and what is wrong with it."""
+
+
+def save_model(path: Path, model: nn.Module, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+    """Writes weights, further tensors and a description, whole or not at all.
+
+    Args:
+        path: The `.safetensors` file.
+        model: Its state is stored under `model.<name>`.
+        tensors: Stored under their own names.
+        about: Plain values, kept as JSON in the file's metadata under `about`.
+    """
+    state = {f"model.{name}": value for name, value in model.state_dict().items()} | dict(tensors)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".part")
+    save_file(
+        {name: value.detach().cpu().contiguous() for name, value in state.items()},
+        draft,
+        metadata={"about": json.dumps(dict(about), ensure_ascii=False)},
+    )
+    os.replace(draft, path)
+
+
+def load_model(path: Path, model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Reads a file of `save_model` into `model`.
+
+    Returns:
+        The further tensors and the description.
+
+    Raises:
+        CheckpointError: The file is missing or damaged, or belongs to a model of other sizes.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            about = json.loads((file.metadata() or {}).get("about", "{}"))
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: cannot be read as a checkpoint ({error})") from None
+    weights = {name.removeprefix("model."): t for name, t in stored.items() if name.startswith("model.")}
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise CheckpointError(f"{path}: does not fit this configuration ({first})") from None
+    return {name: t for name, t in stored.items() if not name.startswith("model.")}, about
+
+
+def save_training(folder: Path, state: Mapping[str, Any]) -> None:
+    """Writes what is needed to continue (weights, optimiser, random state), whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / (TRAINING_FILE + ".part")
+    torch.save(dict(state), draft)
+    os.replace(draft, folder / TRAINING_FILE)
+
+
+def load_training(folder: Path) -> dict[str, Any]:
+    """Reads what `save_training` wrote.
+
+    Raises:
+        CheckpointError: The file is missing or damaged.
+    """
+    path = folder / TRAINING_FILE
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a damaged archive
+        raise CheckpointError(f"{path}: cannot be continued from ({error})") from error

@@ -1,0 +1,177 @@
+"""Measures a model on a held-out split: every metric, guard and control, in evaluation mode and without masking.
+
+The training split is read as well, for what may be learnt from it alone: the mean soft label p̄ and, with Method 1,
+the accumulated map from code to sub-action. Labels of the held-out split enter the soft labels and the class-aware
+checks, never a prediction.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from model import metrics
+from model.actions import accumulate_meanings, kl_divergence
+from model.alignment import contrastive_loss
+from model.losses import Batch
+from model.shape_action import ShapeAction
+from model.shapes import extract_pieces, normalise_pieces, stitch
+
+CONTROL_SEED = 20_240  # of the shuffled-code controls
+
+
+class Collected(NamedTuple):
+    """What the signal path and the soft labels give for a split; `S` series, `N` tokens each."""
+
+    tokens: Tensor  # (B, C · N, width)
+    z: Tensor  # (S · N, code_dim)
+    indices: Tensor  # (S · N,)
+    p: Tensor  # (S · N, K)
+    start: Tensor  # (S, N)
+    length: Tensor  # (S, N)
+    offset: Tensor  # (S, N)
+    scale: Tensor  # (S, N)
+    series: Tensor  # (S, T)
+
+
+@torch.no_grad()
+def collect(model: ShapeAction, split: Batch, recordings: int = 64) -> Collected:
+    """Runs a split through the model in chunks of `recordings`."""
+    was_training = model.training
+    model.eval()
+    parts = []
+    for x, y in zip(split.x.split(recordings), split.y.split(recordings), strict=True):
+        out = model(x.flatten(0, 1))
+        tokens = out.tokens.unflatten(0, x.shape[:2]).flatten(1, 2)
+        a, p = out.attributes, model.teacher.label(tokens, y)
+        parts.append(
+            Collected(
+                tokens,
+                a.z.flatten(0, 1),
+                out.quantized.indices.flatten(),
+                p.flatten(0, 1),
+                a.start,
+                a.length,
+                a.offset,
+                a.scale,
+                out.series,
+            )
+        )
+    model.train(was_training)
+    return Collected(*(torch.cat(field) for field in zip(*parts, strict=True)))
+
+
+@torch.no_grad()
+def code_meanings(model: ShapeAction, train: Collected) -> Tensor:
+    """Log-probabilities `(codes, K)` of the sub-actions that each code stands for; from the training split alone."""
+    codes = model.quantizer.codes
+    if model.reads_codes:
+        return model.action(codes)
+    return accumulate_meanings(train.indices, train.p, len(codes)).clamp_min(1e-12).log()
+
+
+@torch.no_grad()
+def evaluate(model: ShapeAction, train: Batch, held_out: Batch, longest: float, temperature: float) -> dict[str, float]:
+    """All metrics of a held-out split.
+
+    Args:
+        model: The composed model.
+        train: The training split.
+        held_out: The split that is measured.
+        longest: Upper bound of a window's length, fraction of the series.
+        temperature: Of the contrastive loss.
+
+    Returns:
+        Metric names to values; the names are those of the glossary in `docs/metrics.md`.
+    """
+    learnt, seen = collect(model, train), collect(model, held_out)
+    table = code_meanings(model, learnt)
+    tokens_per_recording = seen.tokens.shape[1]
+    y = held_out.y.repeat_interleave(tokens_per_recording)
+    return {
+        **_reconstruction(model, held_out, seen, longest),
+        **_action(seen, learnt.p.mean(0), table, y, model.teacher.text.owned),
+        **_codebook(model, seen, table, y),
+        **_alignment(model, held_out, seen, temperature),
+    }
+
+
+def _shuffled(index: Tensor) -> Tensor:
+    generator = torch.Generator().manual_seed(CONTROL_SEED)
+    return index[torch.randperm(len(index), generator=generator).to(index.device)]
+
+
+def _reconstruction(model: ShapeAction, split: Batch, seen: Collected, longest: float) -> dict[str, float]:
+    x = split.x.flatten(0, 1)
+    table = model.shapes(model.quantizer.codes)
+    pieces = extract_pieces(x, seen.start, seen.length, table.shape[-1])
+    scale, offset = seen.scale[..., None], seen.offset[..., None]
+
+    def stitched_fvu(index: Tensor) -> tuple[Tensor, Tensor]:
+        decoded = scale * table[index.view_as(seen.start)] + offset
+        rebuilt = stitch(decoded, seen.start, seen.length, x.shape[-1], longest)
+        return metrics.fvu(split.x, rebuilt.series.view_as(split.x)), rebuilt.covered.float().mean()
+
+    shapes = table[seen.indices.view_as(seen.start)]
+    error, covered = stitched_fvu(seen.indices)
+    shuffled_error, _ = stitched_fvu(_shuffled(seen.indices))
+    target = normalise_pieces(pieces)
+    last = x.shape[-1]
+    return {
+        "series_fvu": float(metrics.fvu(split.x, seen.series.view_as(split.x))),
+        "stitch_fvu": float(error),
+        "shape_skill": float(metrics.shape_skill(scale * shapes + offset, pieces, seen.length)),
+        "shape_correlation": float(metrics.shape_correlation(shapes, pieces, seen.length)),
+        "scale_ratio": float(seen.scale.mean() / target.scale.mean().clamp_min(1e-12)),
+        "code_necessity": float(shuffled_error - error),
+        "covered_fraction": float(covered),
+        "window_samples": float((seen.length * last).median()),
+        "window_samples_spread": float((seen.length * last).std(0).mean()),
+        "window_start_spread": float((seen.start * last).std(0).mean()),
+    }
+
+
+def _action(seen: Collected, mean: Tensor, table: Tensor, y: Tensor, owned: Tensor) -> dict[str, float]:
+    log_q = table[seen.indices]
+    return {
+        "action_kl": float(kl_divergence(seen.p, log_q).mean()),
+        "action_kl_ratio": float(metrics.kl_ratio(seen.p, log_q, mean)),
+        "action_kl_ratio_shuffled": float(metrics.kl_ratio(seen.p, table[_shuffled(seen.indices)], mean)),
+        "target_information": float(metrics.target_information(seen.p, mean)),
+        "token_specificity": float(metrics.token_specificity(seen.p, y, owned)),
+        "set_mass": float(metrics.set_mass(log_q, y, owned)),
+    }
+
+
+def _codebook(model: ShapeAction, seen: Collected, table: Tensor, y: Tensor) -> dict[str, float]:
+    codes = model.quantizer.codes
+    counts = torch.bincount(seen.indices, minlength=len(codes))
+    perplexity = float(metrics.perplexity(counts))
+    by_action = seen.p.new_zeros(len(codes), seen.p.shape[1]).index_add_(0, seen.indices, seen.p)
+    by_class = seen.p.new_zeros(len(codes), int(y.max()) + 1)
+    by_class.index_put_((seen.indices, y), torch.ones_like(y, dtype=seen.p.dtype), accumulate=True)
+    return {
+        "code_perplexity": perplexity,
+        "code_perplexity_share": perplexity / max(2.0, 0.3 * len(codes)),
+        "codes_used": float((counts > 0).sum()),
+        "quantization_error": float(metrics.quantization_error(seen.z, codes[seen.indices])),
+        "distinct_shapes": float(metrics.distinct_shapes(model.shapes(codes))),
+        "code_action_information": float(metrics.mutual_information(by_action)),
+        "code_class_information": float(metrics.mutual_information(by_class)),
+    }
+
+
+def _alignment(model: ShapeAction, split: Batch, seen: Collected, temperature: float) -> dict[str, float]:
+    aligned = model.teacher.align(seen.tokens, split.y)
+    partners = (split.y[:, None] == split.y[None, :]).sum(-1)
+    nearest = model.teacher.similarities(seen.tokens).argmax(-1)
+    return {
+        "contrastive_fused": float(contrastive_loss(aligned.fused_signal, aligned.fused_text, split.y, temperature)),
+        "contrastive_unfused": float(contrastive_loss(aligned.signal, aligned.text, split.y, temperature)),
+        "contrastive_chance": 2 * math.log(len(split.y)),
+        "contrastive_floor": 2 * float(partners.float().log().mean()),
+        "text_accuracy": float((nearest == split.y).float().mean()),
+    }

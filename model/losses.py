@@ -1,0 +1,109 @@
+"""The loss of one batch: every term of the method, and their weighted sum.
+
+L = λ_x·L_x + λ_z·L_vq + λ_dist·L_div + λ_c·L_con + λ_ce·L_ce + 2·[(1 − w)·L_shape + w·λ_a·L_KL], where w weighs the
+shape against the action objective, and L_shape = λ_s·L_s + λ_p·L_piece + λ_st·L_stitch: normalised shapes against
+normalised pieces, VQShape's own shape loss, and the series that the shapes alone give when they are stitched
+together.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from model.actions import kl_divergence
+from model.alignment import contrastive_loss
+from model.attributes import diversity_loss
+from model.configuration import LossWeights
+from model.shape_action import ShapeAction, SignalOutput
+from model.shapes import extract_pieces, normalise_pieces, normalised_shape_loss, shape_loss, stitch
+
+
+class Batch(NamedTuple):
+    """Recordings of a step."""
+
+    x: Tensor  # (B, C, T), normalised
+    y: Tensor  # (B,), classes
+
+
+class LossTerms(NamedTuple):
+    """The terms before weighting, scalars."""
+
+    series: Tensor
+    quantization: Tensor
+    diversity: Tensor
+    contrastive: Tensor
+    classification: Tensor
+    shape: Tensor
+    piece: Tensor
+    stitch: Tensor
+    action: Tensor
+
+
+def loss_terms(model: ShapeAction, batch: Batch, output: SignalOutput, longest: float, temperature: float) -> LossTerms:
+    """All terms of a batch.
+
+    Args:
+        model: The composed model.
+        batch: `B` recordings of `C` channels.
+        output: What the model gave for the `B · C` series.
+        longest: Upper bound of a window's length, fraction of the series.
+        temperature: Of the contrastive loss.
+    """
+    x = batch.x.flatten(0, 1)
+    a = output.attributes
+    pieces = extract_pieces(x, a.start, a.length, output.decoded.shape[-1])
+    stitched = stitch(output.decoded, a.start, a.length, x.shape[-1], longest)
+    tokens = output.tokens.unflatten(0, batch.x.shape[:2]).flatten(1, 2)
+    code = output.quantized.code.unflatten(0, batch.x.shape[:2]).flatten(1, 2)
+    classes = model.classes
+    return LossTerms(
+        series=(x - output.series).square().mean(),
+        quantization=output.quantized.loss,
+        diversity=diversity_loss(a.start, a.length),
+        contrastive=_contrastive(model, tokens, batch.y, temperature),
+        classification=classes(code, tokens, batch.y) if classes is not None else x.new_zeros(()),
+        shape=normalised_shape_loss(output.shapes, normalise_pieces(pieces.detach()), a.length),
+        piece=shape_loss(output.decoded, pieces),
+        stitch=(x - stitched.series).square().mean(),
+        action=kl_divergence(_labels(model, tokens, batch, output), output.log_q).mean(),
+    )
+
+
+def _contrastive(model: ShapeAction, tokens: Tensor, y: Tensor, temperature: float) -> Tensor:
+    """Mean of the loss after fusion and the loss before it.
+
+    The fused tokens carry the class's own text, so their loss alone can be met without the signal; the unfused one
+    cannot.
+    """
+    aligned = model.teacher.align(tokens, y)
+    fused = contrastive_loss(aligned.fused_signal, aligned.fused_text, y, temperature)
+    unfused = contrastive_loss(aligned.signal, aligned.text, y, temperature)
+    return (fused + unfused) / 2
+
+
+def _labels(model: ShapeAction, tokens: Tensor, batch: Batch, output: SignalOutput) -> Tensor:
+    return model.teacher.label(tokens, batch.y).reshape(output.log_q.shape)
+
+
+def total_loss(terms: LossTerms, weights: LossWeights, action_weight: float) -> Tensor:
+    """The weighted sum; `action_weight` is w in (0, 1)."""
+    shape = weights.shape * terms.shape + weights.piece * terms.piece + weights.stitch * terms.stitch
+    traded = (1 - action_weight) * shape + action_weight * weights.action * terms.action
+    return (
+        weights.series * terms.series
+        + weights.quantization * terms.quantization
+        + weights.diversity * terms.diversity
+        + weights.contrastive * terms.contrastive
+        + weights.classification * terms.classification
+        + 2 * traded
+    )
+
+
+def mean_terms(terms: list[tuple[Tensor, LossTerms]]) -> dict[str, float]:
+    """Means over the steps of an epoch: `loss` and `loss_<term>`; one transfer from the device."""
+    stacked = torch.stack([torch.stack([total, *parts]).detach() for total, parts in terms]).mean(0)
+    names = ["loss", *(f"loss_{name}" for name in LossTerms._fields)]
+    return dict(zip(names, stacked.float().tolist(), strict=True))

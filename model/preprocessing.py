@@ -1,0 +1,82 @@
+"""Bringing recordings to one length and scale: linear resampling, normalisation with its statistics."""
+
+from __future__ import annotations
+
+import numpy as np
+
+CONSTANT_FRACTION = 1e-10  # a deviation below this part of the largest value is float64 rounding, not movement
+CONSTANT_FLOOR = 1e-30  # and below this, its inverse leaves float32's range
+
+
+def resample(series: np.ndarray, length: int) -> np.ndarray:
+    """Resamples along the last axis, the first and last sample staying in place.
+
+    Linear interpolation: unlike Fourier resampling (`scipy.signal.resample`, which takes the series as
+    periodic and rings at its jump from end to start) and unlike splines it never leaves the range of its two
+    neighbours. To a shorter length, each sample is the mean of the interpolated series over one new sampling
+    interval, narrower where the series ends, so that fast movements are averaged instead of aliased.
+    Straight lines come out exactly.
+
+    Args:
+        series: (..., native length), at least 2 samples.
+        length: New number of samples, at least 2.
+
+    Returns:
+        float64, (..., length).
+    """
+    series = np.asarray(series, dtype=np.float64)
+    native = series.shape[-1]
+    if native == length:
+        return series.copy()
+    position = np.linspace(0.0, native - 1.0, length)
+    if native < length:
+        return _interpolate(series, position)
+    reach = np.minimum(0.5 * (native - 1) / (length - 1), np.minimum(position, native - 1 - position))
+    inner = reach > 0
+    resampled = _interpolate(series, position)
+    low, high = (position - reach)[inner], (position + reach)[inner]
+    resampled[..., inner] = (_integral(series, high) - _integral(series, low)) / (2.0 * reach[inner])
+    return resampled
+
+
+def _interpolate(series: np.ndarray, position: np.ndarray) -> np.ndarray:
+    left = np.clip(np.floor(position).astype(int), 0, series.shape[-1] - 2)
+    weight = position - left
+    return series[..., left] * (1.0 - weight) + series[..., left + 1] * weight
+
+
+def _integral(series: np.ndarray, position: np.ndarray) -> np.ndarray:
+    """Integral of the piecewise linear series from 0 to each position."""
+    pieces = np.cumsum(0.5 * (series[..., 1:] + series[..., :-1]), axis=-1)
+    whole = np.concatenate([np.zeros_like(series[..., :1]), pieces], axis=-1)
+    left = np.clip(np.floor(position).astype(int), 0, series.shape[-1] - 2)
+    weight = position - left
+    start, slope = series[..., left], series[..., left + 1] - series[..., left]
+    return whole[..., left] + start * weight + 0.5 * slope * weight**2
+
+
+def normalise(series: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Takes each recording's and channel's own mean and standard deviation out.
+
+    A constant channel has no scale: it becomes zeros, with scale 1, so that ``x * scale + mean`` still gives
+    the series back.
+
+    Args:
+        series: (recordings, channels, length).
+
+    Returns:
+        x float32 (recordings, channels, length), mean and scale float32 (recordings, channels).
+    """
+    series = np.asarray(series, dtype=np.float64)
+    mean = series.mean(axis=-1)
+    constant = constant_channels(series)
+    scale = np.where(constant, 1.0, series.std(axis=-1))
+    x = (series - mean[..., None]) / scale[..., None]
+    x[constant] = 0.0
+    return x.astype(np.float32), mean.astype(np.float32), scale.astype(np.float32)
+
+
+def constant_channels(series: np.ndarray) -> np.ndarray:
+    """Which channels do not move, by the rule of `normalise`: bool, (recordings, channels)."""
+    largest = np.abs(series).max(axis=-1)
+    return series.std(axis=-1) <= np.maximum(CONSTANT_FRACTION * largest, CONSTANT_FLOOR)

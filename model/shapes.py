@@ -1,0 +1,146 @@
+"""Shapes: cut from the series, decoded from codes, and stitched back into a series.
+
+Owns the window extraction (a piece of the series, resampled), the shape decoder (code to a normalised shape), the
+stitching of all decoded shapes into one series, and the two shape losses. Samples of a series lie at τ / (T − 1), so
+that a window [0, 1] is the whole series.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+_TINY = 1e-5
+
+
+def extract_pieces(x: Tensor, start: Tensor, length: Tensor, samples: int) -> Tensor:
+    """Cuts the piece in each window and resamples it linearly.
+
+    Args:
+        x: `(series, T)`.
+        start: `(series, tokens)`, fraction of the series.
+        length: `(series, tokens)`, fraction of the series.
+        samples: Samples of a piece.
+
+    Returns:
+        `(series, tokens, samples)`; differentiable in `x`, `start` and `length`.
+    """
+    grid = torch.linspace(0, 1, samples, device=x.device, dtype=x.dtype)
+    position = (start[..., None] + length[..., None] * grid) * (x.shape[-1] - 1)
+    return _sample_at(x[:, None].expand(-1, start.shape[1], -1), position)
+
+
+def _sample_at(values: Tensor, position: Tensor) -> Tensor:
+    """Linear interpolation of `values (..., n)` at `position (..., m)` in samples, held constant beyond the ends."""
+    position = position.clamp(0, values.shape[-1] - 1)
+    left = position.detach().floor().long().clamp_max(values.shape[-1] - 2)
+    share = position - left
+    return torch.lerp(values.gather(-1, left), values.gather(-1, left + 1), share)
+
+
+class Normalised(NamedTuple):
+    """A piece as shape, offset and scale: `piece = scale · shape + offset`."""
+
+    shape: Tensor  # (..., samples), mean 0 and variance 1 (0 where the piece is constant)
+    offset: Tensor  # (...,)
+    scale: Tensor  # (...,)
+
+
+def normalise_pieces(pieces: Tensor) -> Normalised:
+    """Splits `pieces (..., samples)` into shape, offset and scale."""
+    offset = pieces.mean(-1)
+    centred = pieces - offset[..., None]
+    scale = (centred.square().mean(-1) + _TINY**2).sqrt()
+    return Normalised(centred / scale[..., None], offset, scale)
+
+
+class ShapeDecoder(nn.Module):
+    """Code to a normalised shape: mean 0, variance 1, so that offset and scale belong to the token alone.
+
+    Args:
+        code_dim: Width of a code.
+        samples: Samples of a shape.
+        hidden: Width of the hidden layers.
+    """
+
+    def __init__(self, code_dim: int, samples: int, hidden: int):
+        super().__init__()
+        self.samples = samples
+        self.layers = nn.Sequential(
+            nn.Linear(code_dim, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, samples),
+        )
+
+    def forward(self, code: Tensor) -> Tensor:
+        """Shapes `(..., samples)` of `code (..., code_dim)`."""
+        return functional.layer_norm(self.layers(code), (self.samples,))
+
+
+class Stitched(NamedTuple):
+    """A series rebuilt from its shapes alone."""
+
+    series: Tensor  # (series, T); 0, the mean of a normalised channel, where nothing covers a sample
+    covered: Tensor  # (series, T) of bool
+
+
+def stitch(shapes: Tensor, start: Tensor, length: Tensor, samples: int, longest: float = 1.0) -> Stitched:
+    """Places every shape at its window and averages where windows overlap.
+
+    Args:
+        shapes: `(series, tokens, shape samples)`, with offset and scale applied.
+        start: `(series, tokens)`, fraction of the series.
+        length: `(series, tokens)`, fraction of the series.
+        samples: Samples of the series (T).
+        longest: Upper bound of `length`, known before the call; what lies beyond it is not looked at.
+
+    Returns:
+        The stitched series and which samples are covered; differentiable in `shapes`, `start` and `length`.
+    """
+    last = samples - 1
+    span = min(samples, int(longest * last) + 2)
+    first = (start.detach() * last).ceil().long()
+    index = first[..., None] + torch.arange(span, device=shapes.device)
+    # Position inside the window: 0 at its start, 1 at its end.
+    inside = (index.to(start.dtype) / last - start[..., None]) / length[..., None]
+    covered = (inside >= 0) & (inside <= 1 + 1e-6) & (index <= last)
+    value = _sample_at(shapes, inside * (shapes.shape[-1] - 1)) * covered
+    index = index.clamp_max(last).flatten(1)
+    total = shapes.new_zeros(shapes.shape[0], samples).scatter_add(1, index, value.flatten(1))
+    count = shapes.new_zeros(shapes.shape[0], samples).scatter_add(1, index, covered.flatten(1).to(value.dtype))
+    return Stitched(total / count.clamp_min(1.0), count > 0)
+
+
+def shape_loss(decoded: Tensor, pieces: Tensor) -> Tensor:
+    """L_s as in VQShape: mean squared error of `σ · shape(z) + μ` against the piece.
+
+    Args:
+        decoded: `(series, tokens, samples)`, with offset and scale applied.
+        pieces: `(series, tokens, samples)`.
+    """
+    return (decoded - pieces).square().mean()
+
+
+def normalised_shape_loss(shapes: Tensor, target: Normalised, length: Tensor) -> Tensor:
+    """Squared error of normalised shapes against normalised pieces, weighted by l · σ_s of the piece.
+
+    Its gradient does not vanish with the predicted scale, unlike that of `shape_loss`: while shape and piece are
+    uncorrelated the best scale is 0, and a decoder that is trained through σ · shape stops learning there. Equal to 2
+    (1 − ρ) for one piece.
+
+    Args:
+        shapes: `(series, tokens, samples)`, normalised.
+        target: The pieces, normalised; no gradient flows into them.
+        length: `(series, tokens)`, fraction of the series; a weight, so no gradient flows into it.
+
+    Returns:
+        Weighted mean over tokens.
+    """
+    weight = (length * target.scale).detach()
+    error = (shapes - target.shape.detach()).square().mean(-1)
+    return (weight * error).sum() / weight.sum().clamp_min(_TINY)

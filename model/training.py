@@ -1,0 +1,166 @@
+"""Trains one configuration: optimiser, schedule, warm-up before quantization, start and revival of codes."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+
+from model.alignment import ClassText
+from model.building import build_model, longest_window
+from model.checkpoint import MODEL_FILE, load_training, save_model, save_training
+from model.configuration import Configuration
+from model.evaluation import code_meanings, collect, evaluate
+from model.losses import Batch, LossTerms, loss_terms, mean_terms, total_loss
+
+FINAL_LEARNING_RATE = 0.05  # of the first, at the end of the cosine
+REVIVE_UNTIL = 0.8  # share of the epochs after which no code is moved any more
+
+
+class ShapeActionRun:
+    """One training run on one device.
+
+    Args:
+        configuration: Everything that is chosen.
+        train: Training split, on the device.
+        validation: What `evaluate` measures by default, on the device.
+        text: Embedded phrases of each class, merged.
+        about: Plain values stored with the exported model, such as class names.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        train: Batch,
+        validation: Batch,
+        text: ClassText,
+        about: dict[str, Any] | None = None,
+    ):
+        self.configuration, self.train, self.validation = configuration, train, validation
+        self.about = about or {}
+        device = train.x.device
+        torch.manual_seed(configuration.seed)
+        self.model = build_model(configuration, text).to(device)
+        self.model.mixed_precision = device.type == "cuda"
+        self.generator = torch.Generator().manual_seed(configuration.seed)
+        self.longest = longest_window(configuration)
+        self.epoch = 0
+        self.codes_started = False
+        self.optimizer, self.schedule = self._optimizer()
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps of an epoch."""
+        return math.ceil(len(self.train.x) / self.configuration.training.batch_size)
+
+    def _optimizer(self) -> tuple[torch.optim.AdamW, LambdaLR]:
+        t = self.configuration.training
+        learnt = [p for p in self.model.parameters() if p.requires_grad]
+        # Codes are positions, not weights: decay would draw them together.
+        decays = [p.ndim > 1 and p is not self.model.quantizer.codes for p in learnt]
+        groups = [
+            {"params": [p for p, decay in zip(learnt, decays, strict=True) if decay], "weight_decay": t.weight_decay},
+            {"params": [p for p, decay in zip(learnt, decays, strict=True) if not decay], "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW(groups, lr=t.learning_rate, fused=True)
+        total = self.configuration.epochs * self.steps_per_epoch
+        rise = max(1, round(t.warmup_fraction * total))
+
+        def factor(step: int) -> float:
+            if step < rise:
+                return (step + 1) / rise
+            along = (step - rise) / max(1, total - rise)
+            return FINAL_LEARNING_RATE + (1 - FINAL_LEARNING_RATE) * 0.5 * (1 + math.cos(math.pi * along))
+
+        return optimizer, LambdaLR(optimizer, factor)
+
+    @property
+    def quantizes(self) -> bool:
+        """Whether the current epoch uses codes; the first ones do not."""
+        return self.epoch >= int(self.configuration.training.unquantized_fraction * self.configuration.epochs)
+
+    def train_epoch(self) -> dict[str, float]:
+        """One pass over the training split.
+
+        Returns:
+            `loss` and `loss_<term>`, means over the steps.
+        """
+        if self.quantizes and not self.codes_started:
+            self.model.quantizer.start(collect(self.model, self.train).z, self.configuration.seed)
+            self.codes_started = True
+        order = torch.randperm(len(self.train.x), generator=self.generator)
+        usage = torch.zeros(self.configuration.codebook_size, dtype=torch.long, device=self.train.x.device)
+        terms, z = [], None
+        for rows in order.to(self.train.x.device).split(self.configuration.training.batch_size):
+            loss, parts, z, index = self._step(Batch(self.train.x[rows], self.train.y[rows]))
+            usage += torch.bincount(index, minlength=len(usage))
+            terms.append((loss, parts))
+        self._revive(usage, z)
+        self.epoch += 1
+        return mean_terms(terms)
+
+    def _step(self, batch: Batch) -> tuple[Tensor, LossTerms, Tensor, Tensor]:
+        c = self.configuration
+        self.model.train()
+        output = self.model(
+            batch.x.flatten(0, 1), quantize=self.quantizes, hidden=self._hidden(batch.x.shape[:2].numel())
+        )
+        parts = loss_terms(self.model, batch, output, self.longest, c.alignment.contrastive_temperature)
+        loss = total_loss(parts, c.losses, c.action_weight)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), c.training.gradient_clip)
+        self.optimizer.step()
+        self.schedule.step()
+        self.model.teacher.follow()
+        return loss, parts, output.attributes.z.detach().flatten(0, 1), output.quantized.indices.flatten()
+
+    def _hidden(self, series: int) -> Tensor | None:
+        share = self.configuration.training.mask_fraction
+        if share == 0:
+            return None
+        draw = torch.rand(series, self.configuration.architecture.patches, generator=self.generator)
+        return (draw < share).to(self.train.x.device)
+
+    def _revive(self, usage: Tensor, z: Tensor | None) -> None:
+        below = self.configuration.training.revive_below
+        early = self.epoch < REVIVE_UNTIL * self.configuration.epochs
+        if z is not None and self.codes_started and below and early:
+            self.model.quantizer.revive(usage, z, below, self.generator)
+
+    def evaluate(self, split: Batch | None = None) -> dict[str, float]:
+        """Metrics of a held-out split; None measures the validation split."""
+        temperature = self.configuration.alignment.contrastive_temperature
+        return evaluate(self.model, self.train, split or self.validation, self.longest, temperature)
+
+    def save(self, folder: Path) -> None:
+        """Writes everything that continuing needs."""
+        state = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "generator": self.generator.get_state(),
+            "torch": torch.get_rng_state(),
+            "epoch": self.epoch,
+            "codes_started": self.codes_started,
+        }
+        save_training(folder, state)
+
+    def restore(self, folder: Path) -> None:
+        """Continues from what `save` wrote; training goes on as if it had never stopped."""
+        state = load_training(folder)
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.generator.set_state(state["generator"])
+        torch.set_rng_state(state["torch"])
+        self.epoch, self.codes_started = state["epoch"], state["codes_started"]
+
+    def export(self, folder: Path) -> None:
+        """Writes the finished model with the meaning of each code, `code_meanings (codes, sub-actions)`."""
+        meanings = code_meanings(self.model, collect(self.model, self.train)).exp()
+        save_model(folder / MODEL_FILE, self.model, {"code_meanings": meanings}, self.about)

@@ -1,0 +1,132 @@
+"""The phrases of each class, read from YAML and matched with the classes of a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+
+class SubActionError(ValueError):
+    """The vocabulary, or the number of sub-actions asked of it, cannot be used."""
+
+
+class Vocabulary(BaseModel):
+    """Phrases per class.
+
+    Attributes:
+        name: Name of the vocabulary.
+        description: What the phrases are about; for people.
+        classes: The phrases of each class; white space is tidied, nothing else.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    description: str = ""
+    classes: dict[str, tuple[str, ...]]
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _class_names_are_strings(cls, classes: Any) -> Any:
+        if not isinstance(classes, Mapping):
+            return classes
+        for key in classes:
+            if isinstance(key, bool) or not isinstance(key, str | int):
+                raise ValueError(f"the class name {key!r} is not a string: put it in quotes")
+        return {str(key): phrases for key, phrases in classes.items()}
+
+    @field_validator("classes")
+    @classmethod
+    def _phrases_are_usable(cls, classes: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        if len(classes) < 2:
+            raise ValueError(f"two or more classes are needed, got {len(classes)}")
+        tidy = {name: tuple(" ".join(phrase.split()) for phrase in phrases) for name, phrases in classes.items()}
+        for name, phrases in tidy.items():
+            if not phrases or not all(phrases):
+                raise ValueError(f"class {name} has no phrases" if not phrases else f"class {name} has an empty phrase")
+            twice = [phrase for phrase in phrases if phrases.count(phrase) > 1]
+            if twice:
+                raise ValueError(f"class {name} lists the phrase '{twice[0]}' twice")
+        return tidy
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes in order, (classes,)."""
+        return tuple(self.classes)
+
+    def all_phrases(self) -> tuple[str, ...]:
+        """All phrases, class by class, one that several classes use as often as they use it, (phrases,)."""
+        return tuple(phrase for phrases in self.classes.values() for phrase in phrases)
+
+    def class_of(self) -> np.ndarray:
+        """Index of the class of each of `all_phrases`, int64, (phrases,)."""
+        return np.repeat(np.arange(len(self.classes)), [len(phrases) for phrases in self.classes.values()])
+
+
+def load_vocabulary(source: Path | str | Mapping[str, Any] | Vocabulary) -> Vocabulary:
+    """Reads a vocabulary from a YAML file, or validates a mapping.
+
+    Raises:
+        SubActionError: One line that names the file and the key.
+    """
+    if isinstance(source, Vocabulary):
+        return source
+    if isinstance(source, Mapping):
+        return _validate(source, "vocabulary")
+    path = Path(source)
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
+    except OSError as error:
+        raise SubActionError(f"vocabulary file {path} cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SubActionError(f"{path}: not a YAML file: {' '.join(str(error).split())}") from error
+    if not isinstance(content, Mapping):
+        raise SubActionError(f"{path}: expected the keys name and classes")
+    return _validate(content, str(path))
+
+
+def match_classes(vocabulary: Vocabulary, class_names: Sequence[str]) -> Vocabulary:
+    """Brings the classes into the data's order and spelling; upper and lower case do not matter.
+
+    Raises:
+        SubActionError: A class of the data has no phrases, or phrases are for a class that the data does not
+            have.
+    """
+    phrases = {name.casefold(): entry for name, entry in vocabulary.classes.items()}
+    if len(phrases) < len(vocabulary.classes):
+        raise SubActionError(f"vocabulary {vocabulary.name}: two classes differ only by upper and lower case")
+    wanted = {name.casefold() for name in class_names}
+    missing = [name for name in class_names if name.casefold() not in phrases]
+    extra = [name for name in vocabulary.classes if name.casefold() not in wanted]
+    if missing or extra:
+        problems = [f"no phrases for {', '.join(missing)}"] if missing else []
+        problems += [f"phrases for {', '.join(extra)}, which the data does not have"] if extra else []
+        raise SubActionError(
+            f"vocabulary {vocabulary.name}: {' and '.join(problems)} (the data's classes: {', '.join(class_names)})"
+        )
+    return vocabulary.model_copy(update={"classes": {name: phrases[name.casefold()] for name in class_names}})
+
+
+def _validate(content: Mapping[str, Any], where: str) -> Vocabulary:
+    try:
+        return Vocabulary.model_validate(dict(content))
+    except ValidationError as error:
+        entry = error.errors()[0]
+        key = ".".join(str(part) for part in entry["loc"])
+        raise SubActionError(f"{where}: {key}: {entry['msg'].removeprefix('Value error, ')}") from None
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a key that is written twice, which YAML would answer by keeping the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key} is written twice", node.start_mark)
+        return super().construct_mapping(node, deep=deep)

@@ -1,0 +1,55 @@
+"""A small text and a small configuration that the model tests share."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from model.alignment import ClassText
+from model.configuration import Configuration
+
+# More threads than cores that are free slow tiny products a hundredfold.
+torch.set_num_threads(1)
+
+TEXT_WIDTH = 12
+SUB_ACTIONS = 5
+
+
+@pytest.fixture
+def class_text() -> ClassText:
+    """Three classes with 3, 2 and 3 phrases that fall into 5 sub-actions; sub-action 0 is shared by the first two."""
+    generator = torch.Generator().manual_seed(7)
+    embeddings = [torch.randn(n, TEXT_WIDTH, generator=generator) for n in (3, 2, 3)]
+    return ClassText(embeddings, [[0, 1, 1], [0, 2], [3, 4, 3]], SUB_ACTIONS)
+
+
+@pytest.fixture
+def small() -> dict:
+    """A configuration that trains in milliseconds."""
+    return {
+        "vocabulary": {},
+        "codebook_size": 6,
+        "num_sub_actions": SUB_ACTIONS,
+        "epochs": 6,
+        "threads": 1,
+        "architecture": {
+            "length": 64,
+            "patches": 16,
+            "tokens": 8,
+            "width": 16,
+            "heads": 2,
+            "encoder_layers": 1,
+            "tokenizer_layers": 1,
+            "decoder_layers": 1,
+            "shape_samples": 16,
+            "shape_hidden": 16,
+            "code_dim": 4,
+        },
+        "alignment": {"width": 16, "heads": 2},
+        "training": {"batch_size": 4},
+    }
+
+
+@pytest.fixture
+def configuration(small: dict) -> Configuration:
+    return Configuration(**small)

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from model.alignment import ClassText, contrastive_loss
+from model.attributes import diversity_loss
+from model.building import build_model, longest_window
+from model.classification import ClassHeads
+from model.configuration import Configuration, LossWeights
+from model.losses import Batch, LossTerms, loss_terms, mean_terms, total_loss
+from model.shapes import extract_pieces, normalise_pieces, normalised_shape_loss, stitch
+
+
+@pytest.fixture
+def batch() -> Batch:
+    x = torch.randn(5, 2, 64, generator=torch.Generator().manual_seed(0))
+    return Batch(x, torch.tensor([0, 1, 2, 0, 1]))
+
+
+def test_every_term_is_the_formula_applied_to_what_the_model_gives(
+    small: dict, class_text: ClassText, batch: Batch
+) -> None:
+    configuration = Configuration(**small | {"classify": "both"})
+    model = build_model(configuration, class_text).eval()
+    output = model(batch.x.flatten(0, 1))
+    longest = longest_window(configuration)
+    terms = loss_terms(model, batch, output, longest, 0.1)
+    x, a = batch.x.flatten(0, 1), output.attributes
+    tokens = output.tokens.reshape(5, 2 * 8, 16)
+    pieces = extract_pieces(x, a.start, a.length, 16)
+    aligned = model.teacher.align(tokens, batch.y)
+    p = model.teacher.label(tokens, batch.y).reshape(10, 8, 5)
+    q = output.log_q.exp()
+    kl = torch.where(p > 0, p * (p / q).log(), torch.zeros(())).sum(-1).mean()
+    fused = contrastive_loss(aligned.fused_signal, aligned.fused_text, batch.y, 0.1)
+    unfused = contrastive_loss(aligned.signal, aligned.text, batch.y, 0.1)
+    assert model.classes is not None
+    expected = LossTerms(
+        series=((x - output.series) ** 2).mean(),
+        quantization=output.quantized.loss,
+        diversity=diversity_loss(a.start, a.length),
+        contrastive=(fused + unfused) / 2,
+        classification=model.classes(output.quantized.code.reshape(5, 16, 4), tokens, batch.y),
+        shape=normalised_shape_loss(output.shapes, normalise_pieces(pieces), a.length),
+        piece=((output.decoded - pieces) ** 2).mean(),
+        stitch=((x - stitch(output.decoded, a.start, a.length, 64, 1.0).series) ** 2).mean(),
+        action=kl,
+    )
+    for name, value, wanted in zip(LossTerms._fields, terms, expected, strict=True):
+        torch.testing.assert_close(value, wanted, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def test_the_total_by_hand() -> None:
+    terms = LossTerms(*(torch.tensor(float(n)) for n in (2, 3, 5, 7, 11, 13, 17, 19, 23)))
+    weights = LossWeights(
+        series=0.5,
+        quantization=0.25,
+        diversity=2.0,
+        contrastive=0.1,
+        classification=0.3,
+        shape=1.5,
+        piece=0.2,
+        stitch=0.4,
+        action=0.7,
+    )
+    shape = 1.5 * 13 + 0.2 * 17 + 0.4 * 19
+    expected = 0.5 * 2 + 0.25 * 3 + 2.0 * 5 + 0.1 * 7 + 0.3 * 11 + 2 * (0.8 * shape + 0.2 * 0.7 * 23)
+    assert float(total_loss(terms, weights, 0.2)) == pytest.approx(expected)
+
+
+def test_the_classification_loss_is_the_mean_cross_entropy_of_the_attached_heads() -> None:
+    torch.manual_seed(0)
+    code, tokens, y = torch.randn(4, 6, 3), torch.randn(4, 6, 8), torch.tensor([0, 1, 2, 1])
+    heads = ClassHeads("both", 3, 8, 3)
+    assert heads.codes is not None
+    assert heads.tokens is not None
+
+    def cross_entropy(logits: torch.Tensor) -> torch.Tensor:
+        return torch.stack([logits[i].exp().sum().log() - logits[i, y[i]] for i in range(4)]).mean()
+
+    of_codes, of_tokens = cross_entropy(heads.codes(code.mean(1))), cross_entropy(heads.tokens(tokens.mean(1)))
+    torch.testing.assert_close(heads(code, tokens, y), (of_codes + of_tokens) / 2)
+    only = ClassHeads("codes", 3, 8, 3)
+    assert only.tokens is None
+
+
+def test_means_over_an_epoch_carry_every_term() -> None:
+    terms = LossTerms(*(torch.tensor(float(n)) for n in range(9)))
+    doubled = LossTerms(*(2 * t for t in terms))
+    means = mean_terms([(torch.tensor(1.0), terms), (torch.tensor(2.0), doubled)])
+    assert means["loss"] == pytest.approx(1.5)
+    assert means["loss_action"] == pytest.approx(12.0)
+    assert set(means) == {"loss", *(f"loss_{name}" for name in LossTerms._fields)}

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from model.study import ShapeActionStudy
+
+CLASSES = {
+    "sit": ["hold wrist level", "rest arm on lap", "keep trunk upright"],
+    "walk": ["swing arm forward", "foot strikes ground", "keep trunk upright"],
+    "wave": ["raise hand", "shake wrist", "swing forearm sideways"],
+}
+
+
+@pytest.fixture(scope="module")
+def npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rng = np.random.default_rng(0)
+    y = np.arange(24) % 3
+    u = np.linspace(0, 1, 80)
+    x = np.sin(6.28 * (y[:, None, None] * 2 + 1) * u + rng.uniform(0, 6, (24, 2, 1)))
+    path = tmp_path_factory.mktemp("data") / "toy.npz"
+    np.savez(path, X=x + 0.1 * rng.normal(size=x.shape), y=y, labels=np.array(sorted(CLASSES)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def resolved(npz: Path) -> dict:
+    fixed = {
+        "vocabulary": {"name": "toy", "classes": CLASSES},
+        "data": {"npz": npz.name},
+        "num_sub_actions": 7,
+        "codebook_size": 4,
+        "epochs": 3,
+        "threads": 1,
+        "architecture": {"length": 64, "patches": 16, "tokens": 8, "width": 16, "heads": 2},
+    }
+    return ShapeActionStudy.resolve(fixed, npz.parent)
+
+
+@pytest.fixture(scope="module")
+def study(resolved: dict) -> ShapeActionStudy:
+    return ShapeActionStudy(resolved)
+
+
+def test_a_pickled_study_gives_the_same_trial(study: ShapeActionStudy, resolved: dict) -> None:
+    copy = pickle.loads(pickle.dumps(study))
+    first, second = study.trial(resolved, "cpu"), copy.trial(resolved, "cpu")
+    assert [first.train_epoch(), first.evaluate()] == [second.train_epoch(), second.evaluate()]
+
+
+def test_trials_of_one_study_do_not_disturb_each_other(study: ShapeActionStudy, resolved: dict) -> None:
+    alone = study.trial(resolved, "cpu").train_epoch()
+    study.trial(resolved | {"seed": 5, "num_sub_actions": 8, "method": "action_head"}, "cpu").train_epoch()
+    assert study.trial(resolved, "cpu").train_epoch() == alone
+
+
+def test_the_test_part_is_apart_from_what_a_trial_sees(study: ShapeActionStudy, resolved: dict) -> None:
+    run, test = study.trial(resolved, "cpu"), study.test_split("cpu")
+    assert test is not None
+    seen = torch.cat([run.train.x, run.validation.x]).flatten(1)
+    assert float(torch.cdist(test.x.flatten(1), seen).min()) > 1e-3
+
+
+def test_text_of_each_class_carries_its_sub_actions(study: ShapeActionStudy) -> None:
+    text, merged = study.class_text(8), study.merged(8)
+    np.testing.assert_array_equal(text.owned.numpy(), merged.owned)
+    assert text.belongs.shape == (3, 3, 8)
+    # "keep trunk upright" is said of two classes and is one sub-action.
+    assert int((text.owned.sum(0) > 1).sum()) == 1
+
+
+def test_points_that_cannot_be_trained_are_refused(study: ShapeActionStudy, resolved: dict) -> None:
+    study.check(resolved)
+    with pytest.raises(ValueError, match="codebook_sice: unknown key"):
+        study.check(resolved | {"codebook_sice": 3})
+    with pytest.raises(ValueError, match="choose between 1 and 8"):
+        study.check(resolved | {"num_sub_actions": 9})
+    with pytest.raises(ValueError, match="shared by all trials"):
+        study.check(resolved | {"text_encoder": "other"})
+    with pytest.raises(ValueError, match="own the same"):
+        study.check(resolved | {"num_sub_actions": 2})
+
+
+def test_a_vocabulary_of_other_classes_is_refused(resolved: dict) -> None:
+    words = {"name": "toy", "classes": {"sit": ["hold wrist level"], "jump": ["push off ground"]}}
+    with pytest.raises(ValueError, match="jump"):
+        ShapeActionStudy(resolved | {"vocabulary": words})
+
+
+def test_provenance_names_data_and_text(study: ShapeActionStudy) -> None:
+    record = study.provenance()
+    assert record["recordings"] == {"train": 12, "validation": 6, "test": 6}
+    assert len(record["data_fingerprint"]) == 64
+    assert record["classes"] == ["sit", "walk", "wave"]

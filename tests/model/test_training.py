@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from model.alignment import ClassText
+from model.checkpoint import CheckpointError, load_model, load_training
+from model.configuration import Configuration
+from model.losses import Batch
+from model.training import ShapeActionRun
+
+
+def recordings(n: int, seed: int = 0, device: str = "cpu") -> Batch:
+    """Sines whose frequency says the class, in two channels."""
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.arange(n) % 3
+    u = torch.linspace(0, 1, 64)
+    phase = torch.rand(n, 2, 1, generator=generator) * 6.28
+    x = torch.sin(6.28 * (2.0 * y[:, None, None] + 1.5) * u + phase)
+    x = x + 0.05 * torch.randn(x.shape, generator=generator)
+    x = (x - x.mean(-1, keepdim=True)) / x.std(-1, keepdim=True)
+    return Batch(x.to(device), y.to(device))
+
+
+def run_of(configuration: Configuration, text: ClassText, device: str = "cpu") -> ShapeActionRun:
+    return ShapeActionRun(
+        configuration, recordings(12, device=device), recordings(6, 1, device), text, {"classes": ["a", "b", "c"]}
+    )
+
+
+@pytest.mark.parametrize("method", ["action_head", "action_decoder"])
+def test_training_learns_shapes_and_alignment(small: dict, class_text: ClassText, method: str) -> None:
+    run = run_of(Configuration(**small | {"epochs": 60, "method": method}), class_text)
+    before = run.evaluate()
+    for _ in range(60):
+        losses = run.train_epoch()
+    after = run.evaluate()
+    assert losses["loss"] == losses["loss"]
+    assert after["series_fvu"] < 0.6 < before["series_fvu"]
+    assert after["stitch_fvu"] < 0.8
+    assert after["shape_correlation"] > before["shape_correlation"] + 0.2
+    assert after["text_accuracy"] == 1.0
+    assert after["contrastive_unfused"] < 0.8 * after["contrastive_chance"]
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(small: dict, class_text: ClassText) -> None:
+    def losses(seed: int) -> list[dict[str, float]]:
+        run = run_of(Configuration(**small | {"seed": seed}), class_text)
+        return [run.train_epoch() for _ in range(4)] + [run.evaluate()]
+
+    assert losses(0) == losses(0)
+    assert losses(0) != losses(1)
+
+
+@pytest.mark.parametrize("at", [1, 4])
+def test_a_restored_run_goes_on_as_if_it_had_never_stopped(
+    small: dict, class_text: ClassText, tmp_path: Path, at: int
+) -> None:
+    configuration = Configuration(**small | {"training": {"batch_size": 4, "mask_fraction": 0.2}})
+    whole = run_of(configuration, class_text)
+    for _ in range(at):
+        whole.train_epoch()
+    whole.save(tmp_path)
+    expected = [whole.train_epoch() for _ in range(6 - at)] + [whole.evaluate()]
+    again = run_of(configuration, class_text)
+    again.restore(tmp_path)
+    assert again.epoch == at
+    assert [again.train_epoch() for _ in range(6 - at)] + [again.evaluate()] == expected
+
+
+def test_codes_are_used_after_the_warm_up_and_start_from_the_data(configuration: Configuration, class_text: ClassText):
+    run = run_of(configuration, class_text)
+    first = run.model.quantizer.codes.detach().clone()
+    assert run.train_epoch()["loss_quantization"] == 0.0
+    torch.testing.assert_close(run.model.quantizer.codes.detach(), first)
+    assert run.train_epoch()["loss_quantization"] != 0.0
+    assert run.codes_started
+
+
+def test_the_exported_model_gives_the_same_metrics(
+    configuration: Configuration, class_text: ClassText, tmp_path: Path
+) -> None:
+    run = run_of(configuration, class_text)
+    for _ in range(3):
+        run.train_epoch()
+    run.export(tmp_path)
+    fresh = run_of(configuration, class_text)
+    tensors, about = load_model(tmp_path / "model.safetensors", fresh.model)
+    assert fresh.evaluate() == run.evaluate()
+    assert about == {"classes": ["a", "b", "c"]}
+    assert tensors["code_meanings"].shape == (6, 5)
+    torch.testing.assert_close(tensors["code_meanings"].sum(-1), torch.ones(6))
+
+
+def test_a_checkpoint_that_does_not_fit_or_is_damaged_is_named(
+    small: dict, class_text: ClassText, tmp_path: Path
+) -> None:
+    run = run_of(Configuration(**small), class_text)
+    run.export(tmp_path)
+    path = tmp_path / "model.safetensors"
+    other = run_of(Configuration(**small | {"codebook_size": 7}), class_text)
+    with pytest.raises(CheckpointError, match="does not fit this configuration"):
+        load_model(path, other.model)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(CheckpointError, match="cannot be read as a checkpoint"):
+        load_model(path, run.model)
+    (tmp_path / "training.pt").write_bytes(b"broken")
+    with pytest.raises(CheckpointError, match="cannot be continued from"):
+        load_training(tmp_path)
+
+
+def test_what_is_measured_does_not_touch_the_model(configuration: Configuration, class_text: ClassText) -> None:
+    run = run_of(configuration, class_text)
+    run.train_epoch()
+    before = {name: value.clone() for name, value in run.model.state_dict().items()}
+    run.evaluate()
+    assert all(torch.equal(before[name], value) for name, value in run.model.state_dict().items())
+    assert run.model.training
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_it_trains_on_a_gpu_in_mixed_precision(small: dict, class_text: ClassText) -> None:
+    run = run_of(Configuration(**small | {"epochs": 60}), class_text, "cuda")
+    assert run.model.mixed_precision
+    for _ in range(60):
+        run.train_epoch()
+    assert run.evaluate()["series_fvu"] < 0.6
