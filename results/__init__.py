@@ -1,0 +1,32 @@
+"""Reads run folders: fronts, hypervolume, best configurations, figures and reports from recorded trials."""
+
+from results.aggregate import Rebuilt, rebuild, unite
+from results.errors import RecordError
+from results.objectives import Guard, Objective
+from results.records import (
+    CurveTable,
+    Run,
+    RunSpace,
+    TrialTable,
+    read_curves,
+    read_run,
+    read_space,
+    read_trials,
+)
+
+__all__ = [
+    "CurveTable",
+    "Guard",
+    "Objective",
+    "Rebuilt",
+    "RecordError",
+    "Run",
+    "RunSpace",
+    "TrialTable",
+    "read_curves",
+    "read_run",
+    "read_space",
+    "read_trials",
+    "rebuild",
+    "unite",
+]

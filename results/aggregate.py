@@ -1,0 +1,117 @@
+"""Owns rebuilding what a run folder shows from what it recorded, for one run or for the union of several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from results.cells import frame_text, write_atomically
+from results.errors import RecordError
+from results.export import export_best
+from results.overview import Overview, overview
+from results.records import Run, metric_names, read_run
+from results.run_space import SPACE_FILE
+
+FRONT_FILE, HISTORY_FILE = "front.csv", "hypervolume.csv"
+FIGURE_FILE, REPORT_FILE = "front.png", "report.html"
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """What a rebuild made.
+
+    Attributes:
+        folder: Where it was written.
+        view: The run, or the runs together.
+        paths: Files written.
+        warnings: One line per thing that is missing or was read with a loss.
+    """
+
+    folder: Path
+    view: Overview
+    paths: tuple[Path, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def front(self) -> pd.DataFrame:
+        """The front, the rows of `front.csv`."""
+        return self.view.front
+
+    @property
+    def hypervolume(self) -> float:
+        """Hypervolume of the front; 0 if it is empty."""
+        return self.view.hypervolume
+
+
+def rebuild(folder: Path | str) -> Rebuilt:
+    """Rebuild front.csv, hypervolume.csv, best/, front.png and report.html of a run from its records.
+
+    A run without a finished trial gets them as well: an empty front, hypervolume 0, and a warning.
+
+    Raises:
+        RecordError: The folder is not a run folder, or a record in it is damaged.
+    """
+    return _rebuild(read_run(folder))
+
+
+def unite(folders: Sequence[Path | str], out: Path | str) -> tuple[list[Rebuilt], Rebuilt]:
+    """Rebuild several runs, and put their union front into a folder of its own.
+
+    Args:
+        folders: The run folders; all are read before anything is written.
+        out: Folder for front.csv (with a column `run`), front.png and report.html; made if it is missing.
+
+    Returns:
+        What was made of each run, and of the union.
+
+    Raises:
+        RecordError: A run cannot be read, a run is given twice, the objectives differ, or `out` is a run folder.
+    """
+    out = Path(out)
+    paths = [Path(folder) for folder in folders]
+    _check_distinct(paths)
+    if (out / SPACE_FILE).exists():
+        raise RecordError(f"{out}: is a run folder, its front would be overwritten; give --out another folder")
+    names = [path.resolve().name for path in paths]
+    labels = [name if names.count(name) == 1 else str(path) for name, path in zip(names, paths, strict=True)]
+    runs = dict(zip(labels, (read_run(path) for path in paths), strict=True))
+    view = overview(runs, title="Union of " + " and ".join(labels))
+    rebuilt = [_rebuild(run) for run in runs.values()]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecordError(f"{out}: cannot be made ({error.strerror}); give --out another folder") from error
+    return rebuilt, Rebuilt(out, view, _write(view, out), view.warnings)
+
+
+def _check_distinct(paths: Sequence[Path]) -> None:
+    resolved = [path.resolve() for path in paths]
+    for path, full in zip(paths, resolved, strict=True):
+        if resolved.count(full) > 1:
+            raise RecordError(f"{path}: given twice; give each run once")
+
+
+def _rebuild(run: Run) -> Rebuilt:
+    name = run.folder.resolve().name
+    view = overview({name: run}, title=name)
+    metrics = metric_names(run.trials, run.space)
+    exported, missing = export_best(run.folder, view.front, metrics, name)
+    history = run.folder / HISTORY_FILE
+    write_atomically(history, frame_text(view.histories[name]))
+    (front, *shown) = _write(view, run.folder, missing)
+    return Rebuilt(run.folder, view, (front, history, *exported, *shown), (*view.warnings, *missing))
+
+
+def _write(view: Overview, folder: Path, warnings: Sequence[str] = ()) -> tuple[Path, ...]:
+    # Drawing libraries load here, not with the package: reading a run needs neither.
+    from results.figures import draw_front
+    from results.report import write_report
+
+    front, figure, report = folder / FRONT_FILE, folder / FIGURE_FILE, folder / REPORT_FILE
+    write_atomically(front, frame_text(view.front))
+    draw_front(view, figure)
+    write_report(view, report, warnings)
+    return front, figure, report

@@ -1,0 +1,70 @@
+"""Owns `best/`: the knee and the end of each objective as configuration and checkpoint, ready to be used."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+
+from results.cells import cell, write_atomically
+from results.front import best_points
+
+BEST_FOLDER = "best"
+EXPORTED = (".yaml", ".safetensors")
+
+
+def export_best(
+    folder: Path, rows: pd.DataFrame, metrics: list[str], title: str
+) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    """Copy the named points of a front to `best/`; what an earlier export left there goes.
+
+    Args:
+        folder: The run folder, with `trials/<trial>/configuration.yaml` and `model.safetensors`.
+        rows: The front, as `results.front.front` gives it.
+        metrics: Metric columns for the header comment.
+        title: Name of the run for the header comment.
+
+    Returns:
+        The files written, and one line per file that the trials' folders lack.
+    """
+    best = folder / BEST_FOLDER
+    best.mkdir(exist_ok=True)
+    written: list[Path] = []
+    warnings: list[str] = []
+    for name, position in best_points(rows).items():
+        row = rows.iloc[position]
+        source = folder / "trials" / str(row["trial"])
+        configuration, checkpoint = source / "configuration.yaml", source / "model.safetensors"
+        if configuration.is_file():
+            text = _header(name, row, metrics, title).encode() + configuration.read_bytes()
+            write_atomically(best / f"{name}.yaml", text)
+            written.append(best / f"{name}.yaml")
+        else:
+            warnings.append(f"{configuration} is missing: {best / name}.yaml was not written")
+        if checkpoint.is_file():
+            written.append(_copied(checkpoint, best / f"{name}.safetensors"))
+        else:
+            warnings.append(f"{checkpoint} is missing: {best / name}.safetensors was not written")
+    _remove_stale(best, written)
+    return tuple(written), tuple(warnings)
+
+
+def _header(name: str, row: pd.Series, metrics: list[str], title: str) -> str:
+    what = "the knee of the front" if name == "knee" else f"the best {name} of the front"
+    lines = [f"# {title}: {what}, trial {row['trial']}."]
+    lines += [f"# {metric}: {cell(row[metric])}" for metric in metrics]
+    return "\n".join(lines) + "\n"
+
+
+def _copied(source: Path, target: Path) -> Path:
+    part = target.with_name(f".{target.name}.part")
+    shutil.copyfile(source, part)
+    part.replace(target)
+    return target
+
+
+def _remove_stale(best: Path, written: list[Path]) -> None:
+    for path in best.iterdir():
+        if path.suffix in (*EXPORTED, ".part") and path not in written:
+            path.unlink()

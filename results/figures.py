@@ -1,0 +1,194 @@
+"""Owns `front.png`: the front as a figure for print.
+
+Two objectives give one panel with the front as a staircase; three or more give a panel per pair, where a
+staircase would lie; one objective is drawn over the order of the trials.
+"""
+
+from __future__ import annotations
+
+import io
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from results.cells import write_atomically
+from results.encoding import Encoding, encode
+from results.extent import axis_limits, outside_note
+from results.front import best_points
+from results.labels import place_labels
+from results.legend import draw_legend
+from results.objectives import objective_values
+from results.overview import Overview
+from results.staircase import attained_outline, staircase
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+INK, FAINT, LINE, SHADE = "#1f2937", "#9ca3af", "#374151", "#f0f4fb"
+SYMBOLS = ("o", "s", "^", "D", "v", "P")
+STYLE: dict[Any, Any] = {
+    "font.size": 9.5,
+    "axes.titlesize": 11,
+    "axes.labelsize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": LINE,
+    "ytick.color": LINE,
+    "svg.hashsalt": "front",
+}
+
+
+def draw_front(view: Overview, path: Path) -> None:
+    """Draw all finished trials and the front.
+
+    Args:
+        view: What to draw.
+        path: The PNG file to write, in one step.
+    """
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    values = objective_values(view.trials, view.objectives)
+    pairs = list(combinations(range(len(view.objectives)), 2))
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(7.2 + 4.4 * (max(len(pairs), 1) - 1), 4.9), layout="constrained")
+        FigureCanvasAgg(figure)
+        panels = figure.subplots(1, max(len(pairs), 1), squeeze=False)[0]
+        encoding = encode(view)
+        figure.suptitle(_title(view), x=0.01, ha="left", fontsize=11.5, fontweight="bold")
+        draw_legend(figure, view, encoding, SYMBOLS)
+        figure.draw_without_rendering()  # settles the axes, so that labels can be placed
+        if pairs:
+            for panel, (x, y) in zip(panels, pairs, strict=True):
+                _draw_pair(panel, view, encoding, values, (x, y), with_staircase=len(pairs) == 1)
+        else:
+            _draw_single(panels[0], view, encoding, values[:, 0])
+        figure.draw_without_rendering()
+        for panel, (x, y) in zip(panels, pairs or [(-1, 0)], strict=True):
+            _label(panel, view, values, x, y)
+        image = io.BytesIO()
+        figure.savefig(image, format="png", dpi=200, metadata={"Software": ""})
+    write_atomically(path, image.getvalue())
+
+
+def _title(view: Overview) -> str:
+    finished = int((view.trials["state"] == "finished").sum())
+    return f"{view.title}: {len(view.front)} on the front of {finished} finished, hypervolume {view.hypervolume:.4g}"
+
+
+def _draw_pair(
+    axes: Axes,
+    view: Overview,
+    encoding: Encoding,
+    values: np.ndarray,
+    pair: tuple[int, int],
+    *,
+    with_staircase: bool,
+) -> None:
+    x, y = pair
+    for axis, column in (("x", x), ("y", y)):
+        objective = view.objectives[column]
+        getattr(axes, f"set_{axis}label")(f"{objective.label}\n{objective.better}")
+        limits = axis_limits(view, values[:, column], objective.reference)
+        getattr(axes, f"set_{axis}lim")(*limits)
+    axes.grid(color="#eef0f3", linewidth=0.8)
+    axes.set_axisbelow(True)
+    if with_staircase and len(view.front):
+        _draw_staircase(axes, view)
+    _draw_points(axes, view, encoding, values[:, [x, y]])
+    _note(axes, view, values[:, [x, y]])
+
+
+def _draw_single(axes: Axes, view: Overview, encoding: Encoding, values: np.ndarray) -> None:
+    objective = view.objectives[0]
+    axes.set_xlabel("trial, in the order of the record")
+    axes.set_ylabel(f"{objective.label}\n{objective.better}")
+    axes.set_ylim(*axis_limits(view, values, objective.reference))
+    axes.set_xlim(0, len(values) + 1)
+    axes.grid(color="#eef0f3", linewidth=0.8)
+    axes.set_axisbelow(True)
+    counted = [verdict in ("front", "dominated") for verdict in view.verdicts]
+    kept = np.where(counted, values * objective.sign, np.inf)
+    best = np.minimum.accumulate(kept) * objective.sign if len(kept) else kept
+    shown = np.isfinite(best)
+    axes.step(_order(values)[shown], best[shown], where="post", color=LINE, linewidth=1.4, zorder=2)
+    points = np.stack([_order(values), values], axis=1)
+    _draw_points(axes, view, encoding, points)
+    _note(axes, view, points)
+
+
+def _order(values: np.ndarray) -> np.ndarray:
+    return np.arange(1, len(values) + 1, dtype=float)
+
+
+def _draw_staircase(axes: Axes, view: Overview) -> None:
+    outline = attained_outline(view)
+    reference = [objective.reference for objective in view.objectives]
+    axes.fill(*np.vstack([outline, reference]).T, color=SHADE, zorder=0, linewidth=0)  # the hypervolume
+    axes.plot(*outline.T, color=FAINT, linewidth=0.9, zorder=1)
+    axes.plot(*staircase(view).T, color=LINE, linewidth=1.6, zorder=2, solid_joinstyle="miter")
+
+
+def _draw_points(axes: Axes, view: Overview, encoding: Encoding, points: np.ndarray) -> None:
+    styles: dict[str, dict[str, Any]] = {
+        "guard": {"s": 30, "alpha": 0.75, "linewidths": 1.0, "zorder": 3},
+        "dominated": {"s": 32, "alpha": 0.42, "linewidths": 0, "zorder": 4},
+        "front": {"s": 74, "alpha": 1.0, "linewidths": 0.9, "zorder": 5},
+    }
+    for verdict, style in styles.items():
+        for number, symbol in enumerate(SYMBOLS):
+            chosen = [
+                row
+                for row, (found, marker) in enumerate(zip(view.verdicts, encoding.markers, strict=True))
+                if found == verdict and marker == number
+            ]
+            colours = [encoding.colours[row] for row in chosen]
+            hollow = verdict == "guard"
+            axes.scatter(
+                points[chosen, 0],
+                points[chosen, 1],
+                marker=symbol,
+                facecolors="none" if hollow else colours,
+                edgecolors=colours if hollow else "white",
+                **style,
+            )
+
+
+def _note(axes: Axes, view: Overview, points: np.ndarray) -> None:
+    note = outside_note(view, points, axes.get_xlim(), axes.get_ylim())
+    axes.set_title(note, loc="right", fontsize=8.5, color=FAINT)
+    if all(verdict == "unfinished" for verdict in view.verdicts):
+        axes.text(0.5, 0.5, "no finished trial", transform=axes.transAxes, ha="center", color=FAINT)
+
+
+def _label(axes: Axes, view: Overview, values: np.ndarray, x: int, y: int) -> None:
+    """Write the names of the knee and the ends beside their points."""
+    rows = [row for row, verdict in enumerate(view.verdicts) if verdict != "unfinished"]
+    first = _order(values[:, y]) if x < 0 else values[:, x]
+    shown = np.stack([first, values[:, y]], axis=1)[rows]
+    named: dict[int, list[str]] = {}
+    for name, position in best_points(view.front).items():
+        named.setdefault(position, []).append(name)
+    keys = ["run", "trial"] if "run" in view.trials else ["trial"]
+    places = {key: row for row, key in enumerate(view.trials.loc[:, keys].itertuples(index=False, name=None))}
+    front = list(view.front[keys].itertuples(index=False, name=None))
+    texts, points = [], []
+    for position, names in named.items():
+        texts.append(" + ".join(names))
+        points.append(shown[rows.index(places[front[position]])])
+    place_labels(axes, texts, points, np.vstack([shown, _line_samples(view)]), INK)
+
+
+def _line_samples(view: Overview) -> np.ndarray:
+    """Return points along the front's outline, for labels to keep away from."""
+    if len(view.objectives) != 2 or view.front.empty:
+        return np.empty((0, 2))
+    corners = attained_outline(view)
+    steps = np.linspace(0, len(corners) - 1, 40 * len(corners))
+    return np.stack([np.interp(steps, np.arange(len(corners)), corners[:, i]) for i in (0, 1)], axis=1)

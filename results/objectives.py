@@ -1,0 +1,121 @@
+"""Owns what a trial is judged by: objectives with their directions, and guards with their bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+SPELLINGS = {"minimize": "minimise", "maximize": "maximise"}
+
+Direction = Annotated[
+    Literal["minimise", "maximise"],
+    BeforeValidator(lambda value: SPELLINGS.get(value, value) if isinstance(value, str) else value),
+]
+
+
+class Objective(BaseModel):
+    """One thing to make small, or large.
+
+    Attributes:
+        metric: The column that holds it.
+        name: Short name; also the file name of its best point, so letters, digits, `_`, `-` and `.` only.
+        direction: Whether smaller or larger is better.
+        reference: Value from which a point counts for the hypervolume.
+        unit: Unit for axes and tables, "" for none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    metric: str
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")
+    direction: Direction = "minimise"
+    reference: float = Field(allow_inf_nan=False)
+    unit: str = ""
+
+    @model_validator(mode="after")
+    def _name_is_free(self) -> Objective:
+        if self.name == "knee":
+            raise ValueError("an objective cannot be named 'knee', the name of the compromise; choose another")
+        return self
+
+    @property
+    def sign(self) -> float:
+        """1 for an objective to minimise, -1 for one to maximise."""
+        return 1.0 if self.direction == "minimise" else -1.0
+
+    @property
+    def label(self) -> str:
+        """The metric with its unit, for an axis."""
+        return f"{self.metric} ({self.unit})" if self.unit else self.metric
+
+    @property
+    def better(self) -> str:
+        """Which way is better, for an axis."""
+        return "lower is better" if self.direction == "minimise" else "higher is better"
+
+
+class Guard(BaseModel):
+    """Bounds that a metric has to keep for a trial to count; None where there is no such bound."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    metric: str
+    below: float | None = None
+    at_most: float | None = None
+    above: float | None = None
+    at_least: float | None = None
+
+    @model_validator(mode="after")
+    def _has_a_bound(self) -> Guard:
+        if all(bound is None for bound in (self.below, self.at_most, self.above, self.at_least)):
+            raise ValueError(f"guard {self.metric!r} has no bound; give below, at_most, above or at_least")
+        return self
+
+    def holds(self, values: np.ndarray) -> np.ndarray:
+        """Say which values, (trials,), keep every bound; NaN keeps none."""
+        kept = ~np.isnan(values)
+        if self.below is not None:
+            kept &= values < self.below
+        if self.at_most is not None:
+            kept &= values <= self.at_most
+        if self.above is not None:
+            kept &= values > self.above
+        if self.at_least is not None:
+            kept &= values >= self.at_least
+        return kept
+
+    def __str__(self) -> str:
+        signs = {"<": self.below, "≤": self.at_most, ">": self.above, "≥": self.at_least}
+        return ", ".join(f"{self.metric} {sign} {bound:g}" for sign, bound in signs.items() if bound is not None)
+
+
+def minimised(values: np.ndarray, objectives: Sequence[Objective]) -> np.ndarray:
+    """Turn objective values so that smaller is better in every column.
+
+    The only place where a direction is looked at; reference points go through it as well.
+
+    Args:
+        values: (points, objectives), or (objectives,) for one point.
+        objectives: The columns' objectives, in order.
+
+    Returns:
+        The values with the columns to maximise negated, in the same shape.
+    """
+    return np.asarray(values, dtype=float) * np.array([objective.sign for objective in objectives])
+
+
+def objective_values(trials: pd.DataFrame, objectives: Sequence[Objective]) -> np.ndarray:
+    """Return the trials' objectives as measured, (trials, objectives), NaN where there is none."""
+    columns = [metric_values(trials, objective.metric) for objective in objectives]
+    return np.stack(columns, axis=1) if columns else np.empty((len(trials), 0))
+
+
+def metric_values(trials: pd.DataFrame, metric: str) -> np.ndarray:
+    """Return one metric, (trials,), as floats; NaN where it is missing."""
+    if metric not in trials:
+        return np.full(len(trials), np.nan)
+    return pd.to_numeric(trials[metric], errors="coerce").to_numpy(dtype=float, na_value=np.nan)

@@ -1,0 +1,189 @@
+"""The Ray cluster of a run: the environment it needs, starting or joining it, its dashboard, and leaving it.
+
+Owns every `ray.init` and the environment variables that Ray reads. They have to be set before Ray is imported, so
+importing this module imports nothing of Ray.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from search.preflight import Available
+from search.schema import Resources
+
+ENVIRONMENT = {
+    "RAY_TRAIN_V2_ENABLED": "1",
+    "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",  # fills the dashboard's Train page
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of a study mean what they mean in the driver
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # trials.csv and curves.csv are the record
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # search.interruption has its own
+    "TUNE_RESULT_BUFFER_LENGTH": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # the journal is the state; Tune's copy of it costs time between trials
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
+
+
+QUIET: dict[str, Any] = {"log_to_driver": False, "ignore_reinit_error": False, "configure_logging": False}
+
+log = logging.getLogger(__name__)
+
+
+class ClusterError(RuntimeError):
+    """A cluster that cannot be started or reached."""
+
+
+class Dashboard(NamedTuple):
+    """Where the dashboard is.
+
+    Attributes:
+        address: Its URL; "" if there is none.
+        login: What a user does to log in; "" if nothing.
+    """
+
+    address: str
+    login: str
+
+
+def prepare_environment(slots: int | None, import_folders: list[Path]) -> None:
+    """Set what Ray reads; call before anything imports Ray.
+
+    Args:
+        slots: How many trials run at a time: all their actors may start together. None if not known yet.
+        import_folders: Where workers find the study's module.
+    """
+    os.environ.update(ENVIRONMENT)
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots or 64)
+    known = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    folders = [str(folder) for folder in import_folders if str(folder) not in known]
+    os.environ["PYTHONPATH"] = os.pathsep.join([*folders, *known])
+
+
+def start_local(available: Available) -> Dashboard:
+    """Start a cluster of this machine alone, with a dashboard where one can be started.
+
+    Args:
+        available: What it may use.
+
+    Raises:
+        ClusterError: Ray does not start.
+    """
+    import ray
+
+    given: dict[str, Any] = {"num_cpus": int(available.cpus), "num_gpus": int(available.gpus), **QUIET}
+    try:
+        context = ray.init(address="local", include_dashboard=True, **given)
+    except (ImportError, RuntimeError, OSError) as error:
+        log.warning("Ray did not start with a dashboard, trying without: %s", error)
+        ray.shutdown()
+        try:
+            context = ray.init(address="local", include_dashboard=False, **given)
+        except (RuntimeError, OSError) as second:
+            raise ClusterError(f"Ray does not start on this machine: {_last_line(second)}") from second
+    return _dashboard(context)
+
+
+def join(address: str) -> Dashboard:
+    """Connect to a cluster that is there already.
+
+    Args:
+        address: As for `ray.init`, such as `auto` or `10.0.0.1:6379`.
+
+    Raises:
+        ClusterError: It cannot be reached.
+    """
+    import ray
+    from ray.exceptions import AuthenticationError, RaySystemError
+
+    shared = {**ENVIRONMENT, "PYTHONPATH": os.environ["PYTHONPATH"]}
+    try:
+        context = ray.init(address=address, runtime_env={"env_vars": shared}, **QUIET)
+    except (ConnectionError, RuntimeError, OSError, ValueError, AuthenticationError, RaySystemError) as error:
+        raise ClusterError(f"--address {address}: no Ray cluster can be reached there: {_last_line(error)}") from error
+    return _dashboard(context)
+
+
+def cluster_resources(address: str) -> Available:
+    """Return what the joined cluster has in all, busy or not."""
+    import ray
+
+    found: Mapping[str, float] = ray.cluster_resources()
+    return Available(found.get("CPU", 0.0), found.get("GPU", 0.0), f"the cluster at {address}")
+
+
+def fits_one_node(resources: Resources) -> bool:
+    """Say whether some node of the joined cluster is large enough for one trial."""
+    import ray
+
+    return any(
+        node["Alive"]
+        and node["Resources"].get("CPU", 0) >= (resources.cpus or 1)
+        and node["Resources"].get("GPU", 0) >= (resources.gpus or 0)
+        for node in ray.nodes()
+    )
+
+
+def nodes_without(folder: Path) -> list[str]:
+    """Return the addresses of the nodes that cannot read and write a folder of the driver's."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    def sees(marker: str) -> bool:
+        try:
+            Path(marker).with_suffix(f".{os.getpid()}").touch()
+            Path(marker).with_suffix(f".{os.getpid()}").unlink()
+        except OSError:
+            return False
+        return Path(marker).exists()
+
+    marker = folder / ".seen"
+    marker.touch()
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    answers = [
+        ray.remote(num_cpus=0)(sees)
+        .options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False))
+        .remote(str(marker))
+        for node in nodes
+    ]
+    seen = ray.get(answers, timeout=60)
+    marker.unlink()
+    return [node["NodeManagerAddress"] for node, sees_it in zip(nodes, seen, strict=True) if not sees_it]
+
+
+def leave() -> None:
+    """Stop a local cluster, or leave one that was joined."""
+    import ray
+
+    if ray.is_initialized():
+        ray.shutdown()
+
+
+def _dashboard(context: Any) -> Dashboard:
+    url = context.dashboard_url or ""
+    if not url:
+        return Dashboard("", "")
+    token = os.environ.get("RAY_AUTH_MODE", "").lower() == "token"
+    return Dashboard(
+        url if "://" in url else f"http://{url}",
+        f"log in with the token that `{_ray_command()} get-auth-token` prints" if token else "",
+    )
+
+
+def _ray_command() -> str:
+    """Return how the user can call Ray's command line from here."""
+    beside = Path(sys.executable).with_name("ray")
+    if shutil.which("ray") or not beside.exists():
+        return "ray"
+    return os.path.relpath(beside)
+
+
+def _last_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]

@@ -1,0 +1,64 @@
+"""What happens on Ctrl-C and on SIGTERM: the first stops cleanly, the second at once.
+
+Owns the signal handlers. While Tune runs, a signal only sets a flag, which Tune's loop looks at between two events:
+so a row is never half written. Everywhere else the signal raises KeyboardInterrupt on the spot.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+EXIT_CODE = 130
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interruption:
+    """Signals of one process."""
+
+    def __init__(self, farewell: Callable[[], None]):
+        """Install the handlers.
+
+        Args:
+            farewell: Called before the process ends at once; it must be quick.
+        """
+        self._farewell = farewell
+        self._flag = threading.Event()
+        self._deferred = False
+        for number in SIGNALS:
+            signal.signal(number, self._handle)
+
+    @property
+    def requested(self) -> bool:
+        """Whether a signal has come."""
+        return self._flag.is_set()
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Let signals wait for `raise_if_requested`."""
+        self._deferred = True
+        try:
+            yield
+        finally:
+            self._deferred = False
+
+    def raise_if_requested(self) -> None:
+        """Raise where a signal has come.
+
+        Raises:
+            KeyboardInterrupt: One has.
+        """
+        if self.requested:
+            raise KeyboardInterrupt
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._flag.is_set():
+            self._farewell()
+            os._exit(EXIT_CODE)  # Ray's local processes share the driver's fate and die with it
+        self._flag.set()
+        if not self._deferred:
+            raise KeyboardInterrupt

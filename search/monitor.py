@@ -1,0 +1,144 @@
+"""What a person sees while a search runs: counts, the front so far, its hypervolume, the time left.
+
+Owns the terminal display: a live view on a terminal, sparse plain lines elsewhere. It reads the recorder's
+snapshots in a thread of its own and computes nothing that is kept.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from results.front import FrontSummary, summarise
+from search.recorder import Recorder, Snapshot
+from search.schema import Space
+
+LIVE_INTERVAL_S = 0.5
+PLAIN_INTERVAL_S = 10.0
+MOST_FRONT_ROWS = 12
+PLAIN_WIDTH = 160
+
+
+class Monitor:
+    """Shows how a run stands, from entering to leaving it."""
+
+    def __init__(self, space: Space, recorder: Recorder, terminal: TextIO):
+        """Prepare to show a run.
+
+        Args:
+            space: What is searched.
+            recorder: What happens.
+            terminal: Where to show it.
+        """
+        self._space = space
+        self._recorder = recorder
+        self._console = console(terminal)
+        self._summary = FrontSummary(summarise([], space.objectives, space.guards).front, 0.0)
+        self._summarised = 0
+        self._said = -1
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._show, name="monitor", daemon=True)
+
+    def say(self, text: str) -> None:
+        """Print one line."""
+        self._console.print(text, markup=False)
+
+    def __enter__(self) -> Monitor:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _show(self) -> None:
+        if not self._console.is_terminal:
+            while not self._done.wait(PLAIN_INTERVAL_S):
+                self._say_progress()
+            self._say_progress()
+            return
+        with Live(console=self._console, auto_refresh=False, transient=True) as live:
+            while not self._done.wait(LIVE_INTERVAL_S):
+                live.update(self._view(self._recorder.snapshot()), refresh=True)
+
+    def _say_progress(self) -> None:
+        snapshot = self._recorder.snapshot()
+        if len(snapshot.rows) != self._said:
+            self._said = len(snapshot.rows)
+            self.say(self._counts(snapshot))
+
+    def _view(self, snapshot: Snapshot) -> RenderableType:
+        parts: list[RenderableType] = [Text(self._counts(snapshot))]
+        for outcome in sorted(snapshot.running, key=lambda outcome: outcome.order.trial):
+            parameters = ", ".join(f"{name} {_short(value)}" for name, value in outcome.order.parameters.items())
+            epochs = f"epoch {outcome.epochs} of {self._space.budget.epochs}"
+            parts.append(Text(f"  trial {outcome.order.trial}: {epochs}, {parameters}", style="dim"))
+        if len(self._summary.front):
+            parts.append(front_table(self._summary, self._space, "front so far"))
+        return Group(*parts)
+
+    def _counts(self, snapshot: Snapshot) -> str:
+        self._summarise(snapshot)
+        states = Counter(str(row["state"]) for row in snapshot.rows)
+        text = f"{len(snapshot.rows)} of {self._space.budget.trials} trials ended"
+        for state in ("failed", "stopped"):
+            text += f", {states[state]} {state}" if states[state] else ""
+        text += f", {len(snapshot.running)} running" if snapshot.running else ""
+        if states["finished"]:
+            text += f" | front {len(self._summary.front)}, hypervolume {self._summary.hypervolume:.4f}"
+        left = time_left_s(snapshot, self._space)
+        return text + (f" | about {duration(left)} left" if left else "")
+
+    def _summarise(self, snapshot: Snapshot) -> None:
+        if len(snapshot.rows) != self._summarised and any(row["state"] == "finished" for row in snapshot.rows):
+            self._summarised = len(snapshot.rows)
+            self._summary = summarise(snapshot.rows, self._space.objectives, self._space.guards)
+
+
+def console(terminal: TextIO) -> Console:
+    """Return a console on a terminal; a file or a pipe gets lines as long as they need to be."""
+    return Console(file=terminal, highlight=False, width=None if terminal.isatty() else PLAIN_WIDTH)
+
+
+def front_table(summary: FrontSummary, space: Space, title: str) -> Table:
+    """Return a front as a table for the terminal; of a long one, the first rows."""
+    table = Table(title=title, title_justify="left", box=None)
+    metrics = [objective.metric for objective in space.objectives]
+    for heading in ("trial", "names", *metrics, *space.parameters):
+        table.add_column(heading, overflow="fold")
+    for row in summary.front.head(MOST_FRONT_ROWS).to_dict("records"):
+        cells = [row["trial"], row["names"], *(row[name] for name in (*metrics, *space.parameters))]
+        table.add_row(*map(_short, cells))
+    return table
+
+
+def time_left_s(snapshot: Snapshot, space: Space) -> float | None:
+    """Estimate the seconds until the last trial ends; None while nothing is known.
+
+    The pace is that of this session, slots and start of the groups included; the wall clock may end it sooner.
+    """
+    if not snapshot.ended_now:
+        return None
+    missing = space.budget.trials - len(snapshot.rows)
+    left = missing * snapshot.seconds / snapshot.ended_now
+    if space.budget.wall_clock_s is not None:
+        left = min(left, max(0.0, space.budget.wall_clock_s - snapshot.seconds))
+    return left
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as a person says them."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,198 @@
+"""From a command line to a search that is known to be possible, before anything slow starts.
+
+Owns the order of the checks, the cheap ones first: the space file, the run folder, the study's own keys, the
+resources, and only then the study with its data and every corner of the space. A mistake leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from search.preflight import Available, PreflightError, plan
+from search.protocol import Study
+from search.run_folder import RunFolder, check_unchanged, provenance
+from search.schema import Budget, Resources, Space
+from search.space import SpaceError, read_space
+
+OVERRULED = ("seed", "budget", "resources")
+
+
+class Options(NamedTuple):
+    """What the command line says; None where it says nothing.
+
+    Attributes:
+        file: The space file.
+        out: The run folder.
+        address: The Ray cluster to join.
+        resume: Continue the run in the folder.
+        trials: Overrules budget.trials.
+        epochs: Overrules budget.epochs.
+        slots: Overrules resources.slots.
+        seed: Overrules the seed.
+    """
+
+    file: Path
+    out: Path | None = None
+    address: str | None = None
+    resume: bool = False
+    trials: int | None = None
+    epochs: int | None = None
+    slots: int | None = None
+    seed: int | None = None
+
+
+class Prepared(NamedTuple):
+    """A search that has passed the cheap checks.
+
+    Attributes:
+        space: Resolved, the command line's wishes included; resources may still be left out.
+        folder: The run folder, not yet made.
+        study: The study's class.
+        recorded: The provenance of the run that is resumed; None for a new one.
+        written: What the space file itself says where it may be overruled.
+    """
+
+    space: Space
+    folder: RunFolder
+    study: type[Study]
+    recorded: dict[str, Any] | None
+    written: dict[str, Any]
+
+
+def prepare(options: Options) -> Prepared:
+    """Run the checks that need neither torch nor Ray.
+
+    Raises:
+        ValueError: The space file or the run folder cannot be used as asked.
+    """
+    space = read_space(options.file)
+    written = {key: space.document()[key] for key in OVERRULED}
+    folder = RunFolder(options.out or Path("runs") / space.name)
+    (folder.check_old if options.resume else folder.check_new)()
+    study = import_study(space.study, options.file)
+    space = _resolve(space, study, options.file)
+    recorded = None
+    if options.resume:
+        before, recorded = folder.read_space()
+        space = _as_recorded(space, before, recorded.get("written", {}), written)
+        space = _overrule(space, options)
+        check_unchanged(space, before, options.file, folder.shown)
+        if options.slots is None and "slots" not in written["resources"]:
+            space = space.model_copy(update={"resources": space.resources.model_copy(update={"slots": None})})
+    else:
+        space = _overrule(space, options)
+    return Prepared(space, folder, study, recorded, written)
+
+
+def settle_resources(prepared: Prepared, available: Available, file: Path) -> Prepared:
+    """Fill in the resources that were left out.
+
+    Raises:
+        PreflightError: They can never be had.
+    """
+    space = prepared.space
+    try:
+        resources = plan(space.resources, available, space.budget.trials)
+    except PreflightError as error:
+        raise PreflightError(f"{file}: {error}") from None
+    return prepared._replace(space=space.model_copy(update={"resources": resources}))
+
+
+def build_study(prepared: Prepared, file: Path) -> Study:
+    """Load what all trials share, and check every corner of the space.
+
+    Raises:
+        SpaceError: The study refuses its data or a value of a parameter.
+    """
+    space = prepared.space
+    try:
+        study = prepared.study(space.fixed)
+    except (ValueError, OSError) as error:
+        raise SpaceError(f"{file}: fixed.{_one_line(error)}") from error
+    for name, parameters in space.corners():
+        try:
+            study.check(space.configuration(parameters, space.seed))
+        except ValueError as error:
+            raise SpaceError(
+                f"{file}: parameters.{name}: the value {parameters[name]!r} cannot be trained: {_one_line(error)}"
+            ) from error
+    return study
+
+
+def run_provenance(prepared: Prepared, study: Study) -> dict[str, Any]:
+    """Return where the run comes from; a resumed run keeps its beginning."""
+    if prepared.recorded is not None:
+        return {**prepared.recorded, "written": prepared.written}
+    return provenance(study.provenance(), prepared.written)
+
+
+def import_study(name: str, file: Path) -> type[Study]:
+    """Import the class that a space file names as `module:class`.
+
+    Its module is looked for where Python looks, in the working folder and beside the space file.
+
+    Raises:
+        SpaceError: There is no such module or class.
+    """
+    module_name, class_name = name.split(":")
+    for folder in import_folders(file):
+        if str(folder) not in sys.path:
+            sys.path.append(str(folder))
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        # A module may raise whatever it likes while it is imported; each time the name of it is the user's to correct.
+        raise SpaceError(
+            f"{file}: study: cannot import {module_name!r}: {type(error).__name__}: {_one_line(error)}"
+        ) from error
+    found = getattr(module, class_name, None)
+    if not isinstance(found, type):
+        raise SpaceError(f"{file}: study: there is no class {class_name!r} in {module_name!r}")
+    absent = [method for method in ("resolve", "check", "provenance", "trial") if not hasattr(found, method)]
+    if absent:
+        raise SpaceError(f"{file}: study: {name} is not a study, it has no {', '.join(absent)}")
+    return found
+
+
+def import_folders(file: Path) -> list[Path]:
+    """Return where a study's module may lie besides Python's own places."""
+    return [Path.cwd(), file.resolve().parent]
+
+
+def _resolve(space: Space, study: type[Study], file: Path) -> Space:
+    try:
+        fixed = study.resolve(space.fixed, file.resolve().parent)
+    except (ValueError, OSError) as error:
+        raise SpaceError(f"{file}: fixed.{_one_line(error)}") from error
+    return space.model_copy(update={"fixed": fixed})
+
+
+def _as_recorded(space: Space, before: Space, then: dict[str, Any], now: dict[str, Any]) -> Space:
+    """Go by what the run was begun with, except where the space file itself has been edited since.
+
+    A run that was begun with `--trials 8` goes on to 8 trials, whatever the unchanged file says.
+    """
+    kept = {key: getattr(before, key) for key in OVERRULED if then.get(key) == now[key]}
+    if "resources" not in kept:
+        merged = {**before.resources.model_dump(), **space.resources.model_dump(exclude_none=True)}
+        kept["resources"] = Resources(**merged)
+    return space.model_copy(update=kept)
+
+
+def _overrule(space: Space, options: Options) -> Space:
+    budget = {key: getattr(options, key) for key in ("trials", "epochs") if getattr(options, key) is not None}
+    update: dict[str, Any] = {}
+    if budget:
+        update["budget"] = Budget(**{**space.budget.model_dump(), **budget})
+    if options.slots is not None:
+        update["resources"] = Resources(**{**space.resources.model_dump(), "slots": options.slots})
+    if options.seed is not None:
+        update["seed"] = options.seed
+    return space.model_copy(update=update)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,87 @@
+"""What the search knows of the thing it searches: a study, and one run of training of it.
+
+Owns the two protocols alone. A study is named in the space file as `module:class`; whatever satisfies `Study` can
+be searched, and nothing else in this package mentions a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class TrainingRun(Protocol):
+    """One trial in a worker."""
+
+    def train_epoch(self) -> dict[str, float]:
+        """Train one epoch and return the means of the losses over it: `loss` and its parts."""
+        ...
+
+    def evaluate(self) -> dict[str, float]:
+        """Return the metrics on the validation split."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write everything that is needed to go on later, also in the middle of a trial."""
+        ...
+
+    def restore(self, folder: Path) -> None:
+        """Go on from what `save` wrote."""
+        ...
+
+    def export(self, folder: Path) -> None:
+        """Write the finished model: `model.safetensors` and what belongs to it."""
+        ...
+
+
+class Study(Protocol):
+    """What is searched. The driver makes one, every worker gets a copy once, so it can be pickled."""
+
+    def __init__(self, resolved: Mapping[str, Any]):
+        """Load the data and whatever else all trials share.
+
+        Args:
+            resolved: What `resolve` returned.
+        """
+        ...
+
+    @classmethod
+    def resolve(cls, fixed: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+        """Check the fixed part of a configuration and make it independent of where it was read; quick.
+
+        Args:
+            fixed: As written in the space file.
+            folder: What relative paths in it are relative to.
+
+        Returns:
+            The same with defaults filled in and paths absolute.
+
+        Raises:
+            ValueError: A key or a value is wrong, or a file is missing; the message begins with the dotted key.
+        """
+        ...
+
+    def check(self, configuration: Mapping[str, Any]) -> None:
+        """Refuse a point that cannot be trained.
+
+        Args:
+            configuration: Complete: the resolved fixed part, the parameters, `epochs`, `seed` and `threads`.
+
+        Raises:
+            ValueError: The message begins with the dotted key.
+        """
+        ...
+
+    def provenance(self) -> dict[str, Any]:
+        """Return what the results depend on besides the configuration, such as the data's fingerprint."""
+        ...
+
+    def trial(self, configuration: Mapping[str, Any], device: str) -> TrainingRun:
+        """Begin a run of training.
+
+        Args:
+            configuration: As for `check`.
+            device: `cpu` or `cuda`.
+        """
+        ...

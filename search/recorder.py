@@ -1,0 +1,122 @@
+"""The driver's record of a run: rows on the disk first, then the live picture of it.
+
+Owns the order of writing. A trial's curve and then its row are on the disk before anything else hears of its end,
+so a crash at any moment costs no finished trial. The monitor reads the same object from another thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from results.records import CurveTable, TrialTable
+from search.messages import Order, Outcome, Report
+from search.schema import Space
+
+log = logging.getLogger(__name__)
+
+
+class Snapshot(NamedTuple):
+    """How a run stands.
+
+    Attributes:
+        rows: Rows of all trials that have ended, those of earlier sessions included.
+        running: How far each trial that is running has come.
+        seconds: Since the first trial of this session was given out; 0 before.
+        ended_now: Trials that ended in this session.
+    """
+
+    rows: list[dict[str, object]]
+    running: list[Outcome]
+    seconds: float
+    ended_now: int
+
+
+class Recorder:
+    """Writes what happens, and remembers it."""
+
+    def __init__(self, space: Space, folder: Path):
+        """Open the tables of a run folder.
+
+        Args:
+            space: What is searched.
+            folder: The run folder.
+
+        Raises:
+            RecordError: A table is damaged.
+        """
+        self._trials = TrialTable(folder, tuple(space.parameters))
+        self._curves = CurveTable(folder)
+        for table in (self._trials, self._curves):
+            if table.repaired:
+                log.warning(table.repaired.message)
+        self._rows: list[dict[str, object]] = []
+        self._running: dict[int, Outcome] = {}
+        self._pending: dict[int, list[dict[str, float]]] = {}
+        self._began: float | None = None
+        self._ended_now = 0
+        self._lock = threading.Lock()
+
+    def clear_interrupted(self, kept: Iterable[Outcome], again: Iterable[int]) -> None:
+        """Remove what trials that will be run again have left in the tables.
+
+        Args:
+            kept: Trials that stay.
+            again: Numbers of trials that will be run again.
+        """
+        self._trials.drop_interrupted()
+        self._curves.drop(set(again))
+        self._rows = [outcome.row() for outcome in kept]
+
+    def begin(self, order: Order) -> None:
+        """Note that a trial was given out."""
+        with self._lock:
+            self._began = self._began or time.monotonic()
+            self._running[order.trial] = Outcome(order, "running")
+            self._pending[order.trial] = []
+
+    def note(self, report: Report) -> None:
+        """Note how far a trial has come."""
+        trial = report.outcome.order.trial
+        with self._lock:
+            if report.restarted:
+                self._pending[trial] = []
+            self._pending[trial].extend(report.rows)
+            self._running[trial] = report.outcome
+        if report.restarted:
+            log.warning("trial %d was begun anew: its worker died", trial)
+
+    def end(self, outcome: Outcome) -> list[dict[str, float]]:
+        """Write a trial that has ended, and return its curve."""
+        trial = outcome.order.trial
+        curve = self._pending.pop(trial, [])
+        for row in curve:
+            self._curves.append({"trial": trial, **row})
+        ended = outcome.row()
+        self._trials.append(ended)
+        with self._lock:
+            self._running.pop(trial, None)
+            self._rows.append(ended)
+            self._ended_now += 1
+        text = f"trial {trial} {outcome.state}" + (f": {outcome.reason}" if outcome.reason else "")
+        log.info(text)
+        if outcome.trace:
+            log.error("%s\n%s", text, outcome.trace)
+        return curve
+
+    def interrupt(self, reason: str) -> int:
+        """Write every running trial as interrupted, and return how many there were."""
+        running = list(self._running.values())
+        for outcome in running:
+            self.end(outcome.ending("interrupted", reason))
+        return len(running)
+
+    def snapshot(self) -> Snapshot:
+        """Return how the run stands; may be called from another thread."""
+        with self._lock:
+            seconds = time.monotonic() - self._began if self._began else 0.0
+            return Snapshot(list(self._rows), list(self._running.values()), seconds, self._ended_now)

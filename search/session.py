@@ -1,0 +1,170 @@
+"""One session on a run: from an accepted space to the last line on the terminal.
+
+Owns the sequence: tables and journal are opened and brought together, Ray is started or joined, trials run, and
+whatever happens, Ray is left and the user is told how to go on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from contextlib import suppress
+from typing import TextIO
+
+import results
+from results.errors import RecordError
+from results.front import summarise
+from search import cluster
+from search.interruption import EXIT_CODE, Interruption
+from search.monitor import Monitor, console, front_table
+from search.preflight import Available, PreflightError, local_resources
+from search.preparation import Options, Prepared, run_provenance, settle_resources
+from search.proposals import Proposals
+from search.protocol import Study
+from search.recorder import Recorder
+from search.study import run_search
+
+log = logging.getLogger(__name__)
+
+
+class Session:
+    """One call of the command line, on a run folder whose lock is held."""
+
+    def __init__(self, prepared: Prepared, study: Study, options: Options, terminal: TextIO):
+        """Prepare a session; nothing starts yet.
+
+        Args:
+            prepared: Has passed the cheap checks.
+            study: What is searched.
+            options: The command line.
+            terminal: Where to show what happens.
+        """
+        self._prepared = prepared
+        self._study = study
+        self._options = options
+        self._terminal = terminal
+        self._folder = prepared.folder
+        self._recorder: Recorder | None = None
+        self._interruption = Interruption(self._farewell)
+
+    def run(self) -> int:
+        """Search until the budget is spent, and return the exit code."""
+        try:
+            if self._options.address is None:
+                self._begin()
+                if self._remaining == 0:
+                    return self._conclude("")
+                self._say("starting Ray ...")
+                dashboard = cluster.start_local(local_resources())
+            else:
+                dashboard = cluster.join(self._options.address)
+                self._settle(cluster.cluster_resources(self._options.address))
+                self._begin()
+            self._greet(dashboard)
+            verdict = self._search()
+        except KeyboardInterrupt:
+            return self._interrupted()
+        finally:
+            cluster.leave()
+        return self._conclude(verdict)
+
+    def _begin(self) -> None:
+        """Write the space, open the tables and the journal, and find out what is left to do."""
+        self._space = self._prepared.space
+        self._folder.write_space(self._space, run_provenance(self._prepared, self._study))
+        ended = self._folder.ended(self._space)
+        recorder = Recorder(self._space, self._folder.path)
+        self._proposals = Proposals(self._space, self._folder.path)
+        again = self._proposals.reconcile(ended)
+        recorder.clear_interrupted(ended, again)
+        self._recorder = recorder
+        self._remaining = max(0, self._space.budget.trials - len(ended))
+        if self._options.resume:
+            self._say(f"resuming {self._folder.shown}: {len(ended)} trials have ended, {self._remaining} to go")
+            log.info("resumed; run again: %s", again)
+
+    def _settle(self, available: Available) -> None:
+        """Find out the resources on a cluster that was joined, and whether all its nodes see the run folder."""
+        self._prepared = settle_resources(self._prepared, available, self._options.file)
+        resources = self._prepared.space.resources
+        if not cluster.fits_one_node(resources):
+            raise PreflightError(
+                f"resources: one trial needs {resources.cpus} CPUs and {resources.gpus:g} GPUs on one node, "
+                f"but no node of {available.where} is that large"
+            )
+        blind = cluster.nodes_without(self._folder.path)
+        if blind:
+            raise PreflightError(
+                f"{self._folder.path}: cannot be written on {', '.join(blind)}; "
+                "give a folder that every node sees with --out"
+            )
+
+    def _search(self) -> str:
+        assert self._recorder is not None
+        with Monitor(self._space, self._recorder, self._terminal):
+            return run_search(
+                self._space,
+                self._study,
+                self._folder.path,
+                self._proposals,
+                self._recorder,
+                self._remaining,
+                self._interruption,
+            )
+
+    def _greet(self, dashboard: cluster.Dashboard) -> None:
+        resources = self._space.resources
+        each = f"{resources.cpus} CPU" + (f" and {resources.gpus:g} GPU" if resources.gpus else "")
+        address = dashboard.address or "none (Ray could not start it)"
+        self._say(f"dashboard: {address}" + (f"  ({dashboard.login})" if dashboard.login else ""))
+        self._say(
+            f"{self._remaining} trials of {self._space.budget.epochs} epochs, {resources.slots} at a time with "
+            f"{each} each, into {self._folder.shown}; the first begins when its workers are up"
+        )
+
+    def _conclude(self, verdict: str) -> int:
+        """Rebuild the results and say what came out."""
+        assert self._recorder is not None
+        rows = self._recorder.snapshot().rows
+        states = Counter(str(row["state"]) for row in rows)
+        counts = ", ".join(f"{number} {state}" for state, number in states.most_common()) or "none ended"
+        self._say(f"trials: {counts}" + (f"; ended early: {verdict}" if verdict else ""))
+        if not states["finished"]:
+            reason = next((row["reason"] for row in rows if row["reason"]), verdict)
+            self._say(f"no trial finished; the first reason: {reason}; more in {self._folder.shown / 'log.txt'}")
+            return 1
+        results.rebuild(self._folder.path)
+        self._show_front(rows)
+        return 0
+
+    def _show_front(self, rows: list[dict[str, object]]) -> None:
+        summary = summarise(rows, self._space.objectives, self._space.guards)
+        shown = self._folder.shown
+        if len(summary.front):
+            console(self._terminal).print(front_table(summary, self._space, f"front of {shown}"))
+            self._say(f"hypervolume {summary.hypervolume:.4f}; best configurations in {shown / 'best'}")
+        else:
+            self._say("no trial keeps every guard, so the front is empty; see trials.csv for which one is broken")
+        self._say(f"report: {shown / 'report.html'}   again: python -m results {shown}")
+
+    def _interrupted(self) -> int:
+        """Record what was running, and say how to go on."""
+        running = self._recorder.interrupt("interrupted by the user") if self._recorder else 0
+        self._say(f"interrupted, {running} running trials will be run again; continue with:\n  {self._resume()}")
+        return EXIT_CODE
+
+    def _farewell(self) -> None:
+        """Do the same in a hurry: a second signal has come."""
+        if self._recorder is not None:
+            with suppress(RecordError):
+                self._recorder.interrupt("interrupted by the user")
+        self._say(f"stopped at once; continue with:\n  {self._resume()}")
+
+    def _resume(self) -> str:
+        command = f"python -m search.run {self._options.file} --resume"
+        command += f" --out {self._options.out}" if self._options.out else ""
+        return command + (f" --address {self._options.address}" if self._options.address else "")
+
+    def _say(self, text: str) -> None:
+        self._terminal.write(text + "\n")
+        self._terminal.flush()

@@ -1,0 +1,104 @@
+"""One search from end to end: assembles mailbox, searcher and trials, and fits the Tuner.
+
+Owns how the parts are put together. Whatever they are for is in their own modules.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune import Stopper
+
+from search.interruption import Interruption
+from search.mailbox import Mailbox
+from search.messages import Briefing
+from search.proposals import Proposals
+from search.protocol import Study
+from search.recorder import Recorder
+from search.schema import Space
+from search.searcher import JournalSearcher
+from search.trial import WarmTrial
+
+# Trial actors sit on the head node beside the driver and hold no CPU: with 0.001 CPU each, two of them left 0.998 of
+# a machine's 2 CPUs (measured), and the second group of workers never started.
+TRIAL_ACTOR_RESOURCES = {"cpu": 0, "node:__internal_head__": 0.001}
+
+
+def run_search(
+    space: Space,
+    study: Study,
+    folder: Path,
+    proposals: Proposals,
+    recorder: Recorder,
+    remaining: int,
+    interruption: Interruption,
+) -> str:
+    """Run trials until the budget is spent.
+
+    Args:
+        space: With the resources found out.
+        study: What is searched.
+        folder: The run folder, absolute.
+        proposals: Where orders come from.
+        recorder: Where outcomes go.
+        remaining: How many trials have to end.
+        interruption: Looked at between two events of Tune.
+
+    Returns:
+        Why the search ended before its budget was spent; "" if it was.
+
+    Raises:
+        KeyboardInterrupt: A signal came; trials are still running.
+    """
+    briefing = Briefing(space, folder, [ray.put(study)])
+    mailbox = ray.remote(num_cpus=0)(Mailbox).remote(space.resources.slots, briefing)
+    searcher = JournalSearcher(space, proposals, recorder, remaining)
+    trainable: Any = tune.with_parameters(WarmTrial, mailbox=mailbox, name=space.name)
+    tuner = tune.Tuner(
+        tune.with_resources(trainable, TRIAL_ACTOR_RESOURCES),
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            num_samples=remaining,
+            reuse_actors=True,
+            trial_name_creator=_trial_name,
+            trial_dirname_creator=_trial_name,
+        ),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str(folder / "ray"),
+            verbose=0,
+            stop=_Interrupted(interruption),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        ),
+    )
+    # At its end Tune looks for result files that its loggers would have written, and complains about each of them.
+    logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
+    with interruption.deferred():
+        tuner.fit()
+    return searcher.verdict
+
+
+class _Interrupted(Stopper):
+    """Stops no trial; raises out of Tune's loop, at a place where nothing is half done."""
+
+    def __init__(self, interruption: Interruption):
+        self._interruption = interruption
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return nothing: Tune pickles its stopper when it begins, but a signal cannot be kept."""
+        return {}
+
+    def stop_all(self) -> bool:
+        self._interruption.raise_if_requested()
+        return False
+
+
+def _trial_name(trial: Any) -> str:
+    return f"trial-{trial.config['order'].trial}"

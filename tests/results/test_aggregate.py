@@ -1,0 +1,168 @@
+"""A whole rebuild: front.csv, hypervolume.csv, best/, figure and report, for one run and several."""
+
+import csv
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from results import RecordError, rebuild, unite
+
+POINTS = [[0.2, 0.9], [0.3, 0.3], [0.9, 0.2], [0.95, 0.95]]
+
+
+def rows_of(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_is_rebuilt_from_its_records(maker):
+    folder = maker.write(maker.rows(POINTS))
+    made = rebuild(folder)
+    assert made.warnings == ()
+    assert all(path.is_file() for path in made.paths)
+    front = rows_of(folder / "front.csv")
+    assert [(row["names"], row["trial"]) for row in front] == [("recon", "0"), ("knee", "1"), ("kl", "2")]
+    recorded = {row["trial"]: row for row in rows_of(folder / "trials.csv")}
+    for row in front:
+        names = row.pop("names")
+        assert row == recorded[row["trial"]], names
+    history = rows_of(folder / "hypervolume.csv")
+    assert [row["front_size"] for row in history] == ["1", "2", "3", "3"]
+    assert float(history[-1]["hypervolume"]) == made.hypervolume
+    assert made.hypervolume == pytest.approx(0.8 * 0.1 + 0.7 * 0.6 + 0.1 * 0.1)
+    assert (folder / "front.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_same_records_give_the_same_bytes(maker):
+    folder = maker.write(maker.trade(20))
+    first = {path: path.read_bytes() for path in rebuild(folder).paths}
+    second = {path: path.read_bytes() for path in rebuild(folder).paths}
+    assert first == second
+
+
+def test_best_holds_configuration_and_checkpoint(maker):
+    folder = maker.write(maker.rows(POINTS))
+    rebuild(folder)
+    best = folder / "best"
+    assert sorted(path.name for path in best.iterdir()) == sorted(
+        f"{name}.{kind}" for name in ("knee", "recon", "kl") for kind in ("yaml", "safetensors")
+    )
+    text = (best / "knee.yaml").read_text()
+    assert "# demo: the knee of the front, trial 1.\n" in text
+    assert "# stitch_fvu: 0.3\n" in text
+    source = folder / "trials" / "1"
+    assert text.endswith((source / "configuration.yaml").read_text())
+    assert yaml.safe_load(text) == {"seed": 1, "epochs": 4}
+    assert (best / "knee.safetensors").read_bytes() == (source / "model.safetensors").read_bytes()
+
+
+def test_missing_checkpoints_are_warnings_and_stale_ones_go(maker):
+    folder = maker.write(maker.rows(POINTS))
+    rebuild(folder)
+    (folder / "trials/1/model.safetensors").unlink()
+    (folder / "trials/2/configuration.yaml").unlink()
+    (folder / "best/old.yaml").write_text("stale")
+    (folder / "best/notes.txt").write_text("mine")
+    made = rebuild(folder)
+    assert [line.split(" is missing")[0].split("trials/")[1] for line in made.warnings] == [
+        "1/model.safetensors",
+        "2/configuration.yaml",
+    ]
+    assert sorted(path.name for path in (folder / "best").iterdir()) == [
+        "kl.safetensors",
+        "knee.yaml",
+        "notes.txt",
+        "recon.safetensors",
+        "recon.yaml",
+    ]
+    assert "model.safetensors is missing" in (folder / "report.html").read_text()
+
+
+def test_no_finished_trial_still_gives_a_report(maker):
+    folder = maker.write([maker.row(0, "failed", reason="worker <died>")])
+    made = rebuild(folder)
+    assert (made.hypervolume, len(made.front)) == (0.0, 0)
+    assert "none of 1 recorded trials finished; the hypervolume is 0" in made.warnings[0]
+    assert "worker &lt;died&gt;" in (folder / "report.html").read_text()
+    assert list((folder / "best").iterdir()) == []
+    assert rebuild(maker.space("empty")).hypervolume == 0
+
+
+def test_all_guards_broken_says_which(maker):
+    made = rebuild(maker.write(maker.rows(POINTS, window_samples=2.0)))
+    assert made.front.empty
+    assert "window_samples ≥ 8 broken by 4" in made.warnings[0]
+
+
+def test_one_objective(maker):
+    one = [{"metric": "stitch_fvu", "name": "recon", "direction": "minimise", "reference": 1.0}]
+    made = rebuild(maker.write(maker.rows(POINTS), objectives=one))
+    assert made.front["names"].tolist() == ["knee+recon"]
+    assert made.hypervolume == pytest.approx(0.8)
+
+
+def test_three_objectives_with_one_to_maximise(maker):
+    three = [
+        {"metric": "stitch_fvu", "name": "recon", "direction": "minimise", "reference": 1.0},
+        {"metric": "action_kl_ratio", "name": "kl", "direction": "minimise", "reference": 1.0},
+        {"metric": "depth", "name": "depth", "direction": "maximise", "reference": 0.0},
+    ]
+    rows = [dict(row, depth=float(n)) for n, row in enumerate(maker.rows(POINTS))]
+    made = rebuild(maker.write(rows, objectives=three))
+    assert len(made.front) == 4
+    assert made.front["names"].tolist()[-1] == "depth"
+    assert (made.folder / "front.png").is_file()
+
+
+def test_union_keeps_the_origin_of_each_point(maker, tmp_path):
+    first = maker.write(maker.rows(POINTS), "first")
+    rows = maker.rows([[0.1, 0.95], [0.25, 0.25], [0.95, 0.9]])
+    second = maker.write([dict(row, accuracy=0.5) for row in rows], "second")
+    singles, union = unite([first, second], tmp_path / "out")
+    assert [len(single.front) for single in singles] == [3, 2]
+    front = rows_of(tmp_path / "out" / "front.csv")
+    assert list(front[0])[:3] == ["names", "run", "trial"]
+    assert [(row["run"], row["trial"], row["accuracy"]) for row in front] == [
+        ("second", "0", "0.5"),
+        ("first", "0", ""),
+        ("second", "1", "0.5"),
+        ("first", "2", ""),
+    ]
+    assert union.hypervolume > max(single.hypervolume for single in singles)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["front.csv", "front.png", "report.html"]
+    assert (first / "front.csv").is_file()
+
+
+def test_union_of_runs_of_the_same_name_and_with_an_empty_one(maker, tmp_path):
+    first = maker.write(maker.rows(POINTS[:1]), "a/demo")
+    second = maker.write(maker.rows(POINTS[1:2]), "b/demo", guards={})
+    third = maker.space("c/demo")
+    _, union = unite([first, second, third], tmp_path / "out")
+    assert union.front["run"].tolist() == [str(first), str(second)]
+    assert any("different guards" in line for line in union.warnings)
+
+
+def test_unions_that_make_no_sense_are_refused(maker, tmp_path):
+    first = maker.write(maker.rows(POINTS), "first")
+    other = [{"metric": "stitch_fvu", "name": "recon", "direction": "maximise", "reference": 1.0}]
+    second = maker.write(maker.rows(POINTS), "second", objectives=other)
+    third = maker.write(maker.rows(POINTS), "third")
+    with pytest.raises(RecordError, match=r"second: its objectives \(maximise stitch_fvu from 1\) differ from"):
+        unite([first, second], tmp_path / "out")
+    assert not (first / "front.csv").exists()
+    with pytest.raises(RecordError, match="given twice"):
+        unite([first, first / "../first"], tmp_path / "out")
+    with pytest.raises(RecordError, match="is a run folder, its front would be overwritten"):
+        unite([first, third], third)
+
+
+def test_importing_loads_neither_torch_nor_ray_nor_drawing():
+    code = (
+        "import sys, results, results.front, results.cli\n"
+        "heavy = {'torch', 'ray', 'search', 'model', 'matplotlib', 'plotly', 'optuna'} & set(sys.modules)\n"
+        "print(*sorted(heavy))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

@@ -1,0 +1,170 @@
+import math
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from results.objectives import Guard
+from search.messages import Outcome
+from search.proposals import Proposals, distribution, violations
+from search.schema import Choice, FloatRange, IntegerRange
+from search.space import parse_space
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def journal(folder: Path, name="toy"):
+    storage = optuna.storages.JournalStorage(JournalFileBackend(str(folder / "study.journal")))
+    return optuna.load_study(study_name=name, storage=storage).trials
+
+
+@pytest.mark.parametrize(
+    ("parameter", "expected"),
+    [
+        (Choice(type="choice", values=[8, "b", 0.5]), CategoricalDistribution((8, "b", 0.5))),
+        (IntegerRange(type="int", low=2, high=9), IntDistribution(2, 9)),
+        (IntegerRange(type="int", low=2, high=9, step=3), IntDistribution(2, 8, step=3)),
+        (FloatRange(type="float", low=0, high=1), FloatDistribution(0.0, 1.0)),
+        (FloatRange(type="log", low=0.1, high=1), FloatDistribution(0.1, 1.0, log=True)),
+    ],
+)
+def test_parameters_become_distributions(parameter, expected):
+    assert distribution(parameter) == expected
+
+
+def test_guards_become_constraints_that_are_kept_at_zero_or_less():
+    guard = Guard(metric="m", below=1.0, at_least=0.25)
+    assert violations(guard, 0.5) == {"below": -0.5, "at_least": -0.25}
+    assert violations(guard, 1.5) == {"below": 0.5, "at_least": -1.25}
+    assert violations(guard, 0.25)["at_least"] == 0
+    assert violations(guard, 1.0)["below"] > 0, "below is strict"
+    assert all(amount > 0 and math.isfinite(amount) for amount in violations(guard, math.nan).values())
+    assert violations(Guard(metric="m", above=1.0, at_most=2.0), 3.0) == {"above": -2.0, "at_most": 1.0}
+
+
+def test_orders_are_numbered_and_every_trial_has_a_seed_of_its_own(space, tmp_path):
+    proposals = Proposals(space, tmp_path)
+    orders = [proposals.ask() for _ in range(5)]
+    assert [order.trial for order in orders] == [0, 1, 2, 3, 4]
+    assert [order.seed for order in orders] == [3, 4, 5, 6, 7]
+    assert all(list(order.parameters) == ["x", "width", "kind"] for order in orders)
+
+
+def test_a_small_discrete_space_gives_replicates_with_new_seeds(document, tmp_path, finish):
+    document["parameters"] = {"kind": {"type": "choice", "values": ["a", "b"]}}
+    proposals = Proposals(parse_space(document, Path("toy.yaml")), tmp_path)
+    seen = []
+    for _ in range(6):
+        order = proposals.ask()
+        seen.append((order.parameters["kind"], order.seed))
+        proposals.tell(finish(order))
+    assert len({kind for kind, _ in seen}) <= 2
+    assert len({seed for _, seed in seen}) == 6
+
+
+def test_outcomes_become_states_of_the_journal(space, tmp_path, finish):
+    proposals = Proposals(space, tmp_path)
+    orders = [proposals.ask() for _ in range(5)]
+    proposals.tell(finish(orders[0], 0.25, 0.75, progress=0.0))
+    proposals.tell(Outcome(orders[1], "stopped", "too slow", 3), [{"epoch": 1, "first": 0.5}])
+    proposals.tell(Outcome(orders[2], "failed", "diverged: loss is nan"))
+    proposals.tell(Outcome(orders[3], "interrupted", "by the user"))
+    trials = journal(tmp_path)
+    states = [trial.state for trial in trials]
+    running = TrialState.RUNNING
+    assert states == [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, running, running]
+    assert trials[0].values == [0.25, 0.75]
+    assert trials[0].user_attrs["metrics"]["progress"] == 0.0
+    assert trials[0].constraints == {"progress:at_least": 0.1}
+    assert trials[1].user_attrs == {"reason": "too slow", "curve": [{"epoch": 1, "first": 0.5}]}
+    assert trials[2].user_attrs == {"reason": "diverged: loss is nan"}
+    proposals.tell(finish(orders[2]))
+    assert journal(tmp_path)[2].state == TrialState.FAIL, "what has ended stays as it is"
+
+
+def play(space, folder, trials, finish, crash_after=()):
+    """Run trials one at a time; reopen the journal after some of them, as a crash would."""
+    proposals, orders, ended = Proposals(space, folder), [], []
+    for number in range(trials):
+        order = proposals.ask()
+        x, width = order.parameters["x"], order.parameters["width"]
+        outcome = finish(order, x**2 + 1 / width, (x - 1) ** 2)
+        orders.append(order)
+        if number in crash_after:
+            proposals = Proposals(space, folder)
+            assert proposals.reconcile(ended) == [number]
+            assert proposals.ask() == order, "run again under the same number, parameters and seed"
+        ended.append(outcome)
+        proposals.tell(outcome)
+    return orders
+
+
+def test_the_same_seed_gives_the_same_orders_also_across_a_crash(space, tmp_path, finish):
+    folders = [tmp_path / name for name in ("one", "two", "three")]
+    for folder in folders:
+        folder.mkdir()
+    first = play(space, folders[0], 16, finish)
+    assert play(space, folders[1], 16, finish) == first
+    assert play(space, folders[2], 16, finish, crash_after=(2, 12)) == first
+    (tmp_path / "four").mkdir()
+    assert play(space.model_copy(update={"seed": 4}), tmp_path / "four", 16, finish) != first
+
+
+def test_tpe_learns_from_the_trials(space, tmp_path, finish):
+    late = [order.parameters["width"] for order in play(space, tmp_path, 40, finish)[20:]]
+    assert late.count(32) > len(late) / 2, "a larger width is better in one objective and costs nothing in the other"
+
+
+def test_a_crash_is_reconciled_from_the_table(space, tmp_path, finish):
+    proposals = Proposals(space, tmp_path)
+    orders = [proposals.ask() for _ in range(4)]
+    proposals.tell(finish(orders[0]))
+    # Trial 1 finished and 2 failed on the disk, but the driver died before it told the journal; 3 was running.
+    rows = [finish(orders[0]), finish(orders[1], 0.1, 0.2), Outcome(orders[2], "failed", "worker died")]
+    again = Proposals(space, tmp_path)
+    assert again.reconcile(rows) == [3]
+    assert [trial.state for trial in journal(tmp_path)] == [
+        TrialState.COMPLETE,
+        TrialState.COMPLETE,
+        TrialState.FAIL,
+        TrialState.RUNNING,
+    ]
+    assert journal(tmp_path)[1].values == [0.1, 0.2]
+    assert again.ask() == orders[3]
+    assert again.ask().trial == 4
+
+
+def test_a_journal_never_holds_half_a_trial(space, tmp_path, finish):
+    proposals = Proposals(space, tmp_path)
+    proposals.tell(finish(proposals.ask()))
+    order = proposals.ask()
+    file = tmp_path / "study.journal"
+    entries = file.read_bytes().splitlines(keepends=True)
+    for kept in range(1, len(entries)):
+        file.write_bytes(b"".join(entries[:kept]))
+        again = Proposals(space, tmp_path)
+        again.reconcile([])
+        orders = [again.ask(), again.ask()]
+        assert [order.trial for order in orders] == [0, 1]
+        assert all(list(order.parameters) == list(space.parameters) for order in orders)
+    assert orders[1] == order
+
+
+def test_a_journal_that_was_cut_off_in_the_middle_of_a_line_is_mended(space, tmp_path, finish):
+    proposals = Proposals(space, tmp_path)
+    proposals.tell(finish(proposals.ask()))
+    proposals.ask()
+    file = tmp_path / "study.journal"
+    file.write_bytes(file.read_bytes()[:-7])
+    again = Proposals(space, tmp_path)
+    assert again.ask().trial in (1, 2)
+    assert len(journal(tmp_path)) in (2, 3)
+
+
+def test_a_lock_file_that_a_killed_driver_left_does_not_matter(space, tmp_path):
+    Proposals(space, tmp_path).ask()
+    (tmp_path / "study.journal.lock").symlink_to(tmp_path / "study.journal")
+    assert Proposals(space, tmp_path).ask().trial == 1

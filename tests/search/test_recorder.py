@@ -1,0 +1,75 @@
+from dataclasses import replace
+
+import pytest
+
+from results.records import read_curves, read_trials
+from results.run_space import RunSpace
+from search.messages import Order, Outcome, Report
+from search.recorder import Recorder
+
+ORDERS = [Order(number, {"x": 0.5, "width": 8, "kind": "a"}, 3 + number) for number in range(4)]
+
+
+@pytest.fixture
+def recorder(space, tmp_path):
+    return Recorder(space, tmp_path)
+
+
+def table(folder, space):
+    described = {name: {"name": name, **entry.model_dump()} for name, entry in space.parameters.items()}
+    known = RunSpace(name="toy", objectives=space.objectives, parameters=tuple(described.values()))
+    return read_trials(folder, known)
+
+
+def rows(order, epochs):
+    return Report(Outcome(order, "running", epochs=epochs[-1]), tuple({"epoch": e, "seconds": e} for e in epochs))
+
+
+def test_a_trial_is_on_the_disk_when_it_ends(recorder, space, tmp_path, finish):
+    recorder.begin(ORDERS[0])
+    recorder.begin(ORDERS[1])
+    recorder.note(rows(ORDERS[0], [1, 2]))
+    recorder.note(rows(ORDERS[0], [3]))
+    assert len(recorder.end(finish(ORDERS[0]))) == 3
+    recorder.end(Outcome(ORDERS[1], "failed", "two\nlines"))
+    found = table(tmp_path, space)
+    assert found["state"].tolist() == ["finished", "failed"]
+    assert found["reason"].tolist() == ["", "two lines"]
+    assert found["seconds"][0] == 2
+    assert read_curves(tmp_path)["epoch"].tolist() == [1, 2, 3]
+
+
+def test_a_restart_voids_the_curve_so_far(recorder, tmp_path, finish):
+    recorder.begin(ORDERS[0])
+    recorder.note(rows(ORDERS[0], [1, 2]))
+    recorder.note(replace(rows(ORDERS[0], [1]), restarted=True))
+    recorder.end(finish(ORDERS[0]))
+    assert read_curves(tmp_path)["epoch"].tolist() == [1]
+
+
+def test_interrupted_trials_leave_the_table_when_they_run_again(recorder, space, tmp_path, finish):
+    for order in ORDERS[:3]:
+        recorder.begin(order)
+        recorder.note(rows(order, [1]))
+    recorder.end(finish(ORDERS[1]))
+    line = (tmp_path / "trials.csv").read_bytes().splitlines()[1]
+    assert recorder.interrupt("by the user") == 2
+    assert recorder.interrupt("by the user") == 0
+    assert table(tmp_path, space)["state"].tolist() == ["finished", "interrupted", "interrupted"]
+    again = Recorder(space, tmp_path)
+    again.clear_interrupted([finish(ORDERS[1])], [0, 2])
+    assert table(tmp_path, space)["trial"].tolist() == ["1"]
+    assert (tmp_path / "trials.csv").read_bytes().splitlines()[1] == line, "a finished row never changes"
+    assert read_curves(tmp_path)["trial"].tolist() == ["1"]
+    assert len(again.snapshot().rows) == 1
+
+
+def test_a_snapshot_says_how_the_run_stands(recorder, finish):
+    assert recorder.snapshot().seconds == 0
+    recorder.begin(ORDERS[0])
+    recorder.begin(ORDERS[1])
+    recorder.note(rows(ORDERS[1], [4]))
+    recorder.end(finish(ORDERS[0]))
+    snapshot = recorder.snapshot()
+    assert [outcome.epochs for outcome in snapshot.running] == [4]
+    assert (len(snapshot.rows), snapshot.ended_now) == (1, 1)

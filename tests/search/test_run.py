@@ -1,0 +1,76 @@
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from search.run import main
+
+
+@pytest.fixture
+def edit(space_folder, document):
+    def change(**sections):
+        (space_folder / "toy.yaml").write_text(yaml.safe_dump({**document, **sections}, sort_keys=False))
+
+    return change
+
+
+def refused(capsys, message, *arguments):
+    """Call the command line; expect exit code 2, one line that says why, and nothing left behind."""
+    before = sorted(Path.cwd().iterdir())
+    assert main(["toy.yaml", *arguments]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1, lines
+    assert message in lines[0]
+    assert sorted(path for path in Path.cwd().iterdir() if path.name != "__pycache__") == before
+
+
+def test_mistakes_end_with_one_line_and_exit_code_2(space_folder, edit, document, capsys):
+    edit(budegt={})
+    refused(capsys, "toy.yaml: budegt: unknown key; did you mean 'budget'?")
+    edit(study="no_such_module:Study")
+    refused(capsys, "toy.yaml: study: cannot import 'no_such_module': ModuleNotFoundError")
+    edit(study="toy_study:NoStudy")
+    refused(capsys, "toy.yaml: study: there is no class 'NoStudy' in 'toy_study'")
+    edit(study="pathlib:Path")
+    refused(capsys, "toy.yaml: study: pathlib:Path is not a study, it has no")
+    edit(fixed={"speel_s": 1})
+    refused(capsys, "toy.yaml: fixed.speel_s: unknown key")
+    edit(fixed={"data": {"file": "absent.txt"}})
+    refused(capsys, f"toy.yaml: fixed.data.file: there is no file {space_folder / 'absent.txt'}")
+    edit(resources={"cpus": 1000})
+    refused(capsys, "toy.yaml: resources: one trial needs 1000 CPUs, but this machine has")
+    edit(resources={"slots": 1000})
+    refused(capsys, "toy.yaml: resources.slots: 1000 slots x (1 CPU) = 1000 CPUs, but this machine has")
+    edit(parameters={**document["parameters"], "width": {"type": "choice", "values": [8, 2000]}})
+    refused(capsys, "toy.yaml: parameters.width: the value 2000 cannot be trained: width: at most 1000")
+    edit()
+    refused(capsys, "runs/toy: there is no run to resume here; start one without --resume", "--resume")
+
+
+def test_a_mistake_is_refused_within_10_seconds(space_folder, edit):
+    edit(budegt={})
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-m", "search.run", "toy.yaml"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert time.monotonic() - began < 10
+
+
+def test_an_existing_run_is_not_overwritten(space_folder, capsys):
+    folder = space_folder / "runs" / "toy"
+    folder.mkdir(parents=True)
+    (folder / "trials.csv").write_text("precious\n")
+    assert main(["toy.yaml"]) == 2
+    message = "runs/toy: already exists; continue it with --resume, or give another folder with --out"
+    assert capsys.readouterr().err.strip() == message
+    assert (folder / "trials.csv").read_text() == "precious\n"
+
+
+@pytest.mark.parametrize("arguments", [["toy.yaml", "--trials", "0"], ["toy.yaml", "--slots", "x"], []])
+def test_options_that_make_no_sense_end_with_exit_code_2(space_folder, capsys, arguments):
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert "error:" in capsys.readouterr().err

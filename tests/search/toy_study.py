@@ -1,0 +1,86 @@
+"""A cheap two-objective study: analytic values without noise, and every misbehaviour on request."""
+
+import json
+import math
+import os
+import time
+from pathlib import Path
+
+KNOWN = {"data", "width", "x", "kind", "level", "sleep_s", "misbehave", "nested", "epochs", "seed", "threads"}
+
+
+class ToyRun:
+    def __init__(self, configuration, data):
+        self.configuration = dict(configuration)
+        self.data = data
+        self.epoch = 0
+        if self.trouble() == "build":
+            raise RuntimeError("cannot build\nthis one")
+
+    def trouble(self):
+        mishaps = self.configuration.get("misbehave") or {}
+        return mishaps.get(str(self.configuration["seed"])) or mishaps.get("all")
+
+    def train_epoch(self):
+        self.epoch += 1
+        time.sleep(self.configuration.get("sleep_s", 0.0))
+        if self.trouble() == "nan" and self.epoch == 2:
+            return {"loss": math.nan}
+        if self.trouble() == "raise" and self.epoch == 2:
+            raise KeyError("no such thing")
+        if self.trouble() == "die":
+            os.kill(os.getpid(), 9)
+        if self.trouble() == "die_once" and not Path(self.data["died"]).exists():
+            Path(self.data["died"]).touch()
+            os.kill(os.getpid(), 9)
+        return {"loss": 1.0 / self.epoch, "part": 0.5}
+
+    def evaluate(self):
+        x, width = self.configuration["x"], self.configuration["width"]
+        progress = 1.0 - math.exp(-self.epoch)
+        title = Path("/proc/self/cmdline").read_bytes().split(b"\0")[0].decode()
+        return {
+            "first": x**2 + 1.0 / width,
+            "second": (x - 1.0) ** 2 + 0.1 * (self.configuration["kind"] == "b"),
+            "progress": progress,
+            "train_worker": float(title.startswith("ray::RayTrainWorker")),
+            "pid": float(os.getpid()) if self.configuration.get("nested") else 0.0,
+            "threads_given": float(os.environ.get("OMP_NUM_THREADS", 0)),
+        }
+
+    def save(self, folder):
+        (folder / "state.json").write_text(json.dumps(self.epoch))
+
+    def restore(self, folder):
+        self.epoch = json.loads((folder / "state.json").read_text())
+
+    def export(self, folder):
+        (folder / "model.safetensors").write_bytes(b"toy")
+
+
+class ToyStudy:
+    @classmethod
+    def resolve(cls, fixed, folder):
+        for key in fixed:
+            if key not in KNOWN:
+                raise ValueError(f"{key}: unknown key")
+        if "data" in fixed and not (folder / fixed["data"]["file"]).exists():
+            raise ValueError(f"data.file: there is no file {folder / fixed['data']['file']}")
+        return {"sleep_s": 0.0, **fixed}
+
+    def __init__(self, resolved):
+        self.data = {"died": resolved.get("nested", {}).get("died", "")}
+
+    def check(self, configuration):
+        for key in configuration:
+            if key not in KNOWN:
+                raise ValueError(f"{key}: unknown key")
+        if configuration["width"] > 1000:
+            raise ValueError("width: at most 1000")
+
+    def provenance(self):
+        return {"data": "none"}
+
+    def trial(self, configuration, device):
+        assert device == "cpu"
+        return ToyRun(configuration, self.data)
