@@ -96,7 +96,7 @@ class Alignment(_Frozen):
 class Training(_Frozen):
     """The optimiser and the schedule."""
 
-    batch_size: Count = Field(10, description="recordings per step")
+    batch_size: Count = Field(8, description="recordings per step")
     learning_rate: Annotated[float, Field(gt=0.0)] = 2e-3
     weight_decay: Weight = 0.01
     warmup_fraction: Fraction = Field(0.05, description="share of the steps in which the learning rate rises")
@@ -146,20 +146,19 @@ class Configuration(_Frozen):
     threads: Count | None = Field(None, description="CPU threads; None takes torch's choice")
 
 
-def parse_configuration(values: Mapping[str, Any], where: str = "configuration") -> Configuration:
+def parse_configuration(values: Mapping[str, Any]) -> Configuration:
     """Checks a mapping against `Configuration`.
 
     Args:
         values: Nested mapping, as read from YAML.
-        where: What the message calls the source, for example the file's name.
 
     Raises:
-        ConfigurationError: One line that names the source, the dotted key and what was expected.
+        ConfigurationError: One line that begins with the dotted key and says what was expected.
     """
     try:
         return Configuration.model_validate(dict(values))
     except ValidationError as error:
-        raise ConfigurationError(f"{where}: {_first_complaint(error)}") from None
+        raise ConfigurationError(_first_complaint(error)) from None
 
 
 def read_configuration(path: Path) -> Configuration:
@@ -179,10 +178,9 @@ def read_configuration(path: Path) -> Configuration:
     if not isinstance(values, Mapping):
         raise ConfigurationError(f"{path}: expected a mapping of keys to values, got {type(values).__name__}")
     try:
-        return parse_configuration(resolve_configuration(values, path.parent), str(path))
+        return parse_configuration(resolve_configuration(values, path.parent))
     except ConfigurationError as error:
-        message = str(error)
-        raise ConfigurationError(message if message.startswith(str(path)) else f"{path}: {message}") from None
+        raise ConfigurationError(f"{path}: {error}") from None
 
 
 def resolve_configuration(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -197,10 +195,7 @@ def resolve_configuration(values: Mapping[str, Any], folder: Path) -> dict[str, 
     """
     if "vocabulary" not in values:
         raise ConfigurationError("vocabulary: is missing; name a file such as sub_actions/basic_motions.yaml")
-    try:
-        parsed = Configuration.model_validate(dict(values))
-    except ValidationError as error:
-        raise ConfigurationError(_first_complaint(error)) from None
+    parsed = parse_configuration(values)
     resolved = parsed.model_dump(mode="json")
     resolved["vocabulary"] = _inline_vocabulary(parsed.vocabulary, folder)
     try:

@@ -8,11 +8,13 @@ once.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from model.configuration import Configuration, ConfigurationError, parse_configuration, resolve_configuration
+from model.metric_names import METRICS
 
 if TYPE_CHECKING:
     from model.alignment import ClassText
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 class ShapeActionStudy:
     """Data, vocabulary and text embeddings of a run; picklable, and made once.
 
+    Attributes:
+        metrics: Names of what a trial measures.
+
     Args:
         resolved: A configuration as `resolve` gives it; parameters of the search may be missing.
 
@@ -31,22 +36,27 @@ class ShapeActionStudy:
         ValueError: The data, the vocabulary or the text encoder cannot be used; one line that says why.
     """
 
+    metrics: ClassVar[tuple[str, ...]] = METRICS
+
     def __init__(self, resolved: Mapping[str, Any]):
         from model.dataset import load_dataset
         from model.sub_actions import load_vocabulary, match_classes
         from model.text_encoder import TextEncoder
 
         c = parse_configuration(resolved)
-        self.dataset = load_dataset(
-            c.data.source,
-            length=c.architecture.length,
-            validation_fraction=c.data.validation_fraction,
-            split_seed=c.data.split_seed,
-        )
-        vocabulary = load_vocabulary(c.vocabulary if isinstance(c.vocabulary, dict) else Path(c.vocabulary))
-        self.vocabulary = match_classes(vocabulary, self.dataset.class_names)
+        with _blaming("data"):
+            self.dataset = load_dataset(
+                c.data.source,
+                length=c.architecture.length,
+                validation_fraction=c.data.validation_fraction,
+                split_seed=c.data.split_seed,
+            )
+        with _blaming("vocabulary"):
+            vocabulary = load_vocabulary(c.vocabulary if isinstance(c.vocabulary, dict) else Path(c.vocabulary))
+            self.vocabulary = match_classes(vocabulary, self.dataset.class_names)
         self.text_encoder = c.text_encoder
-        self.embeddings = TextEncoder(c.text_encoder).encode(self.vocabulary.all_phrases())
+        with _blaming("text_encoder"):
+            self.embeddings = TextEncoder(c.text_encoder).encode(self.vocabulary.all_phrases())
         # What every trial shares; a trial may not ask for anything else.
         self._shared = self._shared_part(c)
         self._merged: dict[int, SubActions] = {}
@@ -73,13 +83,14 @@ class ShapeActionStudy:
                 at which two
                 classes own the same set.
         """
-        c = parse_configuration(configuration, "parameters")
+        c = parse_configuration(configuration)
         if self._shared_part(c) != self._shared:
             raise ConfigurationError(
                 "data, vocabulary, text_encoder and architecture.length are shared by all trials of a run: "
                 "they cannot be searched"
             )
-        self.merged(c.num_sub_actions)
+        with _blaming("num_sub_actions"):
+            self.merged(c.num_sub_actions)
 
     def provenance(self) -> dict[str, Any]:
         """Where the data and the text come from, for the run's record."""
@@ -100,7 +111,7 @@ class ShapeActionStudy:
 
         from model.training import ShapeActionRun
 
-        c = parse_configuration(configuration, "trial")
+        c = parse_configuration(configuration)
         if c.threads is not None:
             torch.set_num_threads(c.threads)
         train, validation = self._batches(device)
@@ -161,6 +172,15 @@ class ShapeActionStudy:
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_on_device": {}}
+
+
+@contextmanager
+def _blaming(key: str) -> Iterator[None]:
+    """Puts the dotted key in front of whatever is wrong with its value."""
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigurationError(f"{key}: {error}") from error
 
 
 def _batch(part: Any, device: str) -> Batch:

@@ -54,8 +54,11 @@ def _train(options: argparse.Namespace) -> int:
     from model.study import ShapeActionStudy
 
     device = _device(options.device)
-    study = ShapeActionStudy(values)
-    study.check(values)
+    try:
+        study = ShapeActionStudy(values)
+        study.check(values)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{options.config}: {error}") from None
     run = study.trial(values, device)
     console = Console()
     began = time.perf_counter()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,6 +33,7 @@ ENVIRONMENT = {
 }
 
 
+CONNECT_TIMEOUT_S = 5.0
 QUIET: dict[str, Any] = {"log_to_driver": False, "ignore_reinit_error": False, "configure_logging": False}
 
 log = logging.getLogger(__name__)
@@ -100,6 +102,9 @@ def join(address: str) -> Dashboard:
     Raises:
         ClusterError: It cannot be reached.
     """
+    if address != "auto":
+        _check_reachable(address)
+        _send_token_where_asked(address)
     import ray
     from ray.exceptions import AuthenticationError, RaySystemError
 
@@ -175,6 +180,39 @@ def _dashboard(context: Any) -> Dashboard:
         url if "://" in url else f"http://{url}",
         f"log in with the token that `{_ray_command()} get-auth-token` prints" if token else "",
     )
+
+
+def _check_reachable(address: str) -> None:
+    """Refuse an address where nothing answers: Ray itself would try again for many minutes.
+
+    Raises:
+        ClusterError: No connection within seconds.
+    """
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if not colon or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
+    except (OSError, OverflowError) as error:
+        raise ClusterError(f"--address {address}: nothing answers there ({error}); start a cluster first") from error
+
+
+def _send_token_where_asked(address: str) -> None:
+    """Switch token authentication on where the cluster asks for it and the user has set no mode.
+
+    Ray does so for `auto` and for its own local clusters. To an explicit address it would send no token and try for
+    20 s; and with a token sent to a cluster that has none, the driver would refuse the cluster's own calls (measured).
+    """
+    from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]  # compiled, its stub does not list it
+    from ray.exceptions import AuthenticationError
+
+    if "://" in address:
+        return
+    try:
+        GcsClient(address=address)
+    except AuthenticationError:
+        maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
 
 
 def _ray_command() -> str:

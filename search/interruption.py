@@ -29,6 +29,10 @@ class Interruption:
         self._farewell = farewell
         self._flag = threading.Event()
         self._deferred = False
+        self.install()
+
+    def install(self) -> None:
+        """Install the handlers; again after Ray has started, which puts one of its own in the place of SIGTERM's."""
         for number in SIGNALS:
             signal.signal(number, self._handle)
 

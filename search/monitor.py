@@ -77,7 +77,8 @@ class Monitor:
         parts: list[RenderableType] = [Text(self._counts(snapshot))]
         for outcome in sorted(snapshot.running, key=lambda outcome: outcome.order.trial):
             parameters = ", ".join(f"{name} {_short(value)}" for name, value in outcome.order.parameters.items())
-            epochs = f"epoch {outcome.epochs} of {self._space.budget.epochs}"
+            waiting = not outcome.started and not snapshot.ended_now
+            epochs = "workers are starting" if waiting else f"epoch {outcome.epochs} of {self._space.budget.epochs}"
             parts.append(Text(f"  trial {outcome.order.trial}: {epochs}, {parameters}", style="dim"))
         if len(self._summary.front):
             parts.append(front_table(self._summary, self._space, "front so far"))

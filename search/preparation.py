@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import importlib
 import sys
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from search.preflight import Available, PreflightError, plan
 from search.protocol import Study
 from search.run_folder import RunFolder, check_unchanged, provenance
-from search.schema import Budget, Resources, Space
+from search.schema import RESERVED, Budget, Resources, Space
 from search.space import SpaceError, read_space
 
 OVERRULED = ("seed", "budget", "resources")
+STUDY_MEMBERS = ("metrics", "resolve", "check", "provenance", "trial")
 
 
 class Options(NamedTuple):
@@ -73,6 +75,7 @@ def prepare(options: Options) -> Prepared:
     folder = RunFolder(options.out or Path("runs") / space.name)
     (folder.check_old if options.resume else folder.check_new)()
     study = import_study(space.study, options.file)
+    _check_metrics(space, study, options.file)
     space = _resolve(space, study, options.file)
     recorded = None
     if options.resume:
@@ -112,13 +115,13 @@ def build_study(prepared: Prepared, file: Path) -> Study:
         study = prepared.study(space.fixed)
     except (ValueError, OSError) as error:
         raise SpaceError(f"{file}: fixed.{_one_line(error)}") from error
-    for name, parameters in space.corners():
+    for _, parameters in space.corners():
         try:
             study.check(space.configuration(parameters, space.seed))
         except ValueError as error:
-            raise SpaceError(
-                f"{file}: parameters.{name}: the value {parameters[name]!r} cannot be trained: {_one_line(error)}"
-            ) from error
+            message = _one_line(error)
+            part = "parameters" if message.partition(":")[0] in space.parameters else "fixed"
+            raise SpaceError(f"{file}: {part}.{message}") from error
     return study
 
 
@@ -151,7 +154,7 @@ def import_study(name: str, file: Path) -> type[Study]:
     found = getattr(module, class_name, None)
     if not isinstance(found, type):
         raise SpaceError(f"{file}: study: there is no class {class_name!r} in {module_name!r}")
-    absent = [method for method in ("resolve", "check", "provenance", "trial") if not hasattr(found, method)]
+    absent = [member for member in STUDY_MEMBERS if not hasattr(found, member)]
     if absent:
         raise SpaceError(f"{file}: study: {name} is not a study, it has no {', '.join(absent)}")
     return found
@@ -162,12 +165,33 @@ def import_folders(file: Path) -> list[Path]:
     return [Path.cwd(), file.resolve().parent]
 
 
+def _check_metrics(space: Space, study: type[Study], file: Path) -> None:
+    """Refuse an objective or a guard that no trial would ever measure."""
+    for metric in space.metrics:
+        if metric not in study.metrics:
+            part = "guards" if metric in {guard.metric for guard in space.guards} else "objectives"
+            close = get_close_matches(metric, study.metrics, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"it measures {', '.join(study.metrics)}"
+            raise SpaceError(f"{file}: {part}: {space.study} does not measure {metric!r}; {hint}")
+
+
 def _resolve(space: Space, study: type[Study], file: Path) -> Space:
     try:
         fixed = study.resolve(space.fixed, file.resolve().parent)
     except (ValueError, OSError) as error:
         raise SpaceError(f"{file}: fixed.{_one_line(error)}") from error
+    for name in (*space.parameters, *RESERVED):
+        # A study fills in the defaults of what the search sets as well; a recorded space with both would be refused.
+        fixed = _without(fixed, name.split("."))
     return space.model_copy(update={"fixed": fixed})
+
+
+def _without(values: dict[str, Any], keys: list[str]) -> dict[str, Any]:
+    """Return nested values without one (dotted) key."""
+    inner = values.get(keys[0])
+    if len(keys) > 1:
+        return {**values, keys[0]: _without(inner, keys[1:])} if isinstance(inner, dict) else values
+    return {key: value for key, value in values.items() if key != keys[0]}
 
 
 def _as_recorded(space: Space, before: Space, then: dict[str, Any], now: dict[str, Any]) -> Space:

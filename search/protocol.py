@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 
 class TrainingRun(Protocol):
@@ -36,7 +36,13 @@ class TrainingRun(Protocol):
 
 
 class Study(Protocol):
-    """What is searched. The driver makes one, every worker gets a copy once, so it can be pickled."""
+    """What is searched. The driver makes one, every worker gets a copy once, so it can be pickled.
+
+    Attributes:
+        metrics: Names of what `TrainingRun.evaluate` measures.
+    """
+
+    metrics: ClassVar[tuple[str, ...]]
 
     def __init__(self, resolved: Mapping[str, Any]):
         """Load the data and whatever else all trials share.

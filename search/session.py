@@ -60,9 +60,10 @@ class Session:
                 dashboard = cluster.join(self._options.address)
                 self._settle(cluster.cluster_resources(self._options.address))
                 self._begin()
+            self._interruption.install()
             self._greet(dashboard)
             verdict = self._search()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit):  # while Ray starts, its own handler of SIGTERM exits
             return self._interrupted()
         finally:
             cluster.leave()

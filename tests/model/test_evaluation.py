@@ -8,6 +8,7 @@ from model.building import build_model, longest_window
 from model.configuration import Configuration
 from model.evaluation import code_meanings, collect, evaluate
 from model.losses import Batch
+from model.metric_names import METRICS
 from model.shape_action import ShapeAction
 
 
@@ -31,6 +32,7 @@ def test_all_metrics_are_finite_and_the_same_twice(model: ShapeAction, configura
     first = measure(model, configuration)
     assert all(value == value and abs(value) < 1e9 for value in first.values())
     assert measure(model, configuration) == first
+    assert tuple(first) == METRICS
 
 
 def test_a_split_in_chunks_is_the_split_at_once(model: ShapeAction) -> None:

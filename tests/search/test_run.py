@@ -45,7 +45,9 @@ def test_mistakes_end_with_one_line_and_exit_code_2(space_folder, edit, document
     edit(resources={"slots": 1000})
     refused(capsys, "toy.yaml: resources.slots: 1000 slots x (1 CPU) = 1000 CPUs, but this machine has")
     edit(parameters={**document["parameters"], "width": {"type": "choice", "values": [8, 2000]}})
-    refused(capsys, "toy.yaml: parameters.width: the value 2000 cannot be trained: width: at most 1000")
+    refused(capsys, "toy.yaml: parameters.width: at most 1000")
+    edit(guards={"progres": {"at_least": 0}})
+    refused(capsys, "toy.yaml: guards: toy_study:ToyStudy does not measure 'progres'; did you mean 'progress'?")
     edit()
     refused(capsys, "runs/toy: there is no run to resume here; start one without --resume", "--resume")
 

@@ -59,6 +59,8 @@ class ToyRun:
 
 
 class ToyStudy:
+    metrics = ("first", "second", "progress", "train_worker", "pid", "threads_given")
+
     @classmethod
     def resolve(cls, fixed, folder):
         for key in fixed:
@@ -66,7 +68,7 @@ class ToyStudy:
                 raise ValueError(f"{key}: unknown key")
         if "data" in fixed and not (folder / fixed["data"]["file"]).exists():
             raise ValueError(f"data.file: there is no file {folder / fixed['data']['file']}")
-        return {"sleep_s": 0.0, **fixed}
+        return {"sleep_s": 0.0, "width": 4, "epochs": 9, **fixed}
 
     def __init__(self, resolved):
         self.data = {"died": resolved.get("nested", {}).get("died", "")}

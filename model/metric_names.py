@@ -1,0 +1,39 @@
+"""The names of all metrics, for whoever has to know them before torch is loaded; `docs/metrics.md` explains each."""
+
+RECONSTRUCTION = (
+    "series_fvu",
+    "stitch_fvu",
+    "shape_skill",
+    "shape_correlation",
+    "scale_ratio",
+    "code_necessity",
+    "covered_fraction",
+    "window_samples",
+    "window_samples_spread",
+    "window_start_spread",
+)
+ACTION = (
+    "action_kl",
+    "action_kl_ratio",
+    "action_kl_ratio_shuffled",
+    "target_information",
+    "token_specificity",
+    "set_mass",
+)
+CODEBOOK = (
+    "code_perplexity",
+    "code_perplexity_share",
+    "codes_used",
+    "quantization_error",
+    "distinct_shapes",
+    "code_action_information",
+    "code_class_information",
+)
+ALIGNMENT = (
+    "contrastive_fused",
+    "contrastive_unfused",
+    "contrastive_chance",
+    "contrastive_floor",
+    "text_accuracy",
+)
+METRICS = RECONSTRUCTION + ACTION + CODEBOOK + ALIGNMENT

@@ -1,0 +1,50 @@
+import io
+
+import pytest
+
+from search.messages import Order, Outcome
+from search.monitor import Monitor, duration, time_left_s
+from search.recorder import Recorder, Snapshot
+
+
+def snapshot(ended, ended_now, seconds):
+    return Snapshot([{"state": "finished"}] * ended, [], seconds, ended_now)
+
+
+def test_time_left_goes_by_the_pace_of_this_session(space):
+    assert time_left_s(snapshot(4, 0, 10.0), space) is None, "nothing is known before the first trial has ended"
+    assert time_left_s(snapshot(4, 2, 10.0), space) == 4 * 5.0
+    limited = space.model_copy(update={"budget": space.budget.model_copy(update={"wall_clock_s": 12.0})})
+    assert time_left_s(snapshot(4, 2, 10.0), limited) == 2.0
+    assert time_left_s(snapshot(4, 2, 20.0), limited) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(5.4, "5 s"), (89, "89 s"), (125, "2 min"), (5300, "88 min"), (7200, "2.0 h")]
+)
+def test_durations_are_said_as_a_person_says_them(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_without_a_terminal_a_line_says_how_the_run_stands(space, tmp_path, finish):
+    recorder, output = Recorder(space, tmp_path), io.StringIO()
+    orders = [Order(number, {"x": 0.5, "width": 8, "kind": "a"}, number) for number in range(3)]
+    for order in orders:
+        recorder.begin(order)
+    recorder.end(finish(orders[0], 1.0, 0.5))
+    recorder.end(Outcome(orders[1], "failed", "diverged"))
+    with Monitor(space, recorder, output):
+        pass
+    line = output.getvalue().strip()
+    assert line.startswith("2 of 8 trials ended, 1 failed, 1 running | front 1, hypervolume 1.5000 | about ")
+
+
+def test_a_run_whose_trials_all_failed_has_no_front_to_show(space, tmp_path):
+    recorder, output = Recorder(space, tmp_path), io.StringIO()
+    order = Order(0, {"x": 0.5, "width": 8, "kind": "a"}, 0)
+    recorder.begin(order)
+    recorder.end(Outcome(order, "failed", "diverged"))
+    with Monitor(space, recorder, output):
+        pass
+    assert "1 of 8 trials ended, 1 failed" in output.getvalue()
+    assert "front" not in output.getvalue()

@@ -1,0 +1,80 @@
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from search.preflight import Available
+from search.preparation import Options, prepare, run_provenance, settle_resources
+from search.space import SpaceError
+
+FILE = Path("toy.yaml")
+MACHINE = Available(4, 0, "this machine")
+
+
+class Told:
+    def provenance(self):
+        return {"data": "none"}
+
+
+@pytest.fixture
+def begin(space_folder):
+    """Begin a run as the command line does, without Ray."""
+
+    def run(**options):
+        prepared = settle_resources(prepare(Options(FILE, **options)), MACHINE, FILE)
+        prepared.folder.acquire()
+        prepared.folder.write_space(prepared.space, run_provenance(prepared, Told()))
+        prepared.folder._lock.close()
+        return prepared.space
+
+    return run
+
+
+@pytest.fixture
+def edit(space_folder, document):
+    def change(**sections):
+        FILE.write_text(yaml.safe_dump({**document, **sections}, sort_keys=False))
+
+    return change
+
+
+def test_the_command_line_overrules_the_file(begin):
+    space = begin(trials=5, epochs=2, slots=1, seed=9)
+    assert (space.budget.trials, space.budget.epochs, space.resources.slots, space.seed) == (5, 2, 1, 9)
+
+
+def test_a_run_goes_on_as_it_was_begun(begin):
+    space = begin(trials=5, epochs=2, slots=1, seed=9)
+    assert begin(resume=True, slots=1) == space
+    assert begin(resume=True, slots=1) == space, "also the second time"
+
+
+def test_an_edited_budget_counts_when_a_run_goes_on(begin, edit):
+    begin(epochs=10)
+    edit(budget={"trials": 12, "epochs": 10})
+    assert begin(resume=True).budget.trials == 12
+    assert begin(resume=True, trials=20).budget.trials == 20
+    assert begin(resume=True).budget.trials == 20
+
+
+def test_slots_that_were_left_out_are_found_out_anew(begin):
+    assert begin().resources.slots == 4
+    resumed = settle_resources(prepare(Options(FILE, resume=True)), Available(2, 0, "a smaller machine"), FILE)
+    assert resumed.space.resources.slots == 2
+
+
+def test_an_edited_space_does_not_go_on(begin, edit):
+    begin()
+    edit(fixed={"sleep_s": 1.0})
+    with pytest.raises(SpaceError, match=r"toy\.yaml: fixed\.sleep_s: is 1\.0, but the run in runs/toy"):
+        begin(resume=True)
+    edit(seed=4)
+    with pytest.raises(SpaceError, match=r"toy\.yaml: seed: is 4, but the run in runs/toy was started with 3"):
+        begin(resume=True)
+
+
+def test_a_study_beside_the_space_file_is_found(space_folder, monkeypatch):
+    (space_folder / "elsewhere").mkdir()
+    monkeypatch.chdir(space_folder / "elsewhere")
+    assert prepare(Options(Path(os.pardir) / "toy.yaml")).study.__name__ == "ToyStudy"
