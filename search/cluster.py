@@ -78,6 +78,8 @@ def start_local(available: Available) -> Dashboard:
     Raises:
         ClusterError: Ray does not start.
     """
+    # Nobody takes this machine away during the run; each group's watcher would start beside its first trials.
+    os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     import ray
 
     given: dict[str, Any] = {"num_cpus": int(available.cpus), "num_gpus": int(available.gpus), **QUIET}

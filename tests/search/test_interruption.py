@@ -28,7 +28,7 @@ def interruption():
 
 
 def test_a_signal_raises_at_once_outside_of_tune(interruption):
-    with pytest.raises(KeyboardInterrupt, match="^$"):
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
         os.kill(os.getpid(), signal.SIGTERM)
     assert interruption.requested
 
@@ -37,7 +37,7 @@ def test_a_signal_waits_for_a_safe_place_inside(interruption):
     with interruption.deferred():
         interruption.raise_if_requested()
         os.kill(os.getpid(), signal.SIGINT)
-        with pytest.raises(KeyboardInterrupt, match="^$"):
+        with pytest.raises(KeyboardInterrupt, match=r"^$"):
             interruption.raise_if_requested()
 
 
