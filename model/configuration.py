@@ -74,6 +74,7 @@ class LossWeights(_Frozen):
     contrastive: Weight = Field(0.3, description="λ_c, signal and text of a class together")
     shape: Weight = Field(1.0, description="λ_s, normalised shapes against normalised pieces")
     piece: Weight = Field(0.0, description="λ_p, VQShape's shape loss σ · shape + μ against the piece")
+    skill: Weight = Field(0.5, description="λ_k, errors of shapes relative to those of straight lines")
     stitch: Weight = Field(
         1.0, description="λ_st, the series rebuilt from its shapes alone; part of the shape objective"
     )

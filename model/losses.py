@@ -1,9 +1,9 @@
 """The loss of one batch: every term of the method, and their weighted sum.
 
-L = λ_x·L_x + λ_z·L_vq + λ_dist·L_div + λ_c·L_con + λ_ce·L_ce + 2·[(1 − w)·L_shape + w·λ_a·L_KL], where w weighs the
-shape against the action objective, and L_shape = λ_s·L_s + λ_p·L_piece + λ_st·L_stitch: normalised shapes against
-normalised pieces, VQShape's own shape loss, and the series that the shapes alone give when they are stitched
-together.
+L = λ_x·L_x + λ_z·L_vq + λ_dist·L_div + λ_c·L_con + λ_ce·L_ce + 2·[(1 − w)·L_shape + w·λ_a·L_KL], where w weighs
+the shape against the action objective, and L_shape = λ_s·L_s + λ_p·L_piece + λ_k·L_skill + λ_st·L_stitch: normalised
+shapes against normalised pieces, VQShape's own shape loss, errors relative to those of straight lines, and the series
+that the shapes alone give when they are stitched together.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from model.actions import kl_divergence
 from model.alignment import contrastive_loss
 from model.attributes import diversity_loss
 from model.configuration import LossWeights
+from model.metrics import unexplained_by_shapes
 from model.shape_action import ShapeAction, SignalOutput
 from model.shapes import extract_pieces, normalise_pieces, normalised_shape_loss, shape_loss, stitch
 
@@ -38,6 +39,7 @@ class LossTerms(NamedTuple):
     classification: Tensor
     shape: Tensor
     piece: Tensor
+    skill: Tensor
     stitch: Tensor
     action: Tensor
 
@@ -67,6 +69,7 @@ def loss_terms(model: ShapeAction, batch: Batch, output: SignalOutput, longest: 
         classification=classes(code, tokens, batch.y) if classes is not None else x.new_zeros(()),
         shape=normalised_shape_loss(output.shapes, normalise_pieces(pieces.detach()), a.length),
         piece=shape_loss(output.decoded, pieces),
+        skill=unexplained_by_shapes(output.decoded, pieces, a.length),
         stitch=(x - stitched.series).square().mean(),
         action=kl_divergence(_labels(model, tokens, batch, output), output.log_q).mean(),
     )
@@ -90,7 +93,12 @@ def _labels(model: ShapeAction, tokens: Tensor, batch: Batch, output: SignalOutp
 
 def total_loss(terms: LossTerms, weights: LossWeights, action_weight: float) -> Tensor:
     """The weighted sum; `action_weight` is w in (0, 1)."""
-    shape = weights.shape * terms.shape + weights.piece * terms.piece + weights.stitch * terms.stitch
+    shape = (
+        weights.shape * terms.shape
+        + weights.piece * terms.piece
+        + weights.skill * terms.skill
+        + weights.stitch * terms.stitch
+    )
     traded = (1 - action_weight) * shape + action_weight * weights.action * terms.action
     return (
         weights.series * terms.series

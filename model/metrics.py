@@ -57,8 +57,17 @@ def shape_skill(decoded: Tensor, pieces: Tensor, length: Tensor) -> Tensor:
         pieces: `(series, tokens, samples)`.
         length: `(series, tokens)`, fraction of the series.
     """
+    return 1 - unexplained_by_shapes(decoded, pieces, length)
+
+
+def unexplained_by_shapes(decoded: Tensor, pieces: Tensor, length: Tensor) -> Tensor:
+    """Σ l·SSE(ŝ, s) / Σ l·SSE(best straight line, s), differentiable.
+
+    Arguments as for `shape_skill`. As a loss it moves windows to where there is a shape to be drawn. An absolute error
+    moves them to where there is none: it is least in the shortest windows, in which every piece is nearly a line.
+    """
     error = (length * (decoded - pieces).square().sum(-1)).sum()
-    return 1 - error / (length * line_errors(pieces)).sum().clamp_min(_TINY)
+    return error / (length * line_errors(pieces)).sum().clamp_min(_TINY)
 
 
 def shape_correlation(shapes: Tensor, pieces: Tensor, length: Tensor) -> Tensor:

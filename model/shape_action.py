@@ -15,6 +15,7 @@ from model.actions import ActionDecoder, ActionHead
 from model.alignment import TextTeacher
 from model.attributes import AttributeDecoder, AttributeEncoder, Attributes
 from model.classification import ClassHeads
+from model.codebook_decoding import decode
 from model.quantizer import Quantized, StraightThroughQuantizer
 from model.shapes import ShapeDecoder
 from model.signal_encoder import PatchEncoder, SeriesDecoder, Tokenizer
@@ -102,11 +103,12 @@ class ShapeAction(nn.Module):
         quantized = self.quantizer(attributes.z)
         if not quantize:
             quantized = Quantized(attributes.z, quantized.indices, quantized.loss.new_zeros(()))
-        shapes = self.shapes(quantized.code)
+        book = self.quantizer.codes if quantize else None
+        shapes = decode(self.shapes, quantized, book)
         decoded = attributes.scale[..., None] * shapes + attributes.offset[..., None]
         with self._mixed(x):
             series = self.rebuild(quantized.code, attributes)
-        log_q = self.action(quantized.code if self.reads_codes else tokens)
+        log_q = decode(self.action, quantized, book) if self.reads_codes else self.action(tokens)
         return SignalOutput(tokens, attributes, quantized, shapes, decoded, series.to(x.dtype), log_q)
 
     def _mixed(self, x: Tensor) -> torch.autocast:

@@ -9,6 +9,7 @@ from model.building import build_model, longest_window
 from model.classification import ClassHeads
 from model.configuration import Configuration, LossWeights
 from model.losses import Batch, LossTerms, loss_terms, mean_terms, total_loss
+from model.metrics import unexplained_by_shapes
 from model.shapes import extract_pieces, normalise_pieces, normalised_shape_loss, stitch
 
 
@@ -44,6 +45,7 @@ def test_every_term_is_the_formula_applied_to_what_the_model_gives(
         classification=model.classes(output.quantized.code.reshape(5, 16, 4), tokens, batch.y),
         shape=normalised_shape_loss(output.shapes, normalise_pieces(pieces), a.length),
         piece=((output.decoded - pieces) ** 2).mean(),
+        skill=unexplained_by_shapes(output.decoded, pieces, a.length),
         stitch=((x - stitch(output.decoded, a.start, a.length, 64, 1.0).series) ** 2).mean(),
         action=kl,
     )
@@ -52,7 +54,7 @@ def test_every_term_is_the_formula_applied_to_what_the_model_gives(
 
 
 def test_the_total_by_hand() -> None:
-    terms = LossTerms(*(torch.tensor(float(n)) for n in (2, 3, 5, 7, 11, 13, 17, 19, 23)))
+    terms = LossTerms(*(torch.tensor(float(n)) for n in (2, 3, 5, 7, 11, 13, 17, 29, 19, 23)))
     weights = LossWeights(
         series=0.5,
         quantization=0.25,
@@ -61,10 +63,11 @@ def test_the_total_by_hand() -> None:
         classification=0.3,
         shape=1.5,
         piece=0.2,
+        skill=0.6,
         stitch=0.4,
         action=0.7,
     )
-    shape = 1.5 * 13 + 0.2 * 17 + 0.4 * 19
+    shape = 1.5 * 13 + 0.2 * 17 + 0.6 * 29 + 0.4 * 19
     expected = 0.5 * 2 + 0.25 * 3 + 2.0 * 5 + 0.1 * 7 + 0.3 * 11 + 2 * (0.8 * shape + 0.2 * 0.7 * 23)
     assert float(total_loss(terms, weights, 0.2)) == pytest.approx(expected)
 
@@ -86,9 +89,9 @@ def test_the_classification_loss_is_the_mean_cross_entropy_of_the_attached_heads
 
 
 def test_means_over_an_epoch_carry_every_term() -> None:
-    terms = LossTerms(*(torch.tensor(float(n)) for n in range(9)))
+    terms = LossTerms(*(torch.tensor(float(n)) for n in range(10)))
     doubled = LossTerms(*(2 * t for t in terms))
     means = mean_terms([(torch.tensor(1.0), terms), (torch.tensor(2.0), doubled)])
     assert means["loss"] == pytest.approx(1.5)
-    assert means["loss_action"] == pytest.approx(12.0)
+    assert means["loss_action"] == pytest.approx(13.5)
     assert set(means) == {"loss", *(f"loss_{name}" for name in LossTerms._fields)}

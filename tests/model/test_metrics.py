@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from model import metrics
+from model.shapes import extract_pieces
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -70,6 +71,21 @@ def test_shape_skill_by_a_loop_and_at_its_marks() -> None:
             line += float(length[i, j]) * ((fit - piece) ** 2).sum()
     assert float(metrics.shape_skill(decoded, pieces, length)) == pytest.approx(1 - error / line)
     assert float(metrics.shape_skill(pieces, pieces, length)) == pytest.approx(1.0)
+
+
+def test_as_a_loss_the_skill_does_not_reward_a_window_for_shrinking() -> None:
+    """In ever shorter windows every piece is nearly a line: the absolute error vanishes, the relative one does not."""
+    u = torch.linspace(0, 1, 4001, dtype=torch.float64)
+    x = (u + u**2)[None]
+    absolute, relative = [], []
+    for width in (0.4, 0.1, 0.025):
+        length = torch.tensor([[width]]).double()
+        pieces = extract_pieces(x, torch.tensor([[0.1]]).double(), length, 64)
+        decoded = pieces.mean(-1, keepdim=True).expand_as(pieces)
+        absolute.append(float((pieces - decoded).square().mean()))
+        relative.append(float(metrics.unexplained_by_shapes(decoded, pieces, length)))
+    assert absolute[0] > 5 * absolute[1] > 25 * absolute[2]
+    assert relative[0] < relative[1] < relative[2]
 
 
 def test_shape_correlation_is_the_weighted_mean_of_numpy_correlations() -> None:
