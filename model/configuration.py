@@ -62,7 +62,8 @@ class Windows(_Frozen):
 
     placement: Literal["anchored", "free"] = "anchored"
     shift: Weight = Field(1.0, description="how far a start may move from its anchor, in units of 1 / N")
-    stretch: Annotated[float, Field(ge=1.0)] = Field(2.0, description="l within [2 / N / stretch, 2 / N · stretch]")
+    stretch: Annotated[float, Field(ge=1.0)] = Field(1.4, description="l within [2 / N / stretch, 2 / N · stretch]")
+    held_fraction: Fraction = Field(0.3, description="share of the epochs before windows learn to move")
 
 
 class LossWeights(_Frozen):

@@ -83,6 +83,11 @@ class ShapeActionRun:
         """Whether the current epoch uses codes; the first ones do not."""
         return self.epoch >= int(self.configuration.training.unquantized_fraction * self.configuration.epochs)
 
+    @property
+    def holds_windows(self) -> bool:
+        """Whether windows stay where they began; while shapes draw nothing yet, windows would only grow."""
+        return self.epoch < int(self.configuration.windows.held_fraction * self.configuration.epochs)
+
     def train_epoch(self) -> dict[str, float]:
         """One pass over the training split.
 
@@ -113,6 +118,8 @@ class ShapeActionRun:
         loss = total_loss(parts, c.losses, c.action_weight)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        if self.holds_windows:
+            self.model.attributes.to_window.zero_grad(set_to_none=True)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), c.training.gradient_clip)
         self.optimizer.step()
         self.schedule.step()

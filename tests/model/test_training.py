@@ -70,6 +70,17 @@ def test_a_restored_run_goes_on_as_if_it_had_never_stopped(
     assert [again.train_epoch() for _ in range(6 - at)] + [again.evaluate()] == expected
 
 
+def test_windows_are_held_at_first_and_then_learn_to_move(small: dict, class_text: ClassText) -> None:
+    run = run_of(Configuration(**small | {"windows": {"held_fraction": 0.5}}), class_text)
+    moves = []
+    for _ in range(6):
+        before = [p.detach().clone() for p in run.model.attributes.to_window.parameters()]
+        run.train_epoch()
+        after = run.model.attributes.to_window.parameters()
+        moves.append(any(not torch.equal(a, b) for a, b in zip(before, after, strict=True)))
+    assert moves == [False] * 3 + [True] * 3
+
+
 def test_codes_are_used_after_the_warm_up_and_start_from_the_data(configuration: Configuration, class_text: ClassText):
     run = run_of(configuration, class_text)
     first = run.model.quantizer.codes.detach().clone()
