@@ -1,0 +1,107 @@
+"""Peak memory of training, each measurement in a process of its own.
+
+Owns what is counted. CPU: the highest resident size during the steps minus the resident size just before them, when
+torch is imported, its kernels are loaded (by a step of a tiny model) and the model and the data are built; so it holds
+gradients, optimiser state, activations and temporaries, but neither the libraries nor the weights. CUDA: the same
+difference of torch's allocated bytes. Run as a script, it prints one number of bytes:
+
+    python benchmarks/training_memory.py '{"kind": "quantised", "sizes": [64, 32, 16], "device": "cpu", "threads": 1}'
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from training_steps import BenchmarkError, OurTrainer, ReferenceTrainer, Sizes, Trainer, load_reference
+
+STEPS = 2  # the first makes the optimiser's state, the second holds it beside the activations
+TINY = Sizes(width=16, series=2, codes=4)
+KINDS = ("quantised", "warm_up", "reference")
+
+
+def build(kind: str, sizes: Sizes, device: torch.device, reference: Path | None) -> Trainer:
+    """Builds a trainer of one of `KINDS`."""
+    if kind != "reference":
+        return OurTrainer(sizes, device, quantised=kind == "quantised")
+    if reference is None:
+        raise BenchmarkError("the reference can only be measured with --reference DIR")
+    return ReferenceTrainer(load_reference(reference), sizes, device)
+
+
+def peak_bytes(kind: str, sizes: Sizes, device: str, threads: int, reference: Path | None) -> int:
+    """Measures in a fresh process.
+
+    Raises:
+        BenchmarkError: The process failed; the message ends with its last line.
+    """
+    task = {"kind": kind, "sizes": sizes, "device": device, "threads": threads}
+    task |= {"reference": str(reference) if reference else None}
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__)), json.dumps(task)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise BenchmarkError(f"measuring the memory of {kind} at {sizes} ended with {done.returncode}: {last}")
+    return int(done.stdout)
+
+
+def measure(task: dict) -> int:
+    """Measures in this process, which should do nothing else; returns bytes."""
+    torch.set_num_threads(task["threads"])
+    device = torch.device(task["device"])
+    reference = Path(task["reference"]) if task.get("reference") else None
+    build(task["kind"], TINY, device, reference).step()
+    trainer = build(task["kind"], Sizes(*task["sizes"]), device, reference)
+    gc.collect()
+    return _allocated(trainer.step, device) if device.type == "cuda" else _resident(trainer.step)
+
+
+def _allocated(step: Callable[[], None], device: torch.device) -> int:
+    before = torch.cuda.memory_allocated(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    for _ in range(STEPS):
+        step()
+    return torch.cuda.max_memory_allocated(device) - before
+
+
+def _resident(step: Callable[[], None]) -> int:
+    before, highest = _start_of_peak()
+    for _ in range(STEPS):
+        step()
+    return max(0, highest() - before)
+
+
+def _start_of_peak() -> tuple[int, Callable[[], int]]:
+    """The resident size now, and what reads the highest since.
+
+    `ru_maxrss` cannot be set back and starts from the size of the parent process, so Linux's own mark is taken where
+    it can be.
+    """
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # sets VmHWM back to VmRSS
+        return _status("VmRSS"), lambda: _status("VmHWM")
+    except OSError:
+        unit = 1 if sys.platform == "darwin" else 1024
+        return _max_resident() * unit, lambda: _max_resident() * unit
+
+
+def _max_resident() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _status(key: str) -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{key}:"):
+            return int(line.split()[1]) * 1024
+    raise OSError(f"/proc/self/status has no {key}")
+
+
+if __name__ == "__main__":
+    print(measure(json.loads(sys.argv[1])))
