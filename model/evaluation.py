@@ -106,20 +106,20 @@ def _shuffled(index: Tensor) -> Tensor:
 
 def _reconstruction(model: ShapeAction, split: Batch, seen: Collected, longest: float) -> dict[str, float]:
     x = split.x.flatten(0, 1)
+    samples = x.shape[-1]
     table = model.shapes(model.quantizer.codes)
     pieces = extract_pieces(x, seen.start, seen.length, table.shape[-1])
     scale, offset = seen.scale[..., None], seen.offset[..., None]
 
     def stitched_fvu(index: Tensor) -> tuple[Tensor, Tensor]:
         decoded = scale * table[index.view_as(seen.start)] + offset
-        rebuilt = stitch(decoded, seen.start, seen.length, x.shape[-1], longest)
+        rebuilt = stitch(decoded, seen.start, seen.length, samples, longest)
         return metrics.fvu(split.x, rebuilt.series.view_as(split.x)), rebuilt.covered.float().mean()
 
     shapes = table[seen.indices.view_as(seen.start)]
     error, covered = stitched_fvu(seen.indices)
     shuffled_error, _ = stitched_fvu(_shuffled(seen.indices))
     target = normalise_pieces(pieces)
-    last = x.shape[-1]
     return {
         "series_fvu": float(metrics.fvu(split.x, seen.series.view_as(split.x))),
         "stitch_fvu": float(error),
@@ -128,9 +128,9 @@ def _reconstruction(model: ShapeAction, split: Batch, seen: Collected, longest: 
         "scale_ratio": float(seen.scale.mean() / target.scale.mean().clamp_min(1e-12)),
         "code_necessity": float(shuffled_error - error),
         "covered_fraction": float(covered),
-        "window_samples": float((seen.length * last).median()),
-        "window_samples_spread": float((seen.length * last).std(0).mean()),
-        "window_start_spread": float((seen.start * last).std(0).mean()),
+        "window_samples": float((seen.length * samples).median()),
+        "window_samples_spread": float((seen.length * samples).std(0).mean()),
+        "window_start_spread": float((seen.start * samples).std(0).mean()),
     }
 
 
