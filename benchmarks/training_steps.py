@@ -21,7 +21,8 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from model.alignment import ClassText
-from model.configuration import Architecture, Configuration
+from model.configuration import Configuration
+from model.configuration_sections import Architecture
 from model.losses import Batch
 from model.training import ShapeActionRun
 

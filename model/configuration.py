@@ -13,120 +13,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
-from model.data_sources import DataSource
+from model.configuration_sections import Alignment, Architecture, Count, Data, Frozen, LossWeights, Training, Windows
 
 
 class ConfigurationError(ValueError):
     """A configuration that cannot be used; the message names the dotted key and says what to do."""
 
 
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Weight = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Architecture(_Frozen):
-    """Sizes of the signal path; the names in brackets are those of the VQShape paper."""
-
-    length: Count = Field(512, description="samples a recording is resampled to (T)")
-    patches: Count = Field(64, description="patches per channel (P)")
-    tokens: Count = Field(32, description="shape tokens per channel (N)")
-    width: Count = Field(64, description="token width (D)")
-    heads: Count = 4
-    encoder_layers: Count = 2
-    tokenizer_layers: Count = 2
-    decoder_layers: Count = 2
-    shape_samples: Count = Field(64, description="samples of one decoded shape")
-    shape_hidden: Count = Field(128, description="width of the shape decoder")
-    code_dim: Count = Field(16, description="width of one code (d)")
-    dropout: Fraction = 0.0
-
-    @model_validator(mode="after")
-    def _sizes_fit(self) -> Architecture:
-        for key in ("patches", "tokens"):
-            if self.length % getattr(self, key):
-                raise ValueError(f"length {self.length} is not a multiple of {key} {getattr(self, key)}")
-        if self.width % self.heads:
-            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
-        return self
-
-
-class Windows(_Frozen):
-    """Where a token's window may lie: around its anchor t = n / N, l = 2 / N, or anywhere."""
-
-    placement: Literal["anchored", "free"] = "anchored"
-    shift: Weight = Field(1.0, description="how far a start may move from its anchor, in units of 1 / N")
-    stretch: Annotated[float, Field(ge=1.0)] = Field(1.4, description="l within [2 / N / stretch, 2 / N · stretch]")
-    held_fraction: Fraction = Field(0.3, description="share of the epochs before windows learn to move")
-
-
-class LossWeights(_Frozen):
-    """The weights λ of the loss terms."""
-
-    series: Weight = Field(1.0, description="λ_x, reconstruction of the series")
-    quantization: Weight = Field(1.0, description="λ_z, commitment, codebook and entropy")
-    diversity: Weight = Field(0.1, description="λ_dist, windows apart")
-    contrastive: Weight = Field(0.3, description="λ_c, signal and text of a class together")
-    shape: Weight = Field(1.0, description="λ_s, normalised shapes against normalised pieces")
-    piece: Weight = Field(0.0, description="λ_p, VQShape's shape loss σ · shape + μ against the piece")
-    skill: Weight = Field(0.5, description="λ_k, errors of shapes relative to those of straight lines")
-    stitch: Weight = Field(
-        1.0, description="λ_st, the series rebuilt from its shapes alone; part of the shape objective"
-    )
-    action: Weight = Field(1.0, description="λ_a, KL to the soft labels")
-    commitment: Weight = Field(0.25, description="commitment inside the quantization loss")
-    entropy: Weight = Field(0.05, description="entropy term inside the quantization loss")
-    classification: Weight = Field(1.0, description="λ_ce, the optional classification loss")
-
-
-class Alignment(_Frozen):
-    """The text path and how it meets the signal."""
-
-    width: Count = Field(64, description="width of the shared projection")
-    heads: Count = 4
-    attention_temperature: Annotated[float, Field(gt=0.0)] = Field(0.1, description="of the cosine attention")
-    contrastive_temperature: Annotated[float, Field(gt=0.0)] = 0.1
-    momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(0.99, description="of the moving-average aligner")
-
-
-class Training(_Frozen):
-    """The optimiser and the schedule."""
-
-    batch_size: Count = Field(8, description="recordings per step")
-    learning_rate: Annotated[float, Field(gt=0.0)] = 2e-3
-    weight_decay: Weight = 0.01
-    warmup_fraction: Fraction = Field(0.05, description="share of the steps in which the learning rate rises")
-    unquantized_fraction: Fraction = Field(0.3, description="share of the epochs before codes are used")
-    gradient_clip: Annotated[float, Field(gt=0.0)] = 1.0
-    mask_fraction: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(0.0, description="patches hidden in training")
-    revive_below: Weight = Field(0.1, description="a code used less than this share of 1 / J is moved; 0 never")
-
-
-class Data(_Frozen):
-    """The data set and its split."""
-
-    source: DataSource = Field(default_factory=lambda: DataSource(name="BasicMotions"))
-    validation_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.25
-    split_seed: int = 0
-
-    @model_validator(mode="before")
-    @classmethod
-    def _source_keys_may_stand_here(cls, value: Any) -> Any:
-        """`data: {name: BasicMotions}` is short for `data: {source: {name: BasicMotions}}`."""
-        if isinstance(value, Mapping) and "source" not in value:
-            own = {k: v for k, v in value.items() if k in cls.model_fields}
-            source = {k: v for k, v in value.items() if k not in cls.model_fields}
-            return {**own, "source": source} if source else own
-        return value
-
-
-class Configuration(_Frozen):
+class Configuration(Frozen):
     """One training run, complete."""
 
     data: Data = Data()

@@ -16,7 +16,7 @@ from torch import Tensor
 from model.actions import kl_divergence
 from model.alignment import contrastive_loss
 from model.attributes import diversity_loss
-from model.configuration import LossWeights
+from model.configuration_sections import LossWeights
 from model.metrics import unexplained_by_shapes
 from model.shape_action import ShapeAction, SignalOutput
 from model.shapes import extract_pieces, normalise_pieces, normalised_shape_loss, shape_loss, stitch

@@ -7,7 +7,8 @@ from model.alignment import ClassText, contrastive_loss
 from model.attributes import diversity_loss
 from model.building import build_model, longest_window
 from model.classification import ClassHeads
-from model.configuration import Configuration, LossWeights
+from model.configuration import Configuration
+from model.configuration_sections import LossWeights
 from model.losses import Batch, LossTerms, loss_terms, mean_terms, total_loss
 from model.metrics import unexplained_by_shapes
 from model.shapes import extract_pieces, normalise_pieces, normalised_shape_loss, stitch
