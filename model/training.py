@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from model.alignment import ClassText
+from model.augmentation import random_crop
 from model.building import build_model, longest_window
 from model.checkpoint import MODEL_FILE, load_training, save_model, save_training
 from model.configuration import Configuration
@@ -101,7 +102,8 @@ class ShapeActionRun:
         usage = torch.zeros(self.configuration.codebook_size, dtype=torch.long, device=self.train.x.device)
         terms, z = [], None
         for rows in order.to(self.train.x.device).split(self.configuration.training.batch_size):
-            loss, parts, z, index = self._step(Batch(self.train.x[rows], self.train.y[rows]))
+            x = random_crop(self.train.x[rows], self.configuration.training.crop, self.generator)
+            loss, parts, z, index = self._step(Batch(x, self.train.y[rows]))
             usage += torch.bincount(index, minlength=len(usage))
             terms.append((loss, parts))
         self._revive(usage, z)

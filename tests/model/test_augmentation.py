@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from model.augmentation import SMALLEST_SCALE, random_crop
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_a_cut_is_the_series_between_two_drawn_places_interpolated_and_normalised() -> None:
+    x = torch.randn(5, 3, 40, generator=generator(1), dtype=torch.float64)
+    cut = random_crop(x, 0.6, generator())
+    draw = generator()
+    kept = 1 - 0.6 * torch.rand(5, 1, generator=draw)
+    first = (1 - kept) * torch.rand(5, 1, generator=draw)
+    for recording in range(5):
+        begin, length = float(first[recording]) * 39, float(kept[recording]) * 39
+        assert begin >= 0
+        assert begin + length <= 39 + 1e-4
+        places = np.linspace(begin, begin + length, 40)
+        for channel in range(3):
+            piece = np.interp(places, np.arange(40), x[recording, channel].numpy())
+            expected = (piece - piece.mean()) / piece.std()
+            np.testing.assert_allclose(cut[recording, channel].numpy(), expected, atol=2e-5)
+
+
+def test_the_share_that_is_cut_off_is_even_up_to_the_largest() -> None:
+    ramp = torch.linspace(-1, 1, 101, dtype=torch.float64)
+    # A ramp keeps its slope, so the deviation of a cut is its share of the whole's; below the smallest scale it is
+    # not normalised away.
+    ramp = ramp / ramp.std(correction=0) * 0.9 * SMALLEST_SCALE
+    cut = random_crop(ramp.expand(4000, 1, 101), 0.25, generator())
+    shares = cut.std(-1, correction=0).flatten() / 0.9
+    quantiles = torch.quantile(shares, torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0], dtype=torch.float64))
+    expected = torch.tensor([0.75, 0.8125, 0.875, 0.9375, 1.0], dtype=torch.float64)
+    torch.testing.assert_close(quantiles, expected, atol=0.01, rtol=0)
+
+
+def test_nothing_is_cut_and_nothing_drawn_at_zero() -> None:
+    x, source = torch.randn(2, 2, 16), generator()
+    state = source.get_state()
+    assert random_crop(x, 0.0, source) is x
+    assert torch.equal(source.get_state(), state)
+
+
+def test_a_cut_without_movement_is_not_blown_up() -> None:
+    x = torch.zeros(1, 2, 200)
+    x[0, 0, -1] = 10.0  # all movement lies in one sample that nearly every cut leaves out
+    x[0, 1] = 1e-3 * torch.sin(torch.arange(200.0))
+    cut = random_crop(x, 0.5, generator())
+    assert torch.isfinite(cut).all()
+    assert cut[0, 1].abs().max() <= 1e-3 / SMALLEST_SCALE + 1e-6
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_device_does_not_change_the_cut() -> None:
+    x = torch.randn(3, 2, 64)
+    torch.testing.assert_close(random_crop(x.cuda(), 0.3, generator()).cpu(), random_crop(x, 0.3, generator()))
