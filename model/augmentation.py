@@ -9,13 +9,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+CUT_SHARE = 0.5  # of the recordings of a step; the others stay whole, as they are when they are measured
 SMALLEST_SCALE = 0.1  # a cut with less movement than this part of the recording's is not blown up to variance 1
 
 
 def random_crop(x: Tensor, most: float, generator: torch.Generator) -> Tensor:
-    """Cuts up to `most` of each recording off its ends, and resamples and normalises what is left as the whole was.
+    """Cuts up to `most` off the ends of half the recordings; what is left is resampled and normalised as the whole was.
 
-    All channels of a recording are cut alike. How much is cut off is drawn evenly from 0 to `most`, and then where.
+    All channels of a recording are cut alike. Which are cut is drawn, how much evenly from 0 to `most`, and then where.
 
     Args:
         x: `(B, C, T)`, normalised.
@@ -23,10 +24,11 @@ def random_crop(x: Tensor, most: float, generator: torch.Generator) -> Tensor:
         generator: Source of the draw (CPU).
 
     Returns:
-        `(B, C, T)`: mean 0 and variance 1 per recording and channel, less where hardly anything moves in the cut.
+        `(B, C, T)`; cuts have mean 0 and variance 1 per channel, less where hardly anything moves in them.
     """
     if most == 0:
         return x
+    chosen = torch.rand(len(x), 1, 1, generator=generator) < CUT_SHARE
     kept = 1 - most * torch.rand(len(x), 1, generator=generator)
     first = (1 - kept) * torch.rand(len(x), 1, generator=generator)
     samples = x.shape[-1]
@@ -35,4 +37,5 @@ def random_crop(x: Tensor, most: float, generator: torch.Generator) -> Tensor:
     left = position.floor().long().clamp_(0, samples - 2).expand_as(x)
     cut = torch.lerp(x.gather(-1, left), x.gather(-1, left + 1), position - left)
     cut = cut - cut.mean(-1, keepdim=True)
-    return cut / cut.std(-1, keepdim=True, correction=0).clamp_min(SMALLEST_SCALE)
+    cut = cut / cut.std(-1, keepdim=True, correction=0).clamp_min(SMALLEST_SCALE)
+    return torch.where(chosen.to(x.device, non_blocking=True), cut, x)

@@ -97,7 +97,7 @@ class Training(Frozen):
     unquantized_fraction: Fraction = Field(0.3, description="share of the epochs before codes are used")
     gradient_clip: Annotated[float, Field(gt=0.0)] = 1.0
     mask_fraction: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(0.0, description="patches hidden in training")
-    crop: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(0.0, description="largest share cut off a recording's ends")
+    crop: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(0.2, description="most that is cut off a recording's ends")
     revive_below: Weight = Field(0.1, description="a code used less than this share of 1 / J is moved; 0 never")
 
 

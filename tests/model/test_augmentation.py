@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from model.augmentation import SMALLEST_SCALE, random_crop
+from model.augmentation import CUT_SHARE, SMALLEST_SCALE, random_crop
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -12,12 +12,15 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def test_a_cut_is_the_series_between_two_drawn_places_interpolated_and_normalised() -> None:
-    x = torch.randn(5, 3, 40, generator=generator(1), dtype=torch.float64)
+    x = torch.randn(9, 3, 40, generator=generator(1), dtype=torch.float64)
     cut = random_crop(x, 0.6, generator())
     draw = generator()
-    kept = 1 - 0.6 * torch.rand(5, 1, generator=draw)
-    first = (1 - kept) * torch.rand(5, 1, generator=draw)
-    for recording in range(5):
+    chosen = torch.rand(9, generator=draw) < 0.5
+    kept = 1 - 0.6 * torch.rand(9, 1, generator=draw)
+    first = (1 - kept) * torch.rand(9, 1, generator=draw)
+    assert 0 < chosen.sum() < 9
+    assert torch.equal(cut[~chosen], x[~chosen])
+    for recording in chosen.nonzero().flatten().tolist():
         begin, length = float(first[recording]) * 39, float(kept[recording]) * 39
         assert begin >= 0
         assert begin + length <= 39 + 1e-4
@@ -28,14 +31,15 @@ def test_a_cut_is_the_series_between_two_drawn_places_interpolated_and_normalise
             np.testing.assert_allclose(cut[recording, channel].numpy(), expected, atol=2e-5)
 
 
-def test_the_share_that_is_cut_off_is_even_up_to_the_largest() -> None:
+def test_half_are_cut_and_the_share_cut_off_is_even_up_to_the_largest() -> None:
     ramp = torch.linspace(-1, 1, 101, dtype=torch.float64)
-    # A ramp keeps its slope, so the deviation of a cut is its share of the whole's; below the smallest scale it is
-    # not normalised away.
+    # A ramp keeps its slope, so the deviation of a cut is its share of the whole's; below the smallest scale, by
+    # which it is then divided, it is not normalised away.
     ramp = ramp / ramp.std(correction=0) * 0.9 * SMALLEST_SCALE
-    cut = random_crop(ramp.expand(4000, 1, 101), 0.25, generator())
-    shares = cut.std(-1, correction=0).flatten() / 0.9
-    quantiles = torch.quantile(shares, torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0], dtype=torch.float64))
+    deviation = random_crop(ramp.expand(8000, 1, 101), 0.25, generator()).std(-1, correction=0).flatten()
+    cut = deviation > SMALLEST_SCALE
+    assert abs(float(cut.double().mean()) - CUT_SHARE) < 0.02
+    quantiles = torch.quantile(deviation[cut] / 0.9, torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0], dtype=torch.float64))
     expected = torch.tensor([0.75, 0.8125, 0.875, 0.9375, 1.0], dtype=torch.float64)
     torch.testing.assert_close(quantiles, expected, atol=0.01, rtol=0)
 
