@@ -38,9 +38,9 @@ def longest_window(configuration: Configuration) -> float:
 
 def _assemble(c: Configuration, text: ClassText) -> ShapeAction:
     a, losses = c.architecture, c.losses
-    encoder = PatchEncoder(a.length, a.patches, a.width, a.heads, a.encoder_layers, a.dropout)
-    tokenizer = Tokenizer(a.patches, a.tokens, a.width, a.heads, a.tokenizer_layers, a.dropout)
-    decoder = SeriesDecoder(a.length, a.tokens, a.width, a.heads, a.decoder_layers, a.dropout)
+    encoder = PatchEncoder(a.length, a.patches, a.width, a.heads, a.encoder_layers, a.expansion, a.dropout)
+    tokenizer = Tokenizer(a.patches, a.tokens, a.width, a.heads, a.tokenizer_layers, a.expansion, a.dropout)
+    decoder = SeriesDecoder(a.length, a.tokens, a.width, a.heads, a.decoder_layers, a.expansion, a.dropout)
     action = (
         ActionDecoder(a.code_dim, c.num_sub_actions)
         if c.method == "action_decoder"

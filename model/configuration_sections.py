@@ -34,6 +34,7 @@ class Architecture(Frozen):
     encoder_layers: Count = 2
     tokenizer_layers: Count = 2
     decoder_layers: Count = 2
+    expansion: Count = Field(2, description="hidden width of the feed-forward blocks, in units of width")
     shape_samples: Count = Field(64, description="samples of one decoded shape")
     shape_hidden: Count = Field(128, description="width of the shape decoder")
     code_dim: Count = Field(16, description="width of one code (d)")
@@ -96,7 +97,9 @@ class Training(Frozen):
     warmup_fraction: Fraction = Field(0.05, description="share of the steps in which the learning rate rises")
     unquantized_fraction: Fraction = Field(0.3, description="share of the epochs before codes are used")
     gradient_clip: Annotated[float, Field(gt=0.0)] = 1.0
-    mask_fraction: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(0.0, description="patches hidden in training")
+    mask_fraction: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(
+        0.0, description="share of the patches hidden in training"
+    )
     crop: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(0.2, description="most that is cut off a recording's ends")
     revive_below: Weight = Field(0.1, description="a code used less than this share of 1 / J is moved; 0 never")
 

@@ -40,9 +40,9 @@ class SignalTokenizer(nn.Module):
         super().__init__()
         self.encoder, self.tokenizer = encoder, tokenizer
 
-    def forward(self, x: Tensor, hidden: Tensor | None = None) -> Tensor:
-        """Tokens of `x (S, T)`; `hidden (S, patches)` hides patches."""
-        return self.tokenizer(self.encoder(x, hidden))
+    def forward(self, x: Tensor, kept: Tensor | None = None) -> Tensor:
+        """Tokens of `x (S, T)`, from all patches or those that `kept (S, kept patches)` names."""
+        return self.tokenizer(self.encoder(x, kept), kept)
 
 
 class SeriesRebuilder(nn.Module):
@@ -88,16 +88,16 @@ class ShapeAction(nn.Module):
         self.teacher, self.classes = teacher, classes
         self.mixed_precision = False  # True runs the transformers in bfloat16; codes, windows and losses stay float32
 
-    def forward(self, x: Tensor, *, quantize: bool = True, hidden: Tensor | None = None) -> SignalOutput:
+    def forward(self, x: Tensor, *, quantize: bool = True, kept: Tensor | None = None) -> SignalOutput:
         """Runs the signal path.
 
         Args:
             x: `(S, T)`, normalised series, each channel by itself.
             quantize: False decodes the code before quantization, as in the warm-up.
-            hidden: Optional `(S, patches)` of bool; True hides a patch.
+            kept: Optional `(S, kept patches)`, int64, the patches that are seen; None shows all.
         """
         with self._mixed(x):
-            tokens = self.tokenize(x, hidden)
+            tokens = self.tokenize(x, kept)
         tokens = tokens.float() if self.mixed_precision else tokens
         attributes = self.attributes(tokens)
         quantized = self.quantizer(attributes.z)

@@ -13,6 +13,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from model.transformer import CrossAttentionStack, SelfAttentionStack
+
 
 def sinusoidal_positions(positions: Tensor, width: int) -> Tensor:
     """Sine and cosine position embedding (Vaswani et al. 2017) of real-valued positions.
@@ -38,36 +40,33 @@ class PatchEncoder(nn.Module):
         width: Width of an embedding.
         heads: Attention heads.
         layers: Transformer layers.
+        expansion: Hidden width of the feed-forward blocks, in units of `width`.
         dropout: Share of activations dropped in training.
     """
 
-    def __init__(self, length: int, patches: int, width: int, heads: int, layers: int, dropout: float = 0.0):
+    def __init__(
+        self, length: int, patches: int, width: int, heads: int, layers: int, expansion: int = 2, dropout: float = 0.0
+    ):
         super().__init__()
         self.patches = patches
         self.project = nn.Linear(length // patches, width)
         self.positions = nn.Parameter(sinusoidal_positions(torch.arange(patches).float(), width))
-        self.blocks = nn.TransformerEncoder(
-            nn.TransformerEncoderLayer(width, heads, 4 * width, dropout, "gelu", batch_first=True, norm_first=True),
-            layers,
-            norm=nn.LayerNorm(width),
-            enable_nested_tensor=False,
-        )
-        self.hidden_patch = nn.Parameter(torch.zeros(width))
+        self.blocks = SelfAttentionStack(layers, width, heads, expansion, dropout)
 
-    def forward(self, x: Tensor, hidden: Tensor | None = None) -> Tensor:
-        """Embeds every patch.
+    def forward(self, x: Tensor, kept: Tensor | None = None) -> Tensor:
+        """Embeds every patch, or those that are kept: the others are not seen and cost nothing.
 
         Args:
             x: `(series, length)`.
-            hidden: Optional `(series, patches)` of bool; True hides a patch from the encoder.
+            kept: Optional `(series, kept patches)`, int64, which patches of each series to embed.
 
         Returns:
-            `(series, patches, width)`.
+            `(series, patches, width)`, or `(series, kept patches, width)`.
         """
-        embedded = self.project(x.unflatten(-1, (self.patches, -1)))
-        if hidden is not None:
-            embedded = torch.where(hidden[..., None], self.hidden_patch, embedded)
-        return self.blocks(embedded + self.positions)
+        embedded = self.project(x.unflatten(-1, (self.patches, -1))) + self.positions
+        if kept is not None:
+            embedded = embedded.gather(1, kept[..., None].expand(-1, -1, embedded.shape[-1]))
+        return self.blocks(embedded)
 
 
 class Tokenizer(nn.Module):
@@ -79,10 +78,13 @@ class Tokenizer(nn.Module):
         width: Width of embeddings and tokens.
         heads: Attention heads.
         layers: Transformer decoder layers.
+        expansion: Hidden width of the feed-forward blocks, in units of `width`.
         dropout: Share of activations dropped in training.
     """
 
-    def __init__(self, patches: int, tokens: int, width: int, heads: int, layers: int, dropout: float = 0.0):
+    def __init__(
+        self, patches: int, tokens: int, width: int, heads: int, layers: int, expansion: int = 2, dropout: float = 0.0
+    ):
         super().__init__()
         centres = (torch.arange(tokens) + 1.0) * patches / tokens - 0.5
         self.queries = nn.Parameter(sinusoidal_positions(centres, width))
@@ -91,22 +93,23 @@ class Tokenizer(nn.Module):
         nearness = (1.0 - distance).clamp_min(0.0) + 1e-6
         self.register_buffer("nearness", nearness / nearness.sum(-1, keepdim=True), persistent=False)
         self.nearness: Tensor
-        self.blocks = nn.TransformerDecoder(
-            nn.TransformerDecoderLayer(width, heads, 4 * width, dropout, "gelu", batch_first=True, norm_first=True),
-            layers,
-            norm=nn.LayerNorm(width),
-        )
+        self.blocks = CrossAttentionStack(layers, width, heads, expansion, dropout)
 
-    def forward(self, embedded: Tensor) -> Tensor:
+    def forward(self, embedded: Tensor, kept: Tensor | None = None) -> Tensor:
         """Tokens of each series.
 
         Args:
-            embedded: `(series, patches, width)`.
+            embedded: `(series, patches, width)`, or of the kept patches alone.
+            kept: Optional `(series, kept patches)`, int64, which patches these are.
 
         Returns:
             `(series, tokens, width)`.
         """
-        return self.blocks(self.queries + self.nearness @ embedded, embedded)
+        nearness = self.nearness
+        if kept is not None:
+            near = nearness.T[kept].transpose(1, 2)
+            nearness = near / near.sum(-1, keepdim=True)
+        return self.blocks(self.queries + nearness @ embedded, embedded)
 
 
 class SeriesDecoder(nn.Module):
@@ -118,18 +121,16 @@ class SeriesDecoder(nn.Module):
         width: Width of a token.
         heads: Attention heads.
         layers: Transformer layers.
+        expansion: Hidden width of the feed-forward blocks, in units of `width`.
         dropout: Share of activations dropped in training.
     """
 
-    def __init__(self, length: int, tokens: int, width: int, heads: int, layers: int, dropout: float = 0.0):
+    def __init__(
+        self, length: int, tokens: int, width: int, heads: int, layers: int, expansion: int = 2, dropout: float = 0.0
+    ):
         super().__init__()
         self.positions = nn.Parameter(sinusoidal_positions(torch.arange(tokens).float(), width))
-        self.blocks = nn.TransformerEncoder(
-            nn.TransformerEncoderLayer(width, heads, 4 * width, dropout, "gelu", batch_first=True, norm_first=True),
-            layers,
-            norm=nn.LayerNorm(width),
-            enable_nested_tensor=False,
-        )
+        self.blocks = SelfAttentionStack(layers, width, heads, expansion, dropout)
         self.to_samples = nn.Linear(width, length // tokens)
 
     def forward(self, tokens: Tensor) -> Tensor:

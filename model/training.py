@@ -113,9 +113,7 @@ class ShapeActionRun:
     def _step(self, batch: Batch) -> tuple[Tensor, LossTerms, Tensor, Tensor]:
         c = self.configuration
         self.model.train()
-        output = self.model(
-            batch.x.flatten(0, 1), quantize=self.quantizes, hidden=self._hidden(batch.x.shape[:2].numel())
-        )
+        output = self.model(batch.x.flatten(0, 1), quantize=self.quantizes, kept=self._kept(batch.x.shape[:2].numel()))
         parts = loss_terms(self.model, batch, output, self.longest, c.alignment.contrastive_temperature)
         loss = total_loss(parts, c.losses, c.action_weight)
         self.optimizer.zero_grad(set_to_none=True)
@@ -128,12 +126,14 @@ class ShapeActionRun:
         self.model.teacher.follow()
         return loss, parts, output.attributes.z.detach().flatten(0, 1), output.quantized.indices.flatten()
 
-    def _hidden(self, series: int) -> Tensor | None:
-        share = self.configuration.training.mask_fraction
-        if share == 0:
+    def _kept(self, series: int) -> Tensor | None:
+        patches = self.configuration.architecture.patches
+        hidden = round(self.configuration.training.mask_fraction * patches)
+        if hidden == 0:
             return None
-        draw = torch.rand(series, self.configuration.architecture.patches, generator=self.generator)
-        return (draw < share).to(self.train.x.device)
+        order = torch.rand(series, patches, generator=self.generator).argsort(-1)
+        # In their order, so that neighbours in memory are neighbours in time.
+        return order[:, hidden:].sort(-1).values.to(self.train.x.device, non_blocking=True)
 
     def _revive(self, usage: Tensor, z: Tensor | None) -> None:
         below = self.configuration.training.revive_below

@@ -41,6 +41,7 @@ def small() -> dict:
             "encoder_layers": 1,
             "tokenizer_layers": 1,
             "decoder_layers": 1,
+            "expansion": 4,
             "shape_samples": 16,
             "shape_hidden": 16,
             "code_dim": 4,

@@ -23,14 +23,32 @@ def test_series_do_not_see_each_other() -> None:
 
 
 def test_a_hidden_patch_is_not_seen() -> None:
-    encoder = PatchEncoder(64, 16, 8, 2, 1).eval()
-    hidden = torch.zeros(3, 16, dtype=torch.bool)
-    hidden[:, 5] = True
+    encoder, tokenizer = PatchEncoder(64, 16, 8, 2, 1).eval(), Tokenizer(16, 4, 8, 2, 1).eval()
+    kept = torch.tensor([p for p in range(16) if p != 5]).expand(3, -1)
     x = series()
     changed = x.clone()
     changed[:, 20:24] += 3.0
-    torch.testing.assert_close(encoder(x, hidden), encoder(changed, hidden))
+    embedded = encoder(x, kept)
+    assert embedded.shape == (3, 15, 8)
+    torch.testing.assert_close(embedded, encoder(changed, kept))
+    torch.testing.assert_close(tokenizer(embedded, kept), tokenizer(encoder(changed, kept), kept))
     assert not torch.allclose(encoder(x), encoder(changed))
+
+
+def test_keeping_every_patch_is_showing_all() -> None:
+    encoder, tokenizer = PatchEncoder(64, 16, 8, 2, 1).eval(), Tokenizer(16, 4, 8, 2, 1).eval()
+    every = torch.arange(16).expand(3, -1)
+    embedded = encoder(series(), every)
+    torch.testing.assert_close(embedded, encoder(series()))
+    torch.testing.assert_close(tokenizer(embedded, every), tokenizer(embedded))
+
+
+def test_the_order_of_the_kept_patches_does_not_matter() -> None:
+    encoder, tokenizer = PatchEncoder(64, 16, 8, 2, 1).eval(), Tokenizer(16, 4, 8, 2, 1).eval()
+    kept = torch.tensor([[1, 4, 9, 12], [0, 2, 7, 15], [3, 5, 6, 8]])
+    turned = kept.flip(-1)
+    ahead, back = tokenizer(encoder(series(), kept), kept), tokenizer(encoder(series(), turned), turned)
+    torch.testing.assert_close(ahead, back, atol=1e-5, rtol=1e-5)
 
 
 def test_a_query_starts_from_the_patches_of_its_anchor_window() -> None:
