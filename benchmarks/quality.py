@@ -127,7 +127,9 @@ class Benchmark:
         record = finished.record
         took = f"{record['steps']} steps, {record['seconds']:.1f} s"
         error = f"stitch_fvu {record['metrics']['stitch_fvu']:.3f}"
-        progress.print(f"{len(self.done)} of {self.total}: {finished.task.title}: {took}, {error}", highlight=False)
+        progress.print(
+            f"{len(self.done)} of {self.total}: {finished.task.title}: {took}, {error}", highlight=False, soft_wrap=True
+        )
 
     @property
     def records(self) -> list[dict[str, Any]]:

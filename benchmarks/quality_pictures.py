@@ -103,6 +103,7 @@ def draw_series(models: dict[str, Path], file: Path) -> None:
                 _signal(axes[2 * number, 0], arrays["x"], arrays["stitched"], name, colour)
                 _windows(axes[2 * number + 1, 0], arrays, colour)
         axes[-1, 0].set_xlabel("sample")
+        figure.align_ylabels(axes[:, 0])
         _save(figure, file)
 
 
