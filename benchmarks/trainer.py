@@ -25,6 +25,7 @@ from typing import Any, NoReturn
 
 import torch
 from arithmetic import MatrixProduct, count_flops, seconds
+from reference import load_reference, reference_trainer
 from rich.console import Console
 from torch import nn
 from training_memory import peak_bytes
@@ -32,10 +33,8 @@ from training_report import machine, table, versions
 from training_steps import (
     BenchmarkError,
     OurTrainer,
-    ReferenceTrainer,
     Sizes,
     Trainer,
-    load_reference,
     our_configuration,
 )
 
@@ -102,7 +101,7 @@ def measure_setting(
         "warm_up": OurTrainer(sizes, device, quantised=False),
     }
     if vqshape is not None:
-        trainers["reference"] = ReferenceTrainer(vqshape, sizes, device)
+        trainers["reference"] = reference_trainer(vqshape, sizes, device)
     product = MatrixProduct(device)
     trainers["quantised"].step()  # its first step also starts the codebook, once per training
     flops = {name: count_flops(trainer.step) for name, trainer in trainers.items()} | {"matrix_product": product.flops}

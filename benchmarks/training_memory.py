@@ -19,7 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from training_steps import BenchmarkError, OurTrainer, ReferenceTrainer, Sizes, Trainer, load_reference
+from reference import load_reference, reference_trainer
+from training_steps import BenchmarkError, OurTrainer, Sizes, Trainer
 
 STEPS = 2  # the first makes the optimiser's state, the second holds it beside the activations
 TINY = Sizes(width=16, series=2, codes=4)
@@ -32,7 +33,7 @@ def build(kind: str, sizes: Sizes, device: torch.device, reference: Path | None)
         return OurTrainer(sizes, device, quantised=kind == "quantised")
     if reference is None:
         raise BenchmarkError("the reference can only be measured with --reference DIR")
-    return ReferenceTrainer(load_reference(reference), sizes, device)
+    return reference_trainer(load_reference(reference), sizes, device)
 
 
 def peak_bytes(kind: str, sizes: Sizes, device: str, threads: int, reference: Path | None) -> int:

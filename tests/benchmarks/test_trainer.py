@@ -181,7 +181,7 @@ def test_bad_input_is_one_line(
 def test_reference_that_cannot_be_imported(source: str, complaint: str, reference: Path, tool: Tool) -> None:
     (reference / "vqshape" / "model.py").write_text(source)
     with pytest.raises(tool("training_steps").BenchmarkError, match=complaint):
-        tool("training_steps").load_reference(reference)
+        tool("reference").load_reference(reference)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="asks for a GPU where there is none")

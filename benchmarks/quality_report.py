@@ -1,0 +1,109 @@
+"""The quality benchmark's summary over seeds, and its tables."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable
+from typing import Any
+
+from quality_metrics import SHARED
+from rich.table import Table
+
+from model.metric_names import METRICS
+
+OURS, STEPS, SECONDS = "ours", "reference, equal steps", "reference, equal seconds"
+TRAINERS = (OURS, STEPS, SECONDS)
+TRAINING = ("seconds", "steps", "loss")
+OURS_ALONE = tuple(name for name in METRICS if name not in SHARED)
+DIRECTIONS = {"stitch_fvu": "↓", "series_fvu": "↓", "action_kl_ratio": "↓", "action_kl": "↓", "quantization_error": "↓"}
+DIRECTIONS |= dict.fromkeys(("shape_skill", "shape_correlation", "code_necessity", "set_mass", "text_accuracy"), "↑")
+
+
+def summary(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Mean and spread over seeds of every data set, codebook size and trainer, in the order of the runs.
+
+    Of the reference's learning rates the one with the lower loss at the end of training, in the mean over seeds, is
+    kept; the held-out part has no say in it.
+    """
+    rows = []
+    for data, codes in dict.fromkeys((run["data"], run["codes"]) for run in runs):
+        for trainer in TRAINERS:
+            own = [r for r in runs if (r["data"], r["codes"], r["trainer"]) == (data, codes, trainer)]
+            if own:
+                rows.append({"data": data, "codes": codes, "trainer": trainer, **_over_seeds(best_rate(own))})
+    return rows
+
+
+def best_rate(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The runs of the learning rate whose training loss is lowest; one that broke down counts as the worst."""
+
+    def loss(rate: float) -> float:
+        losses = [r["loss"] for r in runs if r["rate"] == rate]
+        return statistics.fmean(value if math.isfinite(value) else math.inf for value in losses)
+
+    best = min(dict.fromkeys(r["rate"] for r in runs), key=loss)
+    return [r for r in runs if r["rate"] == best]
+
+
+def _over_seeds(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "rate": runs[0]["rate"],
+        "seeds": [r["seed"] for r in runs],
+        "parameters": runs[0]["parameters"],
+        **{name: _spread(r[name] for r in runs) for name in TRAINING},
+        "metrics": {name: _spread(r["metrics"][name] for r in runs) for name in runs[0]["metrics"]},
+    }
+
+
+def _spread(values: Iterable[float]) -> dict[str, float]:
+    """Mean and standard deviation of the seeds; a single seed has no deviation."""
+    values = list(values)
+    out = {"mean": statistics.fmean(values)}
+    return out | ({"deviation": statistics.stdev(values)} if len(values) > 1 else {})
+
+
+def tables(rows: list[dict[str, Any]]) -> list[Table]:
+    """One table per data set: metrics down, trainers across for each codebook size."""
+    return [_table(data, [r for r in rows if r["data"] == data]) for data in dict.fromkeys(r["data"] for r in rows)]
+
+
+def _table(data: str, rows: list[dict[str, Any]]) -> Table:
+    table = Table(title=f"{data}, test part", caption=_caption(rows))
+    table.add_column("metric")
+    for row in rows:
+        header = "\n".join([f"J = {row['codes']}", *row["trainer"].split(", ")])
+        table.add_column(header, justify="right", no_wrap=True)
+    table.add_row("learning rate", *(f"{row['rate']:g}" for row in rows))
+    for name in TRAINING:
+        table.add_row(name, *(_cell(row[name]) for row in rows), end_section=name == TRAINING[-1])
+    for name in (*SHARED, *OURS_ALONE):
+        if any(name in row["metrics"] for row in rows):
+            label = f"{name} {DIRECTIONS.get(name, '')}".strip()
+            cells = (_cell(row["metrics"][name]) if name in row["metrics"] else "" for row in rows)
+            table.add_row(label, *cells, end_section=name == SHARED[-1])
+    return table
+
+
+def _caption(rows: list[dict[str, Any]]) -> str:
+    seeds = sorted({len(row["seeds"]) for row in rows})
+    text = f"mean ± standard deviation over {'–'.join(map(str, seeds))} seed(s); seconds are CPU time of training"
+    if any(row["trainer"] != OURS for row in rows):
+        text += "; the reference's learning rate is the one with the lower training loss; losses sum different terms"
+    return text
+
+
+def _cell(figure: dict[str, float]) -> str:
+    """Three decimals, or fewer where the number is large."""
+    decimals = 3 if abs(figure["mean"]) < 10 else 1 if abs(figure["mean"]) < 1000 else 0
+    spread = f" ± {figure['deviation']:.{decimals}f}" if "deviation" in figure else ""
+    return f"{figure['mean']:.{decimals}f}{spread}"
+
+
+def plain(value: Any) -> Any:
+    """The same nested value with None where a number is not finite: JSON has no word for those."""
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [plain(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
