@@ -87,6 +87,45 @@ def test_the_classification_loss_is_the_mean_cross_entropy_of_the_attached_heads
     torch.testing.assert_close(heads(code, tokens, y), (of_codes + of_tokens) / 2)
     only = ClassHeads("codes", 3, 8, 3)
     assert only.tokens is None
+    torch.testing.assert_close(only(code, tokens, y), cross_entropy(only.codes(code.mean(1))))
+    other = ClassHeads("tokens", 3, 8, 3)
+    assert other.codes is None
+    torch.testing.assert_close(other(code, tokens, y), cross_entropy(other.tokens(tokens.mean(1))))
+
+
+CODE_SIDE = ("quantizer.codes", "attributes.to_code")
+TOKEN_SIDE = ("tokenize.encoder", "tokenize.tokenizer")
+
+
+@pytest.mark.parametrize("quantizer", ["synchronised", "straight_through"])
+@pytest.mark.parametrize("attach", ["none", "codes", "tokens", "both"])
+def test_the_classification_loss_trains_the_side_that_it_is_attached_to(
+    small: dict, class_text: ClassText, batch: Batch, attach: str, quantizer: str
+) -> None:
+    model = build_model(Configuration(**small | {"classify": attach, "quantizer": quantizer}), class_text)
+    loss = loss_terms(model, batch, model(batch.x.flatten(0, 1)), 1.0, 0.1).classification
+    if attach == "none":
+        assert model.classes is None
+        assert float(loss) == 0.0
+        assert not loss.requires_grad
+        return
+    loss.backward()
+    reached = {
+        side: any(
+            p.grad is not None and bool(p.grad.abs().max() > 0)
+            for name, p in model.named_parameters()
+            if name.startswith(side)
+        )
+        for side in (*CODE_SIDE, *TOKEN_SIDE, "attributes.to_window", "attributes.to_level", "rebuild", "teacher")
+    }
+    # A code comes of a token, so the loss on codes goes on into the tokens; the loss on tokens never reaches a code.
+    assert {side for side, by in reached.items() if by} == {
+        *TOKEN_SIDE,
+        *(["attributes.to_code"] if attach != "tokens" else []),
+        *(["quantizer.codes"] if attach != "tokens" and quantizer == "synchronised" else []),
+    }
+    heads = {name for name in ("codes", "tokens") if getattr(model.classes, name) is not None}
+    assert heads == ({"codes", "tokens"} if attach == "both" else {attach})
 
 
 def test_means_over_an_epoch_carry_every_term() -> None:
