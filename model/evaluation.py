@@ -1,8 +1,8 @@
 """Measures a model on a held-out split: every metric, guard and control, in evaluation mode and without masking.
 
-The training split is read as well, for what may be learnt from it alone: the mean soft label p̄ and, with Method 1,
-the accumulated map from code to sub-action. Labels of the held-out split enter the soft labels and the class-aware
-checks, never a prediction.
+The training split is read as well, for what may be learnt from it alone: the mean soft label p̄, what each code means,
+and the linear classifiers. Labels of the held-out split enter the soft labels and the class-aware checks, never a
+prediction.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from model import metrics
+from model import downstream, metrics
 from model.actions import accumulate_meanings, kl_divergence
 from model.alignment import contrastive_loss
+from model.code_meaning import CodeMeaning, LabelledTokens, measure_meaning
 from model.losses import Batch
 from model.shape_action import ShapeAction
 from model.shapes import extract_pieces, normalise_pieces, stitch
@@ -74,6 +76,57 @@ def code_meanings(model: ShapeAction, train: Collected) -> Tensor:
 
 
 @torch.no_grad()
+def read_meaning(
+    model: ShapeAction, train: Collected, y: Tensor, sub_actions: tuple[str, ...], classes: tuple[str, ...]
+) -> CodeMeaning:
+    """What each code means, for people: the distributions of `code_meanings`, the shapes, and what they rest on.
+
+    Args:
+        model: The composed model.
+        train: The training split, collected.
+        y: `(B,)`, its classes.
+        sub_actions: Names, (K,).
+        classes: Names.
+    """
+    codes, per_recording = model.quantizer.codes, train.tokens.shape[1]
+    index, recording = train.indices, torch.arange(len(y)).repeat_interleave(per_recording)
+    tokens = LabelledTokens(*map(_array, (index, train.p, recording, y.repeat_interleave(per_recording))))
+    accumulated = _array(accumulate_meanings(index, train.p, len(codes)))
+    distribution = _array(code_meanings(model, train).exp())
+    return measure_meaning(_array(model.shapes(codes)), distribution, accumulated, tokens, sub_actions, classes)
+
+
+@torch.no_grad()
+def classify(
+    model: ShapeAction, train: Collected, train_y: Tensor, held_out: Collected, y: Tensor
+) -> dict[str, np.ndarray]:
+    """Confusion matrices `(classes, classes)` of the linear classifiers, `token` and `histogram`, true class first.
+
+    Args:
+        model: The composed model.
+        train: What they are fitted on, collected.
+        train_y: `(B,)`, its classes.
+        held_out: What they predict, collected.
+        y: `(B,)`, its classes.
+    """
+    learnt, seen, classes = _features(model, train), _features(model, held_out), len(model.teacher.text.text)
+    return {
+        name: downstream.confusion(a, _array(train_y), b, _array(y), classes)
+        for name, a, b in zip(learnt._fields, learnt, seen, strict=True)
+    }
+
+
+def _features(model: ShapeAction, split: Collected) -> downstream.Features:
+    numbers = torch.stack([split.start, split.length, split.offset, split.scale], dim=-1)
+    index = split.indices.view_as(split.start)
+    return downstream.features(_array(model.quantizer.codes), _array(index), _array(numbers), len(split.tokens))
+
+
+def _array(x: Tensor) -> np.ndarray:
+    return x.detach().cpu().numpy()
+
+
+@torch.no_grad()
 def evaluate(model: ShapeAction, train: Batch, held_out: Batch, longest: float, temperature: float) -> dict[str, float]:
     """All metrics of a held-out split.
 
@@ -96,6 +149,7 @@ def evaluate(model: ShapeAction, train: Batch, held_out: Batch, longest: float, 
         **_action(seen, learnt.p.mean(0), table, y, model.teacher.text.owned),
         **_codebook(model, seen, table, y),
         **_alignment(model, held_out, seen, temperature),
+        **_downstream(classify(model, learnt, train.y, seen, held_out.y)),
     }
 
 
@@ -175,3 +229,8 @@ def _alignment(model: ShapeAction, split: Batch, seen: Collected, temperature: f
         "contrastive_floor": 2 * float(partners.float().log().mean()),
         "text_accuracy": float((nearest == split.y).float().mean()),
     }
+
+
+def _downstream(confusions: dict[str, np.ndarray]) -> dict[str, float]:
+    scores = {name: downstream.scores(matrix) for name, matrix in confusions.items()}
+    return {f"{name}_{what}": value for name, of in scores.items() for what, value in of._asdict().items()}

@@ -36,4 +36,10 @@ ALIGNMENT = (
     "contrastive_floor",
     "text_accuracy",
 )
-METRICS = RECONSTRUCTION + ACTION + CODEBOOK + ALIGNMENT
+DOWNSTREAM = (
+    "token_accuracy",
+    "token_macro_f1",
+    "histogram_accuracy",
+    "histogram_macro_f1",
+)
+METRICS = RECONSTRUCTION + ACTION + CODEBOOK + ALIGNMENT + DOWNSTREAM

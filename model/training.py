@@ -14,8 +14,10 @@ from model.alignment import ClassText
 from model.augmentation import random_crop
 from model.building import build_model, longest_window
 from model.checkpoint import MODEL_FILE, load_training, save_model, save_training
+from model.code_meaning import CODES_FILE, CodeMeaning, write_codes
 from model.configuration import Configuration
-from model.evaluation import code_meanings, collect, evaluate
+from model.downstream import CONFUSION_FILE, write_confusions
+from model.evaluation import Collected, classify, collect, evaluate, read_meaning
 from model.losses import Batch, LossTerms, loss_terms, mean_terms, total_loss
 
 FINAL_LEARNING_RATE = 0.05  # of the first, at the end of the cosine
@@ -170,6 +172,24 @@ class ShapeActionRun:
         self.epoch, self.codes_started = state["epoch"], state["codes_started"]
 
     def export(self, folder: Path) -> None:
-        """Writes the finished model with the meaning of each code, `code_meanings (codes, sub-actions)`."""
-        meanings = code_meanings(self.model, collect(self.model, self.train)).exp()
-        save_model(folder / MODEL_FILE, self.model, {"code_meanings": meanings}, self.about)
+        """Writes the finished model with what its codes mean, and two tables for people.
+
+        The tables are `codes.csv`, a row per code, and `confusion.csv`, what the linear classifiers say of the
+        validation split.
+        """
+        learnt, seen = collect(self.model, self.train), collect(self.model, self.validation)
+        meaning = self._meaning(learnt)
+        tensors = {name: torch.from_numpy(array) for name, array in meaning.tensors().items()}
+        save_model(folder / MODEL_FILE, self.model, tensors, self.about | meaning.names())
+        write_codes(folder / CODES_FILE, meaning)
+        confusions = classify(self.model, learnt, self.train.y, seen, self.validation.y)
+        write_confusions(folder / CONFUSION_FILE, confusions, meaning.classes)
+
+    def _meaning(self, learnt: Collected) -> CodeMeaning:
+        text = self.model.teacher.text
+        # A run that was started without names numbers them.
+        classes, sub_actions = (
+            tuple(self.about.get(key) or map(str, range(n)))
+            for key, n in zip(("classes", "sub_actions"), text.owned.shape, strict=True)
+        )
+        return read_meaning(self.model, learnt, self.train.y, sub_actions, classes)

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from model.alignment import ClassText
 from model.checkpoint import CheckpointError, load_model, load_training
+from model.code_meaning import load_code_meaning
 from model.configuration import Configuration
 from model.losses import Batch
 from model.training import ShapeActionRun
@@ -100,9 +103,32 @@ def test_the_exported_model_gives_the_same_metrics(
     fresh = run_of(configuration, class_text)
     tensors, about = load_model(tmp_path / "model.safetensors", fresh.model)
     assert fresh.evaluate() == run.evaluate()
-    assert about == {"classes": ["a", "b", "c"]}
+    assert about == {"classes": ["a", "b", "c"], "sub_actions": ["0", "1", "2", "3", "4"]}
     assert tensors["code_meanings"].shape == (6, 5)
     torch.testing.assert_close(tensors["code_meanings"].sum(-1), torch.ones(6))
+
+
+@pytest.mark.parametrize("method", ["action_head", "action_decoder"])
+def test_the_export_says_what_codes_mean_and_how_classes_are_confused(
+    small: dict, class_text: ClassText, tmp_path: Path, method: str
+) -> None:
+    run = run_of(Configuration(**small | {"method": method}), class_text)
+    for _ in range(3):
+        run.train_epoch()
+    run.export(tmp_path)
+    meaning = load_code_meaning(tmp_path / "model.safetensors")
+    assert meaning.shapes.shape == (6, 16)
+    assert meaning.classes == ("a", "b", "c")
+    assert int(meaning.tokens.sum()) == 12 * 2 * 8
+    assert np.allclose(meaning.distribution, meaning.accumulated, atol=1e-6) == (method == "action_head")
+    codes = (tmp_path / "codes.csv").read_text().splitlines()
+    assert len(codes) == 1 + 6
+    table = pd.read_csv(tmp_path / "confusion.csv")
+    measured = run.evaluate()
+    for name, part in table.groupby("classifier"):
+        assert part.recordings.sum() == 6
+        hits = part[part.true == part.predicted].recordings.sum()
+        assert hits / 6 == pytest.approx(measured[f"{name}_accuracy"])
 
 
 def test_a_checkpoint_that_does_not_fit_or_is_damaged_is_named(
