@@ -1,4 +1,4 @@
-"""Owns `best/`: the knee and the end of each objective as configuration and checkpoint, ready to be used."""
+"""Owns `best/`: the knee and the end of each objective as configuration, checkpoint and tables, ready to be used."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from results.cells import cell, write_atomically
 from results.front import best_points
 
 BEST_FOLDER = "best"
-EXPORTED = (".yaml", ".safetensors")
+TABLES = ("codes.csv", "confusion.csv")  # of a study that writes them; their absence is no mistake
+EXPORTED = (".yaml", ".safetensors", *(f".{table}" for table in TABLES))
 
 
 def export_best(
@@ -20,7 +21,7 @@ def export_best(
     """Copy the named points of a front to `best/`; what an earlier export left there goes.
 
     Args:
-        folder: The run folder, with `trials/<trial>/configuration.yaml` and `model.safetensors`.
+        folder: The run folder, with `trials/<trial>/configuration.yaml`, `model.safetensors` and perhaps `TABLES`.
         rows: The front, as `results.front.front` gives it.
         metrics: Metric columns for the header comment.
         title: Name of the run for the header comment.
@@ -46,6 +47,8 @@ def export_best(
             written.append(_copied(checkpoint, best / f"{name}.safetensors"))
         else:
             warnings.append(f"{checkpoint} is missing: {best / name}.safetensors was not written")
+        tables = [table for table in TABLES if (source / table).is_file()]
+        written += [_copied(source / table, best / f"{name}.{table}") for table in tables]
     _remove_stale(best, written)
     return tuple(written), tuple(warnings)
 
@@ -66,5 +69,5 @@ def _copied(source: Path, target: Path) -> Path:
 
 def _remove_stale(best: Path, written: list[Path]) -> None:
     for path in best.iterdir():
-        if path.suffix in (*EXPORTED, ".part") and path not in written:
+        if path.name.endswith((*EXPORTED, ".part")) and path not in written:
             path.unlink()

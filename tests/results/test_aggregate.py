@@ -58,6 +58,24 @@ def test_best_holds_configuration_and_checkpoint(maker):
     assert (best / "knee.safetensors").read_bytes() == (source / "model.safetensors").read_bytes()
 
 
+def test_tables_of_a_trial_go_with_it_where_there_are_any(maker):
+    folder = maker.write(maker.rows(POINTS))
+    for trial in range(2):
+        (folder / "trials" / str(trial) / "codes.csv").write_text(f"codes of {trial}\n")
+    (folder / "trials/1/confusion.csv").write_text("confusion of 1\n")
+    assert rebuild(folder).warnings == ()
+    best = folder / "best"
+    assert {path.name: path.read_text() for path in best.glob("*.csv")} == {
+        "recon.codes.csv": "codes of 0\n",
+        "knee.codes.csv": "codes of 1\n",
+        "knee.confusion.csv": "confusion of 1\n",
+    }
+    (folder / "trials/1/confusion.csv").unlink()
+    (best / "mine.csv").write_text("mine")
+    assert best / "knee.codes.csv" in rebuild(folder).paths
+    assert sorted(path.name for path in best.glob("*.csv")) == ["knee.codes.csv", "mine.csv", "recon.codes.csv"]
+
+
 def test_missing_checkpoints_are_warnings_and_stale_ones_go(maker):
     folder = maker.write(maker.rows(POINTS))
     rebuild(folder)
