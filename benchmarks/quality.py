@@ -19,9 +19,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
+from command_line import BenchmarkError, OneLineParser, check_json, positive
 from quality_data import DataSet, data_sets
 from quality_pictures import draw_series, draw_shapes
 from quality_queue import Finished, Plan, cell, work_through
@@ -30,20 +31,8 @@ from quality_runs import Task
 from reference import load_reference
 from rich.console import Console
 from training_report import machine, versions
-from training_steps import BenchmarkError
 
 PIPED_WIDTH = 150
-
-
-class _OneLineParser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise BenchmarkError(f"{message}; see --help")
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
-    return int(text)
 
 
 def _rate(text: str) -> float:
@@ -62,7 +51,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     Raises:
         BenchmarkError: An argument that cannot be used.
     """
-    parser = _OneLineParser(description="Quality of what is learnt, on the test part.", allow_abbrev=False)
+    parser = OneLineParser(description="Quality of what is learnt, on the test part.", allow_abbrev=False)
     add = parser.add_argument
     add("--data", action="append", metavar="NAME", help="a data set by name; BasicMotions where nothing is given")
     add("--train-ts", type=Path, metavar="FILE", help="training part of a data set in .ts files")
@@ -70,19 +59,18 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--name", help="of the data set in .ts files")
     add("--vocabulary", type=Path, metavar="FILE", help="sub-actions; known for BasicMotions and Epilepsy")
     add("--config", type=Path, action="append", metavar="FILE", help="data, vocabulary, the rest; can be repeated")
-    add("--codes", type=_positive, nargs="+", default=[16, 64], metavar="J", help="codes in the codebook")
-    add("--seeds", type=_positive, default=3, metavar="N", help="runs of each setting, with seeds 0 to N - 1")
-    add("--epochs", type=_positive, metavar="N", help="of ours; default some 40 s, or the configuration file's")
+    add("--codes", type=positive, nargs="+", default=[16, 64], metavar="J", help="codes in the codebook")
+    add("--seeds", type=positive, default=3, metavar="N", help="runs of each setting, with seeds 0 to N - 1")
+    add("--epochs", type=positive, metavar="N", help="of ours; default some 40 s, or the configuration file's")
     add("--reference", type=Path, metavar="DIR", help="clone of github.com/YunshiWen/VQShape; without it ours alone")
     add("--reference-rates", type=_rate, nargs="+", default=[1e-4, 1e-3], metavar="R", help="its learning rates")
-    add("--threads", type=_positive, default=1, metavar="N", help="CPU threads of a run")
-    add("--jobs", type=_positive, default=1, metavar="N", help="runs at a time, each in a process of its own")
+    add("--threads", type=positive, default=1, metavar="N", help="CPU threads of a run")
+    add("--jobs", type=positive, default=1, metavar="N", help="runs at a time, each in a process of its own")
     add("--json", type=Path, metavar="FILE", help="writes every figure there, after each run")
     add("--out", type=Path, metavar="DIR", help="folder for the pictures of shapes")
     options = parser.parse_args(arguments)
     options.codes, options.reference_rates = (list(dict.fromkeys(o)) for o in (options.codes, options.reference_rates))
-    if options.json and not options.json.absolute().parent.is_dir():
-        raise BenchmarkError(f"--json {options.json}: there is no folder {options.json.parent}")
+    check_json(options.json)
     if options.out and options.out.exists() and not options.out.is_dir():
         raise BenchmarkError(f"--out {options.out}: is a file; give a folder")
     return options

@@ -21,17 +21,17 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from arithmetic import MatrixProduct, count_flops, seconds
+from command_line import PIPED_WIDTH, BenchmarkError, OneLineParser, check_json, positive
 from reference import load_reference, reference_trainer
 from rich.console import Console
 from torch import nn
 from training_memory import peak_bytes
 from training_report import machine, table, versions
 from training_steps import (
-    BenchmarkError,
     OurTrainer,
     Sizes,
     Trainer,
@@ -40,18 +40,6 @@ from training_steps import (
 
 FULL = {"widths": [64, 128, 256], "batches": [32, 192], "codes": [16, 64, 512], "rounds": 5}
 QUICK = {"widths": [64], "batches": [32], "codes": [16], "rounds": 3}
-PIPED_WIDTH = 130
-
-
-class _OneLineParser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise BenchmarkError(f"{message}; see --help")
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
-    return int(text)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -60,16 +48,16 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     Raises:
         BenchmarkError: An argument that cannot be used.
     """
-    parser = _OneLineParser(description="Speed and memory of training.", allow_abbrev=False)
+    parser = OneLineParser(description="Speed and memory of training.", allow_abbrev=False)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--reference", type=Path, metavar="DIR", help="clone of github.com/YunshiWen/VQShape")
     parser.add_argument("--json", type=Path, metavar="FILE", help="writes every figure there")
     parser.add_argument("--quick", action="store_true", help="one small setting; the lists below override it")
-    parser.add_argument("--widths", type=_positive, nargs="+", metavar="D", help="token widths; 4 layers from 256 on")
-    parser.add_argument("--batches", type=_positive, nargs="+", metavar="S", help="series per step")
-    parser.add_argument("--codes", type=_positive, nargs="+", metavar="J", help="codes in the codebook")
-    parser.add_argument("--rounds", type=_positive, metavar="N", help="timed steps of each trainer")
-    parser.add_argument("--threads", type=_positive, metavar="N", help="CPU threads; default is torch's choice")
+    parser.add_argument("--widths", type=positive, nargs="+", metavar="D", help="token widths; 4 layers from 256 on")
+    parser.add_argument("--batches", type=positive, nargs="+", metavar="S", help="series per step")
+    parser.add_argument("--codes", type=positive, nargs="+", metavar="J", help="codes in the codebook")
+    parser.add_argument("--rounds", type=positive, metavar="N", help="timed steps of each trainer")
+    parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads; default is torch's choice")
     parser.add_argument("--no-memory", action="store_true", help="leaves the memory out, some half of the time")
     options = parser.parse_args(arguments)
     for name, value in (QUICK if options.quick else FULL).items():
@@ -77,8 +65,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
             setattr(options, name, value)
     if options.device == "cuda" and not torch.cuda.is_available():
         raise BenchmarkError("--device cuda: torch sees no GPU here; use --device cpu")
-    if options.json and not options.json.absolute().parent.is_dir():
-        raise BenchmarkError(f"--json {options.json}: there is no folder {options.json.parent}")
+    check_json(options.json)
     return options
 
 
@@ -211,7 +198,6 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    # A table that is piped into a file need not be folded to a terminal's width.
     Console(width=None if sys.stdout.isatty() else PIPED_WIDTH).print(table(result))
     return 0
 

@@ -19,8 +19,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from command_line import BenchmarkError
 from reference import load_reference, reference_trainer
-from training_steps import BenchmarkError, OurTrainer, Sizes, Trainer
+from training_steps import OurTrainer, Sizes, Trainer
 
 STEPS = 2  # the first makes the optimiser's state, the second holds it beside the activations
 TINY = Sizes(width=16, series=2, codes=4)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 import torch
+from command_line import BenchmarkError
 from pydantic import ValidationError
 from torch import Tensor, nn
 
@@ -21,10 +22,6 @@ from model.training import ShapeActionRun
 CLASSES, PHRASES, TEXT_WIDTH = 4, 5, 384
 DEEP_FROM_WIDTH = 256  # 4 layers from this width on, 2 below
 ENDLESS_EPOCHS = 1_000_000
-
-
-class BenchmarkError(ValueError):
-    """The benchmark cannot run as asked; the message is one line that says what to do."""
 
 
 class Sizes(NamedTuple):

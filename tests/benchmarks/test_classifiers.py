@@ -1,0 +1,144 @@
+"""The classifier benchmark: what is fitted on what, what it writes, and that bad input is one line."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CLASSES = {
+    "sit": ["hold wrist level", "rest arm on lap"],
+    "walk": ["swing arm forward", "foot strikes ground"],
+    "wave": ["raise hand", "shake wrist"],
+}
+
+
+@pytest.fixture
+def tool(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The benchmark, which finds its neighbours as it does when run as a script."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module("classifiers")
+
+
+@pytest.fixture
+def configuration(tmp_path: Path) -> Path:
+    """Sines whose frequency says the class; 24 recordings: 12 in train, 6 in validation, 6 in test."""
+    rng, y, u = np.random.default_rng(0), np.arange(24) % 3, np.linspace(0, 1, 80)
+    x = np.sin(6.28 * (y[:, None, None] * 3 + 1) * u + rng.uniform(0, 6, (24, 2, 1)))
+    np.savez(tmp_path / "toy.npz", X=x + 0.05 * rng.normal(size=x.shape), y=y, labels=np.array(sorted(CLASSES)))
+    values = {
+        "data": {"npz": "toy.npz"},
+        "vocabulary": {"name": "toy", "classes": CLASSES},
+        "num_sub_actions": 5,
+        "codebook_size": 4,
+        "epochs": 2,
+        "architecture": {"length": 64, "patches": 16, "tokens": 8, "width": 16, "heads": 2},
+    }
+    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(values))
+    return tmp_path / "toy.yaml"
+
+
+def test_json_holds_every_seed_of_every_classifier(
+    tool: ModuleType,
+    configuration: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def rocket(data: Any, with_validation: bool, seeds: int, threads: int) -> list[dict[str, Any]]:
+        return [
+            {"accuracy": 0.5 + 0.1 * seed, "macro_f1": float(with_validation), "seconds": 1} for seed in range(seeds)
+        ]
+
+    monkeypatch.setattr(tool, "measure_minirocket", rocket)
+    file = tmp_path / "figures.json"
+    assert tool.main([str(configuration), "--seeds", "2", "--threads", "1", "--json", str(file)]) == 0
+    printed = capsys.readouterr().out
+    assert "0.550 ± 0.071" in printed
+    assert "train + validation" in printed
+    (measured,) = json.loads(file.read_text())["configurations"]
+    assert measured["recordings"] == {"train": 12, "validation": 6, "test": 6}
+    assert [(row["classifier"], row["fitted_on"]) for row in measured["rows"]] == [
+        ("linear on tokens", "train"),
+        ("linear on code histograms", "train"),
+        ("MiniRocket", "train"),
+        ("MiniRocket", "train + validation"),
+    ]
+    assert [row["macro_f1"] for row in measured["rows"][2:]] == [[0.0, 0.0], [1.0, 1.0]]
+    for row in measured["rows"]:
+        assert len(row["accuracy"]) == 2
+        assert all(0 <= value <= 1 for value in row["accuracy"])
+    assert measured["metrics"]["stitch_fvu"][0] != measured["metrics"]["stitch_fvu"][1]
+
+
+def test_ours_is_what_a_run_measures_on_the_test_part(tool: ModuleType, configuration: Path) -> None:
+    study, values = tool.open_study(configuration)
+    (measured,) = tool.measure_ours(study, values | {"threads": 1}, 1, "cpu")
+    run = study.trial(values | {"threads": 1, "seed": 0}, "cpu")
+    for _ in range(2):
+        run.train_epoch()
+    expected = run.evaluate(study.test_split("cpu"))
+    assert {name: measured[name] for name in expected} == expected
+
+
+@pytest.mark.slow
+def test_minirocket_is_given_the_same_recordings(tool: ModuleType, configuration: Path, monkeypatch: Any) -> None:
+    from aeon.classification.convolution_based import MiniRocketClassifier
+
+    study, _ = tool.open_study(configuration)
+    given: list[np.ndarray] = []
+    fit = MiniRocketClassifier.fit
+
+    def watched(self: Any, x: np.ndarray, y: np.ndarray) -> Any:
+        given.append(x)
+        return fit(self, x, y)
+
+    monkeypatch.setattr(MiniRocketClassifier, "fit", watched)
+    for with_validation in (False, True):
+        measured = tool.measure_minirocket(study.dataset, with_validation, 2, 1)
+        assert [m["accuracy"] for m in measured] == [1.0, 1.0]
+    assert [len(x) for x in given] == [4, 12, 12, 4, 18, 18]
+    np.testing.assert_array_equal(given[1], study.dataset.train.x)
+    np.testing.assert_array_equal(given[4][12:], study.dataset.validation.x)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["nowhere.yaml"], "nowhere.yaml: cannot be read"),
+        ([], "required: CONFIG.yaml"),
+        (["README.md", "--seeds", "0"], "at least 1"),
+        (["README.md", "--json", "nowhere/figures.json"], "there is no folder nowhere"),
+        (["spaces/sub_actions/basic_motions.yaml"], "vocabulary: is missing"),
+    ],
+)
+def test_bad_input_is_one_line(
+    arguments: list[str],
+    complaint: str,
+    tool: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert tool.main(arguments) == 2
+    written = capsys.readouterr()
+    assert complaint in written.err
+    assert written.err.count("\n") == 1
+    assert not written.out
+
+
+def test_a_vocabulary_of_other_classes_is_named_with_its_file(
+    tool: ModuleType, configuration: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = yaml.safe_load(configuration.read_text())
+    values["vocabulary"]["classes"] = {"sit": ["rest"], "jump": ["push off"]}
+    configuration.write_text(yaml.safe_dump(values))
+    assert tool.main([str(configuration)]) == 2
+    assert f"{configuration}: vocabulary: " in capsys.readouterr().err
