@@ -16,7 +16,8 @@ from torch import Tensor
 from model import metrics
 from model.actions import accumulate_meanings, kl_divergence
 from model.alignment import contrastive_loss
-from model.losses import Batch
+from model.channels import per_series
+from model.losses import Batch, by_recording
 from model.shape_action import ShapeAction
 from model.shapes import extract_pieces, normalise_pieces, stitch
 
@@ -24,12 +25,12 @@ CONTROL_SEED = 20_240  # of the shuffled-code controls
 
 
 class Collected(NamedTuple):
-    """What the signal path and the soft labels give for a split; `S` series, `N` tokens each."""
+    """What the signal path and the soft labels give for a split; `S` series in `R` rows of `N` tokens."""
 
-    tokens: Tensor  # (B, C · N, width)
-    z: Tensor  # (S · N, code_dim)
-    indices: Tensor  # (S · N,)
-    p: Tensor  # (S · N, K)
+    tokens: Tensor  # (B, tokens of a recording, width)
+    z: Tensor  # (R · N, code_dim)
+    indices: Tensor  # (R · N,)
+    p: Tensor  # (R · N, K)
     start: Tensor  # (S, N)
     length: Tensor  # (S, N)
     offset: Tensor  # (S, N)
@@ -45,7 +46,7 @@ def collect(model: ShapeAction, split: Batch, recordings: int = 64) -> Collected
     parts = []
     for x, y in zip(split.x.split(recordings), split.y.split(recordings), strict=True):
         out = model(x.flatten(0, 1))
-        tokens = out.tokens.unflatten(0, x.shape[:2]).flatten(1, 2)
+        tokens = by_recording(out.tokens, len(x))
         a, p = out.attributes, model.teacher.label(tokens, y)
         parts.append(
             Collected(
@@ -108,15 +109,18 @@ def _reconstruction(model: ShapeAction, split: Batch, seen: Collected, longest: 
     x = split.x.flatten(0, 1)
     samples = x.shape[-1]
     table = model.shapes(model.quantizer.codes)
-    pieces = extract_pieces(x, seen.start, seen.length, table.shape[-1])
+    pieces = extract_pieces(x, seen.start, seen.length, model.shapes.samples)
     scale, offset = seen.scale[..., None], seen.offset[..., None]
 
+    def drawn(index: Tensor) -> Tensor:
+        return per_series(table[index.view(-1, seen.start.shape[1])], model.channels_per_token)
+
     def stitched_fvu(index: Tensor) -> tuple[Tensor, Tensor]:
-        decoded = scale * table[index.view_as(seen.start)] + offset
+        decoded = scale * drawn(index) + offset
         rebuilt = stitch(decoded, seen.start, seen.length, samples, longest)
         return metrics.fvu(split.x, rebuilt.series.view_as(split.x)), rebuilt.covered.float().mean()
 
-    shapes = table[seen.indices.view_as(seen.start)]
+    shapes = drawn(seen.indices)
     error, covered = stitched_fvu(seen.indices)
     shuffled_error, _ = stitched_fvu(_shuffled(seen.indices))
     target = normalise_pieces(pieces)

@@ -89,6 +89,8 @@ class ShapeActionStudy:
                 "data, vocabulary, text_encoder and architecture.length are shared by all trials of a run: "
                 "they cannot be searched"
             )
+        with _blaming("architecture"):
+            c.architecture.layout(self.dataset.train.x.shape[-1])
         with _blaming("num_sub_actions"):
             self.merged(c.num_sub_actions)
 
