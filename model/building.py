@@ -36,7 +36,7 @@ def build_model(
     try:
         layout = configuration.architecture.layout(samples)
     except ValueError as error:
-        raise ConfigurationError(f"architecture: {error}") from None
+        raise ConfigurationError(f"architecture.{error}") from None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(configuration.seed)
         return _assemble(configuration, text, channels, layout)

@@ -65,15 +65,16 @@ class Architecture(Frozen):
             samples: Its samples; None takes `length`, which must then be a number.
 
         Raises:
-            ValueError: Patches or tokens do not fit series of this length, or `length` asks for another.
+            ValueError: Patches or tokens do not fit series of this length, or `length` asks for another; begins with
+                the key that is wrong.
         """
         if samples is None and self.length == "native":
-            raise ValueError("length native is known with the data alone, and no data were given")
+            raise ValueError("length: native is known with the data alone, and no data were given")
         samples = samples or int(self.length)
         if self.length not in ("native", samples):
-            raise ValueError(f"length {self.length} is asked for, but the series have {samples} samples")
+            raise ValueError(f"length: {self.length} is asked for, but the series have {samples} samples")
         if self.tokens > samples:
-            raise ValueError(f"tokens {self.tokens} are more than the samples of a series of length {samples}")
+            raise ValueError(f"tokens: {self.tokens} are more than the samples of a series of length {samples}")
         return patch_layout(samples, self.patches, self.patch_samples)
 
 

@@ -29,8 +29,10 @@ def patch_layout(samples: int, patches: int | None, patch_samples: int | None) -
         patch_samples: None takes the smallest size at which the patches cover the series.
 
     Raises:
-        ValueError: The patches do not cover the series, or more than half of what they cover is padding.
+        ValueError: The patches do not cover the series, or more than half of what they cover is padding; begins with
+            the key that is wrong.
     """
+    key = "patches" if patch_samples is None else "patch_samples"
     if patches is None:
         patches = DEFAULT_PATCHES if patch_samples is None else _ceil(samples, patch_samples)
     if patch_samples is None:
@@ -39,7 +41,7 @@ def patch_layout(samples: int, patches: int | None, patch_samples: int | None) -
     if not samples <= covered <= 2 * samples:
         what = "leave samples out" if covered < samples else "are mostly padding"
         raise ValueError(
-            f"patches {patches} of patch_samples {patch_samples} cover {covered} samples and {what}: "
+            f"{key}: {patches} patches of {patch_samples} samples cover {covered} samples and {what}; "
             f"a series of length {samples} needs {samples} to {2 * samples}"
         )
     return Layout(samples, patches, patch_samples)
