@@ -94,7 +94,7 @@ def reference_trainer(vqshape: type[nn.Module], sizes: Sizes, device: torch.devi
         device: Where it trains.
     """
     architecture = our_configuration(sizes).architecture
-    x = synthetic_series(sizes.series, architecture.length).to(device)
+    x = synthetic_series(sizes.series, architecture.layout().samples).to(device)
     model = build_reference(vqshape, architecture, sizes.codes)
     return ReferenceTrainer(model.to(device), itertools.repeat(x))
 
@@ -114,11 +114,12 @@ def build_reference(vqshape: type[nn.Module], architecture: Architecture, codes:
 
 def _reference_arguments(a: Architecture, codes: int) -> dict[str, Any]:
     """Our sizes under the reference's names, and what its training script sets besides."""
+    layout = a.layout()
     return {
-        "len_input": a.length,
+        "len_input": layout.samples,
         "dim_embedding": a.width,
-        "patch_size": a.length // a.patches,
-        "num_patch": a.patches,
+        "patch_size": layout.patch_samples,
+        "num_patch": layout.patches,
         "num_token": a.tokens,
         **dict.fromkeys(("num_enc_head", "num_tokenizer_head", "num_dec_head"), a.heads),
         "num_enc_layer": a.encoder_layers,

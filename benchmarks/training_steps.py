@@ -98,7 +98,7 @@ class OurTrainer:
 
     def __init__(self, sizes: Sizes, device: torch.device, quantised: bool = True):
         configuration = our_configuration(sizes, quantised)
-        x = synthetic_series(sizes.series, configuration.architecture.length)[:, None]
+        x = synthetic_series(sizes.series, configuration.architecture.layout().samples)[:, None]
         split = Batch(x.to(device), (torch.arange(sizes.series) % CLASSES).to(device))
         self.run = ShapeActionRun(configuration, split, split, synthetic_text(configuration.num_sub_actions))
 

@@ -14,13 +14,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model.channels import per_series, per_token
+
 MIN_LENGTH_FRACTION = 1 / 64  # l_min of the paper
 
 
 class Attributes(NamedTuple):
-    """Attributes of each token; every field but `z` has shape `(series, tokens)`."""
+    """Attributes of each token, as seen from each series: every field but `z` has shape `(series, tokens)`.
 
-    z: Tensor  # (series, tokens, code_dim), before quantization
+    Tokens that describe several channels have one window, repeated for each of them.
+    """
+
+    z: Tensor  # (rows, tokens, code_dim), before quantization
     start: Tensor  # t, fraction of the series
     length: Tensor  # l, fraction of the series
     offset: Tensor  # μ, in units of the normalised signal
@@ -82,19 +87,21 @@ class AttributeDecoder(nn.Module):
         width: Width of a token.
         code_dim: Width of a code.
         placement: Where windows may lie.
+        channels: Channels that a token describes; each has its own offset and scale.
     """
 
-    def __init__(self, width: int, code_dim: int, placement: Placement):
+    def __init__(self, width: int, code_dim: int, placement: Placement, channels: int = 1):
         super().__init__()
-        self.placement = placement
+        self.placement, self.channels = placement, channels
         self.to_code = _head(width, code_dim)
         self.to_window = _head(width, 2)
-        self.to_level = _head(width, 2)
+        self.to_level = _head(width, 2 * channels)
 
     def forward(self, tokens: Tensor) -> Attributes:
-        """Attributes of `tokens (series, tokens, width)`."""
-        start, length = self.placement.place(self.to_window(tokens))
-        offset, scale = self.to_level(tokens).unbind(-1)
+        """Attributes of `tokens (rows, tokens, width)`."""
+        window = self.placement.place(self.to_window(tokens))
+        start, length = (part.repeat_interleave(self.channels, dim=0) for part in window)
+        offset, scale = per_series(self.to_level(tokens), self.channels).unbind(-1)
         return Attributes(self.to_code(tokens), start, length, offset, functional.softplus(scale))
 
 
@@ -104,16 +111,20 @@ class AttributeEncoder(nn.Module):
     Args:
         width: Width of a token.
         code_dim: Width of a code.
+        channels: Channels that a token describes.
     """
 
-    def __init__(self, width: int, code_dim: int):
+    def __init__(self, width: int, code_dim: int, channels: int = 1):
         super().__init__()
-        self.project = nn.Linear(code_dim + 4, width)
+        self.channels = channels
+        self.project = nn.Linear(code_dim + 2 + 2 * channels, width)
 
     def forward(self, code: Tensor, attributes: Attributes) -> Tensor:
-        """Tokens `(series, tokens, width)` of `code (series, tokens, code_dim)` and the four numbers beside it."""
-        numbers = torch.stack([attributes.start, attributes.length, attributes.offset, attributes.scale], dim=-1)
-        return self.project(torch.cat([code, numbers], dim=-1))
+        """Tokens `(rows, tokens, width)` of `code (rows, tokens, code_dim)` and the numbers beside it."""
+        # All channels of a token share its window, so one of them says it.
+        window = torch.stack([attributes.start, attributes.length], dim=-1)[:: self.channels]
+        levels = per_token(torch.stack([attributes.offset, attributes.scale], dim=-1), self.channels)
+        return self.project(torch.cat([code, window, levels], dim=-1))
 
 
 def diversity_loss(start: Tensor, length: Tensor, margin: float = 0.2) -> Tensor:

@@ -7,8 +7,10 @@ import torch
 from model.actions import ActionDecoder, ActionHead
 from model.alignment import Aligner, ClassText, TextTeacher
 from model.attributes import AnchoredWindows, AttributeDecoder, AttributeEncoder, FreeWindows, Placement
+from model.channels import FusedChannels, SeparateChannels
 from model.classification import ClassHeads
-from model.configuration import Configuration
+from model.configuration import Configuration, ConfigurationError
+from model.layouts import Layout
 from model.quantizer import StraightThroughQuantizer, SynchronisedQuantizer
 from model.shape_action import SeriesRebuilder, ShapeAction, SignalTokenizer
 from model.shapes import ShapeDecoder
@@ -17,16 +19,27 @@ from model.signal_encoder import PatchEncoder, SeriesDecoder, Tokenizer
 QUANTIZERS = {"straight_through": StraightThroughQuantizer, "synchronised": SynchronisedQuantizer}
 
 
-def build_model(configuration: Configuration, text: ClassText) -> ShapeAction:
+def build_model(
+    configuration: Configuration, text: ClassText, channels: int = 1, samples: int | None = None
+) -> ShapeAction:
     """Builds the model with weights drawn from `configuration.seed`; the global random state is left as it was.
 
     Args:
         configuration: Sizes, method and quantizer.
         text: The embedded phrases of each class, merged to `num_sub_actions`.
+        channels: Channels of a recording; only a model with fused channels depends on them.
+        samples: Samples of a series; None takes the `architecture.length` of the configuration.
+
+    Raises:
+        ConfigurationError: The architecture does not fit series of this length.
     """
+    try:
+        layout = configuration.architecture.layout(samples)
+    except ValueError as error:
+        raise ConfigurationError(f"architecture.{error}") from None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(configuration.seed)
-        return _assemble(configuration, text)
+        return _assemble(configuration, text, channels, layout)
 
 
 def longest_window(configuration: Configuration) -> float:
@@ -36,11 +49,16 @@ def longest_window(configuration: Configuration) -> float:
     return min(1.0, 2 / configuration.architecture.tokens * configuration.windows.stretch)
 
 
-def _assemble(c: Configuration, text: ClassText) -> ShapeAction:
+def _assemble(c: Configuration, text: ClassText, channels: int, layout: Layout) -> ShapeAction:
     a, losses = c.architecture, c.losses
-    encoder = PatchEncoder(a.length, a.patches, a.width, a.heads, a.encoder_layers, a.expansion, a.dropout)
-    tokenizer = Tokenizer(a.patches, a.tokens, a.width, a.heads, a.tokenizer_layers, a.expansion, a.dropout)
-    decoder = SeriesDecoder(a.length, a.tokens, a.width, a.heads, a.decoder_layers, a.expansion, a.dropout)
+    length, patches, size = layout
+    encoder = PatchEncoder(length, patches, a.width, a.heads, a.encoder_layers, a.expansion, a.dropout, size)
+    tokenizer = Tokenizer(
+        patches, a.tokens, a.width, a.heads, a.tokenizer_layers, a.expansion, a.dropout, layout.filled_patches
+    )
+    handling = FusedChannels(channels, a.width) if a.channels == "fused" else SeparateChannels()
+    each = handling.per_token
+    decoder = SeriesDecoder(length, a.tokens, a.width, a.heads, a.decoder_layers, a.expansion, a.dropout, each)
     action = (
         ActionDecoder(a.code_dim, c.num_sub_actions)
         if c.method == "action_decoder"
@@ -52,11 +70,11 @@ def _assemble(c: Configuration, text: ClassText) -> ShapeAction:
     if c.classify != "none":
         classes = ClassHeads(c.classify, a.code_dim, a.width, len(text.text))
     return ShapeAction(
-        SignalTokenizer(encoder, tokenizer),
-        AttributeDecoder(a.width, a.code_dim, _placement(c)),
+        SignalTokenizer(encoder, tokenizer, handling),
+        AttributeDecoder(a.width, a.code_dim, _placement(c), each),
         QUANTIZERS[c.quantizer](c.codebook_size, a.code_dim, losses.commitment, losses.entropy),
-        ShapeDecoder(a.code_dim, a.shape_samples, a.shape_hidden),
-        SeriesRebuilder(AttributeEncoder(a.width, a.code_dim), decoder),
+        ShapeDecoder(a.code_dim, a.shape_samples, a.shape_hidden, each),
+        SeriesRebuilder(AttributeEncoder(a.width, a.code_dim, each), decoder),
         action,
         TextTeacher(aligner, text, al.momentum),
         classes,

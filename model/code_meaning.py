@@ -47,7 +47,8 @@ class CodeMeaning:
     """What the codes of one trained model mean; `J` codes, `K` sub-actions, all counts from the training split.
 
     Attributes:
-        shapes: float32, (J, samples), decoded, mean 0 and deviation 1.
+        shapes: float32, (J, channels of a token, samples), decoded, each of mean 0 and deviation 1; one channel, or all
+            of a recording where channels are fused.
         distribution: float32, (J, K), what each code stands for: the accumulated map with `action_head`, the
             decoder's read-out with `action_decoder`.
         accumulated: float32, (J, K), the accumulated map with either method.
@@ -110,7 +111,7 @@ def measure_meaning(
     of one recording are much alike, so the second factor counts recordings: 0 without any, 1 / 2 for one.
 
     Args:
-        shapes: `(J, samples)`.
+        shapes: `(J, channels of a token, samples)`.
         distribution: `(J, K)`, q.
         accumulated: `(J, K)`.
         tokens: Of the training split.

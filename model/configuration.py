@@ -132,6 +132,10 @@ def _first_complaint(error: ValidationError) -> str:
         hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
         return f"{key}: unknown key; {hint}"
     message = str(detail["msg"]).removeprefix("Value error, ")
+    inner, _, rest = message.partition(": ")
+    if location and isinstance(detail["input"], Mapping) and inner in _keys_of(location):
+        # A check of several keys together says which of them is wrong.
+        key, message = f"{key}.{inner}", rest
     return f"{key or 'configuration'}: {message[0].lower()}{message[1:]} (got {detail['input']!r:.80})"
 
 
@@ -139,4 +143,4 @@ def _keys_of(location: list[str]) -> list[str]:
     model: Any = Configuration
     for part in location:
         model = model.model_fields[part].annotation
-    return sorted(model.model_fields)
+    return sorted(getattr(model, "model_fields", ()))

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from model.data_sources import DataSource
+from model.layouts import Layout, patch_layout
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Weight = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
@@ -26,9 +27,11 @@ class Frozen(BaseModel):
 class Architecture(Frozen):
     """Sizes of the signal path; the names in brackets are those of the VQShape paper."""
 
-    length: Count = Field(512, description="samples a recording is resampled to (T)")
-    patches: Count = Field(64, description="patches per channel (P)")
-    tokens: Count = Field(32, description="shape tokens per channel (N)")
+    length: Count | Literal["native"] = Field(512, description="samples a recording is resampled to (T), or left as is")
+    channels: Literal["separate", "fused"] = Field("separate", description="tokens per channel, or for all channels")
+    patches: Count | None = Field(None, description="patches per channel (P); None follows from their size, or is 64")
+    patch_samples: Count | None = Field(None, description="samples of a patch; None follows from their number")
+    tokens: Count = Field(32, description="shape tokens per channel, or per recording where channels are fused (N)")
     width: Count = Field(64, description="token width (D)")
     heads: Count = 4
     encoder_layers: Count = 2
@@ -40,14 +43,39 @@ class Architecture(Frozen):
     code_dim: Count = Field(16, description="width of one code (d)")
     dropout: Fraction = 0.0
 
+    @field_validator("length", mode="before")
+    @classmethod
+    def _samples_or_native(cls, value: Any) -> Any:
+        if value != "native" and not (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+            raise ValueError("expected a number of samples, 1 or more, or native")
+        return value
+
     @model_validator(mode="after")
     def _sizes_fit(self) -> Architecture:
-        for key in ("patches", "tokens"):
-            if self.length % getattr(self, key):
-                raise ValueError(f"length {self.length} is not a multiple of {key} {getattr(self, key)}")
+        if self.length != "native":
+            self.layout()
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
         return self
+
+    def layout(self, samples: int | None = None) -> Layout:
+        """How a series is cut into patches.
+
+        Args:
+            samples: Its samples; None takes `length`, which must then be a number.
+
+        Raises:
+            ValueError: Patches or tokens do not fit series of this length, or `length` asks for another; begins with
+                the key that is wrong.
+        """
+        if samples is None and self.length == "native":
+            raise ValueError("length: native is known with the data alone, and no data were given")
+        samples = samples or int(self.length)
+        if self.length not in ("native", samples):
+            raise ValueError(f"length: {self.length} is asked for, but the series have {samples} samples")
+        if self.tokens > samples:
+            raise ValueError(f"tokens: {self.tokens} are more than the samples of a series of length {samples}")
+        return patch_layout(samples, self.patches, self.patch_samples)
 
 
 class Windows(Frozen):

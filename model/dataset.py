@@ -10,7 +10,7 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -78,7 +78,7 @@ class Dataset:
 def load_dataset(
     source: DataSource | Mapping[str, Any],
     *,
-    length: int = 512,
+    length: int | Literal["native"] = 512,
     validation_fraction: float = 0.25,
     split_seed: int = 0,
 ) -> Dataset:
@@ -86,7 +86,7 @@ def load_dataset(
 
     Args:
         source: Where the recordings come from.
-        length: Samples per recording after resampling.
+        length: Samples per recording after resampling; "native" leaves the recordings as they are.
         validation_fraction: Part of the training part that is measured on, between 0 and 1.
         split_seed: Decides which recordings that are; also which an ``.npz`` without a test part holds out
             for it.
@@ -95,7 +95,7 @@ def load_dataset(
         DataError: One line that names the file and, where it can, the recording (counted from 0).
     """
     source = DataSource.parse(source)
-    if length < 2:
+    if length != "native" and length < 2:
         raise DataError(f"length must be at least 2 samples, got {length}")
     train, test = _read(source)
     for part in (train, test):
@@ -106,7 +106,8 @@ def load_dataset(
     class_names = tuple(sorted(set(train.labels)))
     _check_together(train, test, class_names)
     kept, held = _split(train, validation_fraction, split_seed, "validation")
-    parts = [_prepare(part, class_names, length) for part in (kept, held, test)]
+    samples = train.x.shape[2] if length == "native" else length
+    parts = [_prepare(part, class_names, samples) for part in (kept, held, test)]
     return Dataset(
         name=source.label,
         class_names=class_names,
@@ -115,7 +116,7 @@ def load_dataset(
         validation=parts[1],
         test=parts[2],
         native_length=train.x.shape[2],
-        fingerprint=_fingerprint((kept, held, test), class_names, length),
+        fingerprint=_fingerprint((kept, held, test), class_names, samples),
     )
 
 

@@ -28,10 +28,10 @@ PENALTIES = np.logspace(-3, 6, 10)
 
 
 class Features(NamedTuple):
-    """Frozen features of `B` recordings; the fields name the classifiers."""
+    """Frozen features of `B` recordings in `R` rows of tokens, one or more each; the fields name the classifiers."""
 
-    token: np.ndarray  # (B, channels · tokens · (code_dim + 4))
-    histogram: np.ndarray  # (B, channels · codes)
+    token: np.ndarray  # (B, R / B · tokens · (code_dim + numbers of a token))
+    histogram: np.ndarray  # (B, R / B · codes)
 
 
 class Scores(NamedTuple):
@@ -42,13 +42,15 @@ class Scores(NamedTuple):
 
 
 def features(codes: np.ndarray, index: np.ndarray, numbers: np.ndarray, recordings: int) -> Features:
-    """Features of recordings whose series lie one after the other, all channels of a recording together.
+    """Features of recordings whose rows lie one after the other, all rows of a recording together.
+
+    A row is a channel of a recording, or all of it where channels are fused.
 
     Args:
         codes: `(codes, code_dim)`, the book.
-        index: `(series, tokens)`, the code of each token.
-        numbers: `(series, tokens, 4)`, start, length, offset and scale of each token.
-        recordings: How many recordings the series make up.
+        index: `(rows, tokens)`, the code of each token.
+        numbers: `(rows, tokens, numbers)`, start, length, offset and scale of each token, for each channel of the row.
+        recordings: How many recordings the rows make up.
     """
     tokens = np.concatenate([codes[index], numbers], axis=-1).reshape(recordings, -1)
     at = np.arange(len(index))[:, None] * len(codes) + index

@@ -17,8 +17,9 @@ from torch import Tensor
 from model import downstream, metrics
 from model.actions import accumulate_meanings, kl_divergence
 from model.alignment import contrastive_loss
+from model.channels import per_series, per_token
 from model.code_meaning import CodeMeaning, LabelledTokens, measure_meaning
-from model.losses import Batch
+from model.losses import Batch, by_recording
 from model.shape_action import ShapeAction
 from model.shapes import extract_pieces, normalise_pieces, stitch
 
@@ -26,12 +27,12 @@ CONTROL_SEED = 20_240  # of the shuffled-code controls
 
 
 class Collected(NamedTuple):
-    """What the signal path and the soft labels give for a split; `S` series, `N` tokens each."""
+    """What the signal path and the soft labels give for a split; `S` series in `R` rows of `N` tokens."""
 
-    tokens: Tensor  # (B, C · N, width)
-    z: Tensor  # (S · N, code_dim)
-    indices: Tensor  # (S · N,)
-    p: Tensor  # (S · N, K)
+    tokens: Tensor  # (B, tokens of a recording, width)
+    z: Tensor  # (R · N, code_dim)
+    indices: Tensor  # (R · N,)
+    p: Tensor  # (R · N, K)
     start: Tensor  # (S, N)
     length: Tensor  # (S, N)
     offset: Tensor  # (S, N)
@@ -47,7 +48,7 @@ def collect(model: ShapeAction, split: Batch, recordings: int = 64) -> Collected
     parts = []
     for x, y in zip(split.x.split(recordings), split.y.split(recordings), strict=True):
         out = model(x.flatten(0, 1))
-        tokens = out.tokens.unflatten(0, x.shape[:2]).flatten(1, 2)
+        tokens = by_recording(out.tokens, len(x))
         a, p = out.attributes, model.teacher.label(tokens, y)
         parts.append(
             Collected(
@@ -93,7 +94,8 @@ def read_meaning(
     tokens = LabelledTokens(*map(_array, (index, train.p, recording, y.repeat_interleave(per_recording))))
     accumulated = _array(accumulate_meanings(index, train.p, len(codes)))
     distribution = _array(code_meanings(model, train).exp())
-    return measure_meaning(_array(model.shapes(codes)), distribution, accumulated, tokens, sub_actions, classes)
+    shapes = model.shapes(codes).unflatten(-1, (model.channels_per_token, -1))
+    return measure_meaning(_array(shapes), distribution, accumulated, tokens, sub_actions, classes)
 
 
 @torch.no_grad()
@@ -118,7 +120,8 @@ def classify(
 
 def _features(model: ShapeAction, split: Collected) -> downstream.Features:
     numbers = torch.stack([split.start, split.length, split.offset, split.scale], dim=-1)
-    index = split.indices.view_as(split.start)
+    numbers = per_token(numbers, model.channels_per_token)
+    index = split.indices.view(numbers.shape[:2])
     return downstream.features(_array(model.quantizer.codes), _array(index), _array(numbers), len(split.tokens))
 
 
@@ -162,15 +165,18 @@ def _reconstruction(model: ShapeAction, split: Batch, seen: Collected, longest: 
     x = split.x.flatten(0, 1)
     samples = x.shape[-1]
     table = model.shapes(model.quantizer.codes)
-    pieces = extract_pieces(x, seen.start, seen.length, table.shape[-1])
+    pieces = extract_pieces(x, seen.start, seen.length, model.shapes.samples)
     scale, offset = seen.scale[..., None], seen.offset[..., None]
 
+    def drawn(index: Tensor) -> Tensor:
+        return per_series(table[index.view(-1, seen.start.shape[1])], model.channels_per_token)
+
     def stitched_fvu(index: Tensor) -> tuple[Tensor, Tensor]:
-        decoded = scale * table[index.view_as(seen.start)] + offset
+        decoded = scale * drawn(index) + offset
         rebuilt = stitch(decoded, seen.start, seen.length, samples, longest)
         return metrics.fvu(split.x, rebuilt.series.view_as(split.x)), rebuilt.covered.float().mean()
 
-    shapes = table[seen.indices.view_as(seen.start)]
+    shapes = drawn(seen.indices)
     error, covered = stitched_fvu(seen.indices)
     shuffled_error, _ = stitched_fvu(_shuffled(seen.indices))
     target = normalise_pieces(pieces)

@@ -58,8 +58,7 @@ def loss_terms(model: ShapeAction, batch: Batch, output: SignalOutput, longest: 
     a = output.attributes
     pieces = extract_pieces(x, a.start, a.length, output.decoded.shape[-1])
     stitched = stitch(output.decoded, a.start, a.length, x.shape[-1], longest)
-    tokens = output.tokens.unflatten(0, batch.x.shape[:2]).flatten(1, 2)
-    code = output.quantized.code.unflatten(0, batch.x.shape[:2]).flatten(1, 2)
+    tokens, code = (by_recording(part, len(batch.x)) for part in (output.tokens, output.quantized.code))
     classes = model.classes
     return LossTerms(
         series=(x - output.series).square().mean(),
@@ -73,6 +72,11 @@ def loss_terms(model: ShapeAction, batch: Batch, output: SignalOutput, longest: 
         stitch=(x - stitched.series).square().mean(),
         action=kl_divergence(_labels(model, tokens, batch, output), output.log_q).mean(),
     )
+
+
+def by_recording(rows: Tensor, recordings: int) -> Tensor:
+    """All tokens of each recording, whatever rows they came in: `(rows, N, width)` to `(recordings, tokens, width)`."""
+    return rows.unflatten(0, (recordings, -1)).flatten(1, 2)
 
 
 def _contrastive(model: ShapeAction, tokens: Tensor, y: Tensor, temperature: float) -> Tensor:

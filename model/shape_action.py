@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from model.actions import ActionDecoder, ActionHead
 from model.alignment import TextTeacher
 from model.attributes import AttributeDecoder, AttributeEncoder, Attributes
+from model.channels import ChannelHandling, per_series
 from model.classification import ClassHeads
 from model.codebook_decoding import decode
 from model.quantizer import Quantized, StraightThroughQuantizer
@@ -22,27 +23,32 @@ from model.signal_encoder import PatchEncoder, SeriesDecoder, Tokenizer
 
 
 class SignalOutput(NamedTuple):
-    """What the signal alone gives; `S` series (recordings times channels), `N` tokens each."""
+    """What the signal alone gives for `S` series (recordings times channels), in `R` rows of `N` tokens.
 
-    tokens: Tensor  # (S, N, width), unfused
+    A row is a series, or a recording where channels are fused: `R` is then `S / C`.
+    """
+
+    tokens: Tensor  # (R, N, width), before they meet the text
     attributes: Attributes
     quantized: Quantized
     shapes: Tensor  # (S, N, shape samples), normalised
     decoded: Tensor  # (S, N, shape samples), scale · shape + offset
     series: Tensor  # (S, T), rebuilt from all attributes
-    log_q: Tensor  # (S, N, K), log-probabilities of the sub-actions
+    log_q: Tensor  # (R, N, K), log-probabilities of the sub-actions
 
 
 class SignalTokenizer(nn.Module):
-    """Patch encoder and tokenizer in one: `(S, T)` to `(S, N, width)`."""
+    """Patch encoder, channels and tokenizer in one: `(S, T)` to `(R, N, width)`."""
 
-    def __init__(self, encoder: PatchEncoder, tokenizer: Tokenizer):
+    def __init__(self, encoder: PatchEncoder, tokenizer: Tokenizer, channels: ChannelHandling):
         super().__init__()
-        self.encoder, self.tokenizer = encoder, tokenizer
+        self.encoder, self.tokenizer, self.channels = encoder, tokenizer, channels
 
     def forward(self, x: Tensor, kept: Tensor | None = None) -> Tensor:
         """Tokens of `x (S, T)`, from all patches or those that `kept (S, kept patches)` names."""
-        return self.tokenizer(self.encoder(x, kept), kept)
+        embedded = self.encoder(x, kept)
+        near = self.channels.pool(self.tokenizer.near(embedded, kept))
+        return self.tokenizer.attend(near, self.channels.gather(embedded))
 
 
 class SeriesRebuilder(nn.Module):
@@ -53,7 +59,7 @@ class SeriesRebuilder(nn.Module):
         self.attributes, self.decoder = attributes, decoder
 
     def forward(self, code: Tensor, attributes: Attributes) -> Tensor:
-        """The series from `code (S, N, code_dim)` and the four numbers beside it."""
+        """The series from `code (R, N, code_dim)` and the numbers beside it."""
         return self.decoder(self.attributes(code, attributes))
 
 
@@ -92,10 +98,15 @@ class ShapeAction(nn.Module):
         """Runs the signal path.
 
         Args:
-            x: `(S, T)`, normalised series, each channel by itself.
+            x: `(S, T)`, normalised series, the channels of a recording side by side.
             quantize: False decodes the code before quantization, as in the warm-up.
             kept: Optional `(S, kept patches)`, int64, the patches that are seen; None shows all.
+
+        Raises:
+            ValueError: The series are not whole recordings of as many channels as the model was built for.
         """
+        if len(x) % self.channels_per_token:
+            raise ValueError(f"{len(x)} series are no whole recordings of {self.channels_per_token} channels")
         with self._mixed(x):
             tokens = self.tokenize(x, kept)
         tokens = tokens.float() if self.mixed_precision else tokens
@@ -104,7 +115,7 @@ class ShapeAction(nn.Module):
         if not quantize:
             quantized = Quantized(attributes.z, quantized.indices, quantized.loss.new_zeros(()))
         book = self.quantizer.codes if quantize else None
-        shapes = decode(self.shapes, quantized, book)
+        shapes = per_series(decode(self.shapes, quantized, book), self.channels_per_token)
         decoded = attributes.scale[..., None] * shapes + attributes.offset[..., None]
         with self._mixed(x):
             series = self.rebuild(quantized.code, attributes)
@@ -113,6 +124,11 @@ class ShapeAction(nn.Module):
 
     def _mixed(self, x: Tensor) -> torch.autocast:
         return torch.autocast(x.device.type, torch.bfloat16, enabled=self.mixed_precision)
+
+    @property
+    def channels_per_token(self) -> int:
+        """Channels that a token describes: 1, or all of a recording where channels are fused."""
+        return self.tokenize.channels.per_token
 
     @property
     def reads_codes(self) -> bool:

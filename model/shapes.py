@@ -58,28 +58,30 @@ def normalise_pieces(pieces: Tensor) -> Normalised:
 
 
 class ShapeDecoder(nn.Module):
-    """Code to a normalised shape: mean 0, variance 1, so that offset and scale belong to the token alone.
+    """Code to a normalised shape per channel: mean 0, variance 1, so that offset and scale belong to the token alone.
 
     Args:
         code_dim: Width of a code.
         samples: Samples of a shape.
         hidden: Width of the hidden layers.
+        channels: Channels that a token describes.
     """
 
-    def __init__(self, code_dim: int, samples: int, hidden: int):
+    def __init__(self, code_dim: int, samples: int, hidden: int, channels: int = 1):
         super().__init__()
-        self.samples = samples
+        self.samples, self.channels = samples, channels
         self.layers = nn.Sequential(
             nn.Linear(code_dim, hidden),
             nn.GELU(),
             nn.Linear(hidden, hidden),
             nn.GELU(),
-            nn.Linear(hidden, samples),
+            nn.Linear(hidden, channels * samples),
         )
 
     def forward(self, code: Tensor) -> Tensor:
-        """Shapes `(..., samples)` of `code (..., code_dim)`."""
-        return functional.layer_norm(self.layers(code), (self.samples,))
+        """Shapes `(..., channels · samples)`, one channel after the other, of `code (..., code_dim)`."""
+        drawn = self.layers(code).unflatten(-1, (self.channels, self.samples))
+        return functional.layer_norm(drawn, (self.samples,)).flatten(-2)
 
 
 class Stitched(NamedTuple):

@@ -12,7 +12,9 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
+from model.channels import per_series
 from model.transformer import CrossAttentionStack, SelfAttentionStack
 
 
@@ -36,20 +38,31 @@ class PatchEncoder(nn.Module):
 
     Args:
         length: Samples of a series.
-        patches: Patches it is cut into; divides `length`.
+        patches: Patches it is cut into.
         width: Width of an embedding.
         heads: Attention heads.
         layers: Transformer layers.
         expansion: Hidden width of the feed-forward blocks, in units of `width`.
         dropout: Share of activations dropped in training.
+        patch_samples: Samples of a patch; None takes as few as cover the series. What patches reach beyond its end
+            repeats its last sample: a jump to 0 would be a movement that nobody made.
     """
 
     def __init__(
-        self, length: int, patches: int, width: int, heads: int, layers: int, expansion: int = 2, dropout: float = 0.0
+        self,
+        length: int,
+        patches: int,
+        width: int,
+        heads: int,
+        layers: int,
+        expansion: int = 2,
+        dropout: float = 0.0,
+        patch_samples: int | None = None,
     ):
         super().__init__()
         self.patches = patches
-        self.project = nn.Linear(length // patches, width)
+        self.patch_samples = patch_samples or -(-length // patches)
+        self.project = nn.Linear(self.patch_samples, width)
         self.positions = nn.Parameter(sinusoidal_positions(torch.arange(patches).float(), width))
         self.blocks = SelfAttentionStack(layers, width, heads, expansion, dropout)
 
@@ -63,6 +76,9 @@ class PatchEncoder(nn.Module):
         Returns:
             `(series, patches, width)`, or `(series, kept patches, width)`.
         """
+        missing = self.patches * self.patch_samples - x.shape[-1]
+        if missing:
+            x = functional.pad(x, (0, missing), mode="replicate")
         embedded = self.project(x.unflatten(-1, (self.patches, -1))) + self.positions
         if kept is not None:
             embedded = embedded.gather(1, kept[..., None].expand(-1, -1, embedded.shape[-1]))
@@ -80,16 +96,26 @@ class Tokenizer(nn.Module):
         layers: Transformer decoder layers.
         expansion: Hidden width of the feed-forward blocks, in units of `width`.
         dropout: Share of activations dropped in training.
+        filled_patches: Patches that the series itself fills, over which the anchors are spread; None is all.
     """
 
     def __init__(
-        self, patches: int, tokens: int, width: int, heads: int, layers: int, expansion: int = 2, dropout: float = 0.0
+        self,
+        patches: int,
+        tokens: int,
+        width: int,
+        heads: int,
+        layers: int,
+        expansion: int = 2,
+        dropout: float = 0.0,
+        filled_patches: float | None = None,
     ):
         super().__init__()
-        centres = (torch.arange(tokens) + 1.0) * patches / tokens - 0.5
+        filled = filled_patches or patches
+        centres = (torch.arange(tokens) + 1.0) * filled / tokens - 0.5
         self.queries = nn.Parameter(sinusoidal_positions(centres, width))
         # A triangle over the anchor window [n / N, (n + 2) / N]: the query starts from what lies there.
-        distance = (torch.arange(patches)[None, :] - centres[:, None]).abs() * tokens / patches
+        distance = (torch.arange(patches)[None, :] - centres[:, None]).abs() * tokens / filled
         nearness = (1.0 - distance).clamp_min(0.0) + 1e-6
         self.register_buffer("nearness", nearness / nearness.sum(-1, keepdim=True), persistent=False)
         self.nearness: Tensor
@@ -105,11 +131,19 @@ class Tokenizer(nn.Module):
         Returns:
             `(series, tokens, width)`.
         """
+        return self.attend(self.near(embedded, kept), embedded)
+
+    def near(self, embedded: Tensor, kept: Tensor | None = None) -> Tensor:
+        """What lies near the anchor of each query, `(series, tokens, width)`; arguments as for `forward`."""
         nearness = self.nearness
         if kept is not None:
             near = nearness.T[kept].transpose(1, 2)
             nearness = near / near.sum(-1, keepdim=True)
-        return self.blocks(self.queries + nearness @ embedded, embedded)
+        return nearness @ embedded
+
+    def attend(self, near: Tensor, embedded: Tensor) -> Tensor:
+        """Tokens of queries that start from `near (rows, tokens, width)` and look at `embedded (rows, any, width)`."""
+        return self.blocks(self.queries + near, embedded)
 
 
 class SeriesDecoder(nn.Module):
@@ -117,29 +151,47 @@ class SeriesDecoder(nn.Module):
 
     Args:
         length: Samples of a series.
-        tokens: Tokens of a series; divides `length`.
+        tokens: Tokens of a row. Each gives T / N samples, rounded up; what is too much at its end is cut off.
         width: Width of a token.
         heads: Attention heads.
         layers: Transformer layers.
         expansion: Hidden width of the feed-forward blocks, in units of `width`.
         dropout: Share of activations dropped in training.
+        channels: Channels that a token describes.
     """
 
     def __init__(
-        self, length: int, tokens: int, width: int, heads: int, layers: int, expansion: int = 2, dropout: float = 0.0
+        self,
+        length: int,
+        tokens: int,
+        width: int,
+        heads: int,
+        layers: int,
+        expansion: int = 2,
+        dropout: float = 0.0,
+        channels: int = 1,
     ):
         super().__init__()
+        self.channels, self.length = channels, length
+        each = -(-length // tokens)
+        sample = torch.arange(length)
+        token = sample * tokens // length
+        first = -(-token * length // tokens)
+        self.register_buffer("sample", token * each + sample - first, persistent=False)
+        self.sample: Tensor  # (length,), where each sample lies among those of all tokens
         self.positions = nn.Parameter(sinusoidal_positions(torch.arange(tokens).float(), width))
         self.blocks = SelfAttentionStack(layers, width, heads, expansion, dropout)
-        self.to_samples = nn.Linear(width, length // tokens)
+        self.to_samples = nn.Linear(width, channels * each)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Rebuilds the series.
 
         Args:
-            tokens: `(series, tokens, width)`.
+            tokens: `(rows, tokens, width)`.
 
         Returns:
             `(series, length)`.
         """
-        return self.to_samples(self.blocks(tokens + self.positions)).flatten(-2)
+        samples = self.to_samples(self.blocks(tokens + self.positions))
+        rebuilt = per_series(samples, self.channels).flatten(-2)
+        return rebuilt if rebuilt.shape[-1] == self.length else rebuilt[:, self.sample]

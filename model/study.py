@@ -89,6 +89,10 @@ class ShapeActionStudy:
                 "data, vocabulary, text_encoder and architecture.length are shared by all trials of a run: "
                 "they cannot be searched"
             )
+        try:
+            c.architecture.layout(self.dataset.train.x.shape[-1])
+        except ValueError as error:
+            raise ConfigurationError(f"architecture.{error}") from None
         with _blaming("num_sub_actions"):
             self.merged(c.num_sub_actions)
 

@@ -47,7 +47,8 @@ class ShapeActionRun:
         self.about = about or {}
         device = train.x.device
         torch.manual_seed(configuration.seed)
-        self.model = build_model(configuration, text).to(device)
+        self.model = build_model(configuration, text, *train.x.shape[1:]).to(device)
+        self._check(validation)
         self.model.mixed_precision = device.type == "cuda"
         self.generator = torch.Generator().manual_seed(configuration.seed)
         self.longest = longest_window(configuration)
@@ -129,7 +130,7 @@ class ShapeActionRun:
         return loss, parts, output.attributes.z.detach().flatten(0, 1), output.quantized.indices.flatten()
 
     def _kept(self, series: int) -> Tensor | None:
-        patches = self.configuration.architecture.patches
+        patches = self.model.tokenize.encoder.patches
         hidden = round(self.configuration.training.mask_fraction * patches)
         if hidden == 0:
             return None
@@ -144,9 +145,23 @@ class ShapeActionRun:
             self.model.quantizer.revive(usage, z, below, self.generator)
 
     def evaluate(self, split: Batch | None = None) -> dict[str, float]:
-        """Metrics of a held-out split; None measures the validation split."""
+        """Metrics of a held-out split; None measures the validation split.
+
+        Raises:
+            ValueError: Its recordings have other channels or another length than those that are trained on.
+        """
+        if split is not None:
+            self._check(split)
         temperature = self.configuration.alignment.contrastive_temperature
         return evaluate(self.model, self.train, split or self.validation, self.longest, temperature)
+
+    def _check(self, split: Batch) -> None:
+        built, given = self.train.x.shape[1:], split.x.shape[1:]
+        if given != built:
+            raise ValueError(
+                f"data: recordings of {given[0]} channels and {given[1]} samples, "
+                f"but the model is built for {built[0]} channels and {built[1]} samples"
+            )
 
     def save(self, folder: Path) -> None:
         """Writes everything that continuing needs."""

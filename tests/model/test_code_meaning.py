@@ -123,7 +123,7 @@ def test_a_models_meaning_is_what_a_loop_over_its_tokens_gives(small: dict, clas
     np.testing.assert_allclose(meaning.accumulated, mapped, atol=1e-6)
     with torch.no_grad():
         decoded = mapped if method == "action_head" else model.action(model.quantizer.codes).exp()
-        shapes = model.shapes(model.quantizer.codes)
+        shapes = model.shapes(model.quantizer.codes)[:, None]  # one channel a token
     np.testing.assert_allclose(meaning.distribution, decoded, atol=1e-6)
     np.testing.assert_allclose(meaning.shapes, shapes, atol=1e-6)
     np.testing.assert_allclose(code_meanings(model, learnt).detach().exp(), meaning.distribution, atol=1e-6)

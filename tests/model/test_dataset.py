@@ -105,6 +105,16 @@ def test_test_part_does_not_depend_on_the_split(basic_motions):
     assert rows(other.train) != rows(basic_motions.train)
 
 
+def test_native_recordings_stay_as_they_are(save):
+    native, own = load_dataset(save(), length="native"), load_dataset(save(), length=WAVES.shape[-1])
+    assert native.train.x.shape[-1] == native.native_length == WAVES.shape[-1]
+    assert native.fingerprint == own.fingerprint, "what is trained on is the same"
+    np.testing.assert_array_equal(native.train.x, own.train.x)
+    back = native.train.x * native.train.scale[..., None] + native.train.mean[..., None]
+    nearest = np.abs(back[:, None] - WAVES[None]).max((2, 3)).min(1)
+    assert nearest.max() < 1e-4 * np.abs(WAVES).max()
+
+
 def test_same_seed_same_dataset(save):
     first, second = load_dataset(save(), split_seed=5), load_dataset(save(), split_seed=5)
     np.testing.assert_array_equal(first.validation.x, second.validation.x)

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import math
+
+import pytest
 import torch
 
 from model.signal_encoder import PatchEncoder, SeriesDecoder, Tokenizer, sinusoidal_positions
@@ -62,3 +65,51 @@ def test_positions_are_the_published_sines() -> None:
     table = sinusoidal_positions(torch.tensor([0.0, 2.0]), 4)
     expected = torch.tensor([[0, 1, 0, 1], [torch.sin(torch.tensor(2.0)), torch.cos(torch.tensor(2.0)), 0.02, 0.9998]])
     torch.testing.assert_close(table, expected, atol=1e-4, rtol=0)
+
+
+def test_a_patch_beyond_the_end_repeats_the_last_sample() -> None:
+    short = series()[:, :59]
+    padded = torch.cat([short, short[:, -1:].expand(-1, 5)], dim=-1)
+    encoder = PatchEncoder(59, 16, 8, 2, 1).eval()
+    assert encoder.patch_samples == 4
+    torch.testing.assert_close(encoder(short), encoder(padded), rtol=0, atol=0)
+    wider = PatchEncoder(59, 16, 8, 2, 1, patch_samples=5).eval()
+    assert wider(short).shape == (3, 16, 8)
+
+
+def test_anchors_are_spread_over_the_series_and_not_over_its_padding() -> None:
+    """500 samples in 64 patches of 8: the anchor windows are where 50 patches of 10 have them."""
+    padded, exact = Tokenizer(64, 25, 8, 2, 1, filled_patches=62.5), Tokenizer(50, 25, 8, 2, 1)
+    centre = {
+        name: (tokenizer.nearness * (torch.arange(patches) + 0.5)).sum(-1) * size
+        for name, tokenizer, patches, size in (("padded", padded, 64, 8), ("exact", exact, 50, 10))
+    }
+    # The last window sticks out, so what is left of it differs; the others agree to half a patch.
+    torch.testing.assert_close(centre["padded"][:-1], centre["exact"][:-1], atol=4.0, rtol=0)
+
+
+@pytest.mark.parametrize(("length", "tokens"), [(64, 4), (500, 32), (100, 32), (50, 7), (9, 9)])
+def test_each_sample_comes_from_the_token_of_its_place(length: int, tokens: int) -> None:
+    decoder = SeriesDecoder(length, tokens, 8, 2, 1)
+    each = decoder.to_samples.out_features
+    assert each == math.ceil(length / tokens)
+    # Sample k of token n is the number n · 1000 + k.
+    numbers = torch.arange(tokens)[:, None] * 1000.0 + torch.arange(each)
+    decoder.blocks = torch.nn.Identity()
+    decoder.positions = torch.nn.Parameter(torch.zeros(()))
+    decoder.to_samples = torch.nn.Identity()
+    rebuilt = decoder(numbers[None])[0]
+    expected = []
+    for token in range(tokens):
+        mine = [s for s in range(length) if token * length <= s * tokens < (token + 1) * length]
+        expected += [token * 1000.0 + within for within in range(len(mine))]
+    assert rebuilt.tolist() == expected
+
+
+def test_a_decoder_of_several_channels_gives_their_series_side_by_side() -> None:
+    decoder = SeriesDecoder(20, 4, 8, 2, 1, channels=3).eval()
+    tokens = torch.randn(2, 4, 8)
+    samples = decoder.to_samples(decoder.blocks(tokens + decoder.positions))
+    rebuilt = decoder(tokens)
+    assert rebuilt.shape == (6, 20)
+    torch.testing.assert_close(rebuilt[4], samples[1, :, 5:10].flatten())

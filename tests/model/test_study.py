@@ -85,6 +85,25 @@ def test_points_that_cannot_be_trained_are_refused(study: ShapeActionStudy, reso
         study.check(resolved | {"num_sub_actions": 2})
 
 
+def test_layouts_and_channels_are_searched_and_the_length_is_shared(resolved: dict) -> None:
+    def point(**architecture: object) -> dict:
+        return resolved | {"architecture": resolved["architecture"] | {"length": "native", **architecture}}
+
+    study = ShapeActionStudy(point())
+    for architecture in ({"channels": "fused"}, {"patches": None, "patch_samples": 9}, {"tokens": 7}):
+        values = point(**architecture)
+        study.check(values)
+        run = study.trial(values, "cpu")
+        assert run.train.x.shape[1:] == (2, 80)
+        assert all(value == value for value in (run.train_epoch() | run.evaluate()).values())
+    with pytest.raises(ValueError, match=r"architecture\.patch_samples: 16 patches of 4 samples cover 64 samples"):
+        study.check(point(patch_samples=4))
+    with pytest.raises(ValueError, match=r"architecture\.tokens: 81 are more than the samples"):
+        study.check(point(tokens=81))
+    with pytest.raises(ValueError, match="length are shared by all trials"):
+        study.check(point(length=80))
+
+
 def test_a_vocabulary_of_other_classes_is_refused(resolved: dict) -> None:
     words = {"name": "toy", "classes": {"sit": ["hold wrist level"], "jump": ["push off ground"]}}
     with pytest.raises(ValueError, match="jump"):

@@ -73,6 +73,35 @@ def test_a_restored_run_goes_on_as_if_it_had_never_stopped(
     assert [again.train_epoch() for _ in range(6 - at)] + [again.evaluate()] == expected
 
 
+@pytest.mark.parametrize("layout", [{"patches": 16, "patch_samples": 4}, {"patches": None, "patch_samples": 4}])
+def test_the_same_layout_said_otherwise_is_the_same_run(small: dict, class_text: ClassText, layout: dict) -> None:
+    runs = [
+        run_of(Configuration(**small | {"architecture": small["architecture"] | changed}), class_text)
+        for changed in ({}, layout)
+    ]
+    first, second = ([run.train_epoch() for _ in range(3)] + [run.evaluate()] for run in runs)
+    assert first == second
+
+
+@pytest.mark.parametrize("channels", ["separate", "fused"])
+@pytest.mark.parametrize("layout", [{"patch_samples": 5, "tokens": 7}, {"patch_samples": 7, "tokens": 10}])
+def test_only_true_samples_are_rebuilt_and_measured(
+    small: dict, class_text: ClassText, channels: str, layout: dict
+) -> None:
+    """64 samples in 13 patches of 5 or 10 of 7, all with padding, and in tokens that do not divide them."""
+    architecture = small["architecture"] | {"patches": None, "channels": channels} | layout
+    run = run_of(Configuration(**small | {"architecture": architecture}), class_text)
+    losses = run.train_epoch()
+    x = run.validation.x
+    run.model.eval()
+    output = run.model(x.flatten(0, 1))
+    assert output.series.shape == (12, 64)
+    measured = run.evaluate()
+    assert all(value == value for value in (losses | measured).values())
+    error = ((x - output.series.view_as(x)) ** 2).sum((0, 2)) / (x - x.mean(-1, keepdim=True)).square().sum((0, 2))
+    assert measured["series_fvu"] == pytest.approx(float(error.mean().detach()), rel=1e-5)
+
+
 def test_windows_are_held_at_first_and_then_learn_to_move(small: dict, class_text: ClassText) -> None:
     run = run_of(Configuration(**small | {"windows": {"held_fraction": 0.5}}), class_text)
     moves = []
