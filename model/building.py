@@ -9,12 +9,10 @@ from model.alignment import Aligner, ClassText, TextTeacher
 from model.attributes import AnchoredWindows, AttributeDecoder, AttributeEncoder, FreeWindows, Placement
 from model.classification import ClassHeads
 from model.configuration import Configuration
-from model.quantizer import StraightThroughQuantizer, SynchronisedQuantizer
+from model.quantizer import Quantizer, SynchronisedQuantizer
 from model.shape_action import SeriesRebuilder, ShapeAction, SignalTokenizer
 from model.shapes import ShapeDecoder
 from model.signal_encoder import PatchEncoder, SeriesDecoder, Tokenizer
-
-QUANTIZERS = {"straight_through": StraightThroughQuantizer, "synchronised": SynchronisedQuantizer}
 
 
 def build_model(configuration: Configuration, text: ClassText) -> ShapeAction:
@@ -37,7 +35,7 @@ def longest_window(configuration: Configuration) -> float:
 
 
 def _assemble(c: Configuration, text: ClassText) -> ShapeAction:
-    a, losses = c.architecture, c.losses
+    a = c.architecture
     encoder = PatchEncoder(a.length, a.patches, a.width, a.heads, a.encoder_layers, a.expansion, a.dropout)
     tokenizer = Tokenizer(a.patches, a.tokens, a.width, a.heads, a.tokenizer_layers, a.expansion, a.dropout)
     decoder = SeriesDecoder(a.length, a.tokens, a.width, a.heads, a.decoder_layers, a.expansion, a.dropout)
@@ -54,13 +52,34 @@ def _assemble(c: Configuration, text: ClassText) -> ShapeAction:
     return ShapeAction(
         SignalTokenizer(encoder, tokenizer),
         AttributeDecoder(a.width, a.code_dim, _placement(c)),
-        QUANTIZERS[c.quantizer](c.codebook_size, a.code_dim, losses.commitment, losses.entropy),
+        _quantizer(c),
         ShapeDecoder(a.code_dim, a.shape_samples, a.shape_hidden),
         SeriesRebuilder(AttributeEncoder(a.width, a.code_dim), decoder),
         action,
         TextTeacher(aligner, text, al.momentum),
         classes,
     )
+
+
+def _quantizer(c: Configuration) -> Quantizer:
+    """The codebook. The library is imported only where it is used: that takes a second."""
+    codes, dim, commitment, entropy = c.codebook_size, c.architecture.code_dim, c.losses.commitment, c.losses.entropy
+    if c.quantizer == "synchronised" and not c.rotation_trick:
+        return SynchronisedQuantizer(codes, dim, commitment, entropy)
+    if c.quantizer == "fsq":
+        from model.finite_scalar import FiniteScalarQuantizer
+
+        return FiniteScalarQuantizer(codes, dim)
+    from model import library_quantizers as library
+
+    if c.quantizer == "synchronised":
+        return SynchronisedQuantizer(codes, dim, commitment, entropy, library.rotate)
+    kinds = {
+        "straight_through": library.StraightThroughQuantizer,
+        "ema": library.AveragedQuantizer,
+        "sim_vq": library.SimQuantizer,
+    }
+    return kinds[c.quantizer](codes, dim, commitment, entropy, c.rotation_trick)
 
 
 def _placement(c: Configuration) -> Placement:

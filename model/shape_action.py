@@ -16,7 +16,7 @@ from model.alignment import TextTeacher
 from model.attributes import AttributeDecoder, AttributeEncoder, Attributes
 from model.classification import ClassHeads
 from model.codebook_decoding import decode
-from model.quantizer import Quantized, StraightThroughQuantizer
+from model.quantizer import Quantized, Quantizer
 from model.shapes import ShapeDecoder
 from model.signal_encoder import PatchEncoder, SeriesDecoder, Tokenizer
 
@@ -75,7 +75,7 @@ class ShapeAction(nn.Module):
         self,
         tokenize: SignalTokenizer,
         attributes: AttributeDecoder,
-        quantizer: StraightThroughQuantizer,
+        quantizer: Quantizer,
         shapes: ShapeDecoder,
         rebuild: SeriesRebuilder,
         action: ActionHead | ActionDecoder,
