@@ -34,34 +34,7 @@ def longest_window(configuration: Configuration) -> float:
     return min(1.0, 2 / configuration.architecture.tokens * configuration.windows.stretch)
 
 
-def _assemble(c: Configuration, text: ClassText) -> ShapeAction:
-    a = c.architecture
-    encoder = PatchEncoder(a.length, a.patches, a.width, a.heads, a.encoder_layers, a.expansion, a.dropout)
-    tokenizer = Tokenizer(a.patches, a.tokens, a.width, a.heads, a.tokenizer_layers, a.expansion, a.dropout)
-    decoder = SeriesDecoder(a.length, a.tokens, a.width, a.heads, a.decoder_layers, a.expansion, a.dropout)
-    action = (
-        ActionDecoder(a.code_dim, c.num_sub_actions)
-        if c.method == "action_decoder"
-        else ActionHead(a.width, c.num_sub_actions)
-    )
-    al = c.alignment
-    aligner = Aligner(a.width, text.text.shape[-1], al.width, al.heads, al.attention_temperature)
-    classes = None
-    if c.classify != "none":
-        classes = ClassHeads(c.classify, a.code_dim, a.width, len(text.text))
-    return ShapeAction(
-        SignalTokenizer(encoder, tokenizer),
-        AttributeDecoder(a.width, a.code_dim, _placement(c)),
-        _quantizer(c),
-        ShapeDecoder(a.code_dim, a.shape_samples, a.shape_hidden),
-        SeriesRebuilder(AttributeEncoder(a.width, a.code_dim), decoder),
-        action,
-        TextTeacher(aligner, text, al.momentum),
-        classes,
-    )
-
-
-def _quantizer(c: Configuration) -> Quantizer:
+def build_quantizer(c: Configuration) -> Quantizer:
     """The codebook. The library is imported only where it is used: that takes a second."""
     codes, dim, commitment, entropy = c.codebook_size, c.architecture.code_dim, c.losses.commitment, c.losses.entropy
     if c.quantizer == "synchronised" and not c.rotation_trick:
@@ -80,6 +53,33 @@ def _quantizer(c: Configuration) -> Quantizer:
         "sim_vq": library.SimQuantizer,
     }
     return kinds[c.quantizer](codes, dim, commitment, entropy, c.rotation_trick)
+
+
+def _assemble(c: Configuration, text: ClassText) -> ShapeAction:
+    a = c.architecture
+    encoder = PatchEncoder(a.length, a.patches, a.width, a.heads, a.encoder_layers, a.expansion, a.dropout)
+    tokenizer = Tokenizer(a.patches, a.tokens, a.width, a.heads, a.tokenizer_layers, a.expansion, a.dropout)
+    decoder = SeriesDecoder(a.length, a.tokens, a.width, a.heads, a.decoder_layers, a.expansion, a.dropout)
+    action = (
+        ActionDecoder(a.code_dim, c.num_sub_actions)
+        if c.method == "action_decoder"
+        else ActionHead(a.width, c.num_sub_actions)
+    )
+    al = c.alignment
+    aligner = Aligner(a.width, text.text.shape[-1], al.width, al.heads, al.attention_temperature)
+    classes = None
+    if c.classify != "none":
+        classes = ClassHeads(c.classify, a.code_dim, a.width, len(text.text))
+    return ShapeAction(
+        SignalTokenizer(encoder, tokenizer),
+        AttributeDecoder(a.width, a.code_dim, _placement(c)),
+        build_quantizer(c),
+        ShapeDecoder(a.code_dim, a.shape_samples, a.shape_hidden),
+        SeriesRebuilder(AttributeEncoder(a.width, a.code_dim), decoder),
+        action,
+        TextTeacher(aligner, text, al.momentum),
+        classes,
+    )
 
 
 def _placement(c: Configuration) -> Placement:

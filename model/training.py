@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from model.alignment import ClassText
@@ -60,7 +60,8 @@ class ShapeActionRun:
 
     def _optimizer(self) -> tuple[torch.optim.AdamW, LambdaLR]:
         t = self.configuration.training
-        decayed, kept = [], []
+        decayed: list[nn.Parameter] = []
+        kept: list[nn.Parameter] = []
         for name, p in self.model.named_parameters():
             if not p.requires_grad:
                 continue
