@@ -11,12 +11,10 @@ from model.channels import FusedChannels, SeparateChannels
 from model.classification import ClassHeads
 from model.configuration import Configuration, ConfigurationError
 from model.layouts import Layout
-from model.quantizer import StraightThroughQuantizer, SynchronisedQuantizer
+from model.quantizer import Quantizer, SynchronisedQuantizer
 from model.shape_action import SeriesRebuilder, ShapeAction, SignalTokenizer
 from model.shapes import ShapeDecoder
 from model.signal_encoder import PatchEncoder, SeriesDecoder, Tokenizer
-
-QUANTIZERS = {"straight_through": StraightThroughQuantizer, "synchronised": SynchronisedQuantizer}
 
 
 def build_model(
@@ -49,8 +47,29 @@ def longest_window(configuration: Configuration) -> float:
     return min(1.0, 2 / configuration.architecture.tokens * configuration.windows.stretch)
 
 
+def build_quantizer(c: Configuration) -> Quantizer:
+    """The codebook. The library is imported only where it is used: that takes a second."""
+    codes, dim, commitment, entropy = c.codebook_size, c.architecture.code_dim, c.losses.commitment, c.losses.entropy
+    if c.quantizer == "synchronised" and not c.rotation_trick:
+        return SynchronisedQuantizer(codes, dim, commitment, entropy)
+    if c.quantizer == "fsq":
+        from model.finite_scalar import FiniteScalarQuantizer
+
+        return FiniteScalarQuantizer(codes, dim)
+    from model import library_quantizers as library
+
+    if c.quantizer == "synchronised":
+        return SynchronisedQuantizer(codes, dim, commitment, entropy, library.rotate)
+    kinds = {
+        "straight_through": library.StraightThroughQuantizer,
+        "ema": library.AveragedQuantizer,
+        "sim_vq": library.SimQuantizer,
+    }
+    return kinds[c.quantizer](codes, dim, commitment, entropy, c.rotation_trick)
+
+
 def _assemble(c: Configuration, text: ClassText, channels: int, layout: Layout) -> ShapeAction:
-    a, losses = c.architecture, c.losses
+    a = c.architecture
     length, patches, size = layout
     encoder = PatchEncoder(length, patches, a.width, a.heads, a.encoder_layers, a.expansion, a.dropout, size)
     tokenizer = Tokenizer(
@@ -72,7 +91,7 @@ def _assemble(c: Configuration, text: ClassText, channels: int, layout: Layout) 
     return ShapeAction(
         SignalTokenizer(encoder, tokenizer, handling),
         AttributeDecoder(a.width, a.code_dim, _placement(c), each),
-        QUANTIZERS[c.quantizer](c.codebook_size, a.code_dim, losses.commitment, losses.entropy),
+        build_quantizer(c),
         ShapeDecoder(a.code_dim, a.shape_samples, a.shape_hidden, each),
         SeriesRebuilder(AttributeEncoder(a.width, a.code_dim, each), decoder),
         action,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from model.configuration_sections import Alignment, Architecture, Count, Data, Frozen, LossWeights, Training, Windows
 
@@ -29,7 +29,8 @@ class Configuration(Frozen):
     vocabulary: str | dict[str, Any] = Field(description="path of a vocabulary file, or its content")
     text_encoder: str | None = Field(None, description="folder or hub name; None is the MiniLM that is installed")
     method: Literal["action_head", "action_decoder"] = "action_decoder"
-    quantizer: Literal["synchronised", "straight_through"] = "synchronised"
+    quantizer: Literal["synchronised", "straight_through", "ema", "sim_vq", "fsq"] = "synchronised"
+    rotation_trick: bool = Field(False, description="turns the codes' gradient to the encoder's output; not for fsq")
     codebook_size: Annotated[int, Field(ge=2)] = Field(16, description="codes (J)")
     num_sub_actions: Annotated[int, Field(ge=2)] = Field(12, description="sub-actions in the vocabulary (K)")
     action_weight: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(0.5, description="w, from shape (0) to action (1)")
@@ -42,6 +43,13 @@ class Configuration(Frozen):
     epochs: Count = 120
     seed: Annotated[int, Field(ge=0)] = 0
     threads: Count | None = Field(None, description="CPU threads; None takes torch's choice")
+
+    @field_validator("rotation_trick")
+    @classmethod
+    def _has_something_to_rotate(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("quantizer") == "fsq":
+            raise ValueError("means nothing with quantizer fsq, which rounds and has no nearest code; leave it false")
+        return value
 
 
 def parse_configuration(values: Mapping[str, Any]) -> Configuration:

@@ -1,25 +1,22 @@
-"""The codebook: nearest-code quantization, its losses, its start and the revival of dead codes.
+"""The codebook: what every quantizer offers, and the default one, whose codes learn from the task.
 
-Owns the codes and two ways in which they learn (van den Oord et al. 2017 for the first):
-
-- `StraightThroughQuantizer`: the task's gradient passes the codes by and reaches the encoder alone; codes follow the
-  encoder through the
-  codebook loss. No action loss ever reaches a code.
-- `SynchronisedQuantizer`: the same value, but the task's gradient goes to the chosen code as well as to the encoder,
-  so that the shape and
-  the action objective both move the codes.
+Owns the interface `Quantizer`, its two losses, the choice of dead codes, and `SynchronisedQuantizer`: the task's
+gradient goes to the encoder and to the chosen code alike, so that the shape and the action objective both move the
+codes. The other quantizers are those of a library, see `model.library_quantizers` and `model.finite_scalar`; which
+loss moves which codes: `docs/quantizers.md`.
 """
 
 from __future__ import annotations
 
-import warnings
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
-from scipy.cluster.vq import kmeans2
 from torch import Tensor, nn
 from torch.nn import functional
+
+from model.code_start import cluster_centres
 
 
 class Quantized(NamedTuple):
@@ -27,62 +24,39 @@ class Quantized(NamedTuple):
 
     code: Tensor  # (..., code_dim), the chosen codes, with the gradient that the quantizer defines
     indices: Tensor  # (...,), int64
-    loss: Tensor  # scalar: codebook + commitment + entropy
+    loss: Tensor  # scalar: codebook + commitment + entropy, as far as the quantizer has them
 
 
-class StraightThroughQuantizer(nn.Module):
-    """Nearest code, straight-through gradient.
+class Quantizer(Protocol):
+    """A codebook of J codes. Its forward pass changes nothing, draws nothing and is the same in both modes."""
 
-    Args:
-        codes: Codes in the book (J).
-        dim: Width of a code (d).
-        commitment: Weight of the encoder's pull towards the codes.
-        entropy: Weight of the entropy term: each choice sure, all codes used.
-    """
+    @property
+    def codes(self) -> Tensor:
+        """The book, `(codes, code_dim)`; `Quantized.indices` are its rows, `Quantized.code` their values."""
+        ...
 
-    def __init__(self, codes: int, dim: int, commitment: float = 0.25, entropy: float = 0.0):
-        super().__init__()
-        self.codes = nn.Parameter(torch.randn(codes, dim) / dim**0.5)
-        self.commitment, self.entropy = commitment, entropy
-
-    def forward(self, z: Tensor) -> Quantized:
+    def __call__(self, z: Tensor) -> Quantized:
         """Quantises `z (..., code_dim)`."""
-        distance = self.distances(z)
-        index = distance.argmin(-1)
-        chosen = functional.embedding(index, self.codes)
-        loss = (chosen - z.detach()).square().mean()
-        loss = loss + self.commitment * (chosen.detach() - z).square().mean()
-        if self.entropy:
-            loss = loss + self.entropy * entropy_loss(distance)
-        return Quantized(self.pass_gradient(z, chosen), index, loss)
+        ...
 
-    def pass_gradient(self, z: Tensor, chosen: Tensor) -> Tensor:
-        """The value of `chosen` with the gradient of `z`."""
-        return z + (chosen - z).detach()
-
-    def distances(self, z: Tensor) -> Tensor:
-        """Squared distances `(..., codes)` of `z (..., code_dim)` to every code."""
-        return z.square().sum(-1, keepdim=True) - 2 * z @ self.codes.T + self.codes.square().sum(-1)
-
-    @torch.no_grad()
     def start(self, z: Tensor, seed: int) -> None:
-        """Puts the codes where the data is: k-means++ and Lloyd's iterations.
+        """Puts the codes where the data is.
 
         Args:
-            z: `(points, code_dim)`.
+            z: `(points, code_dim)`, encoder outputs of the training split.
             seed: Seed of the start.
         """
-        rng = np.random.default_rng(seed)
-        points = z.detach().double().cpu().numpy()
-        # Fewer distinct points than codes would leave k-means++ without a choice.
-        points = points + rng.normal(scale=1e-6 * points.std() + 1e-9, size=points.shape)
-        with warnings.catch_warnings():
-            # A cluster that ran empty keeps its centre and is left to `revive`.
-            warnings.filterwarnings("ignore", message="One of the clusters is empty")
-            centres, _ = kmeans2(points, len(self.codes), iter=25, minit="++", rng=rng, missing="warn")
-        self.codes.copy_(torch.from_numpy(centres))
+        ...
 
-    @torch.no_grad()
+    def follow(self, z: Tensor, indices: Tensor) -> None:
+        """Moves codes that learn without a gradient; called once after each optimiser step that used codes.
+
+        Args:
+            z: `(points, code_dim)`, the encoder outputs of the step.
+            indices: `(points,)`, the codes that they chose.
+        """
+        ...
+
     def revive(self, usage: Tensor, z: Tensor, below: float, generator: torch.Generator) -> int:
         """Moves codes that are hardly used onto encoder outputs drawn at random.
 
@@ -95,19 +69,83 @@ class StraightThroughQuantizer(nn.Module):
         Returns:
             How many codes were moved.
         """
-        dead = (usage < below * usage.sum() / len(usage)).nonzero().flatten()
-        if len(dead):
-            drawn = torch.randint(len(z), (len(dead),), generator=generator).to(z.device)
-            self.codes[dead] = z[drawn].to(self.codes.dtype)
+        ...
+
+
+class SynchronisedQuantizer(nn.Module):
+    """Nearest code; the task's gradient reaches the encoder and the chosen code alike.
+
+    Args:
+        codes: Codes in the book (J).
+        dim: Width of a code (d).
+        commitment: Weight of the encoder's pull towards the codes.
+        entropy: Weight of the entropy term: each choice sure, all codes used.
+        to_encoder: From z and the chosen codes to something whose gradient is the encoder's; None is straight-through.
+    """
+
+    def __init__(
+        self,
+        codes: int,
+        dim: int,
+        commitment: float = 0.25,
+        entropy: float = 0.0,
+        to_encoder: Callable[[Tensor, Tensor], Tensor] | None = None,
+    ):
+        super().__init__()
+        self.codes = nn.Parameter(torch.randn(codes, dim) / dim**0.5)
+        self.commitment, self.entropy, self.to_encoder = commitment, entropy, to_encoder
+
+    def forward(self, z: Tensor) -> Quantized:
+        """Quantises `z (..., code_dim)`."""
+        distance = squared_distances(z, self.codes)
+        index = distance.argmin(-1)
+        chosen = functional.embedding(index, self.codes)
+        loss = codebook_loss(z, chosen) + self.commitment * commitment_loss(z, chosen)
+        if self.entropy:
+            loss = loss + self.entropy * entropy_loss(distance)
+        path = z if self.to_encoder is None else self.to_encoder(z, chosen.detach())
+        return Quantized(chosen + (path - path.detach()), index, loss)
+
+    @torch.no_grad()
+    def start(self, z: Tensor, seed: int) -> None:
+        """K-means; see `Quantizer.start`."""
+        self.codes.copy_(cluster_centres(z, len(self.codes), seed))
+
+    def follow(self, z: Tensor, indices: Tensor) -> None:
+        """Nothing: these codes have a gradient."""
+
+    @torch.no_grad()
+    def revive(self, usage: Tensor, z: Tensor, below: float, generator: torch.Generator) -> int:
+        """See `Quantizer.revive`."""
+        dead, drawn = replacements(usage, z, below, generator)
+        self.codes[dead] = drawn.to(self.codes.dtype)
         return len(dead)
 
 
-class SynchronisedQuantizer(StraightThroughQuantizer):
-    """Nearest code; the task's gradient reaches the encoder and the chosen code alike."""
+def squared_distances(z: Tensor, codes: Tensor) -> Tensor:
+    """Squared distances `(..., codes)` of `z (..., code_dim)` to every one of `codes (codes, code_dim)`."""
+    return z.square().sum(-1, keepdim=True) - 2 * z @ codes.T + codes.square().sum(-1)
 
-    def pass_gradient(self, z: Tensor, chosen: Tensor) -> Tensor:
-        """The value of `chosen` with the gradient of `z` and of `chosen`."""
-        return chosen + (z - z.detach())
+
+def codebook_loss(z: Tensor, chosen: Tensor) -> Tensor:
+    """Pulls the chosen codes towards the encoder's outputs; both `(..., code_dim)`."""
+    return (chosen - z.detach()).square().mean()
+
+
+def commitment_loss(z: Tensor, chosen: Tensor) -> Tensor:
+    """Pulls the encoder's outputs towards the chosen codes; both `(..., code_dim)`."""
+    return (chosen.detach() - z).square().mean()
+
+
+def replacements(usage: Tensor, z: Tensor, below: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Which codes are dead, `(dead,)`, and an encoder output drawn for each, `(dead, code_dim)`.
+
+    Arguments as in `Quantizer.revive`; without dead codes nothing is drawn.
+    """
+    dead = (usage < below * usage.sum() / len(usage)).nonzero().flatten()
+    if not len(dead):
+        return dead, z[:0]
+    return dead, z[torch.randint(len(z), (len(dead),), generator=generator).to(z.device)]
 
 
 def entropy_loss(distance: Tensor, temperature: float = 0.1) -> Tensor:

@@ -17,7 +17,7 @@ from model.attributes import AttributeDecoder, AttributeEncoder, Attributes
 from model.channels import ChannelHandling, per_series
 from model.classification import ClassHeads
 from model.codebook_decoding import decode
-from model.quantizer import Quantized, StraightThroughQuantizer
+from model.quantizer import Quantized, Quantizer
 from model.shapes import ShapeDecoder
 from model.signal_encoder import PatchEncoder, SeriesDecoder, Tokenizer
 
@@ -81,7 +81,7 @@ class ShapeAction(nn.Module):
         self,
         tokenize: SignalTokenizer,
         attributes: AttributeDecoder,
-        quantizer: StraightThroughQuantizer,
+        quantizer: Quantizer,
         shapes: ShapeDecoder,
         rebuild: SeriesRebuilder,
         action: ActionHead | ActionDecoder,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from model.alignment import ClassText
@@ -63,13 +63,15 @@ class ShapeActionRun:
 
     def _optimizer(self) -> tuple[torch.optim.AdamW, LambdaLR]:
         t = self.configuration.training
-        learnt = [p for p in self.model.parameters() if p.requires_grad]
-        # Codes are positions, not weights: decay would draw them together.
-        decays = [p.ndim > 1 and p is not self.model.quantizer.codes for p in learnt]
-        groups = [
-            {"params": [p for p, decay in zip(learnt, decays, strict=True) if decay], "weight_decay": t.weight_decay},
-            {"params": [p for p, decay in zip(learnt, decays, strict=True) if not decay], "weight_decay": 0.0},
-        ]
+        decayed: list[nn.Parameter] = []
+        kept: list[nn.Parameter] = []
+        for name, p in self.model.named_parameters():
+            if not p.requires_grad:
+                continue
+            # Codes are positions, not weights: decay would draw them together, and so would decay of a map of codes.
+            decays = p.ndim > 1 and not name.startswith("quantizer.")
+            (decayed if decays else kept).append(p)
+        groups = [{"params": decayed, "weight_decay": t.weight_decay}, {"params": kept, "weight_decay": 0.0}]
         optimizer = torch.optim.AdamW(groups, lr=t.learning_rate, fused=True)
         total = self.configuration.epochs * self.steps_per_epoch
         rise = max(1, round(t.warmup_fraction * total))
@@ -127,7 +129,10 @@ class ShapeActionRun:
         self.optimizer.step()
         self.schedule.step()
         self.model.teacher.follow()
-        return loss, parts, output.attributes.z.detach().flatten(0, 1), output.quantized.indices.flatten()
+        z, index = output.attributes.z.detach().flatten(0, 1), output.quantized.indices.flatten()
+        if self.quantizes:
+            self.model.quantizer.follow(z, index)
+        return loss, parts, z, index
 
     def _kept(self, series: int) -> Tensor | None:
         patches = self.model.tokenize.encoder.patches

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
+from torch import nn
 
 from model.alignment import ClassText
+from model.building import build_quantizer
 from model.configuration import Configuration
 
 # More threads than cores that are free slow tiny products a hundredfold.
@@ -54,3 +58,17 @@ def small() -> dict:
 @pytest.fixture
 def configuration(small: dict) -> Configuration:
     return Configuration(**small)
+
+
+@pytest.fixture
+def quantizer_of() -> Callable[..., nn.Module]:
+    """Makes a quantizer by the name that a configuration gives it, with weights drawn from seed 0."""
+
+    def make(name: str, codes: int, dim: int, **changes: object) -> nn.Module:
+        values = {"vocabulary": {}, "codebook_size": codes, "architecture": {"code_dim": dim}, "quantizer": name}
+        values["losses"] = {"commitment": changes.pop("commitment", 0.25), "entropy": changes.pop("entropy", 0.0)}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return build_quantizer(Configuration(**values | changes))
+
+    return make
