@@ -120,6 +120,7 @@ class Training(Frozen):
     """The optimiser and the schedule."""
 
     batch_size: Count = Field(8, description="recordings per step")
+    accumulate: Count = Field(1, description="micro-batches that a step is cut into to save memory")
     learning_rate: Annotated[float, Field(gt=0.0)] = 2e-3
     weight_decay: Weight = 0.01
     warmup_fraction: Fraction = Field(0.05, description="share of the steps in which the learning rate rises")

@@ -76,6 +76,16 @@ class Replicas(NamedTuple):
         parts = flat.split([g.numel() for g in gradients])
         torch._foreach_copy_(gradients, [part.view_as(g) for part, g in zip(parts, gradients, strict=True)])
 
+    @torch.no_grad()
+    def agree(self, tensors: Iterable[Tensor]) -> None:
+        """Gives every replica the values that the first one has, in place.
+
+        For what is computed alike on each of them but not summed up among them, and may round differently.
+        """
+        if self.size > 1:
+            for tensor in tensors:
+                dist.broadcast(tensor, src=0)
+
     def _sizes(self, recordings: int) -> list[int]:
         if recordings < self.size or self.size == 1:
             return [recordings]

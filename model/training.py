@@ -18,7 +18,9 @@ from model.code_meaning import CODES_FILE, CodeMeaning, write_codes
 from model.configuration import Configuration
 from model.downstream import CONFUSION_FILE, write_confusions
 from model.evaluation import Collected, classify, collect, evaluate, read_meaning
-from model.losses import Batch, LossTerms, loss_terms, mean_terms, total_loss
+from model.losses import Batch, mean_terms
+from model.replicas import Replicas
+from model.training_step import StepOutcome, TrainingStep
 
 FINAL_LEARNING_RATE = 0.05  # of the first, at the end of the cosine
 REVIVE_UNTIL = 0.8  # share of the epochs after which no code is moved any more
@@ -33,6 +35,8 @@ class ShapeActionRun:
         validation: What `evaluate` measures by default, on the device.
         text: Embedded phrases of each class, merged.
         about: Plain values stored with the exported model, such as class names.
+        replicas: Who shares the recordings of each step; every replica is given all of them, and the same
+            configuration. None is this process alone.
     """
 
     def __init__(
@@ -42,9 +46,10 @@ class ShapeActionRun:
         validation: Batch,
         text: ClassText,
         about: dict[str, Any] | None = None,
+        replicas: Replicas | None = None,
     ):
         self.configuration, self.train, self.validation = configuration, train, validation
-        self.about = about or {}
+        self.about, self.replicas = about or {}, replicas or Replicas()
         device = train.x.device
         torch.manual_seed(configuration.seed)
         self.model = build_model(configuration, text, *train.x.shape[1:]).to(device)
@@ -52,6 +57,7 @@ class ShapeActionRun:
         self.model.mixed_precision = device.type == "cuda"
         self.generator = torch.Generator().manual_seed(configuration.seed)
         self.longest = longest_window(configuration)
+        self.step = TrainingStep(self.model, configuration, self.longest, self.replicas)
         self.epoch = 0
         self.codes_started = False
         self.optimizer, self.schedule = self._optimizer()
@@ -102,37 +108,37 @@ class ShapeActionRun:
         """
         if self.quantizes and not self.codes_started:
             self.model.quantizer.start(collect(self.model, self.train).z, self.configuration.seed)
+            self._agree()
             self.codes_started = True
         order = torch.randperm(len(self.train.x), generator=self.generator)
         usage = torch.zeros(self.configuration.codebook_size, dtype=torch.long, device=self.train.x.device)
-        terms, z = [], None
+        outcomes = []
         for rows in order.to(self.train.x.device).split(self.configuration.training.batch_size):
             x = random_crop(self.train.x[rows], self.configuration.training.crop, self.generator)
-            loss, parts, z, index = self._step(Batch(x, self.train.y[rows]))
-            usage += torch.bincount(index, minlength=len(usage))
-            terms.append((loss, parts))
-        self._revive(usage, z)
+            outcomes.append(self._step(Batch(x, self.train.y[rows])))
+            # Unlike bincount, adding does not wait for a GPU.
+            usage.index_add_(0, outcomes[-1].indices, torch.ones_like(outcomes[-1].indices))
+        self._revive(usage, outcomes[-1].z)
+        self._agree()
         self.epoch += 1
-        return mean_terms(terms)
+        return mean_terms([(outcome.loss, outcome.terms) for outcome in outcomes])
 
-    def _step(self, batch: Batch) -> tuple[Tensor, LossTerms, Tensor, Tensor]:
-        c = self.configuration
+    def _step(self, batch: Batch) -> StepOutcome:
         self.model.train()
-        output = self.model(batch.x.flatten(0, 1), quantize=self.quantizes, kept=self._kept(batch.x.shape[:2].numel()))
-        parts = loss_terms(self.model, batch, output, self.longest, c.alignment.contrastive_temperature)
-        loss = total_loss(parts, c.losses, c.action_weight)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        outcome = self.step(batch, self._kept(batch.x.shape[:2].numel()), self.quantizes)
         if self.holds_windows:
             self.model.attributes.to_window.zero_grad(set_to_none=True)
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), c.training.gradient_clip)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.configuration.training.gradient_clip)
         self.optimizer.step()
         self.schedule.step()
         self.model.teacher.follow()
-        z, index = output.attributes.z.detach().flatten(0, 1), output.quantized.indices.flatten()
         if self.quantizes:
-            self.model.quantizer.follow(z, index)
-        return loss, parts, z, index
+            self.model.quantizer.follow(outcome.z, outcome.indices)
+        return outcome
+
+    def _agree(self) -> None:
+        self.replicas.agree(part for name, part in self.model.state_dict().items() if name.startswith("quantizer."))
 
     def _kept(self, series: int) -> Tensor | None:
         patches = self.model.tokenize.encoder.patches
@@ -143,10 +149,10 @@ class ShapeActionRun:
         # In their order, so that neighbours in memory are neighbours in time.
         return order[:, hidden:].sort(-1).values.to(self.train.x.device, non_blocking=True)
 
-    def _revive(self, usage: Tensor, z: Tensor | None) -> None:
+    def _revive(self, usage: Tensor, z: Tensor) -> None:
         below = self.configuration.training.revive_below
         early = self.epoch < REVIVE_UNTIL * self.configuration.epochs
-        if z is not None and self.codes_started and below and early:
+        if self.codes_started and below and early:
             self.model.quantizer.revive(usage, z, below, self.generator)
 
     def evaluate(self, split: Batch | None = None) -> dict[str, float]:

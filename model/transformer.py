@@ -8,6 +8,7 @@ instead of twice. `docs/speed.md` has what that is worth.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -22,10 +23,19 @@ def _heads(projected: Tensor, heads: int) -> Tensor:
 
 
 def _projection(width: int, parts: int) -> nn.Linear:
-    """One linear layer for `parts` projections, each with Xavier's start for itself."""
+    """One linear layer for `parts` of query, key and value, started as torch starts its packed one.
+
+    Xavier's bound of the three together: each for itself would start 1.4 times as large and learn more slowly at first.
+    """
     layer = nn.Linear(width, parts * width)
-    for part in layer.weight.chunk(parts):
-        nn.init.xavier_uniform_(part)
+    bound = math.sqrt(6 / (width + 3 * width))
+    nn.init.uniform_(layer.weight, -bound, bound)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _output(width: int) -> nn.Linear:
+    layer = nn.Linear(width, width)
     nn.init.zeros_(layer.bias)
     return layer
 
@@ -43,7 +53,7 @@ class SelfAttention(nn.Module):
         super().__init__()
         self.heads, self.dropout = heads, dropout
         self.to_query_key_value = _projection(width, 3)
-        self.to_output = _projection(width, 1)
+        self.to_output = _output(width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Attends within `x (batch, items, width)`."""
@@ -61,7 +71,7 @@ class CrossAttention(nn.Module):
         self.heads, self.dropout = heads, dropout
         self.to_query = _projection(width, 1)
         self.to_key_value = _projection(width, 2)
-        self.to_output = _projection(width, 1)
+        self.to_output = _output(width)
 
     def forward(self, x: Tensor, memory: Tensor) -> Tensor:
         """Attends from `x (batch, items, width)` to `memory (batch, others, width)`."""

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -72,3 +78,29 @@ def quantizer_of() -> Callable[..., nn.Module]:
             return build_quantizer(Configuration(**values | changes))
 
     return make
+
+
+def _free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+@pytest.fixture
+def replicas(tmp_path: Path) -> Callable[[str, int, dict], list[dict]]:
+    """Runs a script in several processes that gloo can join, each with a task as JSON and a file for its answer."""
+
+    def run(script: str, size: int, task: dict) -> list[dict]:
+        address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": str(size)}
+        files = [tmp_path / f"{size}-{rank}.json" for rank in range(size)]
+        group = [
+            subprocess.Popen(
+                [sys.executable, "-c", script, json.dumps(task), str(file)],
+                env={**os.environ, **address, "RANK": str(rank), "OMP_NUM_THREADS": "1"},
+            )
+            for rank, file in enumerate(files)
+        ]
+        assert [process.wait(timeout=240) for process in group] == [0] * size
+        return [json.loads(file.read_text()) for file in files]
+
+    return run

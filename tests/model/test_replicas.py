@@ -1,11 +1,6 @@
 from __future__ import annotations
 
-import json
-import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -31,27 +26,6 @@ def test_a_single_replica_exchanges_nothing() -> None:
     assert Replicas.of_process_group() == Replicas(0, 1)
 
 
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
-
-
-def run_replicas(script: str, size: int, folder: Path) -> list[dict]:
-    """Runs `script` in `size` processes joined by gloo; each writes JSON to the file that argv names."""
-    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(size)}
-    files = [folder / f"{rank}.json" for rank in range(size)]
-    group = [
-        subprocess.Popen(
-            [sys.executable, "-c", script, str(file)],
-            env={**os.environ, **address, "RANK": str(rank), "OMP_NUM_THREADS": "1"},
-        )
-        for rank, file in enumerate(files)
-    ]
-    assert [process.wait(timeout=120) for process in group] == [0] * size
-    return [json.loads(file.read_text()) for file in files]
-
-
 GATHER = """
 import json, sys, torch, torch.distributed as dist
 from model.replicas import Replicas
@@ -65,20 +39,22 @@ loss = ((whole * after).sum() / whole.square().sum()).log()  # no mean over reco
 loss.backward()
 replicas.mean_gradients([before, after])
 found = {"whole": whole, "before": before.grad, "after": after.grad}
-json.dump({name: t.tolist() for name, t in found.items()}, open(sys.argv[1], "w"))
+json.dump({name: t.tolist() for name, t in found.items()}, open(sys.argv[2], "w"))
 dist.destroy_process_group()
 """
 
 
 @pytest.mark.parametrize("size", [2, 3])
-def test_gathered_parts_give_the_loss_and_the_gradients_of_the_whole(size: int, tmp_path: Path) -> None:
+def test_gathered_parts_give_the_loss_and_the_gradients_of_the_whole(
+    size: int, replicas: Callable[[str, int, dict], list[dict]]
+) -> None:
     x = torch.arange(10, dtype=torch.float64).view(5, 2)
     before, after = (torch.nn.Parameter(torch.tensor([2.0, 3.0], dtype=torch.float64)) for _ in range(2))
     whole = x * before
     ((whole * after).sum() / whole.square().sum()).log().backward()
     assert before.grad is not None
     assert after.grad is not None
-    for replica in run_replicas(GATHER, size, tmp_path):
+    for replica in replicas(GATHER, size, {}):
         assert replica["whole"] == whole.tolist()
         torch.testing.assert_close(torch.tensor(replica["before"], dtype=torch.float64), before.grad)
         torch.testing.assert_close(torch.tensor(replica["after"], dtype=torch.float64), after.grad)

@@ -35,13 +35,13 @@ def run_of(configuration: Configuration, text: ClassText, device: str = "cpu") -
 
 @pytest.mark.parametrize("method", ["action_head", "action_decoder"])
 def test_training_learns_shapes_and_alignment(small: dict, class_text: ClassText, method: str) -> None:
-    run = run_of(Configuration(**small | {"epochs": 60, "method": method}), class_text)
+    run = run_of(Configuration(**small | {"epochs": 150, "method": method}), class_text)
     before = run.evaluate()
-    for _ in range(60):
+    for _ in range(150):
         losses = run.train_epoch()
     after = run.evaluate()
     assert losses["loss"] == losses["loss"]
-    assert after["series_fvu"] < 0.75 < before["series_fvu"]  # 0.34 to 0.71 over seeds
+    assert after["series_fvu"] < 0.6 < before["series_fvu"]
     assert after["stitch_fvu"] < 0.8
     assert after["shape_correlation"] > before["shape_correlation"] + 0.2
     assert after["text_accuracy"] == 1.0
