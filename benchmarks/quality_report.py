@@ -8,12 +8,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from quality_metrics import SHARED
+from quality_runs import OURS, TRAINERS
 from rich.table import Table
 
 from model.metric_names import METRICS
 
-OURS, STEPS, SECONDS = "ours", "reference, equal steps", "reference, equal seconds"
-TRAINERS = (OURS, STEPS, SECONDS)
 TRAINING = ("seconds", "steps", "loss")
 OURS_ALONE = tuple(name for name in METRICS if name not in SHARED)
 DIRECTIONS = {"stitch_fvu": "↓", "series_fvu": "↓", "action_kl_ratio": "↓", "action_kl": "↓", "quantization_error": "↓"}
@@ -64,16 +63,16 @@ def _spread(values: Iterable[float]) -> dict[str, float]:
 
 
 def tables(rows: list[dict[str, Any]]) -> list[Table]:
-    """One table per data set: metrics down, trainers across for each codebook size."""
-    return [_table(data, [r for r in rows if r["data"] == data]) for data in dict.fromkeys(r["data"] for r in rows)]
+    """One table per data set and codebook size: metrics down, trainers across."""
+    settings = dict.fromkeys((row["data"], row["codes"]) for row in rows)
+    return [_table(setting, [r for r in rows if (r["data"], r["codes"]) == setting]) for setting in settings]
 
 
-def _table(data: str, rows: list[dict[str, Any]]) -> Table:
-    table = Table(title=f"{data}, test part", caption=_caption(rows))
-    table.add_column("metric")
+def _table(setting: tuple[str, int], rows: list[dict[str, Any]]) -> Table:
+    table = Table(title=f"{setting[0]}, J = {setting[1]}, test part", caption=_caption(rows))
+    table.add_column("metric", no_wrap=True)
     for row in rows:
-        header = "\n".join([f"J = {row['codes']}", *row["trainer"].split(", ")])
-        table.add_column(header, justify="right", no_wrap=True)
+        table.add_column(row["trainer"].replace(", ", ",\n"), justify="right", no_wrap=True)
     table.add_row("learning rate", *(f"{row['rate']:g}" for row in rows))
     for name in TRAINING:
         table.add_row(name, *(_cell(row[name]) for row in rows), end_section=name == TRAINING[-1])
