@@ -6,7 +6,7 @@
 
 Owns the command line, the result file and the order of everything. Ours trains with its defaults; the reference trains
 on the same batches for as many optimiser steps, and again for as much CPU time, each at every `--reference-rates`, of
-which the one with the lower training loss counts. Both are measured once, after the last step, on the test part;
+which the one that rebuilds better in training counts. Both are measured once, after the last step, on the test part;
 nothing is chosen there. The result file is written after every run. Exit codes: 0 done, 2 bad input, 130 stopped.
 """
 

@@ -22,7 +22,7 @@ DIRECTIONS |= dict.fromkeys(("shape_skill", "shape_correlation", "code_necessity
 def summary(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Mean and spread over seeds of every data set, codebook size and trainer, in the order of the runs.
 
-    Of the reference's learning rates the one with the lower loss at the end of training, in the mean over seeds, is
+    Of the reference's learning rates the one that rebuilds better at the end of training, in the mean over seeds, is
     kept; the held-out part has no say in it.
     """
     rows = []
@@ -35,13 +35,18 @@ def summary(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def best_rate(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The runs of the learning rate whose training loss is lowest; one that broke down counts as the worst."""
+    """The runs of the learning rate with the lowest training loss of series and shapes; one that broke down is worst.
+
+    The whole loss would choose a reference that has learnt nothing: its quantisation term starts near 0 and grows as
+    the codes spread (BasicMotions, rate 1e-3: loss 1.7 at series_fvu 1.00, and 5.6 at series_fvu 0.55).
+    """
+    rates = list(dict.fromkeys(r["rate"] for r in runs))
 
     def loss(rate: float) -> float:
-        losses = [r["loss"] for r in runs if r["rate"] == rate]
+        losses = [r["rebuilding_loss"] for r in runs if r["rate"] == rate]
         return statistics.fmean(value if math.isfinite(value) else math.inf for value in losses)
 
-    best = min(dict.fromkeys(r["rate"] for r in runs), key=loss)
+    best = min(rates, key=loss) if len(rates) > 1 else rates[0]
     return [r for r in runs if r["rate"] == best]
 
 
@@ -88,7 +93,9 @@ def _caption(rows: list[dict[str, Any]]) -> str:
     seeds = sorted({len(row["seeds"]) for row in rows})
     text = f"mean ± standard deviation over {'–'.join(map(str, seeds))} seed(s); seconds are CPU time of training"
     if any(row["trainer"] != OURS for row in rows):
-        text += "; the reference's learning rate is the one with the lower training loss; losses sum different terms"
+        text += (
+            "; the reference's learning rate is the one that rebuilds better in training; losses sum different terms"
+        )
     return text
 
 

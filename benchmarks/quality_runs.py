@@ -120,6 +120,7 @@ def _ours(task: Task, study: ShapeActionStudy, test: Batch) -> Trained:
         "steps": epochs * run.steps_per_epoch,
         "seconds": seconds,
         "loss": loss,
+        "rebuilding_loss": None,  # only asked for where learning rates are compared
         "parameters": count_parameters(run.model),
     }
     return Trained(OurQuality(run, test) if sound(run.model) else None, figures)
@@ -135,10 +136,11 @@ def _reference(task: Task, study: ShapeActionStudy, test: Batch) -> Trained:
     warmup = min(MOST_WARMUP_STEPS, max(1, round(WARMUP_FRACTION * task.steps)))
     batches = shuffled_batches(x, c.training.batch_size, c.seed)
     trainer = ReferenceTrainer(model, batches, Schedule(task.rate, warmup, task.steps))
-    began, losses = time.process_time(), []
+    began, losses, rebuilding = time.process_time(), list[float](), list[float]()
     for _ in range(task.steps):
         trainer.step()
         losses.append(float(trainer.loss))
+        rebuilding.append(float(trainer.rebuilding))
     seconds = time.process_time() - began
     per_epoch = math.ceil(len(x) / c.training.batch_size)
     figures = {
@@ -146,6 +148,7 @@ def _reference(task: Task, study: ShapeActionStudy, test: Batch) -> Trained:
         "steps": task.steps,
         "seconds": seconds,
         "loss": statistics.fmean(losses[-per_epoch:]),
+        "rebuilding_loss": statistics.fmean(rebuilding[-per_epoch:]),
         "parameters": trainer.parameters,
     }
     return Trained(ReferenceQuality(model, test.x) if sound(model) else None, figures)
