@@ -1,8 +1,9 @@
 """In which order runs are done, and the processes that do them.
 
 Owns the plan of one cell (a data set, a codebook size, a seed): ours, then the reference for as many steps at each of
-its learning rates, then for as many seconds; the speed that the last ones need is that of the ones before. And owns the
-processes: a few cells at a time, each run in a fresh one, all ended when the benchmark ends for whatever reason.
+its learning rates, then for as many seconds, for which the ones before give its speed, and, where asked for, longer.
+And owns the processes: a few cells at a time, each run in a fresh one, all ended when the benchmark ends for whatever
+reason.
 """
 
 from __future__ import annotations
@@ -18,20 +19,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from quality_runs import Task
+from quality_runs import LONGER, SECONDS, STEPS, Task
 from training_steps import BenchmarkError
 
 POLL_S = 0.2
 Plan = Generator[Task, dict[str, Any], None]  # gives the next task, takes its record
 
 
-def cell(ours: Task, reference: Path | None, rates: list[float]) -> Plan:
+def cell(ours: Task, reference: Path | None, rates: list[float], longer: int | None = None) -> Plan:
     """All runs of one data set, codebook size and seed.
 
     Args:
         ours: The run of our model.
         reference: Clone of the reference, or None for ours alone.
         rates: The reference's learning rates, each tried.
+        longer: How many times our steps the reference gets once more; None leaves that out.
     """
     record = yield ours
     if reference is None:
@@ -39,11 +41,13 @@ def cell(ours: Task, reference: Path | None, rates: list[float]) -> Plan:
     base = replace(ours, reference=str(reference))
     step_s = []
     for rate in rates:
-        done = yield replace(base, budget="steps", steps=record["steps"], rate=rate)
+        done = yield replace(base, trainer=STEPS, steps=record["steps"], rate=rate)
         step_s.append(done["seconds"] / done["steps"])
     steps = max(1, round(record["seconds"] / statistics.fmean(step_s)))
     for rate in rates:
-        yield replace(base, budget="seconds", steps=steps, rate=rate)
+        yield replace(base, trainer=SECONDS, steps=steps, rate=rate)
+    for rate in rates if longer else []:
+        yield replace(base, trainer=LONGER, steps=longer * record["steps"], rate=rate)
 
 
 class Finished(NamedTuple):

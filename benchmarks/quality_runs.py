@@ -33,6 +33,8 @@ from model.study import ShapeActionStudy
 
 WARMUP_FRACTION = 0.05  # of the reference's steps; its own 1000 would be longer than most budgets here
 MOST_WARMUP_STEPS = 1000
+OURS, STEPS, SECONDS, LONGER = "ours", "reference, equal steps", "reference, equal seconds", "reference, longer"
+TRAINERS = (OURS, STEPS, SECONDS, LONGER)
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,8 @@ class Task:
         study: File with the pickled study of the data set.
         configuration: Complete, as `model.configuration` reads it.
         threads: CPU threads.
-        reference: Clone of the reference; None trains ours.
-        budget: For the reference, how its steps were found: "steps" or "seconds", equal to ours.
+        trainer: One of `TRAINERS`; those of the reference say how its steps were found.
+        reference: Clone of the reference; None for ours.
         steps: For the reference, how many.
         rate: For the reference, its learning rate.
     """
@@ -54,8 +56,8 @@ class Task:
     study: str
     configuration: dict[str, Any]
     threads: int = 1
+    trainer: str = OURS
     reference: str | None = None
-    budget: str | None = None
     steps: int | None = None
     rate: float | None = None
 
@@ -63,8 +65,8 @@ class Task:
     def title(self) -> str:
         """For people, one line."""
         c = self.configuration
-        who = "ours" if self.budget is None else f"reference, equal {self.budget}, rate {self.rate:g}"
-        return f"{self.data}, J = {c['codebook_size']}, seed {c['seed']}: {who}"
+        who = f"{self.data}, J = {c['codebook_size']}, seed {c['seed']}: {self.trainer}"
+        return who if self.rate is None else f"{who}, rate {self.rate:g}"
 
     def write(self, file: Path) -> None:
         """Writes the task for a process that does it."""
@@ -90,7 +92,7 @@ class Trained:
             "data": task.data,
             "codes": c["codebook_size"],
             "seed": c["seed"],
-            "trainer": "ours" if task.budget is None else f"reference, equal {task.budget}",
+            "trainer": task.trainer,
             "rate": task.rate or c["training"]["learning_rate"],
             **self.figures,
             "metrics": metrics,
@@ -103,7 +105,7 @@ def perform(task: Task) -> Trained:
     study: ShapeActionStudy = pickle.loads(Path(task.study).read_bytes())
     test = study.test_split("cpu")
     assert test is not None, "checked before any run"
-    return _ours(task, study, test) if task.budget is None else _reference(task, study, test)
+    return _ours(task, study, test) if task.trainer == OURS else _reference(task, study, test)
 
 
 def _ours(task: Task, study: ShapeActionStudy, test: Batch) -> Trained:
@@ -118,6 +120,7 @@ def _ours(task: Task, study: ShapeActionStudy, test: Batch) -> Trained:
         "steps": epochs * run.steps_per_epoch,
         "seconds": seconds,
         "loss": loss,
+        "rebuilding_loss": None,  # only asked for where learning rates are compared
         "parameters": count_parameters(run.model),
     }
     return Trained(OurQuality(run, test) if sound(run.model) else None, figures)
@@ -133,10 +136,11 @@ def _reference(task: Task, study: ShapeActionStudy, test: Batch) -> Trained:
     warmup = min(MOST_WARMUP_STEPS, max(1, round(WARMUP_FRACTION * task.steps)))
     batches = shuffled_batches(x, c.training.batch_size, c.seed)
     trainer = ReferenceTrainer(model, batches, Schedule(task.rate, warmup, task.steps))
-    began, losses = time.process_time(), []
+    began, losses, rebuilding = time.process_time(), list[float](), list[float]()
     for _ in range(task.steps):
         trainer.step()
         losses.append(float(trainer.loss))
+        rebuilding.append(float(trainer.rebuilding))
     seconds = time.process_time() - began
     per_epoch = math.ceil(len(x) / c.training.batch_size)
     figures = {
@@ -144,6 +148,7 @@ def _reference(task: Task, study: ShapeActionStudy, test: Batch) -> Trained:
         "steps": task.steps,
         "seconds": seconds,
         "loss": statistics.fmean(losses[-per_epoch:]),
+        "rebuilding_loss": statistics.fmean(rebuilding[-per_epoch:]),
         "parameters": trainer.parameters,
     }
     return Trained(ReferenceQuality(model, test.x) if sound(model) else None, figures)

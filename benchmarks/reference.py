@@ -51,14 +51,17 @@ class ReferenceTrainer:
         schedule: Of the learning rate.
 
     Attributes:
-        loss: Of the last step, before the step was taken.
+        loss: Weighted sum of the last step, from before the step was taken.
+        rebuilding: The part of it that says how well series and shapes are rebuilt.
     """
 
     LOSS_WEIGHTS = (("ts_loss", 1.0), ("vq_loss", 1.0), ("shape_loss", 1.0), ("dist_loss", 0.8))
+    REBUILDING = ("ts_loss", "shape_loss")
     FINAL_RATE = 1e-5
 
     def __init__(self, model: nn.Module, batches: Iterator[Tensor], schedule: Schedule = ENDLESS):
-        self.model, self.batches, self.loss = model.train(), batches, torch.tensor(torch.nan)
+        self.model, self.batches = model.train(), batches
+        self.loss = self.rebuilding = torch.tensor(torch.nan)
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=schedule.rate, weight_decay=0.01)
         rise = torch.optim.lr_scheduler.LinearLR(self.optimizer, 1e-4, 1.0, schedule.warmup_steps)
         fall = torch.optim.lr_scheduler.CosineAnnealingLR(
@@ -76,13 +79,14 @@ class ReferenceTrainer:
         x = next(self.batches)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=x.device.type == "cuda"):
             _, terms = self.model(x, mode="pretrain")
-            loss = torch.stack([weight * terms[name].mean() for name, weight in self.LOSS_WEIGHTS]).sum()
+            parts = {name: weight * terms[name].mean() for name, weight in self.LOSS_WEIGHTS}
+            loss = torch.stack(list(parts.values())).sum()
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         self.schedule.step()
-        self.loss = loss.detach()
+        self.loss, self.rebuilding = loss.detach(), sum(parts[name].detach() for name in self.REBUILDING)
 
 
 def reference_trainer(vqshape: type[nn.Module], sizes: Sizes, device: torch.device) -> ReferenceTrainer:

@@ -104,7 +104,7 @@ def in_this_process(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
         for number, plan in enumerate(plans):
             task = next(plan)
             while task is not None:
-                place = folder / f"run-{number}-{task.budget}-{task.rate}"
+                place = folder / f"run-{number}-{task.trainer}-{task.rate}"
                 place.mkdir()
                 task.write(place / "task.json")
                 runs.main(place / "task.json")
@@ -219,17 +219,19 @@ def test_ours_is_measured_as_the_model_measures_itself(tool: Tool, trained: tupl
 
 def test_the_reference_gets_as_many_steps_and_then_as_many_seconds(tool: Tool) -> None:
     ours = tool("quality_runs").Task("toy", "study", {"codebook_size": 4, "seed": 0})
-    plan = tool("quality_queue").cell(ours, Path("clone"), [1e-4, 1e-3])
+    plan = tool("quality_queue").cell(ours, Path("clone"), [1e-4, 1e-3], longer=8)
     assert next(plan) is ours
     tasks = [plan.send({"steps": 100, "seconds": 30.0})]
-    for seconds in (50.0, 70.0, 30.0):  # 0.6 s a step in the mean: 50 steps in 30 s
+    for seconds in (50.0, 70.0, 30.0, 30.0, 400.0):  # 0.6 s a step in the mean: 50 steps in 30 s
         tasks.append(plan.send({"steps": 100, "seconds": seconds}))
     assert tool("quality_queue")._advance(plan, {"steps": 50, "seconds": 30.0}) is None
-    assert [(t.budget, t.steps, t.rate) for t in tasks] == [
+    assert [(t.trainer.split()[-1], t.steps, t.rate) for t in tasks] == [
         ("steps", 100, 1e-4),
         ("steps", 100, 1e-3),
         ("seconds", 50, 1e-4),
         ("seconds", 50, 1e-3),
+        ("longer", 800, 1e-4),
+        ("longer", 800, 1e-3),
     ]
     assert list(tool("quality_queue").cell(ours, None, [1e-4])) == [ours]
 
@@ -252,6 +254,7 @@ def test_the_learning_rate_of_the_reference_rises_and_falls_within_its_steps(too
     assert rates[0] == pytest.approx(1e-7)
     assert rates[-1] == pytest.approx(1e-5 + 0.5 * (1e-3 - 1e-5) * (1 + math.cos(math.pi * 35 / 36)))
     assert torch.isfinite(trainer.loss)
+    assert trainer.loss == pytest.approx(float(trainer.rebuilding) * 3.8 / 2)
 
 
 def test_each_pass_goes_through_all_recordings(tool: Tool) -> None:
@@ -266,14 +269,21 @@ def test_each_pass_goes_through_all_recordings(tool: Tool) -> None:
 
 def record(trainer: str, rate: float, seed: int, loss: float, error: float) -> dict[str, Any]:
     return {
-        **{"data": "toy", "codes": 4, "seed": seed, "trainer": trainer, "rate": rate, "loss": loss},
-        **{"steps": 10, "seconds": 2.0, "epochs": 1, "parameters": 7, "metrics": {"stitch_fvu": error}},
+        **{"data": "toy", "codes": 4, "seed": seed, "trainer": trainer, "rate": rate, "loss": 9 - loss},
+        **{
+            "steps": 10,
+            "seconds": 2.0,
+            "epochs": 1,
+            "parameters": 7,
+            "rebuilding_loss": loss,
+            "metrics": {"stitch_fvu": error},
+        },
     }
 
 
-def test_the_rate_with_the_lower_training_loss_counts_whatever_it_gives(tool: Tool) -> None:
+def test_the_rate_that_rebuilds_better_in_training_counts_whatever_it_gives(tool: Tool) -> None:
     report = tool("quality_report")
-    name = report.STEPS
+    name = "reference, equal steps"
     runs = [record(name, 1e-4, 0, 3.0, 0.1), record(name, 1e-4, 1, 3.0, 0.1)]
     runs += [record(name, 1e-3, 0, 2.0, 0.8), record(name, 1e-3, 1, 2.5, 0.6)]
     runs += [record(name, 1e-2, 0, 1.0, 0.0), record(name, 1e-2, 1, math.nan, math.nan)]
@@ -288,20 +298,21 @@ def test_everything_is_written_and_shown(
 ) -> None:
     file, pictures = tmp_path / "quality.json", tmp_path / "pictures"
     arguments = ["--config", configured, "--codes", 4, 6, "--seeds", 2, "--reference", reference]
-    arguments += ["--json", file, "--out", pictures]
+    arguments += ["--json", file, "--out", pictures, "--longer", 2]
     assert tool("quality").main([str(a) for a in arguments]) == 0
     printed = capsys.readouterr()
     assert "action_kl_ratio" in printed.out
-    assert "20 of 20" in printed.err
+    assert "28 of 28" in printed.err
     result = json.loads(file.read_text())
     assert result["complete"]
-    assert len(result["runs"]) == 2 * 2 * 5
+    assert len(result["runs"]) == 2 * 2 * 7
     assert [(r["codes"], r["trainer"]) for r in result["rows"]] == [
-        (codes, trainer) for codes in (4, 6) for trainer in tool("quality_report").TRAINERS
+        (codes, trainer) for codes in (4, 6) for trainer in tool("quality_runs").TRAINERS
     ]
-    ours, steps, seconds = result["rows"][:3]
+    ours, steps, seconds, longer = result["rows"][:4]
     assert ours["steps"]["mean"] == steps["steps"]["mean"] == 4
     assert seconds["seeds"] == [0, 1]
+    assert longer["steps"]["mean"] == 8
     assert "deviation" in ours["metrics"]["action_kl_ratio"]
     assert steps["metrics"].keys() == set(tool("quality_metrics").SHARED)
     names = {f"BasicMotions-{codes}-{what}.png" for codes in (4, 6) for what in ("series", "shapes")}
@@ -353,7 +364,7 @@ def test_training_that_breaks_down_is_recorded(tool: Tool, reference: Path, tmp_
     train = SimpleNamespace(x=np.ones((3, 1, 64), dtype=np.float32))
     study.write_bytes(pickle.dumps(FakeStudy(train)))
     values = SMALL | {"codebook_size": 4, "seed": 0, "training": {"batch_size": 2, "learning_rate": 0.1}}
-    task = tool("quality_runs").Task("toy", str(study), values, 1, str(reference), "steps", 2, 1e-3)
+    task = tool("quality_runs").Task("toy", str(study), values, 1, "reference, equal steps", str(reference), 2, 1e-3)
     measured = tool("quality_runs").perform(task).record(task)
     assert math.isnan(measured["metrics"]["stitch_fvu"])
     assert measured["rate"] == 1e-3
