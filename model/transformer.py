@@ -9,7 +9,7 @@ instead of twice. `docs/speed.md` has what that is worth.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -63,6 +63,31 @@ class SelfAttention(nn.Module):
         return self.to_output(attended.transpose(1, 2).flatten(2))
 
 
+class Memory(NamedTuple):
+    """What a sequence is looked at by: `(batch, heads, others, width of a head)` each."""
+
+    key: Tensor
+    value: Tensor
+
+
+class ToMemory(nn.Module):
+    """Projects a sequence to keys and values, once for all blocks that look at it.
+
+    Args:
+        width: Width of an item; a multiple of `heads`.
+        heads: Attention heads.
+    """
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.to_key_value = _projection(width, 2)
+
+    def forward(self, x: Tensor) -> Memory:
+        """Keys and values of `x (batch, others, width)`."""
+        return Memory(*(_heads(part, self.heads) for part in self.to_key_value(x).chunk(2, dim=-1)))
+
+
 class CrossAttention(nn.Module):
     """Multi-head attention of one sequence to another; arguments as for `SelfAttention`."""
 
@@ -70,15 +95,13 @@ class CrossAttention(nn.Module):
         super().__init__()
         self.heads, self.dropout = heads, dropout
         self.to_query = _projection(width, 1)
-        self.to_key_value = _projection(width, 2)
         self.to_output = _output(width)
 
-    def forward(self, x: Tensor, memory: Tensor) -> Tensor:
-        """Attends from `x (batch, items, width)` to `memory (batch, others, width)`."""
+    def forward(self, x: Tensor, memory: Memory) -> Tensor:
+        """Attends from `x (batch, items, width)` to a memory."""
         query = _heads(self.to_query(x), self.heads)
-        key, value = (_heads(part, self.heads) for part in self.to_key_value(memory).chunk(2, dim=-1))
         dropout = self.dropout if self.training else 0.0
-        attended = functional.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
+        attended = functional.scaled_dot_product_attention(query, memory.key, memory.value, dropout_p=dropout)
         return self.to_output(attended.transpose(1, 2).flatten(2))
 
 
@@ -155,8 +178,8 @@ class CrossAttentionBlock(nn.Module):
         self.forward_block = FeedForward(width, expansion)
         self.drop = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, memory: Tensor) -> Tensor:
-        """Maps `x (batch, items, width)` with a look at `memory (batch, others, width)`."""
+    def forward(self, x: Tensor, memory: Memory) -> Tensor:
+        """Maps `x (batch, items, width)` with a look at a memory."""
         x = x + self.drop(self.attention(self.before_attention(x)))
         x = x + self.drop(self.cross(self.before_cross(x), memory))
         return x + self.drop(self.forward_block(self.before_forward(x)))
@@ -186,15 +209,21 @@ class SelfAttentionStack(nn.Module):
 
 
 class CrossAttentionStack(nn.Module):
-    """Blocks of `CrossAttentionBlock` and a last norm; arguments as for `SelfAttentionStack`."""
+    """Blocks of `CrossAttentionBlock` and a last norm; arguments as for `SelfAttentionStack`.
+
+    All blocks look at the same keys and values: the sequence that is looked at is the longer one, and to project it
+    anew in every block is a tenth of all arithmetic (`docs/speed.md`).
+    """
 
     def __init__(self, layers: int, width: int, heads: int, expansion: int, dropout: float = 0.0):
         super().__init__()
         self.blocks = nn.ModuleList(CrossAttentionBlock(width, heads, expansion, dropout) for _ in range(layers))
+        self.to_memory = ToMemory(width, heads)
         self.norm = nn.LayerNorm(width)
 
     def forward(self, x: Tensor, memory: Tensor) -> Tensor:
         """Maps `x (batch, items, width)` with a look at `memory (batch, others, width)`."""
+        looked_at = self.to_memory(memory)
         for block in self.blocks:
-            x = block(x, memory)
+            x = block(x, looked_at)
         return self.norm(x)

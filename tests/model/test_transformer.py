@@ -13,6 +13,7 @@ from model.transformer import (
     SelfAttention,
     SelfAttentionBlock,
     SelfAttentionStack,
+    ToMemory,
 )
 
 WIDTH, HEADS = 12, 3
@@ -33,8 +34,6 @@ def copy_attention(own: SelfAttention | CrossAttention, torchs: nn.MultiheadAtte
         else:
             own.to_query.weight.copy_(weight[:WIDTH])
             own.to_query.bias.copy_(bias[:WIDTH])
-            own.to_key_value.weight.copy_(weight[WIDTH:])
-            own.to_key_value.bias.copy_(bias[WIDTH:])
         own.to_output.load_state_dict(torchs.out_proj.state_dict())
 
 
@@ -74,6 +73,15 @@ def copy_cross_block(own: CrossAttentionBlock, torchs: nn.TransformerDecoderLaye
     own.forward_block.narrow.load_state_dict(torchs.linear2.state_dict())
 
 
+def memory_of(torchs: nn.TransformerDecoderLayer) -> ToMemory:
+    """Keys and values as torch's layer makes them."""
+    own, attention = ToMemory(WIDTH, HEADS).double(), torchs.multihead_attn
+    with torch.no_grad():
+        own.to_key_value.weight.copy_(attention.in_proj_weight[WIDTH:])
+        own.to_key_value.bias.copy_(attention.in_proj_bias[WIDTH:])
+    return own
+
+
 def assert_same(mine: Tensor, its: Tensor, inputs: list[Tensor], pairs: list[tuple[Tensor, Tensor]]) -> None:
     """Values and gradients, of the inputs and of paired parameters, to 1e-10."""
     torch.testing.assert_close(mine, its, atol=1e-10, rtol=0)
@@ -100,9 +108,25 @@ def test_a_self_attention_block_is_torchs_pre_norm_layer() -> None:
 def test_a_cross_attention_block_is_torchs_pre_norm_decoder_layer() -> None:
     torchs, own = torch_decoder_layer(), CrossAttentionBlock(WIDTH, HEADS, 2).double()
     copy_cross_block(own, torchs)
+    to_memory = memory_of(torchs)
     x, memory = items(5), items(7, seed=1)
     pairs = [(own.cross.to_output.weight, torchs.multihead_attn.out_proj.weight)]
-    assert_same(own(x, memory), torchs(x, memory), [x, memory], pairs)
+    assert_same(own(x, to_memory(memory)), torchs(x, memory), [x, memory], pairs)
+
+
+def test_blocks_of_a_stack_share_what_they_look_at() -> None:
+    torchs, own = [torch_decoder_layer(), torch_decoder_layer()], CrossAttentionStack(2, WIDTH, HEADS, 2).double()
+    randomise(torchs[1])
+    with torch.no_grad():
+        for part in ("in_proj_weight", "in_proj_bias"):
+            first, second = (getattr(layer.multihead_attn, part) for layer in torchs)
+            second[WIDTH:] = first[WIDTH:]
+    for block, layer in zip(own.blocks, torchs, strict=True):
+        copy_cross_block(block, layer)
+    own.to_memory.load_state_dict(memory_of(torchs[0]).state_dict())
+    x, memory = items(5), items(7, seed=1)
+    expected = torchs[1](torchs[0](x, memory), memory)
+    torch.testing.assert_close(own(x, memory), own.norm(expected), atol=1e-10, rtol=0)
 
 
 def test_the_feed_forward_block_is_the_written_out_one() -> None:
