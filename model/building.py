@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from model.actions import ActionDecoder, ActionHead
 from model.alignment import Aligner, ClassText, TextTeacher
@@ -11,6 +12,7 @@ from model.channels import FusedChannels, SeparateChannels
 from model.classification import ClassHeads
 from model.configuration import Configuration, ConfigurationError
 from model.layouts import Layout
+from model.levels import LevelEmbedding
 from model.quantizer import Quantizer, SynchronisedQuantizer
 from model.shape_action import SeriesRebuilder, ShapeAction, SignalTokenizer
 from model.shapes import ShapeDecoder
@@ -18,7 +20,11 @@ from model.signal_encoder import PatchEncoder, SeriesDecoder, Tokenizer
 
 
 def build_model(
-    configuration: Configuration, text: ClassText, channels: int = 1, samples: int | None = None
+    configuration: Configuration,
+    text: ClassText,
+    channels: int = 1,
+    samples: int | None = None,
+    levels: Tensor | None = None,
 ) -> ShapeAction:
     """Builds the model with weights drawn from `configuration.seed`; the global random state is left as it was.
 
@@ -27,6 +33,8 @@ def build_model(
         text: The embedded phrases of each class, merged to `num_sub_actions`.
         channels: Channels of a recording; only a model with fused channels depends on them.
         samples: Samples of a series; None takes the `architecture.length` of the configuration.
+        levels: `(recordings, channels, 2)`, offset and scale of the training split before normalisation; None builds a
+            model that is not told of them, whatever `architecture.levels` says.
 
     Raises:
         ConfigurationError: The architecture does not fit series of this length.
@@ -37,7 +45,7 @@ def build_model(
         raise ConfigurationError(f"architecture.{error}") from None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(configuration.seed)
-        return _assemble(configuration, text, channels, layout)
+        return _assemble(configuration, text, channels, layout, levels)
 
 
 def longest_window(configuration: Configuration) -> float:
@@ -68,7 +76,7 @@ def build_quantizer(c: Configuration) -> Quantizer:
     return kinds[c.quantizer](codes, dim, commitment, entropy, c.rotation_trick)
 
 
-def _assemble(c: Configuration, text: ClassText, channels: int, layout: Layout) -> ShapeAction:
+def _assemble(c: Configuration, text: ClassText, channels: int, layout: Layout, levels: Tensor | None) -> ShapeAction:
     a = c.architecture
     length, patches, size = layout
     encoder = PatchEncoder(length, patches, a.width, a.heads, a.encoder_layers, a.expansion, a.dropout, size)
@@ -89,7 +97,7 @@ def _assemble(c: Configuration, text: ClassText, channels: int, layout: Layout) 
     if c.classify != "none":
         classes = ClassHeads(c.classify, a.code_dim, a.width, len(text.text))
     return ShapeAction(
-        SignalTokenizer(encoder, tokenizer, handling),
+        SignalTokenizer(encoder, tokenizer, handling, _levels(c, levels)),
         AttributeDecoder(a.width, a.code_dim, _placement(c), each),
         build_quantizer(c),
         ShapeDecoder(a.code_dim, a.shape_samples, a.shape_hidden, each),
@@ -98,6 +106,11 @@ def _assemble(c: Configuration, text: ClassText, channels: int, layout: Layout) 
         TextTeacher(aligner, text, al.momentum),
         classes,
     )
+
+
+def _levels(c: Configuration, training: Tensor | None) -> LevelEmbedding | None:
+    used = c.architecture.levels
+    return None if used == "none" or training is None else LevelEmbedding(training.cpu(), c.architecture.width, used)
 
 
 def _placement(c: Configuration) -> Placement:

@@ -41,6 +41,9 @@ class Architecture(Frozen):
     shape_samples: Count = Field(64, description="samples of one decoded shape")
     shape_hidden: Count = Field(128, description="width of the shape decoder")
     code_dim: Count = Field(16, description="width of one code (d)")
+    levels: Literal["none", "scale", "both"] = Field(
+        "scale", description="what the encoder is told of a series before normalisation; both: its offset too"
+    )
     dropout: Fraction = 0.0
 
     @field_validator("length", mode="before")

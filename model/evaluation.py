@@ -46,8 +46,9 @@ def collect(model: ShapeAction, split: Batch, recordings: int = 64) -> Collected
     was_training = model.training
     model.eval()
     parts = []
-    for x, y in zip(split.x.split(recordings), split.y.split(recordings), strict=True):
-        out = model(x.flatten(0, 1))
+    for first in range(0, len(split.x), recordings):
+        x, y, level = split.take(slice(first, first + recordings))
+        out = model(x.flatten(0, 1), level=level)
         tokens = by_recording(out.tokens, len(x))
         a, p = out.attributes, model.teacher.label(tokens, y)
         parts.append(

@@ -27,6 +27,11 @@ class Batch(NamedTuple):
 
     x: Tensor  # (B, C, T), normalised
     y: Tensor  # (B,), classes
+    level: Tensor | None = None  # (B, C, 2), offset and scale before normalisation, in the recording's own units
+
+    def take(self, rows: Tensor | slice) -> Batch:
+        """Some of the recordings."""
+        return Batch(self.x[rows], self.y[rows], None if self.level is None else self.level[rows])
 
 
 class LossTerms(NamedTuple):

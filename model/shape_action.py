@@ -17,6 +17,7 @@ from model.attributes import AttributeDecoder, AttributeEncoder, Attributes
 from model.channels import ChannelHandling, per_series
 from model.classification import ClassHeads
 from model.codebook_decoding import decode
+from model.levels import LevelEmbedding
 from model.quantizer import Quantized, Quantizer
 from model.shapes import ShapeDecoder
 from model.signal_encoder import PatchEncoder, SeriesDecoder, Tokenizer
@@ -40,13 +41,25 @@ class SignalOutput(NamedTuple):
 class SignalTokenizer(nn.Module):
     """Patch encoder, channels and tokenizer in one: `(S, T)` to `(R, N, width)`."""
 
-    def __init__(self, encoder: PatchEncoder, tokenizer: Tokenizer, channels: ChannelHandling):
+    def __init__(
+        self,
+        encoder: PatchEncoder,
+        tokenizer: Tokenizer,
+        channels: ChannelHandling,
+        levels: LevelEmbedding | None = None,
+    ):
         super().__init__()
-        self.encoder, self.tokenizer, self.channels = encoder, tokenizer, channels
+        self.encoder, self.tokenizer, self.channels, self.levels = encoder, tokenizer, channels, levels
 
-    def forward(self, x: Tensor, kept: Tensor | None = None) -> Tensor:
-        """Tokens of `x (S, T)`, from all patches or those that `kept (S, kept patches)` names."""
-        embedded = self.encoder(x, kept)
+    def forward(self, x: Tensor, kept: Tensor | None = None, level: Tensor | None = None) -> Tensor:
+        """Tokens of `x (S, T)`, from all patches or those that `kept (S, kept patches)` names.
+
+        Raises:
+            ValueError: The model was built for recordings with `level (S / C, C, 2)`, and none came.
+        """
+        if self.levels is not None and level is None:
+            raise ValueError("this model needs the offset and the scale of each series beside its samples")
+        embedded = self.encoder(x, kept, None if self.levels is None else self.levels(level))
         near = self.channels.pool(self.tokenizer.near(embedded, kept))
         return self.tokenizer.attend(near, self.channels.gather(embedded))
 
@@ -94,21 +107,25 @@ class ShapeAction(nn.Module):
         self.teacher, self.classes = teacher, classes
         self.mixed_precision = False  # True runs the transformers in bfloat16; codes, windows and losses stay float32
 
-    def forward(self, x: Tensor, *, quantize: bool = True, kept: Tensor | None = None) -> SignalOutput:
+    def forward(
+        self, x: Tensor, *, level: Tensor | None = None, quantize: bool = True, kept: Tensor | None = None
+    ) -> SignalOutput:
         """Runs the signal path.
 
         Args:
             x: `(S, T)`, normalised series, the channels of a recording side by side.
+            level: `(S / C, C, 2)`, offset and scale before normalisation; not read by a model without levels.
             quantize: False decodes the code before quantization, as in the warm-up.
             kept: Optional `(S, kept patches)`, int64, the patches that are seen; None shows all.
 
         Raises:
-            ValueError: The series are not whole recordings of as many channels as the model was built for.
+            ValueError: The series are not whole recordings of as many channels as the model was built for, or come
+                without the level that it needs.
         """
         if len(x) % self.channels_per_token:
             raise ValueError(f"{len(x)} series are no whole recordings of {self.channels_per_token} channels")
         with self._mixed(x):
-            tokens = self.tokenize(x, kept)
+            tokens = self.tokenize(x, kept, level)
         tokens = tokens.float() if self.mixed_precision else tokens
         attributes = self.attributes(tokens)
         quantized = self.quantizer(attributes.z)

@@ -66,12 +66,13 @@ class PatchEncoder(nn.Module):
         self.positions = nn.Parameter(sinusoidal_positions(torch.arange(patches).float(), width))
         self.blocks = SelfAttentionStack(layers, width, heads, expansion, dropout)
 
-    def forward(self, x: Tensor, kept: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, kept: Tensor | None = None, level: Tensor | None = None) -> Tensor:
         """Embeds every patch, or those that are kept: the others are not seen and cost nothing.
 
         Args:
             x: `(series, length)`.
             kept: Optional `(series, kept patches)`, int64, which patches of each series to embed.
+            level: Optional `(series, width)`, what all patches of a series are told beside their samples.
 
         Returns:
             `(series, patches, width)`, or `(series, kept patches, width)`.
@@ -80,6 +81,8 @@ class PatchEncoder(nn.Module):
         if missing:
             x = functional.pad(x, (0, missing), mode="replicate")
         embedded = self.project(x.unflatten(-1, (self.patches, -1))) + self.positions
+        if level is not None:
+            embedded = embedded + level[:, None]
         if kept is not None:
             embedded = embedded.gather(1, kept[..., None].expand(-1, -1, embedded.shape[-1]))
         return self.blocks(embedded)

@@ -195,4 +195,7 @@ def _batch(part: Any, device: str) -> Batch:
 
     # In one memory layout whatever the source: sums over another layout differ in the last digit.
     x = torch.tensor(np.ascontiguousarray(part.x), device=device)
-    return Batch(x, torch.tensor(part.y, device=device))
+    # Normalisation gives a constant channel, whose samples are all 0, the scale 1.
+    moving = np.abs(part.x).max(axis=-1) > 0
+    level = np.stack([part.mean, np.where(moving, part.scale, 0.0)], axis=-1).astype(np.float32)
+    return Batch(x, torch.tensor(part.y, device=device), torch.tensor(level, device=device))

@@ -52,7 +52,8 @@ class ShapeActionRun:
         self.about, self.replicas = about or {}, replicas or Replicas()
         device = train.x.device
         torch.manual_seed(configuration.seed)
-        self.model = build_model(configuration, text, *train.x.shape[1:]).to(device)
+        channels, samples = train.x.shape[1:]
+        self.model = build_model(configuration, text, channels, samples, train.level).to(device)
         self._check(validation)
         self.model.mixed_precision = device.type == "cuda"
         self.generator = torch.Generator().manual_seed(configuration.seed)
@@ -114,8 +115,8 @@ class ShapeActionRun:
         usage = torch.zeros(self.configuration.codebook_size, dtype=torch.long, device=self.train.x.device)
         outcomes = []
         for rows in order.to(self.train.x.device).split(self.configuration.training.batch_size):
-            x = random_crop(self.train.x[rows], self.configuration.training.crop, self.generator)
-            outcomes.append(self._step(Batch(x, self.train.y[rows])))
+            batch = random_crop(self.train.take(rows), self.configuration.training.crop, self.generator)
+            outcomes.append(self._step(batch))
             # Unlike bincount, adding does not wait for a GPU.
             usage.index_add_(0, outcomes[-1].indices, torch.ones_like(outcomes[-1].indices))
         self._revive(usage, outcomes[-1].z)

@@ -66,7 +66,7 @@ class TrainingStep:
     def _micro_batch(self, taken: tuple[Batch, Tensor | None], quantize: bool, weight: float) -> StepOutcome:
         c, batch = self.configuration, taken[0]
         own, kept = _take(*taken, self.replicas.share(len(batch.x)))
-        output = self.model(own.x.flatten(0, 1), quantize=quantize, kept=kept)
+        output = self.model(own.x.flatten(0, 1), level=own.level, quantize=quantize, kept=kept)
         if self.replicas.size > 1:
             output = self._of_all(output, len(batch.x), quantize)
         terms = loss_terms(self.model, batch, output, self.longest, c.alignment.contrastive_temperature)
@@ -90,7 +90,7 @@ def _take(batch: Batch, kept: Tensor | None, rows: slice) -> tuple[Batch, Tensor
     """Some recordings of a batch, and the patches kept of their series."""
     series = batch.x.shape[1]
     of_rows = None if kept is None else kept[rows.start * series : rows.stop * series]
-    return Batch(batch.x[rows], batch.y[rows]), of_rows
+    return batch.take(rows), of_rows
 
 
 def _map(change: Callable[[Tensor], Tensor], value: Any) -> Any:

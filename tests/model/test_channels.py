@@ -191,9 +191,9 @@ def test_all_metrics_are_measured(model: ShapeAction, fused: dict) -> None:
 
 
 def test_a_fused_run_learns(fused: dict, class_text: ClassText) -> None:
-    run = run_of(fused | {"epochs": 80}, class_text)
+    run = run_of(fused | {"epochs": 150}, class_text)
     before = run.evaluate()
-    for _ in range(80):
+    for _ in range(150):
         run.train_epoch()
     after = run.evaluate()
     assert after["series_fvu"] < 0.6 < before["series_fvu"]

@@ -30,7 +30,8 @@ def recordings(n, seed):
     y = torch.arange(n) % 3
     x = torch.sin(6.28 * (2.0 * y[:, None, None] + 1.5) * torch.linspace(0, 1, 64)
                   + 6.28 * torch.rand(n, 2, 1, generator=generator))
-    return Batch((x - x.mean(-1, keepdim=True)) / x.std(-1, keepdim=True), y)
+    level = torch.rand(n, 2, 2, generator=generator) + 0.5
+    return Batch((x - x.mean(-1, keepdim=True)) / x.std(-1, keepdim=True), y, level)
 run = ShapeActionRun(
     Configuration(**task["configuration"]), recordings(12, 0), recordings(6, 1), text, None, Replicas.of_process_group()
 )
