@@ -35,7 +35,7 @@ class Batch(NamedTuple):
 
 
 class LossTerms(NamedTuple):
-    """The terms before weighting, scalars."""
+    """The terms before weighting, scalars; the last is no loss but watched beside them."""
 
     series: Tensor
     quantization: Tensor
@@ -47,6 +47,7 @@ class LossTerms(NamedTuple):
     skill: Tensor
     stitch: Tensor
     action: Tensor
+    scale_ratio: Tensor  # mean predicted σ over mean σ of the pieces; near 0 the shapes draw nothing
 
 
 def loss_terms(model: ShapeAction, batch: Batch, output: SignalOutput, longest: float, temperature: float) -> LossTerms:
@@ -62,6 +63,7 @@ def loss_terms(model: ShapeAction, batch: Batch, output: SignalOutput, longest: 
     x = batch.x.flatten(0, 1)
     a = output.attributes
     pieces = extract_pieces(x, a.start, a.length, output.decoded.shape[-1])
+    target = normalise_pieces(pieces.detach())
     stitched = stitch(output.decoded, a.start, a.length, x.shape[-1], longest)
     tokens, code = (by_recording(part, len(batch.x)) for part in (output.tokens, output.quantized.code))
     classes = model.classes
@@ -71,11 +73,12 @@ def loss_terms(model: ShapeAction, batch: Batch, output: SignalOutput, longest: 
         diversity=diversity_loss(a.start, a.length),
         contrastive=_contrastive(model, tokens, batch.y, temperature),
         classification=classes(code, tokens, batch.y) if classes is not None else x.new_zeros(()),
-        shape=normalised_shape_loss(output.shapes, normalise_pieces(pieces.detach()), a.length),
+        shape=normalised_shape_loss(output.shapes, target, a.length),
         piece=shape_loss(output.decoded, pieces),
         skill=unexplained_by_shapes(output.decoded, pieces, a.length),
         stitch=(x - stitched.series).square().mean(),
         action=kl_divergence(_labels(model, tokens, batch, output), output.log_q).mean(),
+        scale_ratio=a.scale.detach().mean() / target.scale.mean().clamp_min(1e-12),
     )
 
 
@@ -120,7 +123,16 @@ def total_loss(terms: LossTerms, weights: LossWeights, action_weight: float) -> 
 
 
 def mean_terms(terms: list[tuple[Tensor, LossTerms]]) -> dict[str, float]:
-    """Means over the steps of an epoch: `loss` and `loss_<term>`; one transfer from the device."""
+    """Means over the steps of an epoch; one transfer from the device.
+
+    Returns:
+        `loss` and `loss_<term>`, and what tells whether shapes are learnt at all: `train_shape_correlation`, ρ of
+        shapes and pieces weighted as the metric is, and `train_scale_ratio`.
+    """
     stacked = torch.stack([torch.stack([total, *parts]).detach() for total, parts in terms]).mean(0)
-    names = ["loss", *(f"loss_{name}" for name in LossTerms._fields)]
-    return dict(zip(names, stacked.float().tolist(), strict=True))
+    loss, *rest = stacked.float().tolist()
+    of_terms = dict(zip(LossTerms._fields, rest, strict=True))
+    scale_ratio = of_terms.pop("scale_ratio")
+    # Shape and piece have mean 0 and variance 1, so their squared error is 2 (1 − ρ).
+    watched = {"train_shape_correlation": 1 - of_terms["shape"] / 2, "train_scale_ratio": scale_ratio}
+    return {"loss": loss} | {f"loss_{name}": value for name, value in of_terms.items()} | watched

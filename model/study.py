@@ -110,16 +110,22 @@ class ShapeActionStudy:
         }
 
     def trial(self, configuration: Mapping[str, Any], device: str) -> ShapeActionRun:
-        """A training run of one complete configuration on `device` ("cpu", "cuda" or "cuda:0")."""
+        """A training run of one complete configuration on `device` ("cpu", "cuda" or "cuda:0").
+
+        Where torch's default process group has several members and each begins the same trial, they share the
+        recordings of every step.
+        """
         import torch
 
+        from model.replicas import Replicas
         from model.training import ShapeActionRun
 
         c = parse_configuration(configuration)
         if c.threads is not None:
             torch.set_num_threads(c.threads)
         train, validation = self._batches(device)
-        return ShapeActionRun(c, train, validation, self.class_text(c.num_sub_actions), self.about(c))
+        text, replicas = self.class_text(c.num_sub_actions), Replicas.of_process_group()
+        return ShapeActionRun(c, train, validation, text, self.about(c), replicas)
 
     def merged(self, sub_actions: int) -> SubActions:
         """The vocabulary merged to exactly `sub_actions` clusters."""

@@ -105,7 +105,7 @@ class ShapeActionRun:
         """One pass over the training split.
 
         Returns:
-            `loss` and `loss_<term>`, means over the steps.
+            Means over the steps, see `model.losses.mean_terms`.
         """
         if self.quantizes and not self.codes_started:
             self.model.quantizer.start(collect(self.model, self.train).z, self.configuration.seed)

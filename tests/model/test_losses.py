@@ -10,7 +10,7 @@ from model.classification import ClassHeads
 from model.configuration import Configuration
 from model.configuration_sections import LossWeights
 from model.losses import Batch, LossTerms, loss_terms, mean_terms, total_loss
-from model.metrics import unexplained_by_shapes
+from model.metrics import shape_correlation, unexplained_by_shapes
 from model.shapes import extract_pieces, normalise_pieces, normalised_shape_loss, stitch
 
 
@@ -49,13 +49,14 @@ def test_every_term_is_the_formula_applied_to_what_the_model_gives(
         skill=unexplained_by_shapes(output.decoded, pieces, a.length),
         stitch=((x - stitch(output.decoded, a.start, a.length, 64, 1.0).series) ** 2).mean(),
         action=kl,
+        scale_ratio=a.scale.mean() / normalise_pieces(pieces).scale.mean(),
     )
     for name, value, wanted in zip(LossTerms._fields, terms, expected, strict=True):
         torch.testing.assert_close(value, wanted, msg=lambda text, name=name: f"{name}: {text}")
 
 
 def test_the_total_by_hand() -> None:
-    terms = LossTerms(*(torch.tensor(float(n)) for n in (2, 3, 5, 7, 11, 13, 17, 29, 19, 23)))
+    terms = LossTerms(*(torch.tensor(float(n)) for n in (2, 3, 5, 7, 11, 13, 17, 29, 19, 23, 31)))
     weights = LossWeights(
         series=0.5,
         quantization=0.25,
@@ -129,9 +130,23 @@ def test_the_classification_loss_trains_the_side_that_it_is_attached_to(
 
 
 def test_means_over_an_epoch_carry_every_term() -> None:
-    terms = LossTerms(*(torch.tensor(float(n)) for n in range(10)))
+    terms = LossTerms(*(torch.tensor(float(n)) for n in range(11)))
     doubled = LossTerms(*(2 * t for t in terms))
     means = mean_terms([(torch.tensor(1.0), terms), (torch.tensor(2.0), doubled)])
     assert means["loss"] == pytest.approx(1.5)
     assert means["loss_action"] == pytest.approx(13.5)
-    assert set(means) == {"loss", *(f"loss_{name}" for name in LossTerms._fields)}
+    losses = {f"loss_{name}" for name in LossTerms._fields if name != "scale_ratio"}
+    assert set(means) == {"loss", *losses, "train_shape_correlation", "train_scale_ratio"}
+    assert means["train_scale_ratio"] == pytest.approx(1.5 * float(terms.scale_ratio))
+
+
+def test_the_watched_correlation_is_that_of_the_metric(small: dict, class_text: ClassText, batch: Batch) -> None:
+    configuration = Configuration(**small)
+    model = build_model(configuration, class_text).eval()
+    output = model(batch.x.flatten(0, 1))
+    terms = loss_terms(model, batch, output, longest_window(configuration), 0.1)
+    a = output.attributes
+    pieces = extract_pieces(batch.x.flatten(0, 1), a.start, a.length, 16)
+    watched = mean_terms([(torch.tensor(0.0), terms)])
+    expected = float(shape_correlation(output.shapes, pieces, a.length))
+    assert watched["train_shape_correlation"] == pytest.approx(expected, abs=1e-3)  # the decoder's norm has an epsilon
