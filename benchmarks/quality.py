@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from command_line import BenchmarkError, OneLineParser, check_json, positive
+from command_line import PIPED_WIDTH, BenchmarkError, OneLineParser, check_json, positive
 from quality_data import DataSet, data_sets
 from quality_pictures import draw_series, draw_shapes
 from quality_queue import Finished, Plan, cell, work_through
@@ -31,8 +31,6 @@ from quality_runs import OURS, Task
 from reference import load_reference
 from rich.console import Console
 from training_report import machine, versions
-
-PIPED_WIDTH = 120
 
 
 def _rate(text: str) -> float:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from training_steps import BenchmarkError
+from command_line import BenchmarkError
 
 from model.configuration import read_configuration, resolve_configuration
 from model.data_sources import EMBEDDED_NAME
@@ -79,6 +79,11 @@ def _configured(options: argparse.Namespace, file: Path) -> DataSet:
 
 
 def _checked(options: argparse.Namespace, values: dict[str, Any], name: str | None) -> DataSet:
+    architecture = values["architecture"]
+    for key, only in (("channels", "separate"), ("length", None)):
+        if architecture[key] in ("fused", "native"):
+            wanted = only or "a number of samples"
+            raise BenchmarkError(f"architecture.{key}: the benchmark needs {wanted}, as the reference does")
     study = ShapeActionStudy(values)
     for codes in options.codes:
         study.check(values | {"codebook_size": codes})

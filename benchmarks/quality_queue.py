@@ -19,8 +19,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from command_line import BenchmarkError
 from quality_runs import LONGER, SECONDS, STEPS, Task
-from training_steps import BenchmarkError
 
 POLL_S = 0.2
 Plan = Generator[Task, dict[str, Any], None]  # gives the next task, takes its record

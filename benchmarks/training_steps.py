@@ -99,7 +99,8 @@ class OurTrainer:
     def __init__(self, sizes: Sizes, device: torch.device, quantised: bool = True):
         configuration = our_configuration(sizes, quantised)
         x = synthetic_series(sizes.series, configuration.architecture.layout().samples)[:, None]
-        split = Batch(x.to(device), (torch.arange(sizes.series) % CLASSES).to(device))
+        level = torch.rand(sizes.series, 1, 2, generator=torch.Generator().manual_seed(1)) + 0.5
+        split = Batch(x.to(device), (torch.arange(sizes.series) % CLASSES).to(device), level.to(device))
         self.run = ShapeActionRun(configuration, split, split, synthetic_text(configuration.num_sub_actions))
 
     @property

@@ -41,8 +41,8 @@ def random_crop(batch: Batch, most: float, generator: torch.Generator) -> Batch:
     cut = torch.lerp(x.gather(-1, left), x.gather(-1, left + 1), position - left)
     chosen = chosen.to(x.device, non_blocking=True)
     offset = torch.where(chosen, cut.mean(-1, keepdim=True), 0.0)
-    scale = torch.where(chosen, (cut - offset).std(-1, keepdim=True, correction=0).clamp_min(SMALLEST_SCALE), 1.0)
-    cropped = (torch.where(chosen, cut, x) - offset) / scale
+    scale = torch.where(chosen, (cut - offset).std(-1, keepdim=True, correction=0), 1.0)
+    cropped = (torch.where(chosen, cut, x) - offset) / scale.clamp_min(SMALLEST_SCALE)
     if batch.level is None:
         return batch._replace(x=cropped)
     was_offset, was_scale = batch.level.unbind(-1)

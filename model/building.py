@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from model.actions import ActionDecoder, ActionHead
 from model.alignment import Aligner, ClassText, TextTeacher
@@ -24,17 +23,14 @@ def build_model(
     text: ClassText,
     channels: int = 1,
     samples: int | None = None,
-    levels: Tensor | None = None,
 ) -> ShapeAction:
     """Builds the model with weights drawn from `configuration.seed`; the global random state is left as it was.
 
     Args:
         configuration: Sizes, method and quantizer.
         text: The embedded phrases of each class, merged to `num_sub_actions`.
-        channels: Channels of a recording; only a model with fused channels depends on them.
+        channels: Channels of a recording.
         samples: Samples of a series; None takes the `architecture.length` of the configuration.
-        levels: `(recordings, channels, 2)`, offset and scale of the training split before normalisation; None builds a
-            model that is not told of them, whatever `architecture.levels` says.
 
     Raises:
         ConfigurationError: The architecture does not fit series of this length.
@@ -45,7 +41,7 @@ def build_model(
         raise ConfigurationError(f"architecture.{error}") from None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(configuration.seed)
-        return _assemble(configuration, text, channels, layout, levels)
+        return _assemble(configuration, text, channels, layout)
 
 
 def longest_window(configuration: Configuration) -> float:
@@ -76,14 +72,14 @@ def build_quantizer(c: Configuration) -> Quantizer:
     return kinds[c.quantizer](codes, dim, commitment, entropy, c.rotation_trick)
 
 
-def _assemble(c: Configuration, text: ClassText, channels: int, layout: Layout, levels: Tensor | None) -> ShapeAction:
+def _assemble(c: Configuration, text: ClassText, channels: int, layout: Layout) -> ShapeAction:
     a = c.architecture
     length, patches, size = layout
     encoder = PatchEncoder(length, patches, a.width, a.heads, a.encoder_layers, a.expansion, a.dropout, size)
     tokenizer = Tokenizer(
         patches, a.tokens, a.width, a.heads, a.tokenizer_layers, a.expansion, a.dropout, layout.filled_patches
     )
-    handling = FusedChannels(channels, a.width) if a.channels == "fused" else SeparateChannels()
+    handling = FusedChannels(channels, a.width) if a.channels == "fused" and channels > 1 else SeparateChannels()
     each = handling.per_token
     decoder = SeriesDecoder(length, a.tokens, a.width, a.heads, a.decoder_layers, a.expansion, a.dropout, each)
     action = (
@@ -97,7 +93,7 @@ def _assemble(c: Configuration, text: ClassText, channels: int, layout: Layout, 
     if c.classify != "none":
         classes = ClassHeads(c.classify, a.code_dim, a.width, len(text.text))
     return ShapeAction(
-        SignalTokenizer(encoder, tokenizer, handling, _levels(c, levels)),
+        SignalTokenizer(encoder, tokenizer, handling, _levels(c, channels)),
         AttributeDecoder(a.width, a.code_dim, _placement(c), each),
         build_quantizer(c),
         ShapeDecoder(a.code_dim, a.shape_samples, a.shape_hidden, each),
@@ -108,9 +104,9 @@ def _assemble(c: Configuration, text: ClassText, channels: int, layout: Layout, 
     )
 
 
-def _levels(c: Configuration, training: Tensor | None) -> LevelEmbedding | None:
+def _levels(c: Configuration, channels: int) -> LevelEmbedding | None:
     used = c.architecture.levels
-    return None if used == "none" or training is None else LevelEmbedding(training.cpu(), c.architecture.width, used)
+    return None if used == "none" else LevelEmbedding(channels, c.architecture.width, used)
 
 
 def _placement(c: Configuration) -> Placement:

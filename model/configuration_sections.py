@@ -38,7 +38,7 @@ class Architecture(Frozen):
     tokenizer_layers: Count = 2
     decoder_layers: Count = 2
     expansion: Count = Field(2, description="hidden width of the feed-forward blocks, in units of width")
-    shape_samples: Count = Field(64, description="samples of one decoded shape")
+    shape_samples: Annotated[int, Field(ge=2)] = Field(64, description="samples of one decoded shape")
     shape_hidden: Count = Field(128, description="width of the shape decoder")
     code_dim: Count = Field(16, description="width of one code (d)")
     levels: Literal["none", "scale", "both"] = Field(
@@ -58,7 +58,7 @@ class Architecture(Frozen):
         if self.length != "native":
             self.layout()
         if self.width % self.heads:
-            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+            raise ValueError(f"width: {self.width} is not a multiple of heads {self.heads}")
         return self
 
     def layout(self, samples: int | None = None) -> Layout:
@@ -118,6 +118,12 @@ class Alignment(Frozen):
     contrastive_temperature: Annotated[float, Field(gt=0.0)] = 0.1
     momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(0.99, description="of the moving-average aligner")
 
+    @model_validator(mode="after")
+    def _heads_fit(self) -> Alignment:
+        if self.width % self.heads:
+            raise ValueError(f"width: {self.width} is not a multiple of heads {self.heads}")
+        return self
+
 
 class Training(Frozen):
     """The optimiser and the schedule."""
@@ -134,6 +140,15 @@ class Training(Frozen):
     )
     crop: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(0.2, description="most that is cut off a recording's ends")
     revive_below: Weight = Field(0.1, description="a code used less than this share of 1 / J is moved; 0 never")
+
+    @model_validator(mode="after")
+    def _micro_batches_have_pairs(self) -> Training:
+        if self.accumulate > 1 and 2 * self.accumulate > self.batch_size:
+            raise ValueError(
+                f"accumulate: {self.accumulate} micro-batches of a batch_size of {self.batch_size} have less than two "
+                "recordings each, and the contrastive loss has nothing to compare; take fewer, or a larger batch_size"
+            )
+        return self
 
 
 class Data(Frozen):

@@ -50,7 +50,8 @@ class FiniteScalarQuantizer(nn.Module):
     def _round(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Grid points `(..., numbers)` with the gradient of straight-through rounding, and their indices `(...,)`."""
         point, index = self.grid(self.project_in(z).reshape(1, -1, len(self.levels)))
-        index = index.view(z.shape[:-1]).long()
+        # Bounded, since the index of a NaN could be anything.
+        index = index.view(z.shape[:-1]).long().clamp(0, len(self.grid.implicit_codebook) - 1)
         point = point.view(*z.shape[:-1], len(self.levels))
         # Exactly the grid's value; the library's rounding leaves a trace of what was rounded.
         return point + (self.grid.implicit_codebook[index] - point).detach(), index

@@ -19,26 +19,34 @@ class LevelEmbedding(nn.Module):
     """Offset and scale of a series to a vector that is added to its patch embeddings.
 
     Both are standardised by the training split, channel by channel, the scale as a logarithm: sensors have units.
+    `start` has to be called once before training; the statistics are part of the state.
 
     Args:
-        training: `(recordings, channels, 2)`, offset and scale of the training split.
+        channels: Channels of a recording.
         width: Width of the vector.
         used: Whether the offset counts as well; it depends on how a sensor is worn.
     """
 
-    def __init__(self, training: Tensor, width: int, used: Literal["scale", "both"]):
+    def __init__(self, channels: int, width: int, used: Literal["scale", "both"]):
         super().__init__()
         self.columns = slice(1, 2) if used == "scale" else slice(0, 2)
-        median = training[..., 1].median(0).values
-        self.register_buffer("floor", SMALLEST_SCALE * torch.where(median > 0, median, 1.0))
-        self.floor: Tensor  # (channels,)
-        numbers = self._numbers(training)
-        spread = numbers.std(0, correction=0)
-        self.register_buffer("centre", numbers.mean(0))
-        self.register_buffer("spread", torch.where(spread > 1e-6, spread, 1.0))
+        self.register_buffer("floor", torch.ones(channels))
+        self.register_buffer("centre", torch.zeros(channels, 2))
+        self.register_buffer("spread", torch.ones(channels, 2))
+        self.floor: Tensor  # (channels,), smallest scale whose logarithm is taken
         self.centre: Tensor  # (channels, 2)
         self.spread: Tensor  # (channels, 2)
         self.project = nn.Linear(self.columns.stop - self.columns.start, width)
+
+    @torch.no_grad()
+    def start(self, training: Tensor) -> None:
+        """Takes the statistics of `training (recordings, channels, 2)`, offset and scale of the training split."""
+        median = training[..., 1].median(0).values
+        self.floor.copy_(SMALLEST_SCALE * torch.where(median > 0, median, 1.0))
+        numbers = self._numbers(training)
+        spread = numbers.std(0, correction=0)
+        self.centre.copy_(numbers.mean(0))
+        self.spread.copy_(torch.where(spread > 1e-6, spread, 1.0))
 
     def forward(self, level: Tensor) -> Tensor:
         """Vectors `(recordings · channels, width)` of `level (recordings, channels, 2)`, offset and scale."""

@@ -4,7 +4,7 @@ Owns the division of a step among the replicas and the two exchanges that it nee
 part of the recordings and then sees what the model gave for all of them (`Replicas.gather`), so the loss is that of
 the whole batch, also where it is no mean over recordings: the contrastive loss compares recordings, and the entropy of
 the codebook and the relative shape error are ratios of sums. The process group is the caller's: Ray Train starts one,
-and so does `torch.distributed.init_process_group`.
+and so does `torch.distributed.init_process_group`. Dropout is the exception: each replica draws its own masks.
 """
 
 from __future__ import annotations

@@ -36,7 +36,8 @@ def extract_pieces(x: Tensor, start: Tensor, length: Tensor, samples: int) -> Te
 def _sample_at(values: Tensor, position: Tensor) -> Tensor:
     """Linear interpolation of `values (..., n)` at `position (..., m)` in samples, held constant beyond the ends."""
     position = position.clamp(0, values.shape[-1] - 1)
-    left = position.detach().floor().long().clamp_max(values.shape[-1] - 2)
+    # After the conversion, in which a NaN of a training run that diverged becomes any integer; the value stays NaN.
+    left = position.detach().floor().long().clamp_(0, values.shape[-1] - 2)
     share = position - left
     return torch.lerp(values.gather(-1, left), values.gather(-1, left + 1), share)
 
@@ -112,7 +113,7 @@ def stitch(shapes: Tensor, start: Tensor, length: Tensor, samples: int, longest:
     inside = (index.to(start.dtype) / last - start[..., None]) / length[..., None]
     covered = (inside >= 0) & (inside <= 1 + 1e-6) & (index <= last)
     value = _sample_at(shapes, inside * (shapes.shape[-1] - 1)) * covered
-    index = index.clamp_max(last).flatten(1)
+    index = index.clamp(0, last).flatten(1)
     total = shapes.new_zeros(shapes.shape[0], samples).scatter_add(1, index, value.flatten(1))
     count = shapes.new_zeros(shapes.shape[0], samples).scatter_add(1, index, covered.flatten(1).to(value.dtype))
     return Stitched(total / count.clamp_min(1.0), count > 0)

@@ -62,6 +62,7 @@ class PatchEncoder(nn.Module):
         super().__init__()
         self.patches = patches
         self.patch_samples = patch_samples or -(-length // patches)
+        self.length = length
         self.project = nn.Linear(self.patch_samples, width)
         self.positions = nn.Parameter(sinusoidal_positions(torch.arange(patches).float(), width))
         self.blocks = SelfAttentionStack(layers, width, heads, expansion, dropout)
@@ -76,8 +77,13 @@ class PatchEncoder(nn.Module):
 
         Returns:
             `(series, patches, width)`, or `(series, kept patches, width)`.
+
+        Raises:
+            ValueError: The series have another length.
         """
-        missing = self.patches * self.patch_samples - x.shape[-1]
+        if x.shape[-1] != self.length:
+            raise ValueError(f"series of {x.shape[-1]} samples came to an encoder of {self.length}")
+        missing = self.patches * self.patch_samples - self.length
         if missing:
             x = functional.pad(x, (0, missing), mode="replicate")
         embedded = self.project(x.unflatten(-1, (self.patches, -1))) + self.positions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -14,15 +15,20 @@ from rich.table import Table
 
 from model.configuration import ConfigurationError, read_configuration
 
+EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
+
+
+class DivergedError(ArithmeticError):
+    """A loss that is no finite number."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
     Returns:
-        The exit code: 0, 2 for input that cannot be used, 130 after Ctrl-C.
+        The exit code: 0, 1 for training that diverged, 2 for input that cannot be used, 130 after Ctrl-C.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -30,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
+    except DivergedError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_FAILED
     except KeyboardInterrupt:
         print("stopped; nothing was written", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -67,6 +76,11 @@ def _train(options: argparse.Namespace) -> int:
         task = progress.add_task(f"epochs on {device}", total=values["epochs"])
         for _ in range(values["epochs"]):
             losses = run.train_epoch()
+            if not math.isfinite(losses["loss"]):
+                raise DivergedError(
+                    f"diverged: the loss is {losses['loss']} in epoch {run.epoch}; nothing was written, "
+                    "try a smaller training.learning_rate"
+                )
             progress.update(task, advance=1, description=f"epochs on {device}, loss {losses['loss']:.3f}")
     parts = {"validation": run.evaluate()}
     if options.test:

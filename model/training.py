@@ -51,10 +51,12 @@ class ShapeActionRun:
         self.configuration, self.train, self.validation = configuration, train, validation
         self.about, self.replicas = about or {}, replicas or Replicas()
         device = train.x.device
-        torch.manual_seed(configuration.seed)
+        torch.manual_seed(configuration.seed + self.replicas.rank)  # dropout; all else has generators of its own
         channels, samples = train.x.shape[1:]
-        self.model = build_model(configuration, text, channels, samples, train.level).to(device)
+        self.model = build_model(configuration, text, channels, samples).to(device)
         self._check(validation)
+        if self.model.tokenize.levels is not None:
+            self.model.tokenize.levels.start(self._levels(train))
         self.model.mixed_precision = device.type == "cuda"
         self.generator = torch.Generator().manual_seed(configuration.seed)
         self.longest = longest_window(configuration)
@@ -67,6 +69,14 @@ class ShapeActionRun:
     def steps_per_epoch(self) -> int:
         """Optimiser steps of an epoch."""
         return math.ceil(len(self.train.x) / self.configuration.training.batch_size)
+
+    def _levels(self, split: Batch) -> Tensor:
+        if split.level is None:
+            raise ValueError(
+                f"architecture.levels: {self.configuration.architecture.levels} is asked for, but these recordings "
+                "come without offset and scale; take none"
+            )
+        return split.level
 
     def _optimizer(self) -> tuple[torch.optim.AdamW, LambdaLR]:
         t = self.configuration.training
@@ -143,7 +153,7 @@ class ShapeActionRun:
 
     def _kept(self, series: int) -> Tensor | None:
         patches = self.model.tokenize.encoder.patches
-        hidden = round(self.configuration.training.mask_fraction * patches)
+        hidden = min(round(self.configuration.training.mask_fraction * patches), patches - 1)
         if hidden == 0:
             return None
         order = torch.rand(series, patches, generator=self.generator).argsort(-1)
@@ -183,6 +193,7 @@ class ShapeActionRun:
             "schedule": self.schedule.state_dict(),
             "generator": self.generator.get_state(),
             "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state(self.train.x.device) if self.train.x.is_cuda else None,
             "epoch": self.epoch,
             "codes_started": self.codes_started,
         }
@@ -196,6 +207,8 @@ class ShapeActionRun:
         self.schedule.load_state_dict(state["schedule"])
         self.generator.set_state(state["generator"])
         torch.set_rng_state(state["torch"])
+        if state["cuda"] is not None and self.train.x.is_cuda:
+            torch.cuda.set_rng_state(state["cuda"], self.train.x.device)
         self.epoch, self.codes_started = state["epoch"], state["codes_started"]
 
     def export(self, folder: Path) -> None:

@@ -54,9 +54,9 @@ class TrainingStep:
             The outcome for all recordings, the same on every replica.
         """
         outcomes, weights = [], []
-        for rows in torch.arange(len(batch.x)).tensor_split(self.configuration.training.accumulate):
-            if not len(rows):
-                continue
+        # A recording by itself has nothing to be compared with, so the last, shorter step is cut less.
+        parts = min(self.configuration.training.accumulate, max(1, len(batch.x) // 2))
+        for rows in torch.arange(len(batch.x)).tensor_split(parts):
             part = slice(int(rows[0]), int(rows[-1]) + 1)
             weights.append(len(rows) / len(batch.x))
             outcomes.append(self._micro_batch(_take(batch, kept, part), quantize, weights[-1]))

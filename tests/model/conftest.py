@@ -52,6 +52,7 @@ def small() -> dict:
             "tokenizer_layers": 1,
             "decoder_layers": 1,
             "expansion": 4,
+            "levels": "none",  # most tests make recordings without
             "shape_samples": 16,
             "shape_hidden": 16,
             "code_dim": 4,

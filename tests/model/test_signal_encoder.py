@@ -38,6 +38,11 @@ def test_a_hidden_patch_is_not_seen() -> None:
     assert not torch.allclose(encoder(x), encoder(changed))
 
 
+def test_series_of_another_length_are_refused() -> None:
+    with pytest.raises(ValueError, match="series of 60 samples came to an encoder of 64"):
+        PatchEncoder(64, 16, 8, 2, 1)(torch.randn(2, 60))
+
+
 def test_keeping_every_patch_is_showing_all() -> None:
     encoder, tokenizer = PatchEncoder(64, 16, 8, 2, 1).eval(), Tokenizer(16, 4, 8, 2, 1).eval()
     every = torch.arange(16).expand(3, -1)
@@ -72,7 +77,9 @@ def test_a_patch_beyond_the_end_repeats_the_last_sample() -> None:
     padded = torch.cat([short, short[:, -1:].expand(-1, 5)], dim=-1)
     encoder = PatchEncoder(59, 16, 8, 2, 1).eval()
     assert encoder.patch_samples == 4
-    torch.testing.assert_close(encoder(short), encoder(padded), rtol=0, atol=0)
+    whole = PatchEncoder(64, 16, 8, 2, 1).eval()
+    whole.load_state_dict(encoder.state_dict())
+    torch.testing.assert_close(encoder(short), whole(padded), rtol=0, atol=0)
     wider = PatchEncoder(59, 16, 8, 2, 1, patch_samples=5).eval()
     assert wider(short).shape == (3, 16, 8)
 

@@ -56,3 +56,13 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     printed = capsys.readouterr().err
     assert message in printed
     assert printed.count("\n") == 1
+
+
+def test_training_that_diverges_says_so_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = write(tmp_path, epochs=12, training={"learning_rate": 1e30, "warmup_fraction": 0.0})
+    assert main([config, "--device", "cpu", "--out", str(tmp_path / "out")]) == 1
+    printed = capsys.readouterr().err
+    assert "diverged: the loss is nan in epoch" in printed
+    assert "training.learning_rate" in printed
+    assert printed.count("\n") == 1
+    assert not (tmp_path / "out").exists()

@@ -186,6 +186,29 @@ def test_what_is_measured_does_not_touch_the_model(configuration: Configuration,
     assert run.model.training
 
 
+def test_masking_leaves_every_series_a_patch(small: dict, class_text: ClassText) -> None:
+    values = small | {"training": {"batch_size": 4, "mask_fraction": 0.99}}
+    run = run_of(Configuration(**values), class_text)
+    kept = run._kept(5)
+    assert kept is not None
+    assert kept.shape == (5, 1)
+    assert np.isfinite(run.train_epoch()["loss"])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("quantizer", ["synchronised", "ema"])
+def test_a_step_never_waits_for_the_gpu(small: dict, class_text: ClassText, quantizer: str) -> None:
+    run = run_of(Configuration(**small | {"quantizer": quantizer}), class_text, "cuda")
+    run.step(run.train, None, quantize=True)  # what is done once, such as loading kernels, may wait
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        outcome = run.step(run.train, None, quantize=True)
+        run.model.quantizer.follow(outcome.z, outcome.indices)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_it_trains_on_a_gpu_in_mixed_precision(small: dict, class_text: ClassText) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from model.alignment import ClassText
-from model.configuration import Configuration
+from model.configuration import Configuration, ConfigurationError, parse_configuration
 from model.losses import Batch, loss_terms, total_loss
 from model.training import ShapeActionRun
 
@@ -55,6 +55,7 @@ def test_several_replicas_train_as_one_does(
     small: dict, quantizer: str, replicas: Callable[[str, int, dict], list[dict]]
 ) -> None:
     configuration = small | {"quantizer": quantizer, "classify": "both", "epochs": 6}
+    configuration |= {"architecture": small["architecture"] | {"levels": "both"}}
     # Steps of 5, 5 and 2 recordings: parts of unequal size, and with three replicas a step that is not divided.
     configuration |= {"training": {"batch_size": 5, "mask_fraction": 0.2, "crop": 0.2, "revive_below": 0.5}}
     alone = numbers(replicas(REPLICA, 1, {"configuration": configuration})[0])
@@ -76,12 +77,12 @@ def gradients(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def test_micro_batches_add_up_to_their_weighted_mean(small: dict, class_text: ClassText) -> None:
-    run, batch = a_run(small | {"training": {"accumulate": 4}}, class_text)
+    run, batch = a_run(small | {"training": {"accumulate": 3}}, class_text)
     outcome = run.step(batch, None, quantize=True)
     together = gradients(run.model)
     run.model.zero_grad(set_to_none=True)
     c, losses = run.configuration, []
-    for rows in (slice(0, 2), slice(2, 4), slice(4, 5), slice(5, 6)):
+    for rows in (slice(0, 2), slice(2, 4), slice(4, 6)):
         part = Batch(batch.x[rows], batch.y[rows])
         terms = loss_terms(run.model, part, run.model(part.x.flatten(0, 1)), run.longest, 0.1)
         losses.append(total_loss(terms, c.losses, c.action_weight) * len(part.x) / 6)
@@ -95,8 +96,18 @@ def test_micro_batches_add_up_to_their_weighted_mean(small: dict, class_text: Cl
     assert outcome.indices.shape == (6 * 2 * 8,)
 
 
-def test_more_micro_batches_than_recordings_leave_none_empty(small: dict, class_text: ClassText) -> None:
-    run, batch = a_run(small | {"training": {"accumulate": 9}}, class_text)
-    outcome = run.step(batch, None, quantize=False)
-    assert torch.isfinite(outcome.loss)
-    assert len(outcome.indices) == 6 * 2 * 8
+def test_no_micro_batch_is_left_with_a_single_recording(small: dict, class_text: ClassText) -> None:
+    run, batch = a_run(small | {"training": {"batch_size": 8, "accumulate": 4}}, class_text)
+    five = batch.take(slice(0, 5))
+    outcome = run.step(five, None, quantize=False)
+    halves = [batch.take(rows) for rows in (slice(0, 3), slice(3, 5))]
+    losses = []
+    for half in halves:
+        terms = loss_terms(run.model, half, run.model(half.x.flatten(0, 1), quantize=False), run.longest, 0.1)
+        losses.append(total_loss(terms, run.configuration.losses, run.configuration.action_weight) * len(half.x) / 5)
+    torch.testing.assert_close(outcome.loss, torch.stack(losses).sum().detach())
+
+
+def test_micro_batches_without_pairs_are_refused(small: dict) -> None:
+    with pytest.raises(ConfigurationError, match=r"training\.accumulate: 5 micro-batches of a batch_size of 8 .*fewer"):
+        parse_configuration(small | {"training": {"batch_size": 8, "accumulate": 5}})
