@@ -38,6 +38,8 @@ from training_steps import (
     our_configuration,
 )
 
+from model.configuration_sections import Architecture
+
 FULL = {"widths": [64, 128, 256], "batches": [32, 192], "codes": [16, 64, 512], "rounds": 5}
 QUICK = {"widths": [64], "batches": [32], "codes": [16], "rounds": 3}
 
@@ -56,6 +58,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--widths", type=positive, nargs="+", metavar="D", help="token widths; 4 layers from 256 on")
     parser.add_argument("--batches", type=positive, nargs="+", metavar="S", help="series per step")
     parser.add_argument("--codes", type=positive, nargs="+", metavar="J", help="codes in the codebook")
+    parser.add_argument(
+        "--expansions", type=positive, nargs="+", metavar="E", help="of our feed-forward blocks; the reference has 4"
+    )
     parser.add_argument("--rounds", type=positive, metavar="N", help="timed steps of each trainer")
     parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads; default is torch's choice")
     parser.add_argument("--no-memory", action="store_true", help="leaves the memory out, some half of the time")
@@ -63,6 +68,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     for name, value in (QUICK if options.quick else FULL).items():
         if getattr(options, name) is None:
             setattr(options, name, value)
+    options.expansions = options.expansions or [Architecture().expansion]
     if options.device == "cuda" and not torch.cuda.is_available():
         raise BenchmarkError("--device cuda: torch sees no GPU here; use --device cpu")
     check_json(options.json)
@@ -155,7 +161,9 @@ def run(options: argparse.Namespace, progress: Console) -> dict[str, Any]:
     if options.threads:
         torch.set_num_threads(options.threads)
     device = torch.device(options.device)
-    settings = [Sizes(*s) for s in itertools.product(options.widths, options.batches, options.codes)]
+    settings = [
+        Sizes(*s) for s in itertools.product(options.widths, options.batches, options.codes, options.expansions)
+    ]
     configurations = [our_configuration(sizes) for sizes in settings]  # all at once: a bad one is named before any work
     defaults = configurations[0]
     fraction = type(defaults.training)().unquantized_fraction

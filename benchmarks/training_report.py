@@ -18,7 +18,7 @@ def table(result: dict[str, Any]) -> Table:
     """One line per setting; with a reference, both beside each other and their ratios."""
     compared = any(row["ratio"] for row in result["rows"])
     lines = Table(title=_title(result), caption=_caption(compared, result["unquantised_fraction"]))
-    columns = ["width", "layers", "series", "J", "series\n/s", "before\ncodes", "of\nmatmul", "\nMiB"]
+    columns = ["width", "layers", "series", "J", "E", "series\n/s", "before\ncodes", "of\nmatmul", "\nMiB"]
     columns += ["reference\nseries/s", "of\nmatmul", "\nMiB", "speed", "whole\nrun", "memory"] if compared else []
     for column in columns:
         lines.add_column(column, justify="right")
@@ -29,7 +29,7 @@ def table(result: dict[str, Any]) -> Table:
 
 def _cells(row: dict[str, Any]) -> list[str]:
     ours, reference, ratio = row["quantised"], row["reference"], row["ratio"]
-    cells = [str(row[key]) for key in ("width", "layers", "series", "codes")]
+    cells = [str(row[key]) for key in ("width", "layers", "series", "codes", "expansion")]
     cells += [_rate(ours), _rate(row["warm_up"]), _share(ours), _mib(ours, row["warm_up"])]
     if reference:
         cells += [_rate(reference), _share(reference), _mib(reference)]

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from model.alignment import ClassText
 from model.configuration import Configuration
+from model.configuration_sections import Architecture
 from model.losses import Batch
 from model.training import ShapeActionRun
 
@@ -30,6 +31,7 @@ class Sizes(NamedTuple):
     width: int  # D
     series: int  # per step: recordings · channels, here 1 channel
     codes: int  # J
+    expansion: int = Architecture().expansion  # of our feed-forward blocks; the reference has 4
 
     @property
     def layers(self) -> int:
@@ -77,7 +79,7 @@ def our_configuration(sizes: Sizes, quantised: bool = True) -> Configuration:
                 "vocabulary": {},
                 "codebook_size": sizes.codes,
                 "epochs": ENDLESS_EPOCHS,
-                "architecture": {"width": sizes.width, **layers},
+                "architecture": {"width": sizes.width, "expansion": sizes.expansion, **layers},
                 "training": {"batch_size": sizes.series, "unquantized_fraction": 0.0 if quantised else 1.0},
             }
         )
