@@ -61,7 +61,8 @@ def _title(result: dict[str, Any]) -> str:
 
 
 def _caption(compared: bool, fraction: float) -> str:
-    text = "series/s with codes; 'before codes' is the phase without them; MiB is the larger peak of both phases"
+    text = "series/s with codes; 'before codes' is the phase without them; MiB is the larger peak of both phases; "
+    text += "E is the expansion of our feed-forward blocks (the reference has 4)"
     if compared:
         text += f"; ratios are ours to the reference; 'whole run' has {fraction:.0%} of its epochs before codes"
     return text
