@@ -199,7 +199,8 @@ def test_a_token_draws_what_the_reference_says_it_draws(tool: Tool, reference: P
 def trained() -> tuple[ShapeActionRun, Batch]:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(12, 2, 64, generator=generator).cumsum(-1)
-    split = Batch((x - x.mean(-1, keepdim=True)) / x.std(-1, keepdim=True), torch.arange(12) % 2)
+    level = torch.stack([x.mean(-1), x.std(-1)], dim=-1)
+    split = Batch((x - level[..., :1]) / level[..., 1:], torch.arange(12) % 2, level)
     text = ClassText([torch.randn(3, 12, generator=generator) for _ in range(2)], [[0, 1, 1], [2, 3, 0]], 4)
     values = {**SMALL, "codebook_size": 6, "num_sub_actions": 4, "epochs": 3, "threads": 1}
     run = ShapeActionRun(Configuration.model_validate(values), split, split, text)
