@@ -13,7 +13,6 @@ to train nor to fit. Exit codes: 0 done, 2 bad input, 130 stopped.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import time
@@ -23,14 +22,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from command_line import PIPED_WIDTH, BenchmarkError, OneLineParser, check_json, positive
+from command_line import BenchmarkError, OneLineParser, check_json, positive, run_benchmark
 from rich.console import Console
 from rich.table import Table
 from training_report import machine, versions
 
 from model.configuration import ConfigurationError, read_configuration
 from model.dataset import Dataset
-from model.downstream import scores
+from model.downstream import confusion_matrix, scores
 from model.study import ShapeActionStudy
 
 OURS = {"token": "linear on tokens", "histogram": "linear on code histograms"}
@@ -103,7 +102,7 @@ def measure_minirocket(data: Dataset, with_validation: bool, seeds: int, threads
         began = time.perf_counter()
         model = MiniRocketClassifier(random_state=seed, n_jobs=threads).fit(x, y)
         predicted = model.predict(data.test.x)
-        confusion = np.bincount(data.test.y * classes + predicted, minlength=classes**2).reshape(classes, classes)
+        confusion = confusion_matrix(data.test.y, predicted, classes)
         measured.append(scores(confusion)._asdict() | {"seconds": time.perf_counter() - began})
     return measured
 
@@ -183,20 +182,9 @@ def _mean_and_spread(values: list[float]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    try:
-        options = parse(arguments)
-        result = run(options, Console(stderr=True))
-        if options.json:
-            options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    except (BenchmarkError, OSError) as error:
-        print(f"classifiers.py: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
-    for measured in result["configurations"]:
-        console.print(table(measured))
-    return 0
+    return run_benchmark(
+        "classifiers.py", lambda: parse(arguments), run, lambda result: [table(one) for one in result["configurations"]]
+    )
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import statistics
 import sys
 import time
@@ -25,7 +24,7 @@ from typing import Any
 
 import torch
 from arithmetic import MatrixProduct, count_flops, seconds
-from command_line import PIPED_WIDTH, BenchmarkError, OneLineParser, check_json, positive
+from command_line import BenchmarkError, OneLineParser, check_json, positive, run_benchmark
 from reference import load_reference, reference_trainer
 from rich.console import Console
 from torch import nn
@@ -196,18 +195,7 @@ def run(options: argparse.Namespace, progress: Console) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    try:
-        options = parse(arguments)
-        result = run(options, Console(stderr=True))
-        if options.json:
-            options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    except (BenchmarkError, OSError) as error:
-        print(f"trainer.py: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    Console(width=None if sys.stdout.isatty() else PIPED_WIDTH).print(table(result))
-    return 0
+    return run_benchmark("trainer.py", lambda: parse(arguments), run, lambda result: [table(result)])
 
 
 if __name__ == "__main__":

@@ -77,6 +77,11 @@ def confusion(train: np.ndarray, train_y: np.ndarray, held_out: np.ndarray, y: n
     with _threads().limit(limits=1, user_api="blas"):
         model = make_pipeline(StandardScaler(), RidgeClassifierCV(alphas=PENALTIES))
         predicted = model.fit(train, train_y).predict(held_out)
+    return confusion_matrix(y, predicted, classes)
+
+
+def confusion_matrix(y: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Recordings by true class (rows) and predicted class (columns), int64; both come as `(recordings,)`."""
     return np.bincount(y * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 

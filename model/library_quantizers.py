@@ -52,12 +52,6 @@ class StraightThroughQuantizer(nn.Module):
         """The book, `(codes, code_dim)`."""
         return self.book.codebook
 
-    def train(self, mode: bool = True) -> Self:
-        """The library passes no gradient in evaluation mode; its forward pass is made so that nothing else differs."""
-        super().train(mode)
-        self.book.train()
-        return self
-
     def forward(self, z: Tensor) -> Quantized:
         """Quantises `z (..., code_dim)`."""
         quantized, chosen = _choose(self.book, z, self.codes)
@@ -109,12 +103,6 @@ class AveragedQuantizer(nn.Module):
     def codes(self) -> Tensor:
         """The book, `(codes, code_dim)`."""
         return self.book.codebook
-
-    def train(self, mode: bool = True) -> Self:
-        """The library passes no gradient in evaluation mode; its forward pass is made so that nothing else differs."""
-        super().train(mode)
-        self.book.train()
-        return self
 
     def forward(self, z: Tensor) -> Quantized:
         """Quantises `z (..., code_dim)`; the averages stay as they are until `follow`."""
@@ -202,9 +190,17 @@ def rotate(z: Tensor, chosen: Tensor) -> Tensor:
     return rotate_to(z, chosen)
 
 
+class _Book(VectorQuantize):
+    """The library's codebook, alike in both modes: in evaluation it passes no gradient, and nothing else differs."""
+
+    def train(self, mode: bool = True) -> Self:
+        """Stays in training mode."""
+        return super().train(True)
+
+
 def _book(codes: int, dim: int, rotation_trick: bool, **kind: bool | float) -> VectorQuantize:
     """The library's codebook, with everything switched off that would change it in the forward pass."""
-    book = VectorQuantize(
+    book = _Book(
         dim,
         codes,
         rotation_trick=rotation_trick,
