@@ -123,7 +123,7 @@ def _inline_vocabulary(vocabulary: str | dict[str, Any], folder: Path) -> dict[s
     else:
         source = vocabulary
     try:
-        return load_vocabulary(source).model_dump(mode="json")
+        return load_vocabulary(source).model_dump(mode="json", exclude_defaults=True)
     except SubActionError as error:
         raise ConfigurationError(f"vocabulary: {error}") from None
 

@@ -37,6 +37,16 @@ def test_dump_and_load_again(file):
     assert load_vocabulary(vocabulary) is vocabulary
 
 
+def test_titles_wordings_and_where_they_came_from(file):
+    more = "titles: {RUN: quick steps}\nstyle: phases\nwordings: {swing arm: [ arm  swing ]}\nextraction: {model: m}"
+    vocabulary = load_vocabulary(file(TEXT.replace("run:", "RUN:") + more))
+    assert vocabulary.wordings == {"swing arm": ("arm swing",)}
+    assert (vocabulary.style, vocabulary.extraction) == ("phases", {"model": "m"})
+    assert (vocabulary.title("RUN"), vocabulary.title("walk")) == ("quick steps", "walk")
+    matched = match_classes(vocabulary, ("run", "Walk"))
+    assert (matched.title("run"), matched.title("Walk")) == ("quick steps", "Walk")
+
+
 def test_numbers_name_classes(file):
     assert load_vocabulary(file("name: n\nclasses: {2: [a], 1: [b]}")).class_names == ("2", "1")
 
@@ -55,6 +65,12 @@ def test_numbers_name_classes(file):
         ("name: n\nclasses: [a, b]", "classes: Input should be a valid dictionary"),
         ("classes: {a: [x], b: [y]}", "name: Field required"),
         ("name: n\nclass: {a: [x]}\nclasses: {a: [x], b: [y]}", "class: Extra inputs"),
+        (f"{TEXT}style: words", "style: Input should be 'phases' or 'keywords'"),
+        (f"{TEXT}titles: {{wolk: x}}", "titles: no class is 'wolk'; did you mean 'walk'"),
+        (f"{TEXT}wordings: {{swing arms: [x]}}", "wordings: no phrase is 'swing arms'; did you mean 'swing arm'"),
+        (f"{TEXT}wordings: {{swing arm: []}}", "wordings: the phrase 'swing arm' has no other wording"),
+        (f"{TEXT}wordings: {{swing arm: ['']}}", "wordings: the phrase 'swing arm' has an empty wording"),
+        (f"{TEXT}wordings: {{swing arm: [swing  arm]}}", "has the wording 'swing arm' twice"),
         ("name: [", "not a YAML file"),
         ("{[a]: 1}", "not a YAML file"),
         ("", "expected the keys name and classes"),
