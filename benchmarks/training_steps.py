@@ -14,7 +14,7 @@ from command_line import BenchmarkError
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from model.alignment import ClassText
+from model.class_text import ClassText
 from model.configuration import Configuration
 from model.configuration_sections import Architecture
 from model.losses import Batch

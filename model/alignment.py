@@ -14,38 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-
-class ClassText(nn.Module):
-    """The phrases of each class, embedded once by the frozen encoder, and the sub-actions that they fell into.
-
-    Args:
-        embeddings: One `(phrases of the class, text_width)` per class.
-        clusters: One list per class: the sub-action of each of its phrases.
-        sub_actions: Sub-actions in the vocabulary (K).
-    """
-
-    def __init__(self, embeddings: list[Tensor], clusters: list[list[int]], sub_actions: int):
-        super().__init__()
-        most = max(len(e) for e in embeddings)
-        text = torch.zeros(len(embeddings), most, embeddings[0].shape[-1])
-        belongs = torch.zeros(len(embeddings), most, sub_actions)
-        for y, (phrases, owners) in enumerate(zip(embeddings, clusters, strict=True)):
-            text[y, : len(phrases)] = phrases
-            belongs[y, torch.arange(len(phrases)), torch.tensor(owners)] = 1.0
-        self.register_buffer("text", text)
-        self.register_buffer("belongs", belongs)
-        self.text: Tensor  # (classes, M, text_width)
-        self.belongs: Tensor  # (classes, M, K), one-hot; zero rows are padding
-
-    @property
-    def present(self) -> Tensor:
-        """`(classes, M)` of bool: False is padding."""
-        return self.belongs.sum(-1) > 0
-
-    @property
-    def owned(self) -> Tensor:
-        """`(classes, K)` of bool: the sub-actions S_y of each class."""
-        return self.belongs.sum(1) > 0
+from model.class_text import ClassText
 
 
 class CrossAttention(nn.Module):
@@ -216,27 +185,29 @@ class TextTeacher(nn.Module):
         self.aligner, self.text = aligner, text
         self.slow = MovingAverage(aligner, momentum)
 
-    def align(self, tokens: Tensor, y: Tensor) -> Aligned:
+    def align(self, tokens: Tensor, y: Tensor, wording: Tensor | None = None) -> Aligned:
         """Aligns recordings with their class text.
 
         Args:
             tokens: `(B, signal tokens, width)`, unfused, all channels of a recording.
             y: `(B,)`, classes.
+            wording: Optional `(B, M)`, which wording of each phrase is read; None reads the first.
         """
-        return self.aligner(tokens, self.text.text[y], self.text.present[y])
+        return self.aligner(tokens, self.text.phrases(y, wording), self.text.present[y])
 
     @torch.no_grad()
-    def label(self, tokens: Tensor, y: Tensor) -> Tensor:
+    def label(self, tokens: Tensor, y: Tensor, wording: Tensor | None = None) -> Tensor:
         """Soft labels of the moving-average aligner.
 
         Args:
             tokens: `(B, signal tokens, width)`.
             y: `(B,)`, classes.
+            wording: As for `align`.
 
         Returns:
             `(B, signal tokens, K)`, detached.
         """
-        aligned = self.slow.average(tokens, self.text.text[y], self.text.present[y])
+        aligned = self.slow.average(tokens, self.text.phrases(y, wording), self.text.present[y])
         return soft_labels(aligned.looked_at, self.text.belongs[y])
 
     def follow(self) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 
 from model.actions import ActionDecoder, ActionHead
-from model.alignment import Aligner, ClassText, TextTeacher
+from model.alignment import Aligner, TextTeacher
 from model.attributes import AnchoredWindows, AttributeDecoder, AttributeEncoder, FreeWindows, Placement
 from model.channels import FusedChannels, SeparateChannels
+from model.class_text import ClassText
 from model.classification import ClassHeads
 from model.configuration import Configuration, ConfigurationError
 from model.layouts import Layout

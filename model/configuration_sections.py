@@ -139,6 +139,9 @@ class Training(Frozen):
         0.0, description="share of the patches hidden in training"
     )
     crop: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(0.2, description="most that is cut off a recording's ends")
+    wordings: Literal["first", "drawn"] = Field(
+        "first", description="which wording of a phrase a step reads, where the vocabulary gives several"
+    )
     revive_below: Weight = Field(0.1, description="a code used less than this share of 1 / J is moved; 0 never")
 
     @model_validator(mode="after")

@@ -47,7 +47,7 @@ def collect(model: ShapeAction, split: Batch, recordings: int = 64) -> Collected
     model.eval()
     parts = []
     for first in range(0, len(split.x), recordings):
-        x, y, level = split.take(slice(first, first + recordings))
+        x, y, level, _ = split.take(slice(first, first + recordings))
         out = model(x.flatten(0, 1), level=level)
         tokens = by_recording(out.tokens, len(x))
         a, p = out.attributes, model.teacher.label(tokens, y)

@@ -28,10 +28,12 @@ class Batch(NamedTuple):
     x: Tensor  # (B, C, T), normalised
     y: Tensor  # (B,), classes
     level: Tensor | None = None  # (B, C, 2), offset and scale before normalisation, in the recording's own units
+    wording: Tensor | None = None  # (B, M), which wording of each phrase is read; None reads the first
 
     def take(self, rows: Tensor | slice) -> Batch:
         """Some of the recordings."""
-        return Batch(self.x[rows], self.y[rows], None if self.level is None else self.level[rows])
+        level, wording = (None if part is None else part[rows] for part in (self.level, self.wording))
+        return Batch(self.x[rows], self.y[rows], level, wording)
 
 
 class LossTerms(NamedTuple):
@@ -71,7 +73,7 @@ def loss_terms(model: ShapeAction, batch: Batch, output: SignalOutput, longest: 
         series=(x - output.series).square().mean(),
         quantization=output.quantized.loss,
         diversity=diversity_loss(a.start, a.length),
-        contrastive=_contrastive(model, tokens, batch.y, temperature),
+        contrastive=_contrastive(model, tokens, batch, temperature),
         classification=classes(code, tokens, batch.y) if classes is not None else x.new_zeros(()),
         shape=normalised_shape_loss(output.shapes, target, a.length),
         piece=shape_loss(output.decoded, pieces),
@@ -87,20 +89,20 @@ def by_recording(rows: Tensor, recordings: int) -> Tensor:
     return rows.unflatten(0, (recordings, -1)).flatten(1, 2)
 
 
-def _contrastive(model: ShapeAction, tokens: Tensor, y: Tensor, temperature: float) -> Tensor:
+def _contrastive(model: ShapeAction, tokens: Tensor, batch: Batch, temperature: float) -> Tensor:
     """Mean of the loss after fusion and the loss before it.
 
     The fused tokens carry the class's own text, so their loss alone can be met without the signal; the unfused one
     cannot.
     """
-    aligned = model.teacher.align(tokens, y)
-    fused = contrastive_loss(aligned.fused_signal, aligned.fused_text, y, temperature)
-    unfused = contrastive_loss(aligned.signal, aligned.text, y, temperature)
+    aligned = model.teacher.align(tokens, batch.y, batch.wording)
+    fused = contrastive_loss(aligned.fused_signal, aligned.fused_text, batch.y, temperature)
+    unfused = contrastive_loss(aligned.signal, aligned.text, batch.y, temperature)
     return (fused + unfused) / 2
 
 
 def _labels(model: ShapeAction, tokens: Tensor, batch: Batch, output: SignalOutput) -> Tensor:
-    return model.teacher.label(tokens, batch.y).reshape(output.log_q.shape)
+    return model.teacher.label(tokens, batch.y, batch.wording).reshape(output.log_q.shape)
 
 
 def total_loss(terms: LossTerms, weights: LossWeights, action_weight: float) -> Tensor:

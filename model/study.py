@@ -17,7 +17,7 @@ from model.configuration import Configuration, ConfigurationError, parse_configu
 from model.metric_names import METRICS
 
 if TYPE_CHECKING:
-    from model.alignment import ClassText
+    from model.class_text import ClassText
     from model.losses import Batch
     from model.sub_actions import SubActions
     from model.training import ShapeActionRun
@@ -56,7 +56,11 @@ class ShapeActionStudy:
             self.vocabulary = match_classes(vocabulary, self.dataset.class_names)
         self.text_encoder = c.text_encoder
         with _blaming("text_encoder"):
-            self.embeddings = TextEncoder(c.text_encoder).encode(self.vocabulary.all_phrases())
+            encoder = TextEncoder(c.text_encoder)
+            self.embeddings = encoder.encode(self.vocabulary.all_phrases())
+            self.other_wordings = {
+                phrase: encoder.encode(others) for phrase, others in self.vocabulary.wordings.items()
+            }
         # What every trial shares; a trial may not ask for anything else.
         self._shared = self._shared_part(c)
         self._merged: dict[int, SubActions] = {}
@@ -93,6 +97,11 @@ class ShapeActionStudy:
             c.architecture.layout(self.dataset.train.x.shape[-1])
         except ValueError as error:
             raise ConfigurationError(f"architecture.{error}") from None
+        if c.training.wordings == "drawn" and not self.other_wordings:
+            raise ConfigurationError(
+                f"training.wordings: drawn, but the vocabulary {self.vocabulary.name} has one wording of each phrase; "
+                "add its key wordings, or take first"
+            )
         with _blaming("num_sub_actions"):
             self.merged(c.num_sub_actions)
 
@@ -139,15 +148,17 @@ class ShapeActionStudy:
         """Embedded phrases of each class with the sub-action of each phrase."""
         import torch
 
-        from model.alignment import ClassText
+        from model.class_text import ClassText
 
-        merged, embeddings, clusters, at = self.merged(sub_actions), [], [], 0
+        merged, embeddings, clusters, others, at = self.merged(sub_actions), [], [], [], 0
+        none = self.embeddings[:0]
         for phrases in self.vocabulary.classes.values():
             rows = slice(at, at + len(phrases))
             embeddings.append(torch.from_numpy(self.embeddings[rows]))
             clusters.append([int(k) for k in merged.cluster[rows]])
+            others.append([torch.from_numpy(self.other_wordings.get(phrase, none)) for phrase in phrases])
             at += len(phrases)
-        return ClassText(embeddings, clusters, sub_actions)
+        return ClassText(embeddings, clusters, sub_actions, others)
 
     def about(self, c: Configuration) -> dict[str, Any]:
         """What an exported model says of itself."""

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from model.alignment import ClassText
 from model.augmentation import random_crop
 from model.building import build_model, longest_window
 from model.checkpoint import MODEL_FILE, load_training, save_model, save_training
+from model.class_text import ClassText
 from model.code_meaning import CODES_FILE, CodeMeaning, write_codes
 from model.configuration import Configuration
 from model.downstream import CONFUSION_FILE, write_confusions
@@ -125,14 +125,20 @@ class ShapeActionRun:
         usage = torch.zeros(self.configuration.codebook_size, dtype=torch.long, device=self.train.x.device)
         outcomes = []
         for rows in order.to(self.train.x.device).split(self.configuration.training.batch_size):
-            batch = random_crop(self.train.take(rows), self.configuration.training.crop, self.generator)
-            outcomes.append(self._step(batch))
+            outcomes.append(self._step(self._augmented(self.train.take(rows))))
             # Unlike bincount, adding does not wait for a GPU.
             usage.index_add_(0, outcomes[-1].indices, torch.ones_like(outcomes[-1].indices))
         self._revive(usage, outcomes[-1].z)
         self._agree()
         self.epoch += 1
         return mean_terms([(outcome.loss, outcome.terms) for outcome in outcomes])
+
+    def _augmented(self, batch: Batch) -> Batch:
+        """The recordings of a step, some cut, each with its text in the wordings drawn for it."""
+        batch = random_crop(batch, self.configuration.training.crop, self.generator)
+        if self.configuration.training.wordings == "first":
+            return batch
+        return batch._replace(wording=self.model.teacher.text.draw_wordings(batch.y, self.generator))
 
     def _step(self, batch: Batch) -> StepOutcome:
         self.model.train()

@@ -18,7 +18,7 @@ import pytest
 import torch
 import yaml
 
-from model.alignment import ClassText
+from model.class_text import ClassText
 from model.configuration import Configuration
 from model.losses import Batch
 from model.training import ShapeActionRun

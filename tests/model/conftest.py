@@ -14,8 +14,8 @@ import pytest
 import torch
 from torch import nn
 
-from model.alignment import ClassText
 from model.building import build_quantizer
+from model.class_text import ClassText
 from model.configuration import Configuration
 
 # More threads than cores that are free slow tiny products a hundredfold.

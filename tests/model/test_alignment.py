@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from model.alignment import Aligner, ClassText, MovingAverage, TextTeacher, contrastive_loss, soft_labels
+from model.alignment import Aligner, MovingAverage, TextTeacher, contrastive_loss, soft_labels
+from model.class_text import ClassText
 
 WIDTH, TEXT_WIDTH = 16, 12
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from model.actions import kl_divergence
-from model.alignment import ClassText
 from model.building import build_model, longest_window
 from model.channels import FusedChannels, SeparateChannels, per_series, per_token
 from model.checkpoint import CheckpointError, load_model
+from model.class_text import ClassText
 from model.codebook_decoding import decode_by_table
 from model.configuration import Configuration, ConfigurationError
 from model.evaluation import collect, evaluate

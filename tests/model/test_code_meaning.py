@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from model.alignment import ClassText
 from model.building import build_model
 from model.checkpoint import CheckpointError
+from model.class_text import ClassText
 from model.code_meaning import CodeMeaning, LabelledTokens, load_code_meaning, measure_meaning, write_codes
 from model.configuration import Configuration
 from model.evaluation import code_meanings, collect, read_meaning

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import model.shape_action
 from model.actions import ActionDecoder
-from model.alignment import ClassText
+from model.class_text import ClassText
 from model.codebook_decoding import code_jacobians, decode, decode_by_table, multiply_by_code, table_pays
 from model.configuration import Configuration
 from model.losses import Batch, loss_terms, total_loss

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from model.alignment import ClassText
 from model.building import build_model, longest_window
+from model.class_text import ClassText
 from model.configuration import Configuration
 from model.evaluation import code_meanings, collect, evaluate
 from model.losses import Batch

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from model.alignment import ClassText
 from model.building import build_model
 from model.checkpoint import load_model
+from model.class_text import ClassText
 from model.configuration import Configuration
 from model.levels import SMALLEST_SCALE, LevelEmbedding
 from model.losses import Batch

@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from model.alignment import ClassText, contrastive_loss
+from model.alignment import contrastive_loss
 from model.attributes import diversity_loss
 from model.building import build_model, longest_window
+from model.class_text import ClassText
 from model.classification import ClassHeads
 from model.configuration import Configuration
 from model.configuration_sections import LossWeights

@@ -11,7 +11,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from model.alignment import ClassText
+from model.class_text import ClassText
 from model.configuration import Configuration, ConfigurationError, parse_configuration
 from model.configuration_sections import LossWeights
 from model.losses import Batch

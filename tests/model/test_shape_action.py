@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from model.actions import kl_divergence
-from model.alignment import ClassText
 from model.building import build_model
+from model.class_text import ClassText
 from model.configuration import Configuration
 from model.shape_action import ShapeAction
 

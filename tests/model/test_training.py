@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import torch
 
-from model.alignment import ClassText
 from model.checkpoint import CheckpointError, load_model, load_training
+from model.class_text import ClassText
 from model.code_meaning import load_code_meaning
 from model.configuration import Configuration
 from model.losses import Batch

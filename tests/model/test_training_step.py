@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from model.alignment import ClassText
+from model.class_text import ClassText
 from model.configuration import Configuration, ConfigurationError, parse_configuration
 from model.losses import Batch, loss_terms, total_loss
 from model.training import ShapeActionRun
@@ -16,7 +16,7 @@ REPLICA = """
 import json, sys, torch, torch.distributed as dist
 torch.set_default_dtype(torch.float64)
 torch.set_num_threads(1)
-from model.alignment import ClassText
+from model.class_text import ClassText
 from model.configuration import Configuration
 from model.losses import Batch
 from model.replicas import Replicas
@@ -24,7 +24,8 @@ from model.training import ShapeActionRun
 task = json.loads(sys.argv[1])
 dist.init_process_group("gloo")
 generator = torch.Generator().manual_seed(7)
-text = ClassText([torch.randn(n, 12, generator=generator) for n in (3, 2, 3)], [[0, 1, 1], [0, 2], [3, 4, 3]], 5)
+embeddings, others = ([torch.randn(n, 12, generator=generator) for n in (3, 2, 3)] for _ in range(2))
+text = ClassText(embeddings, [[0, 1, 1], [0, 2], [3, 4, 3]], 5, [list(phrases[:, None]) for phrases in others])
 def recordings(n, seed):
     generator = torch.Generator().manual_seed(seed)
     y = torch.arange(n) % 3
@@ -58,6 +59,7 @@ def test_several_replicas_train_as_one_does(
     configuration |= {"architecture": small["architecture"] | {"levels": "both"}}
     # Steps of 5, 5 and 2 recordings: parts of unequal size, and with three replicas a step that is not divided.
     configuration |= {"training": {"batch_size": 5, "mask_fraction": 0.2, "crop": 0.2, "revive_below": 0.5}}
+    configuration["training"] |= {"wordings": "drawn"}
     alone = numbers(replicas(REPLICA, 1, {"configuration": configuration})[0])
     for size in (2, 3):
         for replica in replicas(REPLICA, size, {"configuration": configuration}):
