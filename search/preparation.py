@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from search.assignments import assign, read_assignments
 from search.preflight import Available, PreflightError, plan
 from search.protocol import Study
 from search.run_folder import RunFolder, check_unchanged, provenance
 from search.schema import RESERVED, Budget, Resources, Space
-from search.space import SpaceError, read_space
+from search.space import SpaceError, parse_space, read_document
 
 OVERRULED = ("seed", "budget", "resources")
 STUDY_MEMBERS = ("metrics", "resolve", "check", "provenance", "trial")
@@ -34,6 +36,7 @@ class Options(NamedTuple):
         epochs: Overrules budget.epochs.
         slots: Overrules resources.slots.
         seed: Overrules the seed.
+        assignments: `KEY=VALUE` for keys of the study's configuration.
     """
 
     file: Path
@@ -44,6 +47,7 @@ class Options(NamedTuple):
     epochs: int | None = None
     slots: int | None = None
     seed: int | None = None
+    assignments: Sequence[str] = ()
 
 
 class Prepared(NamedTuple):
@@ -55,6 +59,7 @@ class Prepared(NamedTuple):
         study: The study's class.
         recorded: The provenance of the run that is resumed; None for a new one.
         written: What the space file itself says where it may be overruled.
+        assigned: Keys of the study's configuration that the command line set, by dotted name.
     """
 
     space: Space
@@ -62,6 +67,7 @@ class Prepared(NamedTuple):
     study: type[Study]
     recorded: dict[str, Any] | None
     written: dict[str, Any]
+    assigned: dict[str, Any]
 
 
 def prepare(options: Options) -> Prepared:
@@ -70,16 +76,19 @@ def prepare(options: Options) -> Prepared:
     Raises:
         ValueError: The space file or the run folder cannot be used as asked.
     """
-    space = read_space(options.file)
+    document, assigned = read_document(options.file), read_assignments(options.assignments)
+    space = parse_space(assign(document, assigned), options.file)
     written = {key: space.document()[key] for key in OVERRULED}
     folder = RunFolder(options.out or Path("runs") / space.name)
     (folder.check_old if options.resume else folder.check_new)()
+    before, recorded = folder.read_space() if options.resume else (None, None)
+    if recorded is not None:
+        assigned = recorded.get("set", {}) | assigned
+        space = parse_space(assign(document, assigned), options.file)
     study = import_study(space.study, options.file)
     _check_metrics(space, study, options.file)
     space = _resolve(space, study, options.file)
-    recorded = None
-    if options.resume:
-        before, recorded = folder.read_space()
+    if before is not None and recorded is not None:
         space = _as_recorded(space, before, recorded.get("written", {}), written)
         space = _overrule(space, options)
         check_unchanged(space, before, options.file, folder.shown)
@@ -87,7 +96,7 @@ def prepare(options: Options) -> Prepared:
             space = space.model_copy(update={"resources": space.resources.model_copy(update={"slots": None})})
     else:
         space = _overrule(space, options)
-    return Prepared(space, folder, study, recorded, written)
+    return Prepared(space, folder, study, recorded, written, assigned)
 
 
 def settle_resources(prepared: Prepared, available: Available, file: Path) -> Prepared:
@@ -129,7 +138,7 @@ def run_provenance(prepared: Prepared, study: Study) -> dict[str, Any]:
     """Return where the run comes from; a resumed run keeps its beginning."""
     if prepared.recorded is not None:
         return {**prepared.recorded, "written": prepared.written}
-    return provenance(study.provenance(), prepared.written)
+    return provenance(study.provenance(), prepared.written, prepared.assigned)
 
 
 def import_study(name: str, file: Path) -> type[Study]:

@@ -84,6 +84,14 @@ def _options(arguments: Sequence[str] | None) -> Options:
     parser.add_argument("--epochs", type=_count, metavar="N", help="instead of budget.epochs")
     parser.add_argument("--slots", type=_count, metavar="N", help="trials at a time, instead of resources.slots")
     parser.add_argument("--seed", type=int, metavar="N", help="instead of the space's seed")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="assignments",
+        metavar="KEY=VALUE",
+        help="fix a key of the study's configuration, such as codebook_size=16; paths are seen from here; repeatable",
+    )
     return Options(**vars(parser.parse_args(arguments)))
 
 

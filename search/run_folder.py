@@ -188,12 +188,13 @@ def _leaves(values: Any, key: str = "") -> Iterator[tuple[str, Any]]:
         yield key, values
 
 
-def provenance(study: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
+def provenance(study: Mapping[str, Any], written: Mapping[str, Any], assigned: Mapping[str, Any]) -> dict[str, Any]:
     """Return where a run comes from.
 
     Args:
         study: What the study says of itself, such as the data's fingerprint.
         written: Sections of the space file that the command line or the machine may have overruled.
+        assigned: What the command line set, by dotted key; a run that is resumed sets it again.
     """
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -203,6 +204,7 @@ def provenance(study: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str
         "git": _git(),
         "study": dict(study),
         "written": dict(written),
+        **({"set": dict(assigned)} if assigned else {}),
     }
 
 

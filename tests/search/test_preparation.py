@@ -50,6 +50,15 @@ def test_a_run_goes_on_as_it_was_begun(begin):
     assert begin(resume=True, slots=1) == space, "also the second time"
 
 
+def test_what_was_set_is_set_again_when_a_run_goes_on(begin):
+    space = begin(assignments=("width=16", "sleep_s=0.5"))
+    assert (space.fixed["width"], space.fixed["sleep_s"], "width" in space.parameters) == (16, 0.5, False)
+    assert begin(resume=True) == space
+    assert begin(resume=True, assignments=("width=16",)) == space
+    with pytest.raises(SpaceError, match=r"fixed\.width: is 8, but the run in runs/toy was started with 16"):
+        begin(resume=True, assignments=("width=8",))
+
+
 def test_an_edited_budget_counts_when_a_run_goes_on(begin, edit):
     begin(epochs=10)
     edit(budget={"trials": 12, "epochs": 10})
