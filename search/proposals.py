@@ -12,25 +12,18 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from results.objectives import Guard
+from search.guards import violations
 from search.messages import Order, Outcome
-from search.schema import Choice, IntegerRange, Parameter, Space
+from search.samplers import Proposer, distribution
+from search.schema import Space
 
 JOURNAL_FILE = "study.journal"
 DIRECTIONS = {"minimise": StudyDirection.MINIMIZE, "maximise": StudyDirection.MAXIMIZE}
-UNMEASURED_VIOLATION = 1e6
 
 
 class _NoLock:
@@ -57,17 +50,21 @@ class Proposals:
         _cut_unfinished_line(folder / JOURNAL_FILE)
         backend: BaseJournalBackend = JournalFileBackend(str(folder / JOURNAL_FILE), lock_obj=_NoLock())  # type: ignore[arg-type]
         directions = [DIRECTIONS[objective.direction] for objective in space.objectives]
+        self._journal = optuna.storages.JournalStorage(backend)
         self._study = optuna.create_study(
-            storage=optuna.storages.JournalStorage(backend),
+            storage=self._journal,
             study_name=space.name,
             directions=directions,
             load_if_exists=True,
         )
         # Sampling is done on a copy in memory: the journal then gets a trial with all its parameters as one entry.
         # Asking the journal's study itself writes them one by one, and a driver killed in between leaves half a trial.
-        self._copy = optuna.create_study(directions=directions)
+        self._memory = optuna.storages.InMemoryStorage()
+        self._copy = optuna.create_study(storage=self._memory, directions=directions)
         self._copy.add_trials(self._study.get_trials())
+        self._share_notes(self._journal, self._memory)
         self._distributions = {name: distribution(entry) for name, entry in space.parameters.items()}
+        self._proposer = Proposer(space.sampler, space.seed, self._distributions)
         self._again: list[int] = []
 
     def reconcile(self, ended: Iterable[Outcome]) -> list[int]:
@@ -102,10 +99,15 @@ class Proposals:
         """
         if self._again:
             return self.order(self._again.pop(0))
-        self._copy.sampler = self._sampler(len(self._copy.get_trials(deepcopy=False)))
-        parameters = self._copy.ask(fixed_distributions=self._distributions).params
+        parameters, notes = self._proposer.propose(self._copy)
+        self._share_notes(self._memory, self._journal)
         self._study.add_trial(
-            optuna.trial.create_trial(state=TrialState.RUNNING, params=parameters, distributions=self._distributions)
+            optuna.trial.create_trial(
+                state=TrialState.RUNNING,
+                params=parameters,
+                distributions=self._distributions,
+                system_attrs=notes,
+            )
         )
         return self._order(self._study.get_trials(deepcopy=False)[-1])
 
@@ -137,50 +139,19 @@ class Proposals:
             trial.set_user_attr("curve", [dict(row) for row in curve])
         study.tell(trial, state=TrialState.PRUNED if outcome.state == "stopped" else TrialState.FAIL)
 
+    def _share_notes(self, source: optuna.storages.BaseStorage, target: optuna.storages.BaseStorage) -> None:
+        """Copy what samplers keep in the study, such as the parents of a generation, between journal and memory.
+
+        Both number their trials alike, since each holds one study.
+        """
+        ids = [storage.get_all_studies()[0]._study_id for storage in (source, target)]
+        known = target.get_study_system_attrs(ids[1])
+        for key, value in source.get_study_system_attrs(ids[0]).items():
+            if known.get(key) != value:
+                target.set_study_system_attr(ids[1], key, value)
+
     def _order(self, trial: FrozenTrial) -> Order:
         return Order(trial.number, dict(trial.params), self._space.trial_seed(trial.number))
-
-    def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
-        seed = int(np.random.SeedSequence([self._space.seed, number]).generate_state(1)[0])
-        if self._space.sampler.name == "random":
-            return optuna.samplers.RandomSampler(seed=seed)
-        return optuna.samplers.TPESampler(
-            seed=seed, n_startup_trials=self._space.sampler.startup_trials, constant_liar=True
-        )
-
-
-def distribution(parameter: Parameter) -> BaseDistribution:
-    """Return Optuna's form of a parameter."""
-    if isinstance(parameter, Choice):
-        return CategoricalDistribution(parameter.values)
-    if isinstance(parameter, IntegerRange):
-        highest = parameter.high - (parameter.high - parameter.low) % parameter.step
-        return IntDistribution(parameter.low, highest, step=parameter.step)
-    return FloatDistribution(parameter.low, parameter.high, log=parameter.type == "log")
-
-
-def violations(guard: Guard, value: float) -> dict[str, float]:
-    """Return by how much a value breaks each bound of a guard; above 0 it is broken.
-
-    Args:
-        guard: One to four bounds.
-        value: As measured; NaN breaks every bound.
-    """
-    excess = {
-        "below": None if guard.below is None else value - guard.below,
-        "at_most": None if guard.at_most is None else value - guard.at_most,
-        "above": None if guard.above is None else guard.above - value,
-        "at_least": None if guard.at_least is None else guard.at_least - value,
-    }
-    strict = {"below", "above"}
-    given = {bound: amount for bound, amount in excess.items() if amount is not None}
-    return {bound: _violation(amount, bound in strict) for bound, amount in given.items()}
-
-
-def _violation(amount: float, strict: bool) -> float:
-    if not math.isfinite(amount):
-        return -UNMEASURED_VIOLATION if amount < 0 else UNMEASURED_VIOLATION
-    return math.ulp(0.0) if strict and amount == 0 else amount
 
 
 def _cut_unfinished_line(journal: Path) -> None:

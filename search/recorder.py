@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from results.records import CurveTable, TrialTable
+from results.records import CurveTable, TrialTable, read_curves
 from search.messages import Order, Outcome, Report
 from search.schema import Space
 
@@ -49,6 +49,8 @@ class Recorder:
         Raises:
             RecordError: A table is damaged.
         """
+        self._folder = folder
+        self._metrics = space.metrics
         self._trials = TrialTable(folder, tuple(space.parameters))
         self._curves = CurveTable(folder)
         for table in (self._trials, self._curves):
@@ -114,6 +116,16 @@ class Recorder:
         for outcome in running:
             self.end(outcome.ending("interrupted", reason))
         return len(running)
+
+    def evaluations(self) -> list[dict[str, object]]:
+        """Return every recorded evaluation of the trials that have ended, each with `trial` and `epoch`."""
+        curves = read_curves(self._folder)
+        measured = [metric for metric in self._metrics if metric in curves]
+        if len(measured) < len(self._metrics):
+            return []
+        evaluated = curves[curves[measured].notna().all(axis=1)]
+        rows = evaluated[["trial", "epoch", *measured]].to_dict("records")
+        return [{str(key): value for key, value in row.items()} for row in rows]
 
     def snapshot(self) -> Snapshot:
         """Return how the run stands; may be called from another thread."""

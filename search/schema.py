@@ -96,15 +96,23 @@ class IntegerRange(_Frozen):
 
 
 class FloatRange(_Frozen):
-    """A number from low to high; with type `log` drawn evenly on a logarithmic scale."""
+    """A number from low to high; with type `log` drawn evenly on a logarithmic scale.
+
+    With `step` only low, low + step, ... up to high.
+    """
 
     type: Literal["float", "log"]
     low: Number
     high: Number
+    step: Annotated[Number, Field(gt=0)] | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> FloatRange:
         _check_order(self.low, self.high)
+        if self.step is not None and self.type == "log":
+            raise ValueError("step: a logarithmic scale has none; leave it out, or take type float or choice")
+        if self.step is not None and self.step > self.high - self.low:
+            raise ValueError(f"step: {self.step:g} is more than high - low")
         if self.type == "log" and self.low <= 0:
             raise ValueError(f"low is {self.low:g}; a log range needs low > 0")
         return self
@@ -138,6 +146,28 @@ class Budget(_Frozen):
         return self.evaluate_every or max(1, -(-self.epochs // 10))
 
 
+class Halving(_Frozen):
+    """Early stopping by asynchronous successive halving; a space without it trains every trial in full.
+
+    Attributes:
+        first_rung: Epochs after which trials are first compared.
+        reduction: η: the best 1/η of what was seen at a rung go on, and each rung is η times as late as the last.
+        startup_trials: So many trials pass each rung whatever their values.
+    """
+
+    first_rung: Annotated[Integer, Field(ge=1)]
+    reduction: Annotated[Number, Field(gt=1)] = 2.0
+    startup_trials: Annotated[Integer, Field(ge=0)] = 4
+
+    def rungs(self, epochs: int) -> tuple[int, ...]:
+        """Return the epochs at which trials of so many epochs are compared; never the last."""
+        at, found = float(self.first_rung), []
+        while round(at) < epochs:
+            found.append(round(at))
+            at *= self.reduction
+        return tuple(dict.fromkeys(found))
+
+
 class Resources(_Frozen):
     """What one trial gets, and how many run at a time; None is found out before the search."""
 
@@ -150,12 +180,16 @@ class Sampler(_Frozen):
     """Who proposes.
 
     Attributes:
-        name: `tpe` learns from the trials so far, `random` does not.
-        startup_trials: Random trials before `tpe` begins to learn.
+        name: `tpe` (tree-structured Parzen estimators), `gp` (Gaussian processes, expected hypervolume improvement),
+            `nsga2` and `nsga3` (evolution) learn from the trials so far; `qmc` (scrambled Sobol points) and `random`
+            do not.
+        startup_trials: Random trials before `tpe` and `gp` begin to learn.
+        population: Trials of one generation of `nsga2` and `nsga3`.
     """
 
-    name: Literal["tpe", "random"] = "tpe"
+    name: Literal["tpe", "gp", "nsga2", "nsga3", "qmc", "random"] = "tpe"
     startup_trials: Annotated[Integer, Field(ge=1)] = 10
+    population: Annotated[Integer, Field(ge=2)] = 20
 
 
 class Space(_Frozen):
@@ -171,6 +205,7 @@ class Space(_Frozen):
     budget: Budget
     resources: Resources = Resources()
     sampler: Sampler = Sampler()
+    halving: Halving | None = None
 
     @model_validator(mode="after")
     def _names_fit(self) -> Space:
@@ -191,7 +226,22 @@ class Space(_Frozen):
             if key in self.fixed:
                 place = {"epochs": "budget.epochs", "seed": "seed", "threads": "resources.cpus"}[key]
                 raise ValueError(f"fixed.{key}: is set by the search itself; give {place} instead")
+        if self.halving and not self.halving.rungs(self.budget.epochs):
+            raise ValueError(
+                f"halving.first_rung: is {self.halving.first_rung}, but trials have {self.budget.epochs} epochs in "
+                "all; take fewer, or leave halving out"
+            )
         return self
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """Epochs after which trials are compared and may be stopped; none without halving."""
+        return self.halving.rungs(self.budget.epochs) if self.halving else ()
+
+    def evaluates(self, epoch: int) -> bool:
+        """Say whether a trial is evaluated after an epoch: at regular intervals, at each rung and at the end."""
+        budget = self.budget
+        return epoch % budget.evaluation_epochs == 0 or epoch in self.rungs or epoch == budget.epochs
 
     @property
     def metrics(self) -> tuple[str, ...]:

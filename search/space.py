@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from results.objectives import Guard, Objective
-from search.schema import Budget, Choice, FloatRange, IntegerRange, Resources, Sampler, Space
+from search.schema import Budget, Choice, FloatRange, Halving, IntegerRange, Resources, Sampler, Space
 
 PARAMETERS: dict[str, type[BaseModel]] = {
     "choice": Choice,
@@ -27,6 +27,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "budget": Budget,
     "resources": Resources,
     "sampler": Sampler,
+    "halving": Halving,
     "guards": Guard,
     "objectives": Objective,
 }

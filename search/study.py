@@ -19,6 +19,7 @@ from search.messages import Briefing
 from search.proposals import Proposals
 from search.protocol import Study
 from search.recorder import Recorder
+from search.scheduler import HalvingScheduler
 from search.schema import Space
 from search.searcher import JournalSearcher
 from search.trial import WarmTrial
@@ -62,6 +63,7 @@ def run_search(
         tune.with_resources(trainable, TRIAL_ACTOR_RESOURCES),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
+            scheduler=HalvingScheduler(space, recorder.evaluations()) if space.halving else None,
             num_samples=remaining,
             reuse_actors=True,
             trial_name_creator=_trial_name,

@@ -77,11 +77,10 @@ class TrialLoop:
 
     def _epoch(self, run: TrainingRun, epoch: int) -> tuple[dict[str, float], dict[str, float]]:
         """Train one epoch and return its losses, and its metrics where it is evaluated."""
-        budget = self._space.budget
         losses = _floats(run.train_epoch())
         _check_finite(losses, f"epoch {epoch}")
         self._progress = replace(self._progress, epochs=epoch)
-        if epoch % budget.evaluation_epochs and epoch != budget.epochs:
+        if not self._space.evaluates(epoch):
             return losses, {}
         metrics = _floats(run.evaluate())
         for metric in self._space.metrics:

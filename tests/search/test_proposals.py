@@ -1,16 +1,11 @@
-import math
 from pathlib import Path
 
 import optuna
-import pytest
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from results.objectives import Guard
 from search.messages import Outcome
-from search.proposals import Proposals, distribution, violations
-from search.schema import Choice, FloatRange, IntegerRange
+from search.proposals import Proposals
 from search.space import parse_space
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -19,30 +14,6 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 def journal(folder: Path, name="toy"):
     storage = optuna.storages.JournalStorage(JournalFileBackend(str(folder / "study.journal")))
     return optuna.load_study(study_name=name, storage=storage).trials
-
-
-@pytest.mark.parametrize(
-    ("parameter", "expected"),
-    [
-        (Choice(type="choice", values=[8, "b", 0.5]), CategoricalDistribution((8, "b", 0.5))),
-        (IntegerRange(type="int", low=2, high=9), IntDistribution(2, 9)),
-        (IntegerRange(type="int", low=2, high=9, step=3), IntDistribution(2, 8, step=3)),
-        (FloatRange(type="float", low=0, high=1), FloatDistribution(0.0, 1.0)),
-        (FloatRange(type="log", low=0.1, high=1), FloatDistribution(0.1, 1.0, log=True)),
-    ],
-)
-def test_parameters_become_distributions(parameter, expected):
-    assert distribution(parameter) == expected
-
-
-def test_guards_become_constraints_that_are_kept_at_zero_or_less():
-    guard = Guard(metric="m", below=1.0, at_least=0.25)
-    assert violations(guard, 0.5) == {"below": -0.5, "at_least": -0.25}
-    assert violations(guard, 1.5) == {"below": 0.5, "at_least": -1.25}
-    assert violations(guard, 0.25)["at_least"] == 0
-    assert violations(guard, 1.0)["below"] > 0, "below is strict"
-    assert all(amount > 0 and math.isfinite(amount) for amount in violations(guard, math.nan).values())
-    assert violations(Guard(metric="m", above=1.0, at_most=2.0), 3.0) == {"above": -2.0, "at_most": 1.0}
 
 
 def test_orders_are_numbered_and_every_trial_has_a_seed_of_its_own(space, tmp_path):

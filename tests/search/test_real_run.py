@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import optuna
 import pandas as pd
 import pytest
 import yaml
@@ -190,6 +191,30 @@ def test_one_slot_repeats_exactly_even_through_kill_and_ctrl_c(space_folder, doc
     code, output = search("--out", "broken", "--resume")
     assert code == 2
     assert "parameters.width.values: is [8, 16], but the run in broken was started with [8, 16, 32]" in output
+
+
+def test_hopeless_trials_are_stopped_early_and_never_reach_the_front(space_folder, document):
+    parameters = {**document["parameters"], "width": {"type": "choice", "values": [1, 1000]}}
+    halving = {"first_rung": 3, "startup_trials": 2}
+    sections = {"parameters": parameters, "halving": halving, "resources": {"slots": 2}}
+    write_space(space_folder, document, **sections, fixed={"sleep_s": 0.05}, budget={"trials": 14, "epochs": 12})
+    code, output = search()
+    assert code == 0, output
+    trials = read_trials("runs/toy")
+    assert set(trials["state"]) == {"finished", "stopped"}
+    stopped = trials[trials["state"] == "stopped"]
+    assert set(stopped["epochs"]) <= {3, 6}, "a stop is decided at a rung, and costs at most the epoch under way"
+    assert stopped["reason"].str.fullmatch(r"stopped by the scheduler after epoch \d+").all()
+    assert not set(pd.read_csv("runs/toy/front.csv")["trial"]) & set(stopped["trial"].astype(int))
+    study = optuna.load_study(
+        study_name="toy",
+        storage=optuna.storages.JournalStorage(
+            optuna.storages.journal.JournalFileBackend("runs/toy/study.journal", lock_obj=None)
+        ),
+    )
+    pruned = {t.number: t for t in study.trials if t.state == optuna.trial.TrialState.PRUNED}
+    assert set(pruned) == set(stopped["trial"].astype(int))
+    assert all(len(trial.user_attrs["curve"]) >= 3 for trial in pruned.values())
 
 
 def test_a_run_in_which_every_trial_fails_says_so(space_folder, document):

@@ -78,7 +78,7 @@ def test_there_are_shipped_spaces():
         ("budget/trials", 2.5, r"budget\.trials: input should be a valid integer"),
         ("budget/epochs", ..., r"budget\.epochs: is missing"),
         ("resources", {"cpu": 1}, r"resources\.cpu: unknown key; did you mean 'cpus'"),
-        ("sampler", {"name": "tpee"}, r"sampler\.name: input should be 'tpe' or 'random'"),
+        ("sampler", {"name": "tpee"}, r"sampler\.name: input should be 'tpe', 'gp', 'nsga2'"),
     ],
 )  # fmt: skip
 def test_mistakes_are_named(document, dotted, value, message):
