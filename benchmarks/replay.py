@@ -1,0 +1,174 @@
+"""Replays searches on a table of fully trained configurations: an epoch costs a look-up.
+
+Owns the table, the clock of the simulated slots and what is measured; who proposes and who stops is handed in.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import moocore
+import numpy as np
+import pandas as pd
+
+from results.objectives import minimised
+from search.schema import Space
+
+
+class Table(NamedTuple):
+    """Every configuration of a grid with its curve.
+
+    Attributes:
+        names: Parameters.
+        points: Index of a configuration by the values of its parameters.
+        epochs: Epochs that were evaluated, ascending, (evaluations,).
+        metrics: Each metric of objectives and guards, (configurations, evaluations).
+        seconds: Training time up to each evaluation, (configurations, evaluations).
+    """
+
+    names: tuple[str, ...]
+    points: dict[tuple[Any, ...], int]
+    epochs: np.ndarray
+    metrics: dict[str, np.ndarray]
+    seconds: np.ndarray
+
+    def find(self, parameters: Mapping[str, Any]) -> int:
+        """The configuration of a point of the grid."""
+        return self.points[tuple(_plain(parameters[name]) for name in self.names)]
+
+    def at(self, configuration: int, evaluation: int) -> dict[str, float]:
+        """What an evaluation measured."""
+        return {name: float(values[configuration, evaluation]) for name, values in self.metrics.items()}
+
+
+def _plain(value: Any) -> Any:
+    return round(float(value), 6) if isinstance(value, int | float) else value
+
+
+def read_table(path: Path, space: Space) -> Table:
+    """Reads what `search_table.py` wrote.
+
+    Raises:
+        ValueError: A configuration was not trained to the end, or a metric of the space is missing.
+    """
+    rows = pd.read_csv(path)
+    names = tuple(space.parameters)
+    missing = [name for name in (*names, *space.metrics) if name not in rows]
+    if missing:
+        raise ValueError(f"{path}: has no column {missing[0]}; make it again with search_table.py")
+    curves = rows.pivot(index="configuration", columns="epoch").sort_index(axis=1)
+    if curves.isna().any(axis=None):
+        raise ValueError(f"{path}: not every configuration has every epoch; make it again with search_table.py")
+    first = rows.drop_duplicates("configuration").sort_values("configuration")
+    points = {tuple(map(_plain, values)): n for n, values in enumerate(first[list(names)].itertuples(index=False))}
+    metrics = {metric: curves[metric].to_numpy(dtype=float) for metric in space.metrics}
+    return Table(names, points, curves["seconds"].columns.to_numpy(), metrics, curves["seconds"].to_numpy(dtype=float))
+
+
+class Searcher(Protocol):
+    """Who proposes and stops, one trial under several numbers at a time."""
+
+    def propose(self, trial: int) -> Mapping[str, Any]:
+        """Parameters of a new trial."""
+        ...
+
+    def goes_on(self, trial: int, epoch: int, metrics: Mapping[str, float]) -> bool:
+        """Whether a trial goes on after an evaluation that is not its last."""
+        ...
+
+    def ended(self, trial: int, epoch: int, metrics: Mapping[str, float], finished: bool) -> None:
+        """A trial was trained in full, or stopped."""
+        ...
+
+
+class Progress(NamedTuple):
+    """How the front of a search grew.
+
+    Attributes:
+        epochs: Spent by all trials up to each finished trial, ascending, (finished,).
+        hypervolume: Of the front then, (finished,).
+        trials: Begun in all.
+    """
+
+    epochs: np.ndarray
+    hypervolume: np.ndarray
+    trials: int
+
+    def spent_until(self, hypervolume: float) -> float:
+        """Epochs after which the front first has this hypervolume; infinite if it never has."""
+        reached = np.flatnonzero(self.hypervolume >= hypervolume)
+        return float(self.epochs[reached[0]]) if len(reached) else float("inf")
+
+    def at(self, epochs: float) -> float:
+        """Hypervolume after so many epochs; 0 before the first trial finished."""
+        known = int(np.searchsorted(self.epochs, epochs, side="right"))
+        return float(self.hypervolume[known - 1]) if known else 0.0
+
+
+class Front:
+    """The front of the trials that finished and keep every guard."""
+
+    def __init__(self, space: Space):
+        self._space = space
+        self._reference = minimised(np.array([o.reference for o in space.objectives]), space.objectives)
+        self.points = np.empty((0, len(space.objectives)))
+        self.hypervolume = 0.0
+
+    def add(self, metrics: Mapping[str, float]) -> None:
+        """A trial that was trained in full."""
+        if not all(guard.holds(np.array([metrics[guard.metric]]))[0] for guard in self._space.guards):
+            return
+        objectives = self._space.objectives
+        point = minimised(np.array([metrics[o.metric] for o in objectives]), objectives)
+        points = np.vstack([self.points, point])
+        self.points = points[moocore.is_nondominated(points)]
+        self.hypervolume = float(moocore.hypervolume(self.points, ref=self._reference))
+
+
+def best_hypervolume(table: Table, space: Space) -> float:
+    """Of the front of the whole table."""
+    front = Front(space)
+    for configuration in range(len(table.points)):
+        front.add(table.at(configuration, -1))
+    return front.hypervolume
+
+
+def replay(searcher: Searcher, table: Table, space: Space, slots: int, budget_epochs: int) -> Progress:
+    """Runs a search on simulated slots until its budget is spent.
+
+    Slots work side by side, and an epoch takes as long as it took in the table; a trial that is stopped has cost the
+    epochs it was trained, and its slot goes on with a new one at once.
+    """
+    front, spent, trials = Front(space), 0, 0
+    curve: list[tuple[int, float]] = []
+    running: list[tuple[float, int, int, int]] = []  # when, trial, configuration, evaluation
+
+    def begin(now: float) -> None:
+        nonlocal trials
+        configuration = table.find(searcher.propose(trials))
+        heapq.heappush(running, (now + table.seconds[configuration, 0], trials, configuration, 0))
+        trials += 1
+
+    for _ in range(slots):
+        begin(0.0)
+    while spent < budget_epochs:
+        now, trial, configuration, evaluation = heapq.heappop(running)
+        epoch = int(table.epochs[evaluation])
+        spent += epoch - (int(table.epochs[evaluation - 1]) if evaluation else 0)
+        metrics = table.at(configuration, evaluation)
+        if evaluation == len(table.epochs) - 1:
+            front.add(metrics)
+            curve.append((spent, front.hypervolume))
+            searcher.ended(trial, epoch, metrics, finished=True)
+            begin(now)
+        elif searcher.goes_on(trial, epoch, metrics):
+            wait = table.seconds[configuration, evaluation + 1] - table.seconds[configuration, evaluation]
+            heapq.heappush(running, (now + wait, trial, configuration, evaluation + 1))
+        else:
+            searcher.ended(trial, epoch, metrics, finished=False)
+            begin(now)
+    epochs, volumes = (np.array(column) for column in zip(*curve, strict=True)) if curve else (np.empty(0),) * 2
+    return Progress(epochs, volumes, trials)
