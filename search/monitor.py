@@ -114,7 +114,7 @@ def front_table(summary: FrontSummary, space: Space, title: str) -> Table:
     for heading in ("trial", "names", *metrics, *space.parameters):
         table.add_column(heading, overflow="fold")
     for row in summary.front.head(MOST_FRONT_ROWS).to_dict("records"):
-        cells = [row["trial"], row["names"], *(row[name] for name in (*metrics, *space.parameters))]
+        cells = [row["trial"], row["names"], *(row.get(name, "") for name in (*metrics, *space.parameters))]
         table.add_row(*map(_short, cells))
     return table
 

@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.guards import violations
 from search.messages import Order, Outcome
-from search.samplers import Proposer, distribution
+from search.samplers import Proposer
 from search.schema import Space
 
 JOURNAL_FILE = "study.journal"
@@ -63,8 +63,7 @@ class Proposals:
         self._copy = optuna.create_study(storage=self._memory, directions=directions)
         self._copy.add_trials(self._study.get_trials())
         self._share_notes(self._journal, self._memory)
-        self._distributions = {name: distribution(entry) for name, entry in space.parameters.items()}
-        self._proposer = Proposer(space.sampler, space.seed, self._distributions)
+        self._proposer = Proposer(space)
         self._again: list[int] = []
 
     def reconcile(self, ended: Iterable[Outcome]) -> list[int]:
@@ -99,16 +98,9 @@ class Proposals:
         """
         if self._again:
             return self.order(self._again.pop(0))
-        parameters, notes = self._proposer.propose(self._copy)
+        proposal = self._proposer.propose(self._copy, len(self._study.get_trials(deepcopy=False)))
         self._share_notes(self._memory, self._journal)
-        self._study.add_trial(
-            optuna.trial.create_trial(
-                state=TrialState.RUNNING,
-                params=parameters,
-                distributions=self._distributions,
-                system_attrs=notes,
-            )
-        )
+        self._study.add_trial(self._proposer.running(proposal))
         return self._order(self._study.get_trials(deepcopy=False)[-1])
 
     def tell(self, outcome: Outcome, curve: Sequence[dict[str, float]] = ()) -> None:

@@ -134,7 +134,7 @@ class RunFolder:
 def _outcome(row: Mapping[Any, Any], space: Space) -> Outcome:
     known = {*space.parameters, "trial", "state", "reason", "seed", "epochs", "slot", "seconds"}
     known |= {"started", "first_step", "ended"}
-    parameters = {name: row[name] for name in space.parameters}
+    parameters = {name: row[name] for name in space.parameters if row[name] is not None}
     times = {
         key: row[key].isoformat(timespec="microseconds") if row[key] is not None else ""
         for key in ("started", "first_step", "ended")

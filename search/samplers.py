@@ -7,15 +7,15 @@ would have gone: the randomness of a trial comes from the run's seed and the tri
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.trial import TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search.schema import Choice, IntegerRange, Parameter, Sampler
+from search.parameters import Choice, IntegerRange, Parameter
+from search.schema import Space
 
 
 class Proposal(NamedTuple):
@@ -31,37 +31,65 @@ class Proposal(NamedTuple):
 
 
 class Proposer:
-    """Proposes points for a study."""
+    """Proposes points of a space for a study."""
 
-    def __init__(self, sampler: Sampler, seed: int, distributions: Mapping[str, BaseDistribution]):
+    def __init__(self, space: Space):
         """Prepare.
 
         Args:
-            sampler: Name and settings.
-            seed: Of the run.
-            distributions: What is searched.
+            space: What is searched, by whom, from which points and with which seed.
         """
-        self._sampler = sampler
-        self._seed = seed
-        self._distributions = dict(distributions)
-        self._sequence = _Sequence(seed, self._distributions) if sampler.name == "qmc" else None
+        self._space = space
+        self._distributions = {name: distribution(entry) for name, entry in space.parameters.items()}
+        self._conditional = any(entry.when for entry in space.parameters.values())
+        self._sequence = _Sequence(space.seed, self._distributions) if space.sampler.name == "qmc" else None
 
-    def propose(self, study: optuna.Study) -> Proposal:
-        """Propose the next point and add it to `study`, which lives in memory, as a running trial."""
-        number = len(study.get_trials(deepcopy=False))
+    def propose(self, study: optuna.Study, number: int) -> Proposal:
+        """Propose a point and add it to a study as a running trial.
+
+        Args:
+            study: Lives in memory; it may hold trials of earlier runs before those of this one.
+            number: Of the trial in this run, from 0.
+        """
+        start = self._space.start[number] if number < len(self._space.start) else {}
         if self._sequence is not None:
-            parameters = self._sequence.point(number)
-            study.add_trial(
-                create_trial(state=TrialState.RUNNING, params=parameters, distributions=self._distributions)
-            )
+            parameters = self._space.active({**self._sequence.point(number), **start})
+            study.add_trial(self.running(Proposal(parameters, {})))
             return Proposal(parameters, {})
+        if start:
+            study.enqueue_trial(dict(start))
         study.sampler = self._make(number)
-        parameters = study.ask(fixed_distributions=self._distributions).params
-        return Proposal(parameters, dict(study.get_trials(deepcopy=False)[-1].system_attrs))
+        if self._conditional:
+            trial = study.ask()
+            self._suggest(trial)
+        else:
+            trial = study.ask(fixed_distributions=self._distributions)
+        return Proposal(trial.params, dict(study.get_trials(deepcopy=False)[-1].system_attrs))
+
+    def running(self, proposal: Proposal) -> FrozenTrial:
+        """Return a proposal as a running trial, to be added to a study as one entry."""
+        return create_trial(
+            state=TrialState.RUNNING,
+            params=proposal.parameters,
+            distributions={name: self._distributions[name] for name in proposal.parameters},
+            system_attrs=proposal.notes,
+        )
+
+    def _suggest(self, trial: optuna.Trial) -> None:
+        """Ask for one parameter after another: which there are depends on the values of those before."""
+        for name, entry in self._space.parameters.items():
+            if not entry.applies(trial.params):
+                continue
+            if isinstance(entry, Choice):
+                trial.suggest_categorical(name, entry.values)
+            elif isinstance(entry, IntegerRange):
+                trial.suggest_int(name, entry.low, _highest(entry), step=entry.step)
+            else:
+                trial.suggest_float(name, entry.low, entry.high, step=entry.step, log=entry.type == "log")
 
     def _make(self, number: int) -> optuna.samplers.BaseSampler:
-        seed = int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
-        settings = self._sampler
+        seed = int(np.random.SeedSequence([self._space.seed, number]).generate_state(1)[0])
+        settings = self._space.sampler
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             if settings.name == "tpe":
@@ -105,6 +133,10 @@ def distribution(parameter: Parameter) -> BaseDistribution:
     if isinstance(parameter, Choice):
         return CategoricalDistribution(parameter.values)
     if isinstance(parameter, IntegerRange):
-        highest = parameter.high - (parameter.high - parameter.low) % parameter.step
-        return IntDistribution(parameter.low, highest, step=parameter.step)
+        return IntDistribution(parameter.low, _highest(parameter), step=parameter.step)
     return FloatDistribution(parameter.low, parameter.high, log=parameter.type == "log", step=parameter.step)
+
+
+def _highest(parameter: IntegerRange) -> int:
+    """Return the last value of the grid; Optuna wants the range to end on it."""
+    return parameter.high - (parameter.high - parameter.low) % parameter.step

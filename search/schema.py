@@ -6,126 +6,21 @@ Owns the typed, frozen description and its checks. Reading it from a file, with 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
+from difflib import get_close_matches
 from itertools import combinations
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr, model_validator
+from pydantic import Field, model_validator
 
 from results.objectives import Guard, Objective
+from search.parameters import Frozen, Integer, Number, Parameter
 
-MOST_CHECKED_INTEGERS = 64
 RESERVED = ("epochs", "seed", "threads")
 
 
-def _number(value: Any) -> Any:
-    """Refuse text and booleans where a number is meant."""
-    if isinstance(value, str):
-        raise ValueError(f"expected a number, found the text {value!r}{_number_hint(value)}")
-    if isinstance(value, bool):
-        raise ValueError(f"expected a number, found {value}")
-    return value
-
-
-def _number_hint(text: str) -> str:
-    """Say how to write a number that YAML reads as text: its numbers need a dot before the exponent."""
-    try:
-        number = float(text)
-    except ValueError:
-        return ""
-    if "e" not in text.lower() or "." in text:
-        return "; write it without quotes"
-    mantissa, exponent = text.lower().split("e")
-    return f"; YAML reads this as text, write {mantissa}.0e{exponent}" if number else "; write it as 0.0"
-
-
-def _choice_value(value: Any) -> Any:
-    if isinstance(value, str) and _number_hint(value) and '"' not in value:
-        raise ValueError(f"{value!r} is a number written as text{_number_hint(value)}")
-    return value
-
-
-Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-Integer = Annotated[int, BeforeValidator(_number)]
-Scalar = Annotated[
-    StrictBool | Annotated[int, Field(strict=True)] | Annotated[float, Field(strict=True)] | StrictStr,
-    BeforeValidator(_choice_value),
-]
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Choice(_Frozen):
-    """One value out of a list."""
-
-    type: Literal["choice"]
-    values: tuple[Scalar, ...] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _distinct(self) -> Choice:
-        for one, other in combinations(self.values, 2):
-            if type(one) is type(other) and one == other:
-                raise ValueError(f"values has {one!r} twice; keep one")
-        return self
-
-    def corners(self) -> tuple[Any, ...]:
-        """Return the values to be checked before the search."""
-        return self.values
-
-
-class IntegerRange(_Frozen):
-    """An integer from low to high, both included."""
-
-    type: Literal["int"]
-    low: Integer
-    high: Integer
-    step: Annotated[Integer, Field(ge=1)] = 1
-
-    @model_validator(mode="after")
-    def _ordered(self) -> IntegerRange:
-        _check_order(self.low, self.high)
-        return self
-
-    def corners(self) -> tuple[int, ...]:
-        """Return the values to be checked before the search: all where they are few, else both ends."""
-        values = range(self.low, self.high + 1, self.step)
-        return tuple(values) if len(values) <= MOST_CHECKED_INTEGERS else (values[0], values[-1])
-
-
-class FloatRange(_Frozen):
-    """A number from low to high; with type `log` drawn evenly on a logarithmic scale.
-
-    With `step` only low, low + step, ... up to high.
-    """
-
-    type: Literal["float", "log"]
-    low: Number
-    high: Number
-    step: Annotated[Number, Field(gt=0)] | None = None
-
-    @model_validator(mode="after")
-    def _ordered(self) -> FloatRange:
-        _check_order(self.low, self.high)
-        if self.step is not None and self.type == "log":
-            raise ValueError("step: a logarithmic scale has none; leave it out, or take type float or choice")
-        if self.step is not None and self.step > self.high - self.low:
-            raise ValueError(f"step: {self.step:g} is more than high - low")
-        if self.type == "log" and self.low <= 0:
-            raise ValueError(f"low is {self.low:g}; a log range needs low > 0")
-        return self
-
-    def corners(self) -> tuple[float, ...]:
-        """Return the values to be checked before the search."""
-        return (self.low, self.high)
-
-
-Parameter = Annotated[Choice | IntegerRange | FloatRange, Field(discriminator="type")]
-
-
-class Budget(_Frozen):
+class Budget(Frozen):
     """How much may be spent.
 
     Attributes:
@@ -146,7 +41,7 @@ class Budget(_Frozen):
         return self.evaluate_every or max(1, -(-self.epochs // 10))
 
 
-class Halving(_Frozen):
+class Halving(Frozen):
     """Early stopping by asynchronous successive halving; a space without it trains every trial in full.
 
     Attributes:
@@ -168,7 +63,7 @@ class Halving(_Frozen):
         return tuple(dict.fromkeys(found))
 
 
-class Resources(_Frozen):
+class Resources(Frozen):
     """What one trial gets, and how many run at a time; None is found out before the search."""
 
     cpus: Annotated[Integer, Field(ge=1)] | None = None
@@ -176,7 +71,7 @@ class Resources(_Frozen):
     slots: Annotated[Integer, Field(ge=1)] | None = None
 
 
-class Sampler(_Frozen):
+class Sampler(Frozen):
     """Who proposes.
 
     Attributes:
@@ -192,20 +87,21 @@ class Sampler(_Frozen):
     population: Annotated[Integer, Field(ge=2)] = 20
 
 
-class Space(_Frozen):
+class Space(Frozen):
     """A search space, complete."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")
     study: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
     seed: Annotated[Integer, Field(ge=0)] = 0
     parameters: dict[str, Parameter] = Field(min_length=1)
-    fixed: dict[str, Any] = {}
+    fixed: dict[str, Any] = Field(default_factory=dict)
     objectives: tuple[Objective, ...] = Field(min_length=1)
     guards: tuple[Guard, ...] = ()
     budget: Budget
     resources: Resources = Resources()
     sampler: Sampler = Sampler()
     halving: Halving | None = None
+    start: tuple[dict[str, Any], ...] = Field((), description="points tried first; what a point leaves out is sampled")
 
     @model_validator(mode="after")
     def _names_fit(self) -> Space:
@@ -217,6 +113,8 @@ class Space(_Frozen):
         for one, other in combinations(sorted(self.parameters), 2):
             if other.startswith(f"{one}."):
                 raise ValueError(f"parameters.{other}: lies inside the parameter {one!r}; remove one of the two")
+        _check_conditions(self.parameters)
+        _check_start(self.start, self.parameters)
         for name in self.parameters:
             if name.split(".")[0] in RESERVED:
                 raise ValueError(f"parameters.{name}: is set by the search itself; remove it")
@@ -270,12 +168,28 @@ class Space(_Frozen):
         """Return the seed of a trial; no two trials share one, so the same point twice is a replicate."""
         return self.seed + trial
 
+    def active(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters that are searched beside one another, without those whose condition is not met."""
+        kept: dict[str, Any] = {}
+        for name, parameter in self.parameters.items():
+            if name in parameters and parameter.applies(kept):
+                kept[name] = parameters[name]
+        return kept
+
     def corners(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield each value worth checking as (parameter, parameters), the others at their first value."""
+        """Yield each value worth checking as (parameter, parameters), the others at their first value that fits."""
         first = {name: parameter.corners()[0] for name, parameter in self.parameters.items()}
         for name, parameter in self.parameters.items():
+            beside = {**first, **self._conditions(name)}
             for value in parameter.corners():
-                yield name, {**first, name: value}
+                yield name, self.active({**beside, name: value})
+
+    def _conditions(self, name: str) -> dict[str, Any]:
+        """Return values with which a parameter is searched, its conditions' own conditions included."""
+        needed: dict[str, Any] = {}
+        for other in self.parameters[name].when:
+            needed |= self._conditions(other) | {other: self.parameters[name].allowed(other)[0]}
+        return needed
 
     def document(self) -> dict[str, Any]:
         """Return the space as it is written to a file; reading that file gives this space again."""
@@ -283,12 +197,41 @@ class Space(_Frozen):
         values["guards"] = {
             guard.metric: guard.model_dump(exclude={"metric"}, exclude_none=True) for guard in self.guards
         }
+        for entry in values["parameters"].values():
+            if not entry["when"]:
+                del entry["when"]
+        if not self.start:
+            del values["start"]
         return values
 
 
-def _check_order(low: float, high: float) -> None:
-    if low >= high:
-        raise ValueError(f"low is {low:g} and high is {high:g}; expected low < high")
+def _check_start(points: Sequence[Mapping[str, Any]], parameters: Mapping[str, Parameter]) -> None:
+    """Refuse a starting point outside the space."""
+    for number, point in enumerate(points):
+        for name, value in point.items():
+            if name not in parameters:
+                close = get_close_matches(name, parameters, n=1)
+                hint = f"did you mean {close[0]!r}?" if close else f"expected some of {', '.join(parameters)}"
+                raise ValueError(f"start.{number}.{name}: is not searched; {hint}")
+            if not parameters[name].has(value):
+                raise ValueError(f"start.{number}.{name}: {value!r} is outside what is searched")
+
+
+def _check_conditions(parameters: Mapping[str, Parameter]) -> None:
+    """Refuse a condition on something that is not searched before it, or on a value that never comes."""
+    before: list[str] = []
+    for name, parameter in parameters.items():
+        for other in parameter.when:
+            if other not in before:
+                what = "stands behind it; put it first" if other in parameters else "is no parameter"
+                raise ValueError(f"parameters.{name}: when: {other!r} {what}")
+            known = parameters[other]
+            if known.type not in ("choice", "int"):
+                raise ValueError(f"parameters.{name}: when: {other!r} is no choice and no int, so it has no one value")
+            strange = [value for value in parameter.allowed(other) if not known.has(value)]
+            if strange:
+                raise ValueError(f"parameters.{name}: when: {other} is never {strange[0]!r}")
+        before.append(name)
 
 
 def _has(values: Any, dotted: str) -> bool:

@@ -15,7 +15,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from results.objectives import Guard, Objective
-from search.schema import Budget, Choice, FloatRange, Halving, IntegerRange, Resources, Sampler, Space
+from search.parameters import Choice, FloatRange, IntegerRange
+from search.schema import Budget, Halving, Resources, Sampler, Space
 
 PARAMETERS: dict[str, type[BaseModel]] = {
     "choice": Choice,

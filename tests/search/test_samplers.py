@@ -4,9 +4,9 @@ import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from search.parameters import Choice, FloatRange, IntegerRange
 from search.proposals import Proposals
 from search.samplers import distribution
-from search.schema import Choice, FloatRange, IntegerRange
 from search.space import SpaceError, parse_space
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -100,3 +100,84 @@ def test_steps_that_make_no_sense_are_refused(document):
         parse(type="log", low=0.1, high=1.0, step=0.1)
     with pytest.raises(SpaceError, match=r"parameters\.x: step: 2 is more than high - low"):
         parse(type="float", low=0.0, high=1.0, step=2)
+
+
+def conditional(document):
+    return {
+        "kind": document["parameters"]["kind"],
+        "x": document["parameters"]["x"] | {"when": {"kind": "a"}},
+        "width": document["parameters"]["width"] | {"when": {"kind": ["b"]}},
+        "level": {"type": "int", "low": 1, "high": 4, "when": {"width": [8, 16]}},
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_parameter_is_searched_only_under_its_condition(document, proposals, name):
+    run = proposals(name, parameters=conditional(document), start=[{"kind": "b", "width": 8}])
+    orders = [run.ask() for _ in range(30)]
+    for order in orders:
+        expected = {"kind"} | ({"x"} if order.parameters["kind"] == "a" else {"width"})
+        expected |= {"level"} if order.parameters.get("width", 32) < 32 else set()
+        assert set(order.parameters) == expected
+    assert orders[0].parameters["width"] == 8
+    assert {tuple(order.parameters) for order in orders} == {
+        ("kind", "x"),
+        ("kind", "width"),
+        ("kind", "width", "level"),
+    }
+
+
+def test_corners_meet_the_conditions(document):
+    space = parse_space({**document, "parameters": conditional(document)}, Path("toy.yaml"))
+    assert list(space.corners()) == [
+        ("kind", {"kind": "a", "x": 0.0}),
+        ("kind", {"kind": "b", "width": 8, "level": 1}),
+        ("x", {"kind": "a", "x": 0.0}),
+        ("x", {"kind": "a", "x": 1.0}),
+        ("width", {"kind": "b", "width": 8, "level": 1}),
+        ("width", {"kind": "b", "width": 16, "level": 1}),
+        ("width", {"kind": "b", "width": 32}),
+        *(("level", {"kind": "b", "width": 8, "level": level}) for level in range(1, 5)),
+    ]
+    assert parse_space(space.document(), Path("space.yaml")) == space
+
+
+@pytest.mark.parametrize(
+    ("when", "message"),
+    [
+        ({"knid": "a"}, r"parameters\.width: when: 'knid' is no parameter"),
+        ({"kind": "c"}, r"parameters\.width: when: kind is never 'c'"),
+        ({"x": 0.5}, r"parameters\.width: when: 'x' is no choice and no int"),
+        ({"level": 1}, r"parameters\.width: when: 'level' stands behind it; put it first"),
+    ],
+)
+def test_conditions_that_never_hold_are_refused(document, when, message):
+    p = document["parameters"]
+    level = {"type": "int", "low": 1, "high": 4}
+    document["parameters"] = {"kind": p["kind"], "x": p["x"], "width": p["width"] | {"when": when}, "level": level}
+    with pytest.raises(SpaceError, match=message):
+        parse_space(document, Path("toy.yaml"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_starting_points_come_first_and_are_completed(proposals, finish, name):
+    start = [{"x": 0.25, "width": 16, "kind": "b"}, {"x": 0.75}]
+    orders = search(proposals(name, start=start), finish, 6)
+    assert orders[0].parameters == start[0]
+    assert orders[1].parameters["x"] == 0.75
+    assert set(orders[1].parameters) == {"x", "width", "kind"}
+    assert len({order.parameters["x"] for order in orders}) == 6
+
+
+@pytest.mark.parametrize(
+    ("point", "message"),
+    [
+        ({"wdith": 8}, r"start\.0\.wdith: is not searched; did you mean 'width'"),
+        ({"width": 9}, r"start\.0\.width: 9 is outside what is searched"),
+        ({"x": 1.5}, r"start\.0\.x: 1\.5 is outside"),
+        ({"x": "a"}, r"start\.0\.x: 'a' is outside"),
+    ],
+)
+def test_starting_points_outside_the_space_are_refused(document, point, message):
+    with pytest.raises(SpaceError, match=message):
+        parse_space({**document, "start": [point]}, Path("toy.yaml"))

@@ -1,0 +1,163 @@
+"""What may be searched: choices, integers and numbers, each possibly under a condition.
+
+Owns the types of a space's `parameters`. Nothing here loads torch or ray.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr, model_validator
+
+MOST_CHECKED_INTEGERS = 64
+ON_GRID = 1e-6  # in steps
+
+
+def _number(value: Any) -> Any:
+    """Refuse text and booleans where a number is meant."""
+    if isinstance(value, str):
+        raise ValueError(f"expected a number, found the text {value!r}{_number_hint(value)}")
+    if isinstance(value, bool):
+        raise ValueError(f"expected a number, found {value}")
+    return value
+
+
+def _number_hint(text: str) -> str:
+    """Say how to write a number that YAML reads as text: its numbers need a dot before the exponent."""
+    try:
+        number = float(text)
+    except ValueError:
+        return ""
+    if "e" not in text.lower() or "." in text:
+        return "; write it without quotes"
+    mantissa, exponent = text.lower().split("e")
+    return f"; YAML reads this as text, write {mantissa}.0e{exponent}" if number else "; write it as 0.0"
+
+
+def _choice_value(value: Any) -> Any:
+    if isinstance(value, str) and _number_hint(value) and '"' not in value:
+        raise ValueError(f"{value!r} is a number written as text{_number_hint(value)}")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+Integer = Annotated[int, BeforeValidator(_number)]
+Scalar = Annotated[
+    StrictBool | Annotated[int, Field(strict=True)] | Annotated[float, Field(strict=True)] | StrictStr,
+    BeforeValidator(_choice_value),
+]
+
+
+class Frozen(BaseModel):
+    """Immutable; an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Condition(Frozen):
+    """What may be searched, and when.
+
+    Attributes:
+        when: Values of parameters that stand before this one, each one value or a list of them; only where all fit is
+            this parameter searched, else it has the study's default. Empty: always.
+    """
+
+    when: dict[str, Scalar | tuple[Scalar, ...]] = Field(default_factory=dict)
+
+    def applies(self, parameters: Mapping[str, Any]) -> bool:
+        """Say whether this is searched beside the values of the parameters before it."""
+        return all(name in parameters and parameters[name] in self.allowed(name) for name in self.when)
+
+    def allowed(self, name: str) -> tuple[Any, ...]:
+        """Return the values of another parameter with which this one is searched."""
+        values = self.when[name]
+        return values if isinstance(values, tuple) else (values,)
+
+
+class Choice(Condition):
+    """One value out of a list."""
+
+    type: Literal["choice"]
+    values: tuple[Scalar, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Choice:
+        for one, other in combinations(self.values, 2):
+            if type(one) is type(other) and one == other:
+                raise ValueError(f"values has {one!r} twice; keep one")
+        return self
+
+    def corners(self) -> tuple[Any, ...]:
+        """Return the values to be checked before the search."""
+        return self.values
+
+    def has(self, value: Any) -> bool:
+        """Say whether a value is one of these."""
+        return any(type(one) is type(value) and one == value for one in self.values)
+
+
+class IntegerRange(Condition):
+    """An integer from low to high, both included."""
+
+    type: Literal["int"]
+    low: Integer
+    high: Integer
+    step: Annotated[Integer, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _ordered(self) -> IntegerRange:
+        _check_order(self.low, self.high)
+        return self
+
+    def corners(self) -> tuple[int, ...]:
+        """Return the values to be checked before the search: all where they are few, else both ends."""
+        values = range(self.low, self.high + 1, self.step)
+        return tuple(values) if len(values) <= MOST_CHECKED_INTEGERS else (values[0], values[-1])
+
+    def has(self, value: Any) -> bool:
+        """Say whether a value is one of these."""
+        return isinstance(value, int) and value in range(self.low, self.high + 1, self.step)
+
+
+class FloatRange(Condition):
+    """A number from low to high; with type `log` drawn evenly on a logarithmic scale.
+
+    With `step` only low, low + step, ... up to high.
+    """
+
+    type: Literal["float", "log"]
+    low: Number
+    high: Number
+    step: Annotated[Number, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> FloatRange:
+        _check_order(self.low, self.high)
+        if self.step is not None and self.type == "log":
+            raise ValueError("step: a logarithmic scale has none; leave it out, or take type float or choice")
+        if self.step is not None and self.step > self.high - self.low:
+            raise ValueError(f"step: {self.step:g} is more than high - low")
+        if self.type == "log" and self.low <= 0:
+            raise ValueError(f"low is {self.low:g}; a log range needs low > 0")
+        return self
+
+    def corners(self) -> tuple[float, ...]:
+        """Return the values to be checked before the search."""
+        return (self.low, self.high)
+
+    def has(self, value: Any) -> bool:
+        """Say whether a value lies in the range, on its grid where there is a step."""
+        if isinstance(value, bool) or not isinstance(value, int | float) or not self.low <= value <= self.high:
+            return False
+        steps = 0.0 if self.step is None else (value - self.low) / self.step
+        return abs(steps - round(steps)) < ON_GRID
+
+
+Parameter = Annotated[Choice | IntegerRange | FloatRange, Field(discriminator="type")]
+
+
+def _check_order(low: float, high: float) -> None:
+    if low >= high:
+        raise ValueError(f"low is {low:g} and high is {high:g}; expected low < high")
