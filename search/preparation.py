@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from search.assignments import assign, read_assignments
+from search.earlier_runs import code_fingerprint
 from search.preflight import Available, PreflightError, plan
 from search.protocol import Study
 from search.run_folder import RunFolder, check_unchanged, provenance
 from search.schema import RESERVED, Budget, Resources, Space
 from search.space import SpaceError, parse_space, read_document
+from search.warm_start import read_points
 
 OVERRULED = ("seed", "budget", "resources")
 STUDY_MEMBERS = ("metrics", "resolve", "check", "provenance", "trial")
@@ -37,6 +39,9 @@ class Options(NamedTuple):
         slots: Overrules resources.slots.
         seed: Overrules the seed.
         assignments: `KEY=VALUE` for keys of the study's configuration.
+        start: Configurations whose points are tried first.
+        warm_start: Earlier runs whose values the sampler begins with.
+        reuse: Earlier runs whose finished trials are taken over where they are the same work.
     """
 
     file: Path
@@ -48,6 +53,9 @@ class Options(NamedTuple):
     slots: int | None = None
     seed: int | None = None
     assignments: Sequence[str] = ()
+    start: Sequence[Path] = ()
+    warm_start: Sequence[Path] = ()
+    reuse: Sequence[Path] = ()
 
 
 class Prepared(NamedTuple):
@@ -85,6 +93,8 @@ def prepare(options: Options) -> Prepared:
     if recorded is not None:
         assigned = recorded.get("set", {}) | assigned
         space = parse_space(assign(document, assigned), options.file)
+    if options.start:
+        space = space.model_copy(update={"start": (*read_points(options.start, space), *space.start)})
     study = import_study(space.study, options.file)
     _check_metrics(space, study, options.file)
     space = _resolve(space, study, options.file)
@@ -138,7 +148,8 @@ def run_provenance(prepared: Prepared, study: Study) -> dict[str, Any]:
     """Return where the run comes from; a resumed run keeps its beginning."""
     if prepared.recorded is not None:
         return {**prepared.recorded, "written": prepared.written}
-    return provenance(study.provenance(), prepared.written, prepared.assigned)
+    code = code_fingerprint(sys.modules[type(study).__module__])
+    return provenance(study.provenance(), code, prepared.written, prepared.assigned)
 
 
 def import_study(name: str, file: Path) -> type[Study]:

@@ -8,7 +8,7 @@ it holds the run folder's lock, so the journal needs none of its own. No Ray in 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.guards import violations
 from search.messages import Order, Outcome
-from search.samplers import Proposer
+from search.samplers import Proposal, Proposer
 from search.schema import Space
 
 JOURNAL_FILE = "study.journal"
+SEED = "seed"  # attribute of a trial in the journal
 DIRECTIONS = {"minimise": StudyDirection.MINIMIZE, "maximise": StudyDirection.MAXIMIZE}
 
 
@@ -39,12 +40,20 @@ class _NoLock:
 class Proposals:
     """Asks for trials and tells their outcomes."""
 
-    def __init__(self, space: Space, folder: Path):
+    def __init__(
+        self,
+        space: Space,
+        folder: Path,
+        known: Sequence[Outcome] = (),
+        seeds: Callable[[Mapping[str, Any]], Sequence[int]] = lambda parameters: (),
+    ):
         """Open the journal of a run folder, or begin one.
 
         Args:
             space: What is searched.
             folder: The run folder; this process holds its lock.
+            known: Finished trials of earlier runs, for the sampler alone.
+            seeds: Seeds with which a point has been trained in earlier runs; they come first.
         """
         self._space = space
         _cut_unfinished_line(folder / JOURNAL_FILE)
@@ -61,9 +70,14 @@ class Proposals:
         # Asking the journal's study itself writes them one by one, and a driver killed in between leaves half a trial.
         self._memory = optuna.storages.InMemoryStorage()
         self._copy = optuna.create_study(storage=self._memory, directions=directions)
+        self._proposer = Proposer(space)
+        for number, outcome in enumerate(known):
+            self._copy.add_trial(self._proposer.running(Proposal(outcome.order.parameters, {})))
+            self._tell(self._copy, number, outcome, ())
+        self._earlier = len(known)
         self._copy.add_trials(self._study.get_trials())
         self._share_notes(self._journal, self._memory)
-        self._proposer = Proposer(space)
+        self._seeds = seeds
         self._again: list[int] = []
 
     def reconcile(self, ended: Iterable[Outcome]) -> list[int]:
@@ -100,7 +114,9 @@ class Proposals:
             return self.order(self._again.pop(0))
         proposal = self._proposer.propose(self._copy, len(self._study.get_trials(deepcopy=False)))
         self._share_notes(self._memory, self._journal)
-        self._study.add_trial(self._proposer.running(proposal))
+        running = self._proposer.running(proposal)
+        running.set_user_attr(SEED, self._seed(proposal.parameters))
+        self._study.add_trial(running)
         return self._order(self._study.get_trials(deepcopy=False)[-1])
 
     def tell(self, outcome: Outcome, curve: Sequence[dict[str, float]] = ()) -> None:
@@ -111,11 +127,11 @@ class Proposals:
             curve: The rows of a trial that was stopped early.
         """
         if outcome.state != "interrupted":
-            for study in (self._study, self._copy):
-                self._tell(study, outcome, curve)
+            self._tell(self._study, outcome.order.trial, outcome, curve)
+            self._tell(self._copy, self._earlier + outcome.order.trial, outcome, curve)
 
-    def _tell(self, study: optuna.Study, outcome: Outcome, curve: Sequence[dict[str, float]]) -> None:
-        frozen = study.get_trials(deepcopy=False)[outcome.order.trial]
+    def _tell(self, study: optuna.Study, number: int, outcome: Outcome, curve: Sequence[Mapping[str, float]]) -> None:
+        frozen = study.get_trials(deepcopy=False)[number]
         if frozen.state.is_finished():
             return
         trial = optuna.trial.Trial(study, frozen._trial_id)
@@ -134,7 +150,7 @@ class Proposals:
     def _share_notes(self, source: optuna.storages.BaseStorage, target: optuna.storages.BaseStorage) -> None:
         """Copy what samplers keep in the study, such as the parents of a generation, between journal and memory.
 
-        Both number their trials alike, since each holds one study.
+        Each holds one study, so the trials that a note names have the same numbers again after a restart.
         """
         ids = [storage.get_all_studies()[0]._study_id for storage in (source, target)]
         known = target.get_study_system_attrs(ids[1])
@@ -143,7 +159,15 @@ class Proposals:
                 target.set_study_system_attr(ids[1], key, value)
 
     def _order(self, trial: FrozenTrial) -> Order:
-        return Order(trial.number, dict(trial.params), self._space.trial_seed(trial.number))
+        seed = trial.user_attrs.get(SEED, self._space.trial_seed(trial.number))
+        return Order(trial.number, dict(trial.params), seed)
+
+    def _seed(self, parameters: Mapping[str, Any]) -> int:
+        """Return the seed of a new trial: one with which an earlier run has trained the point, or its own."""
+        trials = self._study.get_trials(deepcopy=False)
+        used = {trial.user_attrs.get(SEED) for trial in trials if trial.params == parameters}
+        free = [seed for seed in self._seeds(parameters) if seed not in used]
+        return free[0] if free else self._space.trial_seed(len(trials))
 
 
 def _cut_unfinished_line(journal: Path) -> None:

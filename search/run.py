@@ -92,6 +92,13 @@ def _options(arguments: Sequence[str] | None) -> Options:
         metavar="KEY=VALUE",
         help="fix a key of the study's configuration, such as codebook_size=16; paths are seen from here; repeatable",
     )
+    for option, what in (
+        ("--start", "try the point of this configuration first, such as runs/old/best/knee.yaml"),
+        ("--warm-start", "let the sampler begin with the values of an earlier run"),
+        ("--reuse", "take over finished trials of an earlier run that are the same work"),
+    ):
+        metavar = "CONFIG.yaml" if option == "--start" else "RUN"
+        parser.add_argument(option, action="append", default=[], type=Path, metavar=metavar, help=f"{what}; repeatable")
     return Options(**vars(parser.parse_args(arguments)))
 
 

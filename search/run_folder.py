@@ -188,11 +188,14 @@ def _leaves(values: Any, key: str = "") -> Iterator[tuple[str, Any]]:
         yield key, values
 
 
-def provenance(study: Mapping[str, Any], written: Mapping[str, Any], assigned: Mapping[str, Any]) -> dict[str, Any]:
+def provenance(
+    study: Mapping[str, Any], code: str, written: Mapping[str, Any], assigned: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return where a run comes from.
 
     Args:
         study: What the study says of itself, such as the data's fingerprint.
+        code: Digest of the sources that the study is made of.
         written: Sections of the space file that the command line or the machine may have overruled.
         assigned: What the command line set, by dotted key; a run that is resumed sets it again.
     """
@@ -202,6 +205,7 @@ def provenance(study: Mapping[str, Any], written: Mapping[str, Any], assigned: M
         "python": sys.version.split()[0],
         "versions": {name: found for name in PACKAGES if (found := _version(name))},
         "git": _git(),
+        "code": code,
         "study": dict(study),
         "written": dict(written),
         **({"set": dict(assigned)} if assigned else {}),

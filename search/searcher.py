@@ -12,6 +12,7 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
+from search.earlier_runs import Reusable
 from search.messages import Order, Outcome, Report
 from search.proposals import Proposals
 from search.recorder import Recorder
@@ -22,7 +23,14 @@ from search.trial import ORDER_KEY, REPORT_KEY
 class JournalSearcher(Searcher):
     """Gives out orders and takes reports."""
 
-    def __init__(self, space: Space, proposals: Proposals, recorder: Recorder, remaining: int):
+    def __init__(
+        self,
+        space: Space,
+        proposals: Proposals,
+        recorder: Recorder,
+        remaining: int,
+        reusable: Reusable | None = None,
+    ):
         """Prepare to give out orders.
 
         Args:
@@ -30,11 +38,13 @@ class JournalSearcher(Searcher):
             proposals: Where orders come from.
             recorder: Where outcomes go first.
             remaining: How many trials have to end.
+            reusable: Finished trials of earlier runs; None where there are none.
         """
         super().__init__(metric=None, mode=None)
         self._proposals = proposals
         self._recorder = recorder
         self._remaining = remaining
+        self._reusable = reusable
         self._slots = space.resources.slots or 1
         self._wall_clock_s = space.budget.wall_clock_s
         self._began = time.monotonic()
@@ -50,15 +60,26 @@ class JournalSearcher(Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next order, FINISHED when there are no more, or None while all slots are busy."""
-        if self._remaining <= 0 or self._over():
-            return Searcher.FINISHED
-        if len(self._orders) >= self._slots:
-            return None
-        order = self._proposals.ask()
-        self._remaining -= 1
-        self._orders[trial_id] = order
-        self._recorder.begin(order)
-        return {ORDER_KEY: order}
+        while True:
+            if self._remaining <= 0 or self._over():
+                return Searcher.FINISHED
+            if len(self._orders) >= self._slots:
+                return None
+            order = self._proposals.ask()
+            self._remaining -= 1
+            self._recorder.begin(order)
+            if not self._is_known(order):
+                self._orders[trial_id] = order
+                return {ORDER_KEY: order}
+
+    def _is_known(self, order: Order) -> bool:
+        """Record a trial that an earlier run has finished, and say whether there was one."""
+        report = self._reusable.fetch(order) if self._reusable is not None else None
+        if report is None:
+            return False
+        self._recorder.note(report)
+        self._proposals.tell(report.outcome, self._recorder.end(report.outcome))
+        return True
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Record how far a trial has come; its end comes by `on_trial_complete`."""

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import TextIO
+from typing import Any, TextIO
 
 import results
 from results.errors import RecordError
 from results.front import summarise
 from search import cluster
+from search.earlier_runs import Reusable, basis, read_earlier
 from search.interruption import EXIT_CODE, Interruption
+from search.messages import Outcome
 from search.monitor import Monitor, console, front_table
 from search.preflight import Available, PreflightError, local_resources
 from search.preparation import Options, Prepared, run_provenance, settle_resources
@@ -23,6 +26,7 @@ from search.proposals import Proposals
 from search.protocol import Study
 from search.recorder import Recorder
 from search.study import run_search
+from search.warm_start import check_comparable, fitting, keep, kept
 
 log = logging.getLogger(__name__)
 
@@ -72,10 +76,13 @@ class Session:
     def _begin(self) -> None:
         """Write the space, open the tables and the journal, and find out what is left to do."""
         self._space = self._prepared.space
-        self._folder.write_space(self._space, run_provenance(self._prepared, self._study))
+        origin = run_provenance(self._prepared, self._study)
+        known, self._reusable = self._earlier_runs(basis(origin))
+        self._folder.write_space(self._space, origin)
+        keep(known, self._folder.path)
         ended = self._folder.ended(self._space)
         recorder = Recorder(self._space, self._folder.path)
-        self._proposals = Proposals(self._space, self._folder.path)
+        self._proposals = Proposals(self._space, self._folder.path, kept(self._folder.path), self._reusable.seeds)
         again = self._proposals.reconcile(ended)
         recorder.clear_interrupted(ended, again)
         self._recorder = recorder
@@ -83,6 +90,18 @@ class Session:
         if self._options.resume:
             self._say(f"resuming {self._folder.shown}: {len(ended)} trials have ended, {self._remaining} to go")
             log.info("resumed; run again: %s", again)
+
+    def _earlier_runs(self, ours: Mapping[str, Any]) -> tuple[list[Outcome], Reusable]:
+        """Read the earlier runs that the command line names, and say how much of them is of use."""
+        known = []
+        for folder in self._options.warm_start:
+            run = read_earlier(folder)
+            check_comparable(run, self._space, ours)
+            fits = fitting(run, self._space)
+            self._say(f"warm start: the sampler knows {len(fits)} of {len(run.finished)} finished trials of {folder}")
+            known += fits
+        runs = [read_earlier(folder) for folder in self._options.reuse]
+        return known, Reusable(self._space, ours, runs, self._folder.path)
 
     def _settle(self, available: Available) -> None:
         """Find out the resources on a cluster that was joined, and whether all its nodes see the run folder."""
@@ -110,6 +129,7 @@ class Session:
                 self._proposals,
                 self._recorder,
                 self._remaining,
+                self._reusable,
                 self._interruption,
             )
 

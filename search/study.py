@@ -13,6 +13,7 @@ import ray
 from ray import tune
 from ray.tune import Stopper
 
+from search.earlier_runs import Reusable
 from search.interruption import Interruption
 from search.mailbox import Mailbox
 from search.messages import Briefing
@@ -36,6 +37,7 @@ def run_search(
     proposals: Proposals,
     recorder: Recorder,
     remaining: int,
+    reusable: Reusable,
     interruption: Interruption,
 ) -> str:
     """Run trials until the budget is spent.
@@ -47,6 +49,7 @@ def run_search(
         proposals: Where orders come from.
         recorder: Where outcomes go.
         remaining: How many trials have to end.
+        reusable: Finished trials of earlier runs.
         interruption: Looked at between two events of Tune.
 
     Returns:
@@ -57,7 +60,7 @@ def run_search(
     """
     briefing = Briefing(space, folder, [ray.put(study)])
     mailbox = ray.remote(num_cpus=0)(Mailbox).remote(space.resources.slots, briefing)
-    searcher = JournalSearcher(space, proposals, recorder, remaining)
+    searcher = JournalSearcher(space, proposals, recorder, remaining, reusable)
     trainable: Any = tune.with_parameters(WarmTrial, mailbox=mailbox, name=space.name)
     tuner = tune.Tuner(
         tune.with_resources(trainable, TRIAL_ACTOR_RESOURCES),

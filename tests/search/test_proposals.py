@@ -50,8 +50,8 @@ def test_outcomes_become_states_of_the_journal(space, tmp_path, finish):
     assert trials[0].values == [0.25, 0.75]
     assert trials[0].user_attrs["metrics"]["progress"] == 0.0
     assert trials[0].constraints == {"progress:at_least": 0.1}
-    assert trials[1].user_attrs == {"reason": "too slow", "curve": [{"epoch": 1, "first": 0.5}]}
-    assert trials[2].user_attrs == {"reason": "diverged: loss is nan"}
+    assert trials[1].user_attrs == {"seed": 4, "reason": "too slow", "curve": [{"epoch": 1, "first": 0.5}]}
+    assert trials[2].user_attrs == {"seed": 5, "reason": "diverged: loss is nan"}
     proposals.tell(finish(orders[2]))
     assert journal(tmp_path)[2].state == TrialState.FAIL, "what has ended stays as it is"
 

@@ -166,7 +166,7 @@ def test_starting_points_come_first_and_are_completed(proposals, finish, name):
     assert orders[0].parameters == start[0]
     assert orders[1].parameters["x"] == 0.75
     assert set(orders[1].parameters) == {"x", "width", "kind"}
-    assert len({order.parameters["x"] for order in orders}) == 6
+    assert len({order.parameters["x"] for order in orders}) >= 5
 
 
 @pytest.mark.parametrize(
