@@ -28,6 +28,7 @@ class Halving:
         startup_trials: int,
         objectives: Sequence[Objective],
         guards: Sequence[Guard],
+        lag: int = 0,
     ):
         """Begin with empty rungs.
 
@@ -37,12 +38,15 @@ class Halving:
             startup_trials: So many trials pass each rung whatever their values.
             objectives: What they are ranked by.
             guards: What they have to keep.
+            lag: A trial is compared only with trials whose number is smaller by at least this. Where trials are
+                proposed in batches of so many, those have all ended, and no decision depends on timing.
         """
         self.rungs = tuple(rungs)
         self._reduction = reduction
         self._startup = startup_trials
         self._objectives = objectives
         self._guards = guards
+        self._lag = lag
         self._seen: dict[int, dict[int, tuple[np.ndarray, float]]] = {rung: {} for rung in rungs}
 
     def goes_on(self, trial: int, epoch: int, metrics: Mapping[str, float]) -> bool:
@@ -70,6 +74,8 @@ class Halving:
 
     def _is_promising(self, trial: int, rung: int) -> bool:
         seen = self._seen[rung]
+        if self._lag:
+            seen = {number: entry for number, entry in seen.items() if number == trial or number <= trial - self._lag}
         if len(seen) <= self._startup:
             return True
         points, excess = (np.array(part) for part in zip(*seen.values(), strict=True))

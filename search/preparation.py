@@ -41,6 +41,7 @@ class Options(NamedTuple):
         assignments: `KEY=VALUE` for keys of the study's configuration.
         start: Configurations whose points are tried first.
         warm_start: Earlier runs whose values the sampler begins with.
+        deterministic: Propose trials in batches of as many as there are slots.
         reuse: Earlier runs whose finished trials are taken over where they are the same work.
     """
 
@@ -56,6 +57,7 @@ class Options(NamedTuple):
     start: Sequence[Path] = ()
     warm_start: Sequence[Path] = ()
     reuse: Sequence[Path] = ()
+    deterministic: bool = False
 
 
 class Prepared(NamedTuple):
@@ -68,6 +70,7 @@ class Prepared(NamedTuple):
         recorded: The provenance of the run that is resumed; None for a new one.
         written: What the space file itself says where it may be overruled.
         assigned: Keys of the study's configuration that the command line set, by dotted name.
+        deterministic: Trials shall be proposed in batches of as many as there are slots.
     """
 
     space: Space
@@ -76,6 +79,7 @@ class Prepared(NamedTuple):
     recorded: dict[str, Any] | None
     written: dict[str, Any]
     assigned: dict[str, Any]
+    deterministic: bool
 
 
 def prepare(options: Options) -> Prepared:
@@ -106,7 +110,7 @@ def prepare(options: Options) -> Prepared:
             space = space.model_copy(update={"resources": space.resources.model_copy(update={"slots": None})})
     else:
         space = _overrule(space, options)
-    return Prepared(space, folder, study, recorded, written, assigned)
+    return Prepared(space, folder, study, recorded, written, assigned, options.deterministic)
 
 
 def settle_resources(prepared: Prepared, available: Available, file: Path) -> Prepared:
@@ -120,7 +124,10 @@ def settle_resources(prepared: Prepared, available: Available, file: Path) -> Pr
         resources = plan(space.resources, available, space.budget.trials)
     except PreflightError as error:
         raise PreflightError(f"{file}: {error}") from None
-    return prepared._replace(space=space.model_copy(update={"resources": resources}))
+    update: dict[str, Any] = {"resources": resources}
+    if prepared.deterministic and space.batch is None:
+        update["batch"] = resources.slots
+    return prepared._replace(space=space.model_copy(update=update))
 
 
 def build_study(prepared: Prepared, file: Path) -> Study:
@@ -220,6 +227,9 @@ def _as_recorded(space: Space, before: Space, then: dict[str, Any], now: dict[st
     A run that was begun with `--trials 8` goes on to 8 trials, whatever the unchanged file says.
     """
     kept = {key: getattr(before, key) for key in OVERRULED if then.get(key) == now[key]}
+    kept["start"] = before.start
+    if space.batch is None:
+        kept["batch"] = before.batch
     if "resources" not in kept:
         merged = {**before.resources.model_dump(), **space.resources.model_dump(exclude_none=True)}
         kept["resources"] = Resources(**merged)

@@ -104,14 +104,25 @@ class Proposals:
         """Return the order of a trial that has been asked for."""
         return self._order(self._study.get_trials(deepcopy=False)[trial])
 
-    def ask(self) -> Order:
+    def ask(self, most: int = 1) -> Order | None:
         """Return the next trial: one that a crash interrupted, or a new one.
 
         The sampler's randomness comes from the seed and the trial's number alone, so a run that is resumed goes
         on as it would have gone.
+
+        Args:
+            most: Trials that are still wanted; a batch has no more.
+
+        Returns:
+            The trial; None while a batch has not ended, where trials are proposed in batches.
         """
-        if self._again:
-            return self.order(self._again.pop(0))
+        if not self._again and self._space.batch:
+            if any(not trial.state.is_finished() for trial in self._study.get_trials(deepcopy=False)):
+                return None
+            self._again = [self._propose().trial for _ in range(min(self._space.batch, most))]
+        return self.order(self._again.pop(0)) if self._again else self._propose()
+
+    def _propose(self) -> Order:
         proposal = self._proposer.propose(self._copy, len(self._study.get_trials(deepcopy=False)))
         self._share_notes(self._memory, self._journal)
         running = self._proposer.running(proposal)

@@ -92,6 +92,11 @@ def _options(arguments: Sequence[str] | None) -> Options:
         metavar="KEY=VALUE",
         help="fix a key of the study's configuration, such as codebook_size=16; paths are seen from here; repeatable",
     )
+    parser.add_argument(
+        "--deterministic",
+        action="store_true",
+        help="propose trials in batches, one per slot, so that nothing depends on which of them ends first",
+    )
     for option, what in (
         ("--start", "try the point of this configuration first, such as runs/old/best/knee.yaml"),
         ("--warm-start", "let the sampler begin with the values of an earlier run"),

@@ -31,8 +31,14 @@ class HalvingScheduler(FIFOScheduler):
         super().__init__()
         assert space.halving is not None, "a space without halving needs no scheduler"
         self._metrics = space.metrics
+        settings = space.halving
         self._halving = Halving(
-            space.rungs, space.halving.reduction, space.halving.startup_trials, space.objectives, space.guards
+            space.rungs,
+            settings.reduction,
+            settings.startup_trials,
+            space.objectives,
+            space.guards,
+            lag=space.batch or 0,
         )
         for row in curves:
             self._halving.goes_on(int(row["trial"]), int(row["epoch"]), row)

@@ -101,6 +101,9 @@ class Space(Frozen):
     resources: Resources = Resources()
     sampler: Sampler = Sampler()
     halving: Halving | None = None
+    batch: Annotated[Integer, Field(ge=1)] | None = Field(
+        None, description="trials proposed together, so that no proposal depends on which of them ends first"
+    )
     start: tuple[dict[str, Any], ...] = Field((), description="points tried first; what a point leaves out is sampled")
 
     @model_validator(mode="after")

@@ -65,7 +65,9 @@ class JournalSearcher(Searcher):
                 return Searcher.FINISHED
             if len(self._orders) >= self._slots:
                 return None
-            order = self._proposals.ask()
+            order = self._proposals.ask(self._remaining)
+            if order is None:
+                return None
             self._remaining -= 1
             self._recorder.begin(order)
             if not self._is_known(order):

@@ -132,3 +132,13 @@ def test_every_beginning_of_a_spread_covers_at_most_twice_as_coarsely_as_the_bes
 
 def test_a_spread_of_equal_points_is_an_order_of_them():
     assert sorted(spread(np.full((4, 2), 0.3))) == [0, 1, 2, 3]
+
+
+def test_with_a_lag_no_decision_depends_on_which_trial_comes_first():
+    """Trials 2 and 3 are one batch: each is compared with the first batch alone, in either order."""
+    values = {0: metrics(0.5, 0.5), 1: metrics(0.6, 0.4), 2: metrics(0.7, 0.3), 3: metrics(0.1, 0.9)}
+    decisions = []
+    for order in ((0, 1, 2, 3), (1, 0, 3, 2)):
+        halving = Halving((2,), 2.0, 0, OBJECTIVES, GUARDS, lag=2)
+        decisions.append(dict(sorted((n, halving.goes_on(n, 2, values[n])) for n in order)))
+    assert decisions[0] == decisions[1] == {0: True, 1: True, 2: False, 3: True}

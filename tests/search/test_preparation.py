@@ -87,3 +87,19 @@ def test_a_study_beside_the_space_file_is_found(space_folder, monkeypatch):
     (space_folder / "elsewhere").mkdir()
     monkeypatch.chdir(space_folder / "elsewhere")
     assert prepare(Options(Path(os.pardir) / "toy.yaml")).study.__name__ == "ToyStudy"
+
+
+def test_a_deterministic_run_proposes_as_many_trials_at_once_as_it_has_slots(begin):
+    assert begin(slots=3).batch is None
+    space = begin(deterministic=True, slots=3, out=Path("runs/other"))
+    assert space.batch == 3
+    assert begin(resume=True, out=Path("runs/other")).batch == 3
+    assert begin(resume=True, slots=2, out=Path("runs/other")).batch == 3, "the sequence stays what it was"
+
+
+def test_starting_points_of_the_command_line_are_kept(begin, tmp_path):
+    (tmp_path / "knee.yaml").write_text(yaml.safe_dump({"x": 0.5, "width": 16, "kind": "a", "epochs": 3}))
+    space = begin(start=[tmp_path / "knee.yaml"])
+    assert space.start == ({"x": 0.5, "width": 16, "kind": "a"},)
+    (tmp_path / "knee.yaml").unlink()
+    assert begin(resume=True) == space

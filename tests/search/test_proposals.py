@@ -1,3 +1,4 @@
+import random
 from pathlib import Path
 
 import optuna
@@ -139,3 +140,47 @@ def test_a_lock_file_that_a_killed_driver_left_does_not_matter(space, tmp_path):
     Proposals(space, tmp_path).ask()
     (tmp_path / "study.journal.lock").symlink_to(tmp_path / "study.journal")
     assert Proposals(space, tmp_path).ask().trial == 1
+
+
+def sequence(space, folder, finish, slots, seed):
+    """Play a run on some slots, in which the trials under way end in an order drawn from a seed."""
+    proposals, running, orders = Proposals(space, folder), [], []
+    rng = random.Random(seed)
+    while len(orders) < 12 or running:
+        while len(running) < slots and len(orders) < 12:
+            order = proposals.ask(12 - len(orders))
+            if order is None:
+                break
+            running.append(order)
+            orders.append(order)
+        done = running.pop(rng.randrange(len(running)))
+        proposals.tell(finish(done, first=done.parameters["x"], second=1 - done.parameters["x"]))
+    return orders
+
+
+def test_in_batches_no_proposal_depends_on_which_trial_ends_first(space, tmp_path, finish):
+    def run(name, seed, batch):
+        folder = tmp_path / name
+        folder.mkdir()
+        sampler = space.sampler.model_copy(update={"startup_trials": 3})
+        return sequence(space.model_copy(update={"sampler": sampler, "batch": batch}), folder, finish, 3, seed)
+
+    together = [run(f"batch{seed}", seed, 3) for seed in range(4)]
+    assert all(orders == together[0] for orders in together)
+    one_by_one = [run(f"alone{seed}", seed, None) for seed in range(4)]
+    assert any(orders != one_by_one[0] for orders in one_by_one)
+
+
+def test_a_batch_is_no_larger_than_what_is_still_wanted_and_a_crash_keeps_it(space, tmp_path, finish):
+    batches = space.model_copy(update={"batch": 4})
+    proposals = Proposals(batches, tmp_path)
+    first = [proposals.ask(6) for _ in range(4)]
+    assert proposals.ask(2) is None
+    again = Proposals(batches, tmp_path)
+    assert again.reconcile([finish(first[0])]) == [1, 2, 3]
+    assert [again.ask(5) for _ in range(3)] == first[1:]
+    assert again.ask(2) is None
+    for order in first[1:]:
+        again.tell(finish(order))
+    assert [again.ask(2).trial, again.ask(1).trial] == [4, 5]
+    assert len(journal(tmp_path)) == 6
