@@ -123,10 +123,10 @@ class ChatEndpoint:
         message = getattr(choices[0], "message", None) if isinstance(choices, list) and choices else None
         if choices is None or message is None:
             raise self._no_endpoint()
-        text = _encodable(message.content or "")
+        text = _encodable(message.content)
         refusal = getattr(message, "refusal", None)
         if refusal or choices[0].finish_reason == "content_filter":
-            return Answer(_encodable(refusal or text), "refused")
+            return Answer(_encodable(refusal) or text, "refused")
         return Answer(text, "cut" if choices[0].finish_reason == "length" else "whole")
 
     def _no_endpoint(self) -> LanguageModelSetupError:
@@ -204,6 +204,6 @@ def _line(text: object) -> str:
     return line if len(line) <= LONGEST_COMPLAINT else f"{line[:LONGEST_COMPLAINT]}..."
 
 
-def _encodable(text: str) -> str:
-    """Without halves of surrogate pairs, which JSON can carry but no file."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+def _encodable(text: object) -> str:
+    """A text without halves of surrogate pairs, which JSON can carry but no file; nothing where it is no text."""
+    return "" if not isinstance(text, str) else text.encode("utf-8", "replace").decode("utf-8")

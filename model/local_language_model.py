@@ -116,10 +116,14 @@ def _tokenizer_and_model(location: str, local: bool) -> tuple[Any, Any]:
 
     # Without the refusal transformers asks on the terminal whether to run code that comes with the weights.
     settings = {"local_files_only": local, "trust_remote_code": False}
-    return (
-        AutoTokenizer.from_pretrained(location, **settings),
-        AutoModelForCausalLM.from_pretrained(location, **settings),
-    )
+    tokenizer = AutoTokenizer.from_pretrained(location, **settings)
+    loader: Any = AutoModelForCausalLM  # its types leave out that it answers a pair here
+    weights, loading = loader.from_pretrained(location, output_loading_info=True, **settings)
+    missing = sorted(loading["missing_keys"])
+    if missing:
+        # transformers would draw them at random: a text encoder loads that way, and then babbles.
+        raise ValueError(f"weights are missing, such as {missing[0]}: it is no model that continues text")
+    return tokenizer, weights
 
 
 def _too_large(model: str, device: str) -> LanguageModelSetupError:

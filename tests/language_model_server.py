@@ -47,9 +47,10 @@ class Reply:
 
 
 def good_answer(names: list[str], phrases: int, wordings: bool = False) -> dict:
-    """Half of each class's phrases shared with the other classes, half its own; different for up to 10 classes."""
+    """Half of each class's phrases shared with the other classes, half its own."""
     own = phrases - phrases // 2
-    distinct = [f"{part} {move}" for move in MOVES for part in PARTS]
+    # 10 and 7 have no common divisor, so that 70 steps through both meet every pair once.
+    distinct = [f"{PARTS[i % 10]} {MOVES[i % 7]}" for i in range(70)]
     if phrases // 2 + own * len(names) > len(distinct):
         distinct += [f"{phrase} {number} times" for number in range(2, 100) for phrase in distinct]
     shared, rest = distinct[: phrases // 2], distinct[phrases // 2 :]
@@ -75,8 +76,8 @@ class LanguageModelServer:
         self.headers: list[dict[str, str]] = []
         self.asked = threading.Event()  # set as soon as a request has come
         self._queue: deque[Reply | Callable[[dict], Reply]] = deque()
-        self._closing = threading.Event()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.closing = threading.Event()
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"owner": self}))
         self._http.daemon_threads = True
         self._http.block_on_close = False
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -90,16 +91,16 @@ class LanguageModelServer:
             self._queue.append(Reply(made) if isinstance(made, str) else made)
 
     def close(self) -> None:
-        self._closing.set()
+        self.closing.set()
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()
 
-    def _reply(self, request: dict, headers: dict[str, str]) -> Reply:
+    def reply(self, request: dict, headers: dict[str, str]) -> Reply:
         self.requests.append(request)
         self.headers.append(headers)
         self.asked.set()
-        if self.key is not None and headers.get("Authorization") != f"Bearer {self.key}":
+        if self.key is not None and headers.get("authorization") != f"Bearer {self.key}":
             return Reply(status=401, error="Incorrect API key provided", code="invalid_api_key")
         if self.models is not None and request["model"] not in self.models:
             return Reply(status=404, error=f"The model {request['model']} does not exist", code="model_not_found")
@@ -116,38 +117,41 @@ class LanguageModelServer:
         count = next(iter(classes.values()))["minItems"]
         return Reply(json.dumps(good_answer(list(classes), count, "wordings" in schema)))
 
-    def _handler(server) -> type[BaseHTTPRequestHandler]:  # noqa: N805
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                if self.path != "/v1/chat/completions":
-                    self._send(404, b"no such page", "text/plain")
-                    return
-                reply = server._reply(body, dict(self.headers))
-                server._closing.wait(reply.delay_s)
-                if reply.body is not None:
-                    self._send(reply.status, reply.body, "text/html")
-                else:
-                    self._send(reply.status, json.dumps(reply.payload(body["model"])).encode(), "application/json")
 
-            def do_GET(self) -> None:
-                if self.path != "/v1/models":
-                    self._send(404, b"no such page", "text/plain")
-                    return
-                models = [{"id": name, "object": "model", "created": 0, "owned_by": "us"} for name in server.models or []]
-                self._send(200, json.dumps({"object": "list", "data": models}).encode(), "application/json")
+class _Handler(BaseHTTPRequestHandler):
+    owner: LanguageModelServer
 
-            def _send(self, status: int, body: bytes, kind: str) -> None:
-                try:
-                    self.send_response(status)
-                    self.send_header("Content-Type", kind)
-                    self.send_header("Content-Length", str(len(body)))
-                    self.end_headers()
-                    self.wfile.write(body)
-                except (BrokenPipeError, ConnectionResetError):
-                    pass  # the client has given up, as some tests want
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path != "/v1/chat/completions":
+            self._send(404, b"no such page", "text/plain")
+            return
+        reply = self.owner.reply(body, {name.lower(): value for name, value in self.headers.items()})
+        self.owner.closing.wait(reply.delay_s)
+        if reply.body is not None:
+            self._send(reply.status, reply.body, "text/html")
+        else:
+            self._send_json(reply.status, reply.payload(body["model"]))
 
-            def log_message(self, *_: object) -> None:
-                pass
+    def do_GET(self) -> None:
+        if self.path != "/v1/models":
+            self._send(404, b"no such page", "text/plain")
+            return
+        models = [{"id": name, "object": "model", "created": 0, "owned_by": "us"} for name in self.owner.models or []]
+        self._send_json(200, {"object": "list", "data": models})
 
-        return Handler
+    def _send_json(self, status: int, content: dict) -> None:
+        self._send(status, json.dumps(content).encode(), "application/json")
+
+    def _send(self, status: int, body: bytes, kind: str) -> None:
+        try:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the client has given up, as some tests want
+
+    def log_message(self, *_: object) -> None:
+        pass
