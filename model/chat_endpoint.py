@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 from model.language_model import Answer, LanguageModelSetupError, Message, NoAnswerError
 
 if TYPE_CHECKING:
-    from openai import APIStatusError
+    from openai import APIConnectionError, APIStatusError
     from openai.types.chat import ChatCompletion
 
 KEY_VARIABLE = "OPENAI_API_KEY"
@@ -80,16 +80,8 @@ class ChatEndpoint:
             if error.code == "content_filter":
                 return Answer(_complaint(error), "refused")
             raise self._explain(error) from None
-        except openai.APITimeoutError:
-            raise NoAnswerError(
-                f"{self.base_url} gave no answer within {self.timeout_s:g} s: give it longer with --timeout, "
-                "or take a faster model"
-            ) from None
         except openai.APIConnectionError as error:
-            raise LanguageModelSetupError(
-                f"{self.base_url} cannot be reached ({_line(error.__cause__ or error)}): "
-                f"is the server running? check --base-url or {URL_VARIABLE}"
-            ) from None
+            raise self._explain_connection(error) from None
         except (openai.APIResponseValidationError, ValueError):
             raise self._no_endpoint() from None
         return self._read(completion)
@@ -145,6 +137,22 @@ class ChatEndpoint:
         if status >= 500:
             return NoAnswerError(f"{where} failed ({said}): look into the server's log, or try again later")
         return LanguageModelSetupError(f"{where} refuses the request ({said})")
+
+    def _explain_connection(self, error: APIConnectionError) -> Exception:
+        import openai
+
+        cause = error.__cause__ or error
+        # The client has one error for an address that does not respond and for an answer that takes too long.
+        connected = type(cause).__name__ != "ConnectTimeout"
+        if isinstance(error, openai.APITimeoutError) and connected:
+            return NoAnswerError(
+                f"{self.base_url} gave no answer within {self.timeout_s:g} s: give it longer with --timeout, "
+                "or take a faster model"
+            )
+        return LanguageModelSetupError(
+            f"{self.base_url} cannot be reached ({_line(cause)}): "
+            f"is the server running? check --base-url or {URL_VARIABLE}"
+        )
 
     def _offer(self) -> str:
         """What the endpoint has instead of the model that it does not know."""

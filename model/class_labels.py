@@ -87,6 +87,8 @@ class ClassLabels(Frozen):
             raise ValueError(f"two or more classes are needed, got {len(classes)}")
         if not all(name and name == " ".join(name.split()) for name in classes):
             raise ValueError("a class name is empty, or has white space at its ends or more than one blank in a row")
+        if not all(name.isprintable() for name in classes):
+            raise ValueError("a class name has characters that cannot be printed")
         if len({name.casefold() for name in classes}) < len(classes):
             raise ValueError("two classes differ only by upper and lower case")
         return classes
@@ -162,4 +164,6 @@ def _one_line(value: str | None) -> str | None:
     tidy = " ".join(value.split())
     if not tidy:
         raise ValueError("is empty; write something or leave the key out")
+    if not tidy.isprintable():
+        raise ValueError("has characters that cannot be printed")
     return tidy

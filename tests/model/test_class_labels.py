@@ -60,6 +60,8 @@ def test_frozen(file):
         ("classes: ['a  b', c]", "classes: a class name is empty, or has white space"),
         ("classes: [{a: x}, b]", "classes: {'a': 'x'} in the list is no name"),
         ("classes: {~: x, b: y}", "classes: the class name None is not a string"),
+        (r'classes: ["\ud83d", b]', "classes: a class name has characters that cannot be printed"),
+        (r'classes: {a: "\a x", b: }', r"classes\.a\.note: has characters that cannot be printed"),
         ("classes: walk", "classes: expected a list of names, or a mapping"),
         ("classes: [a, b]\nrate_hz: fast", "rate_hz: input should be a valid number"),
         ("classes: [a, b]\nrate_hz: 0", "rate_hz: input should be greater than 0"),

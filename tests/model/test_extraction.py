@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -256,6 +257,19 @@ def test_nobody_listens(extract):
     assert code == 2
     assert "http://127.0.0.1:9/v1 cannot be reached ([Errno 111] Connection refused): is the server running?" in err
     assert "secret" not in err
+
+
+def test_nobody_takes_the_call(extract):
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as busy:
+        waiting = [socket.socket() for _ in range(3)]  # they fill the queue, so that the next one gets no connection
+        for caller in waiting:
+            caller.setblocking(False)
+            caller.connect_ex(busy.getsockname())
+        code, _, err = extract("--timeout", "0.5", url=f"http://127.0.0.1:{busy.getsockname()[1]}/v1")
+        for caller in waiting:
+            caller.close()
+    assert code == 2
+    assert "cannot be reached (timed out): is the server running?" in err
 
 
 def test_credentials_are_not_written(extract, place, language_model_server):
