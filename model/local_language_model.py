@@ -94,7 +94,8 @@ class LocalLanguageModel:
         padding = self._tokenizer.pad_token_id
         if padding is None:
             padding = next(iter(self._end_tokens()), 0)
-        with torch.random.fork_rng(), quiet():
+        devices = [0] if self._weights.device.type == "cuda" else []
+        with torch.random.fork_rng(devices), quiet():
             torch.manual_seed(self.seed)
             return self._weights.generate(
                 **tokens, **sampling, max_new_tokens=room, max_time=self.timeout_s, pad_token_id=padding

@@ -255,10 +255,12 @@ def test_what_is_no_address(extract, url):
 def test_nobody_listens(extract):
     code, _, err = extract(url="http://user:secret@127.0.0.1:9/v1?key=secret")  # the discard port: refused
     assert code == 2
-    assert "http://127.0.0.1:9/v1 cannot be reached ([Errno 111] Connection refused): is the server running?" in err
+    assert "http://127.0.0.1:9/v1 cannot be reached (" in err
+    assert "Connection refused): is the server running?" in err
     assert "secret" not in err
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems queue differently")
 def test_nobody_takes_the_call(extract):
     with socket.create_server(("127.0.0.1", 0), backlog=0) as busy:
         waiting = [socket.socket() for _ in range(3)]  # they fill the queue, so that the next one gets no connection
