@@ -1,0 +1,80 @@
+"""Tables of numbers in text files, and the line and column in which the first one is wrong.
+
+Numbers are read by fast parsers, which do not say where they stumbled; this is the slow way that does.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from model.data_sources import DataError
+
+TAIL_BYTES = 1 << 16  # more than the longest line of these tables
+
+
+def split_lines(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """The words of each line that has any, with its number counted from 1."""
+    with file.open(encoding="utf-8", errors="replace") as lines:
+        for number, line in enumerate(lines, start=1):
+            if words := line.split():
+                yield number, words
+
+
+def check_ends(file: Path, columns: int) -> None:
+    """Checks the number of columns in the first and in the last line: another format, or a copy that was cut off.
+
+    Raises:
+        DataError: The file is empty, or they are not `columns`.
+    """
+    with file.open("rb") as opened:
+        first = opened.readline()
+        opened.seek(max(0, os.fstat(opened.fileno()).st_size - TAIL_BYTES))
+        lines = opened.read().split(b"\n")
+    last = next((line for line in reversed(lines) if line.strip()), b"")
+    if not last:
+        raise DataError(f"{file}: is empty")
+    for line, where in ((first, "first"), (last, "last")):
+        if len(line.split()) != columns:
+            hint = ": the file was cut off" if where == "last" else ""
+            raise DataError(f"{file}: the {where} line has {len(line.split())} columns, expected {columns}{hint}")
+
+
+def find_fault(
+    lines: Iterable[tuple[int, list[str]]],
+    columns: int | Sequence[str],
+    used: Collection[int] | None = None,
+    may_miss: Collection[int] = (),
+) -> str | None:
+    """Says what is the matter with the first line that is not as many finite numbers as there are columns.
+
+    Args:
+        lines: Number and words of each line.
+        columns: How many, or their names.
+        used: Columns to look at, counted from 0; None looks at all.
+        may_miss: Columns that may be NaN.
+
+    Returns:
+        "line 7, column acc x: 'abc' is not a number", or None where nothing is the matter.
+    """
+    names = [str(number + 1) for number in range(columns)] if isinstance(columns, int) else list(columns)
+    for number, words in lines:
+        if len(words) != len(names):
+            return f"line {number} has {len(words)} columns, expected {len(names)}"
+        for column in range(len(names)) if used is None else used:
+            value = _number(words[column])
+            if value is None:
+                got = f"{words[column]!r} is not a number" if words[column].strip() else "nothing is there"
+                return f"line {number}, column {names[column]}: {got}"
+            if not math.isfinite(value) and not (math.isnan(value) and column in may_miss):
+                return f"line {number}, column {names[column]}: {words[column].strip()} is not a finite number"
+    return None
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
