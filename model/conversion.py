@@ -113,7 +113,9 @@ def _convert(options: argparse.Namespace) -> int:
     if out.exists() and not options.force:
         raise DataError(f"{out}: is there already; --force replaces it")
     console = Console()
-    watched = functools.partial(track, description="reading", console=console, transient=True)
+    watched = functools.partial(
+        track, description="reading", console=console, transient=True, disable=not console.is_terminal
+    )
     converted = _read(options, watched)
     name = str(out)
     train = converted.train._replace(file=name)
@@ -122,7 +124,7 @@ def _convert(options: argparse.Namespace) -> int:
     _write(out, converted)
     console.print(_table(dataset))
     for line in _account(converted, dataset):
-        console.print(line, highlight=False, markup=False)
+        print(line)
     source = yaml.safe_dump({"npz": str(out.resolve())}, default_flow_style=True, allow_unicode=True, width=10**6)
     print(f"{out} is written; in a space or configuration file:\n  data: {source.strip()}")
     return 0
@@ -197,7 +199,7 @@ def _account(converted: ConvertedSet, dataset: Dataset) -> Iterable[str]:
     yield f"{held} held out by the default split; data.validation_fraction and data.split_seed change it"
     for what, count in converted.left_out.items():
         if count:
-            yield f"left out: {count:,} {what}"
+            yield f"left out: {what}: {count:,}"
     yield from converted.remarks
 
 

@@ -64,7 +64,7 @@ class Gathering:
             DataError: Nothing was.
         """
         if not self._labels:
-            reasons = "; ".join(f"{count} {what}" for what, count in self.left_out.items())
+            reasons = "; ".join(f"{what}: {count:,}" for what, count in self.left_out.items() if count)
             raise DataError(f"{self.file}: no recordings are left" + (f" ({reasons})" if reasons else ""))
         groups = np.array(self._groups) if grouped else None
         return RawPart(self.file, np.concatenate(self._x), tuple(self._labels), groups, tuple(channels), rate_hz)

@@ -102,7 +102,7 @@ def csv_lines(file: Path) -> Iterator[tuple[int, list[str]]]:
     """
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
-            reader = csv.reader(lines)
+            reader = csv.reader(lines, skipinitialspace=True)
             for row in reader:
                 if row:
                     yield reader.line_num, [cell.strip() for cell in row]

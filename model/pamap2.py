@@ -18,14 +18,15 @@ from model.archive_folders import find_folder
 from model.converted_set import ConvertedSet, Gathering, Track
 from model.cutting import Reduction, cut, divide_rate, fill_gaps
 from model.data_sources import DataError
-from model.number_tables import check_ends, find_fault, split_lines
+from model.number_tables import check_columns, find_fault, split_lines
 
 RATE_HZ = 100
 COLUMNS = 54
 SUBJECTS = tuple(f"subject{number}" for number in range(101, 110))
 PLACES = {"hand": 3, "chest": 20, "ankle": 37}  # first column, counted from 0
 SENSORS = {"acc16": 1, "acc6": 4, "gyro": 7, "mag": 10}  # first column, counted from the place's first
-DEFAULT_COLUMNS = ("hand", "chest", "ankle", "acc16", "gyro")
+DEFAULT_SENSORS = ("acc16", "gyro")  # the other acceleration ends at 6 g, which running exceeds
+DEFAULT_COLUMNS = (*PLACES, *DEFAULT_SENSORS)
 CHANNELS = {
     f"{place} {sensor} {axis}": first + offset + index
     for place, first in PLACES.items()
@@ -83,7 +84,7 @@ def read_pamap2(
             reduced = divide_rate(fill_gaps(series, longest_gap), rate_divisor, reduction)
             windows = cut(reduced, window, step)
             gathering.add(windows.x, activity, file.stem)
-            gathering.left_out["windows with a gap longer than the longest that is filled"] += windows.gaps
+            gathering.left_out["windows with a gap too long to fill"] += windows.gaps
             gathering.left_out["windows in which nothing moves"] += windows.still
             gathering.left_out["stretches of an activity shorter than a window"] += len(reduced) < window
     missing = [name for name in SUBJECTS if name not in {file.stem for file in found}]
@@ -95,9 +96,9 @@ def select_channels(columns: Sequence[str]) -> tuple[str, ...]:
     """Names the channels to keep, in the order of the file.
 
     Args:
-        columns: Single words are a place or a sensor and together mean each such sensor at each such place, all of
-            them where none is given. An argument of several words, such as "hand mag" or "hand mag x", adds just the
-            channels that have these words in their name.
+        columns: Single words are a place or a sensor and together mean each such sensor at each such place; without
+            a place all three, without a sensor those of the default. An argument of several words, such as
+            "hand mag" or "hand mag x", adds just the channels that have these words in their name.
 
     Raises:
         DataError: A word is no part of a channel's name.
@@ -112,7 +113,7 @@ def select_channels(columns: Sequence[str]) -> tuple[str, ...]:
                 f"{', '.join(SENSORS)}, or a quoted name such as 'hand mag x'"
             )
     single = {words[0] for words in split if len(words) == 1}
-    places, sensors = single & set(PLACES) or set(PLACES), single & set(SENSORS) or set(SENSORS)
+    places, sensors = single & set(PLACES) or set(PLACES), single & set(SENSORS) or set(DEFAULT_SENSORS)
     exact = [set(words) for words in split if len(words) > 1]
     chosen = []
     for name in CHANNELS:
@@ -141,7 +142,7 @@ def _stretches(file: Path, channels: Sequence[str], gathering: Gathering) -> Ite
 
 def _read(file: Path, channels: Sequence[str]) -> np.ndarray:
     """Time, activity and the channels, float64, (samples, 2 + channels)."""
-    check_ends(file, COLUMNS)
+    check_columns(file, COLUMNS)
     columns = [0, 1, *(CHANNELS[name] for name in channels)]
     try:
         table = pd.read_csv(file, sep=r"\s+", header=None, usecols=columns, dtype=np.float64)

@@ -96,3 +96,5 @@ def _numbers(file: Path, columns: int) -> np.ndarray:
 def _expect(file: Path) -> None:
     if not file.is_file():
         raise DataError(f"no such file: {file}: unpack the archive again")
+    if not file.stat().st_size:
+        raise DataError(f"{file}: is empty: unpack the archive again")
