@@ -1,17 +1,55 @@
 """Tables of numbers in text files, and the line and column in which the first one is wrong.
 
-Numbers are read by fast parsers, which do not say where they stumbled; this is the slow way that does.
+Numbers are read by fast parsers, which seldom say where they stumbled; this is the slow way that does.
 """
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from model.data_sources import DataError
 
 BLOCK_BYTES = 1 << 24
+
+
+def read_numbers(
+    file: Path, columns: int, used: Sequence[int] | None = None, may_miss: Collection[int] = ()
+) -> np.ndarray:
+    """Reads a table whose columns are parted by blanks and that has no header.
+
+    numpy's parser, not pandas': that one takes the missing end of a line for NaN and Ctrl-C for a broken file.
+
+    Args:
+        file: The file.
+        columns: How many there must be in every line.
+        used: Which of them are read, counted from 0; None reads all.
+        may_miss: Which of them may be NaN.
+
+    Returns:
+        float64, (lines, columns that are used).
+
+    Raises:
+        DataError: Names the line and column of what is no number.
+    """
+    if used is not None:  # then the parser does not look at the length of a line
+        _check_columns(file, columns)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an empty file: said below
+            values = np.loadtxt(file, usecols=used, comments=None, ndmin=2, encoding="utf-8")
+        kept = range(columns) if used is None else used
+        usable = np.isfinite(values) | (np.isnan(values) & np.isin(kept, list(may_miss)))
+        if values.shape[1] == len(kept) and len(values) and usable.all():
+            return values
+        problem = "is empty" if not len(values) else f"has {values.shape[1]} columns, expected {columns}"
+    except ValueError as error:
+        problem = " ".join(str(error).split())
+    raise DataError(f"{file}: {find_fault(split_lines(file), columns, used, may_miss) or problem}")
 
 
 def split_lines(file: Path) -> Iterator[tuple[int, list[str]]]:
@@ -22,10 +60,8 @@ def split_lines(file: Path) -> Iterator[tuple[int, list[str]]]:
                 yield number, words
 
 
-def check_columns(file: Path, columns: int) -> None:
+def _check_columns(file: Path, columns: int) -> None:
     """Checks that every line has so many words: another format, or a copy that was cut off.
-
-    A fast parser takes what is missing from a short line for NaN.
 
     Raises:
         DataError: The file is empty, or names the first line that has not.

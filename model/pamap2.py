@@ -12,13 +12,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from model.archive_folders import find_folder
 from model.converted_set import ConvertedSet, Gathering, Track
 from model.cutting import Reduction, cut, divide_rate, fill_gaps
 from model.data_sources import DataError
-from model.number_tables import check_columns, find_fault, split_lines
+from model.number_tables import read_numbers
 
 RATE_HZ = 100
 COLUMNS = 54
@@ -142,15 +141,5 @@ def _stretches(file: Path, channels: Sequence[str], gathering: Gathering) -> Ite
 
 def _read(file: Path, channels: Sequence[str]) -> np.ndarray:
     """Time, activity and the channels, float64, (samples, 2 + channels)."""
-    check_columns(file, COLUMNS)
-    columns = [0, 1, *(CHANNELS[name] for name in channels)]
-    try:
-        table = pd.read_csv(file, sep=r"\s+", header=None, usecols=columns, dtype=np.float64)
-        values = table.to_numpy()
-        if np.isfinite(values[:, :2]).all() and not np.isinf(values).any():
-            return values
-        problem = "a value is missing or infinite"
-    except ValueError as error:  # also pandas.errors.ParserError
-        problem = " ".join(str(error).split())
-    fault = find_fault(split_lines(file), COLUMNS, used=columns, may_miss=columns[2:])
-    raise DataError(f"{file}: {fault or problem}")
+    columns = [CHANNELS[name] for name in channels]
+    return read_numbers(file, COLUMNS, used=[0, 1, *columns], may_miss=columns)

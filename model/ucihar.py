@@ -9,12 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from model.archive_folders import find_folder
 from model.converted_set import ConvertedSet, Track
 from model.data_sources import DataError
-from model.number_tables import find_fault, split_lines
+from model.number_tables import read_numbers, split_lines
 from model.raw_recordings import RawPart
 
 RATE_HZ = 50.0
@@ -83,14 +82,7 @@ def _whole_numbers(file: Path) -> list[int]:
 def _numbers(file: Path, columns: int) -> np.ndarray:
     """All numbers of a file, float64, (rows, columns)."""
     _expect(file)
-    try:
-        values = pd.read_csv(file, sep=r"\s+", header=None, dtype=np.float64).to_numpy()
-        if values.shape[1] == columns and np.isfinite(values).all():
-            return values
-        problem = f"has {values.shape[1]} columns, expected {columns}"
-    except ValueError as error:  # also pandas.errors.ParserError and EmptyDataError
-        problem = " ".join(str(error).split())
-    raise DataError(f"{file}: {find_fault(split_lines(file), columns) or problem}")
+    return read_numbers(file, columns)
 
 
 def _expect(file: Path) -> None:

@@ -19,7 +19,10 @@ class Folder:
         self.x = [np.round(rng.normal(size=(length, 2)), 6) for length in lengths]
         for name, x in zip(NAMES, self.x, strict=True):
             column = [f"{index / 50:.2f}," if time else "" for index in range(len(x))]
-            lines = [("t," if time else "") + "acc x,gyro y", *(f"{t}{a},{b}" for t, (a, b) in zip(column, x.tolist()))]
+            lines = [
+                ("t," if time else "") + "acc x,gyro y",
+                *(f"{t}{a},{b}" for t, (a, b) in zip(column, x.tolist(), strict=True)),
+            ]
             (path / name).write_text("\n".join(lines) + "\n")
         self.table("file,label", [f"{name},{label}" for name, label in zip(NAMES, LABELS, strict=True)])
 
