@@ -48,9 +48,6 @@ class Gathering:
         self._labels: list[str] = []
         self._groups: list[str] = []
 
-    def __len__(self) -> int:
-        return len(self._labels)
-
     def add(self, x: np.ndarray, label: str, group: str) -> None:
         """Adds recordings of one class and one group, (recordings, channels, samples)."""
         self._x.append(x)

@@ -1,7 +1,8 @@
 """The data set that a study trains on: loaded, split, resampled, normalised, and with a fingerprint.
 
 The validation part is split from the training part only; the test part is whatever the source calls its test
-part, or, for an ``.npz`` file without one, a quarter held out before anything else is looked at.
+part, or, for an ``.npz`` file without one, a quarter held out before anything else is looked at. As a command,
+``python -m model.dataset``, it makes such a file of other files, see `model.conversion`.
 """
 
 from __future__ import annotations

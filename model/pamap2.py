@@ -75,8 +75,8 @@ def read_pamap2(
         DataError: The files are not there or are not PAMAP2's.
     """
     channels = select_channels(columns)
-    protocol = find_folder(folder, ("PAMAP2_Dataset", "Protocol"), "subject1*.dat")
-    found = sorted(protocol.glob("subject1*.dat"))
+    protocol = find_folder(folder, ("PAMAP2_Dataset", "Protocol"), "subject10?.dat")
+    found = [file for name in SUBJECTS if (file := protocol / f"{name}.dat").is_file()]  # no "subject101 (1).dat"
     gathering = Gathering(str(protocol))
     for file in track(found):
         for activity, series in _stretches(file, channels, gathering):
@@ -86,7 +86,7 @@ def read_pamap2(
             gathering.left_out["windows with a gap too long to fill"] += windows.gaps
             gathering.left_out["windows in which nothing moves"] += windows.still
             gathering.left_out["stretches of an activity shorter than a window"] += len(reduced) < window
-    missing = [name for name in SUBJECTS if name not in {file.stem for file in found}]
+    missing = sorted(set(SUBJECTS) - {file.stem for file in found})
     remarks = (f"{len(missing)} of the 9 subjects are not there: {', '.join(missing)}",) if missing else ()
     return ConvertedSet(gathering.part(channels, RATE_HZ / rate_divisor), None, dict(gathering.left_out), remarks)
 

@@ -102,6 +102,13 @@ def test_every_window_is_of_the_rows_that_it_should_be(tmp_path, archive, capsys
     assert "6 of the 9 subjects are not there: subject104" in printed
 
 
+def test_a_copy_of_a_subject_is_nobody_else(tmp_path, archive):
+    first = tmp_path / "PAMAP2_Dataset" / "Protocol" / "subject101.dat"
+    first.with_name("subject101 (1).dat").write_text(first.read_text())
+    _, arrays = convert(tmp_path)
+    assert set(arrays["groups"]) == set(archive)
+
+
 def test_windows_options_and_the_mean(tmp_path, archive):
     _, arrays = convert(
         tmp_path, "--window", "30", "--step", "10", "--rate-divisor", "4", "--reduction", "mean", "--columns", "ankle"
@@ -227,7 +234,7 @@ def test_what_is_no_archive(tmp_path, capsys):
         code, _ = convert(tmp_path, *options, folder=folder)
         check_refused(capsys, code, message)
 
-    refused(tmp_path / "nowhere", r"no such folder \(expected in it: PAMAP2_Dataset/Protocol/subject1\*\.dat")
+    refused(tmp_path / "nowhere", r"no such folder \(expected in it: PAMAP2_Dataset/Protocol/subject10\?\.dat")
     (tmp_path / "PAMAP2_Dataset.zip").write_bytes(b"PK")
     refused(tmp_path, r"is not there: give the folder .*PAMAP2_Dataset\.zip is still packed: unpack it first")
     refused(tmp_path / "PAMAP2_Dataset.zip", r"is a file: unpack the archive and give its folder")
