@@ -1,0 +1,147 @@
+"""Trains every configuration of a grid over the shipped space, once, for `search_quality.py` to replay.
+
+    python benchmarks/search_table.py --out benchmarks/search_table.csv.gz --jobs 2
+
+A search can only be compared with others over many seeds where its trials cost nothing. So each of the 224
+configurations of the grid is trained in full here, on BasicMotions and with a seed of its own, and every metric of the
+objectives and guards is kept at every second epoch and at the first odd ones. What is done is kept in FILE.part, one
+row per evaluation, so a run that was stopped goes on. Exit codes: 0 done, 2 bad input, 130 stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gzip
+import itertools
+import multiprocessing
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from command_line import BenchmarkError, OneLineParser, positive
+from rich.console import Console
+
+from search.space import read_space
+
+SPACE = Path(__file__).parent.parent / "spaces" / "tradeoff.yaml"
+GRID: dict[str, tuple[Any, ...]] = {
+    "codebook_size": (8, 16, 32, 64),
+    "action_weight": (0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95),
+    "num_sub_actions": (9, 12, 15, 18),
+    "method": ("action_head", "action_decoder"),
+}
+FIRST_EPOCHS = (1, 3, 5)
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Reads the command line.
+
+    Raises:
+        BenchmarkError: An argument that cannot be used.
+    """
+    parser = OneLineParser(description="Train a grid over the shipped space.", allow_abbrev=False)
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.csv.gz")
+    parser.add_argument("--jobs", type=positive, default=2, metavar="N", help="processes, one thread each (default 2)")
+    options = parser.parse_args(arguments)
+    if options.out.exists():
+        raise BenchmarkError(f"--out {options.out}: already there; remove it, or give another name")
+    if options.out.suffixes[-2:] != [".csv", ".gz"] or not options.out.absolute().parent.is_dir():
+        raise BenchmarkError(f"--out {options.out}: expected a .csv.gz file in an existing folder")
+    return options
+
+
+def configurations() -> list[dict[str, Any]]:
+    """The grid, in its order."""
+    return [dict(zip(GRID, values, strict=True)) for values in itertools.product(*GRID.values())]
+
+
+def evaluated(epochs: int) -> set[int]:
+    """Epochs after which metrics are taken."""
+    return {*FIRST_EPOCHS, *range(2, epochs, 2), epochs}
+
+
+_study: Any = None
+_fixed: dict[str, Any] = {}
+
+
+def _load() -> None:
+    """Loads the study in a process of its own."""
+    import torch
+
+    from model.study import ShapeActionStudy
+
+    global _study, _fixed
+    torch.set_num_threads(1)
+    _fixed = ShapeActionStudy.resolve(yaml.safe_load(SPACE.read_text())["fixed"], SPACE.parent)
+    _study = ShapeActionStudy(_fixed)
+
+
+def train(number: int) -> list[dict[str, Any]]:
+    """Trains one configuration; the rows of its table, seconds counted without evaluations."""
+    space, point, rows, seconds = read_space(SPACE), configurations()[number], [], 0.0
+    epochs = space.budget.epochs
+    run = _study.trial({**_fixed, **point, "epochs": epochs, "seed": number, "threads": 1}, "cpu")
+    for epoch in range(1, epochs + 1):
+        began = time.perf_counter()
+        run.train_epoch()
+        seconds += time.perf_counter() - began
+        if epoch in evaluated(epochs):
+            metrics = run.evaluate()
+            rows.append(
+                {"configuration": number, **point, "epoch": epoch, "seconds": round(seconds, 3)}
+                | {name: float(f"{metrics[name]:.6g}") for name in space.metrics}
+            )
+    return rows
+
+
+def missing(part: Path) -> Iterator[int]:
+    """Numbers of the configurations whose last epoch is not in the unfinished table."""
+    epochs = str(read_space(SPACE).budget.epochs)
+    done = set()
+    if part.exists():
+        with part.open(newline="") as file:
+            done = {int(row["configuration"]) for row in csv.DictReader(file) if row["epoch"] == epochs}
+    return (number for number in range(len(configurations())) if number not in done)
+
+
+def build(out: Path, jobs: int, console: Console) -> None:
+    """Trains what is missing and compresses the table, sorted."""
+    part = out.with_suffix(".part")
+    left = list(missing(part))
+    began = time.perf_counter()
+    with multiprocessing.get_context("spawn").Pool(jobs, _load) as pool:
+        for count, rows in enumerate(pool.imap_unordered(train, left), start=1):
+            new = not part.exists()
+            with part.open("a", newline="") as file:
+                writer = csv.DictWriter(file, list(rows[0]))
+                if new:
+                    writer.writeheader()
+                writer.writerows(rows)
+            console.print(f"{count} of {len(left)}, {time.perf_counter() - began:.0f} s", highlight=False)
+    with part.open(newline="") as file:
+        rows = sorted(csv.DictReader(file), key=lambda row: (int(row["configuration"]), int(row["epoch"])))
+    with gzip.GzipFile(out, "wb", mtime=0) as packed:
+        lines = [",".join(rows[0]), *(",".join(row.values()) for row in rows)]
+        packed.write(("\n".join(lines) + "\n").encode())
+    part.unlink()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line."""
+    try:
+        options = parse(arguments)
+        build(options.out, options.jobs, Console(stderr=True))
+    except (BenchmarkError, OSError) as error:
+        print(f"search_table.py: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
