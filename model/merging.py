@@ -171,7 +171,7 @@ def _agglomerate(distance: np.ndarray, size: np.ndarray, apart: np.ndarray, link
         if allowed and np.isinf(reach.min()):
             allowed, reach = False, far
             apart[:] = False
-        # A group stands at the index of its first phrase, and the first hit of a symmetric matrix is above its diagonal.
+        # A group stands at the index of its first phrase; a symmetric matrix has its first hit above the diagonal.
         i, j = divmod(int(np.argmax(reach <= reach.min() + TIE)), count)
         steps.append(Step(int(group[i]), int(group[j]), float(far[i, j]), allowed))
         far[i] = far[:, i] = _joined(far[i], far[j], size[i], size[j], linkage)

@@ -81,10 +81,6 @@ _REWRITTEN = tuple(
         (r"(?:breath(?:es?|ing)) out", "exhale"),
         (r"right(?=[- ]angled?|[- ]angles| after| before)", ""),
         (r"straight (?=ahead|lines?|forwards?|back|backwards?|up|down|upwards?|downwards?|away|after)", ""),
-        (r"rest(?:s|ing)? (?=on|against)", ""),
-        # "In", "on" and "out" say where something goes only at the end: not in "in bursts", "on the floor", "out of".
-        (r"(?:in|on)(?= (?!and|or|then)\w)", ""),
-        (r"out of", ""),
         # The back and the front as parts of the body or of a thing.
         (r"(?:(?:the|a|his|her|their|your|my|of|lower|upper|mid) back)(?! and forth)", ""),
         (r"back (?=of|is|stays|straight\w*|remains|muscles|arches|rounds|bends|rests|leans|against)", ""),
@@ -92,6 +88,10 @@ _REWRITTEN = tuple(
         (r"back (?=to|into|onto)", ""),
         # A part of the body or a place, none of them a direction.
         (r"(?:lower|upper) (?=body|limbs?|half|extremity|stairs?|steps?)", ""),
+        (r"rest(?:s|ing)? (?=on|against)", ""),
+        # "In", "on" and "out" say where something goes only at the end: not in "in bursts", "on the floor", "out of".
+        (r"(?:in|on)(?= (?!and|or|then)\w)", ""),
+        (r"out of", ""),
         (r"left over|light (?=switch|source|bulb)", ""),
         (r"at the same time", "simultaneously"),
         (r"over (?=and over|again)", ""),

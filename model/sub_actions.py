@@ -27,8 +27,8 @@ __all__ = [
     "SubActionError",
     "SubActions",
     "Vocabulary",
-    "load_vocabulary",
     "cut_tree",
+    "load_vocabulary",
     "match_classes",
     "merge_phrases",
     "valid_cuts",
@@ -214,7 +214,7 @@ def _check_count(tree: MergeTree, k: int) -> None:
     if k < tree.fewest and obstacle is not None:
         first, second, words = obstacle
         raise SubActionError(
-            f"{k} sub-actions cannot keep opposites apart: at {tree.fewest} there is nothing left to merge but opposites "
+            f"{k} sub-actions cannot keep opposites apart: at {tree.fewest} only opposites are left to merge, "
             f"such as '{first}' and '{second}' ({words}); choose {tree.fewest} or more, or let opposites merge"
         )
 
