@@ -91,7 +91,7 @@ class MergeTree:
 
     def groups(self, k: int) -> list[list[int]]:
         """The indices of the phrases of each of `k` groups, each group and the list of groups sorted."""
-        return sorted(sorted(members) for members in self._alive(k).values())
+        return sorted(sorted(members) for members in self.alive(k).values())
 
     def members(self, group: int) -> list[int]:
         """The indices of the phrases of one group: those of a phrase, or of phrases + index of a step."""
@@ -124,7 +124,7 @@ class MergeTree:
             return None
         step = self.steps[len(self.phrases) - self.fewest]
         pairs = ((self.similarity[i, j], i, j) for i in self.members(step.left) for j in self.members(step.right))
-        for _, i, j in sorted(pairs, reverse=True):
+        for _, i, j in sorted(((similarity, *sorted(pair)) for similarity, *pair in pairs), reverse=True):
             words = opposite_words(self.phrases[i], self.phrases[j])
             if words is not None:
                 return self.phrases[i], self.phrases[j], words
@@ -143,7 +143,8 @@ class MergeTree:
                 open_groups += [step.right, step.left]
         return order
 
-    def _alive(self, k: int) -> dict[int, list[int]]:
+    def alive(self, k: int) -> dict[int, list[int]]:
+        """The groups left at `k`, and the indices of the phrases of each."""
         alive = {i: [i] for i in range(len(self.phrases))}
         for index, step in enumerate(self.steps[: len(self.phrases) - k]):
             alive[len(self.phrases) + index] = alive.pop(step.left) + alive.pop(step.right)

@@ -34,7 +34,7 @@ OPPOSITES = (
     ("contract", "extend stretch relax"),
     ("high higher", "low lower"),
     ("tense stiff stiffen tight tighten rigid", "relax loose loosen limp"),
-    ("large larger wide wider widen big bigger broad", "small smaller narrow narrower little tiny slight"),
+    ("large larger wide wider widen big bigger broad high", "small smaller narrow narrower little tiny slight low"),
     ("increase grow rise", "decrease shrink fade diminish drop fall"),
     ("still rest motionless static", "move swing shake jerk sway bounce bob rock oscillate tremble wave"),
     ("swing", "stance"),
