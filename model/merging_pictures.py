@@ -90,32 +90,22 @@ def draw_dendrogram(tree: MergeTree, actions: SubActions, path: Path) -> None:
     colour_of = {order[i]: colour for begin, end, _, colour in _blocks(tree, actions) for i in range(begin, end)}
 
     def fill(axes: Axes) -> None:
-        height, row = [0.0] * len(order), [0.0] * len(order)
-        for position, leaf in enumerate(order):
-            row[leaf] = float(position)
-        lines: dict[str, list[Any]] = {"made": [], "not made": [], "opposites": []}
-        colours = []
-        for index, (left, right, distance, allowed) in enumerate(tree.steps):
-            at = max(distance, height[left], height[right])
-            corners = [(height[left], row[left]), (at, row[left]), (at, row[right]), (height[right], row[right])]
-            kind = "made" if index < done else "not made" if allowed else "opposites"
-            lines[kind].append([(1.0 - x, y) for x, y in corners])
-            if kind == "made":
-                colours.append(colour_of[tree.members(left)[0]])
-            height.append(at)
-            row.append((row[left] + row[right]) / 2)
-        axes.add_collection(LineCollection(lines["made"], colors=colours, linewidths=1.6))
-        axes.add_collection(LineCollection(lines["not made"], colors=FAINT, linewidths=1.0))
-        axes.add_collection(LineCollection(lines["opposites"], colors=FAINT, linewidths=1.0, linestyles="dotted"))
+        branches = _branches(tree, order)
+        made, others = branches[:done], branches[done:]
+        allowed = [branch for branch, step in zip(others, tree.steps[done:], strict=True) if step.allowed]
+        colours = [colour_of[tree.members(step.left)[0]] for step in tree.steps[:done]]
+        axes.add_collection(LineCollection(made, colors=colours, linewidths=1.6))
+        axes.add_collection(LineCollection(allowed, colors=FAINT, linewidths=1.0))
+        axes.add_collection(LineCollection(others[len(allowed) :], colors=FAINT, linewidths=1.0, linestyles="dotted"))
         cut = _cut(tree, done)
         axes.axvline(cut, color=INK, linewidth=1.0, linestyle="--")
-        axes.set_xlim(1.02, min(1.0 - max(height, default=0.0), cut) - 0.03)
+        axes.set_xlim(1.02, min([cut, *(corners[1][0] for corners in branches)]) - 0.03)
         axes.set_ylim(len(order) - 0.5, -0.5)
         _label_phrases(axes, tree, order, colour_of)
         axes.set_xlabel(f"similarity at which groups become one ({tree.linkage} linkage)")
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.set_title(f"{len(order)} phrases, {len(actions.names)} sub-actions; grey phrases are one by themselves")
-        _explain_lines(axes, bool(lines["opposites"]))
+        _explain_lines(axes, len(others) > len(allowed))
 
     _draw(fill, (9.0, max(len(order) * ROW_INCHES, 2.0) + 1.3), path)
 
@@ -176,6 +166,19 @@ def _blocks(tree: MergeTree, actions: SubActions) -> list[tuple[int, int, str, s
         used += end - begin > 1
         blocks.append((begin, end, actions.names[clusters[begin]], colour))
     return blocks
+
+
+def _branches(tree: MergeTree, order: list[int]) -> list[list[tuple[float, float]]]:
+    """The corners of each merge: similarity, and the row of either side; never more similar than what it joins."""
+    row = {leaf: float(position) for position, leaf in enumerate(order)}
+    at = dict.fromkeys(order, 1.0)
+    branches = []
+    for index, (left, right, distance, _) in enumerate(tree.steps):
+        similarity = min(1.0 - distance, at[left], at[right])
+        ends = [(at[left], row[left]), (at[right], row[right])]
+        branches.append([ends[0], (similarity, row[left]), (similarity, row[right]), ends[1]])
+        at[len(order) + index], row[len(order) + index] = similarity, (row[left] + row[right]) / 2
+    return branches
 
 
 def _cut(tree: MergeTree, done: int) -> float:

@@ -169,6 +169,8 @@ def cut_tree(vocabulary: Vocabulary, tree: MergeTree, k: int) -> SubActions:
     twins = _twins(owned)
     if twins is not None:
         first, second = (vocabulary.class_names[index] for index in twins)
+        if k == len(tree.phrases):
+            raise SubActionError(f"the classes {first} and {second} have the same phrases: give them some that differ")
         raise SubActionError(
             f"with {k} sub-actions the classes {first} and {second} own the same ones "
             "and cannot be told apart: choose another number, or give them phrases that differ more"

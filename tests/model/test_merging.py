@@ -171,8 +171,9 @@ def test_groups_that_may_not_merge_stop_it_and_the_nearest_pair_is_named():
     tree = MergeTree(phrases, rows, "average", True)
     assert tree.fewest == 2
     assert tree.obstacle() == ("lift foot", "lower foot", "lift/lower")
-    assert valid_cuts(vocabulary, tree) == [3, 4]
-    assert cut_tree(vocabulary, tree, 3).opposites() == []
+    assert valid_cuts(vocabulary, tree) == [2, 3, 4]
+    assert partition(tree, 2) == {frozenset({"lift foot"}), frozenset({"drop foot", "lower foot", "sway"})}
+    assert cut_tree(vocabulary, tree, 2).opposites() == []
     message = (
         r"^1 sub-actions cannot keep opposites apart: at 2 only opposites are left to merge, "
         r"such as 'lift foot' and 'lower foot' \(lift/lower\); choose 2 or more, or let opposites merge$"
