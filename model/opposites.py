@@ -8,6 +8,8 @@ in the same contexts, or to forbid them. Words that are opposites in one use onl
 from __future__ import annotations
 
 import re
+from collections import defaultdict
+from collections.abc import Iterable
 from functools import lru_cache
 
 # Words of a line belong together where some word is the opposite of several others ("back" of "front" and "forward"):
@@ -68,7 +70,7 @@ OPPOSITES = (
 )
 
 NEGATIONS = frozenset({"no", "not", "never", "without"})
-NEGATING_PREFIXES = ("un", "dis", "ir", "non")
+_PREFIXES = ("un", "dis", "ir", "non", "no ")  # the last is that of a denied word, see `_words`
 
 # What is written in several ways, and uses of words in which they have no opposite; each is rewritten beforehand.
 _REWRITTEN = tuple(
@@ -86,9 +88,10 @@ _REWRITTEN = tuple(
         (r"back (?=of|is|stays|straight\w*|remains|muscles|arches|rounds|bends|rests|leans|against)", ""),
         (r"(?<!front )to back", "to"),
         (r"back (?=to|into|onto)", ""),
-        # A part of the body or a place, none of them a direction.
+        # A part of the body, a place or a cause, none of them a direction, and what weight does on something.
         (r"(?:lower|upper) (?=body|limbs?|half|extremity|stairs?|steps?)", ""),
-        (r"rest(?:s|ing)? (?=on|against)", ""),
+        (r"rest(?:s|ing)? (?=(?:flat )?(?:on|against))", ""),
+        (r"under (?=(?:the |a |its |body )*(?:impact|weight|load|strain))", ""),
         # "In", "on" and "out" say where something goes only at the end: not in "in bursts", "on the floor", "out of".
         (r"(?:in|on)(?= (?!and|or|then)\w)", ""),
         (r"out of", ""),
@@ -110,7 +113,8 @@ def opposite_words(first: str, second: str) -> str | None:
     if found is not None:
         return found
     only_left, only_right = left.keys() - right.keys(), right.keys() - left.keys()
-    for one, other in _TABLE:
+    for line in sorted(_lines(only_left) & _lines(only_right)):
+        one, other = _TABLE[line]
         for side, against in ((one, other), (other, one)):
             hit, counter = only_left & side, only_right & against
             if hit and counter and not left.keys() & against and not right.keys() & side:
@@ -121,13 +125,18 @@ def opposite_words(first: str, second: str) -> str | None:
 def _denied(left: dict[str, str], right: dict[str, str]) -> str | None:
     """Words that one phrase says and the other denies: "steady" and "unsteady", "pause" and "no pause"."""
     for one, other, swap in ((left, right, False), (right, left, True)):
-        for stem in sorted(one.keys() - other.keys()):
-            for prefix in (*NEGATING_PREFIXES, "no "):
-                negated = prefix + stem
-                if len(stem) > 3 and negated in other and negated not in one:
+        for negated in sorted(word for word in other if word.startswith(_PREFIXES) and word not in one):
+            for prefix in _PREFIXES:
+                stem = negated.removeprefix(prefix)
+                if 3 < len(stem) < len(negated) and stem in one and stem not in other:
                     pair = (one[stem], other[negated])
                     return "/".join(reversed(pair) if swap else pair)
     return None
+
+
+def _lines(stems: Iterable[str]) -> set[int]:
+    """The lines of the table in which one of the words stands."""
+    return {line for stem in stems for line in _LINES_OF.get(stem, ())}
 
 
 @lru_cache(maxsize=4096)
@@ -161,3 +170,7 @@ def _stem(word: str) -> str:
 
 
 _TABLE = tuple((frozenset(map(_stem, one.split())), frozenset(map(_stem, other.split()))) for one, other in OPPOSITES)
+_LINES_OF: defaultdict[str, list[int]] = defaultdict(list)
+for _line, _sides in enumerate(_TABLE):
+    for _word in _sides[0] | _sides[1]:
+        _LINES_OF[_word].append(_line)

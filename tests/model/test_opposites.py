@@ -85,6 +85,8 @@ def test_opposites(first, second, words):
         ("walks straight ahead", "elbow bends"),
         ("hand moves in a straight line", "elbow bends"),
         ("weight rests on one leg", "hips sway"),
+        ("soles rest flat on the floor", "arm swings"),
+        ("knees bend under the body weight", "chest leans over the front foot"),
         ("no pause between strokes", "arm swings"),
         ("trunk upright", "hand moves down"),
         ("under the table", "der table"),

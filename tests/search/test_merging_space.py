@@ -44,7 +44,7 @@ def test_the_merging_is_searched(tmp_path: Path) -> None:
     file = write(
         tmp_path,
         {"merging.keep_opposites_apart": [False, True], "merging.linkage": ["average", "complete"]},
-        num_sub_actions=7,
+        7,
     )
     prepared = prepare(Options(file, out=tmp_path / "run"))
     study = build_study(prepared, file)
@@ -58,9 +58,7 @@ def test_the_merging_is_searched(tmp_path: Path) -> None:
 
 
 def test_a_merging_that_cannot_be_is_refused_before_the_search(tmp_path: Path) -> None:
-    file = write(
-        tmp_path, {"merging.keep_opposites_apart": [True], "merging.linkage": ["average", "single"]}, num_sub_actions=7
-    )
+    file = write(tmp_path, {"merging.keep_opposites_apart": [True], "merging.linkage": ["average", "single"]}, 7)
     with pytest.raises(SpaceError, match=r"merging.*needs linkage average or complete, not single"):
         build_study(prepare(Options(file, out=tmp_path / "run")), file)
     file = write(tmp_path, {"merging.keep_opposites_apart": [False, True], "num_sub_actions": [2, 7]})
