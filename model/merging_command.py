@@ -92,7 +92,8 @@ def _run(options: argparse.Namespace) -> int:
         console.print(f"warning: {line}", style="yellow", markup=False)
     out = options.out or OUT / options.file.stem
     _write(out, vocabulary, tree, actions)
-    console.print(f"written to {out}: similarity, dendrogram and ownership as .png and .svg, sub_actions.csv")
+    made = "similarity, dendrogram and ownership as .png and .svg, sub_actions.csv"
+    console.print(f"written to {out}: {made}", markup=False)
     return 0
 
 

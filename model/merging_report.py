@@ -26,7 +26,8 @@ CLOSE_CALL = 0.01  # two similarities that differ by less are next to arbitrary 
 
 def tables(vocabulary: Vocabulary, tree: MergeTree, actions: SubActions) -> list[Table]:
     """The sub-actions, the merges, and what each class shares and owns alone."""
-    return [_sub_actions(vocabulary, tree, actions), _merges(actions), _classes(vocabulary, actions)]
+    merges = [_merges(actions)] if actions.merges else []
+    return [_sub_actions(vocabulary, tree, actions), *merges, _classes(vocabulary, actions)]
 
 
 def counts(actions: SubActions) -> str:
@@ -51,8 +52,9 @@ def remarks(tree: MergeTree, actions: SubActions, valid: Sequence[int]) -> list[
         if done and abs(following.distance - tree.steps[done - 1].distance) < CLOSE_CALL:
             last = 1.0 - tree.steps[done - 1].distance
             lines.append(f"a close call: the last merge made was at {last:.3f}; look at both, and at the next numbers")
-    if following is not None and not following.allowed:
-        lines.append("there is nothing left to merge but opposites")
+    obstacle = tree.obstacle()
+    if len(actions.names) == tree.fewest and obstacle is not None:
+        lines.append(f"nothing is left to merge but opposites, such as {obstacle[0]} + {obstacle[1]} ({obstacle[2]})")
     return lines
 
 
