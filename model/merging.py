@@ -17,8 +17,8 @@ from model.vocabulary import SubActionError
 
 Linkage = Literal["average", "complete", "single"]
 
-# Similarities repeat to about 3e-7 over threads, batches and float64 (measured in tests/model/test_merging_noise.py).
-# A merge therefore hinges on the machine only where a difference of distances lies that close to this.
+# Similarities repeat to about 3e-7 over threads, batches and float64 (tests/model/test_shipped_vocabularies.py measures
+# it). A merge therefore hinges on the machine only where a difference of distances lies that close to this.
 TIE = 1e-5
 
 
@@ -95,10 +95,7 @@ class MergeTree:
 
     def members(self, group: int) -> list[int]:
         """The indices of the phrases of one group: those of a phrase, or of phrases + index of a step."""
-        if group < len(self.phrases):
-            return [group]
-        step = self.steps[group - len(self.phrases)]
-        return sorted(self.members(step.left) + self.members(step.right))
+        return sorted(self._leaves(group))
 
     def texts(self, group: int) -> tuple[str, ...]:
         """The phrases of one group."""
@@ -132,16 +129,7 @@ class MergeTree:
 
     def leaf_order(self) -> list[int]:
         """The phrases in an order in which every group is together."""
-        order: list[int] = []
-        open_groups = [len(self.phrases) + len(self.steps) - 1]
-        while open_groups:
-            group = open_groups.pop()
-            if group < len(self.phrases):
-                order.append(group)
-            else:
-                step = self.steps[group - len(self.phrases)]
-                open_groups += [step.right, step.left]
-        return order
+        return self._leaves(len(self.phrases) + len(self.steps) - 1)
 
     def alive(self, k: int) -> dict[int, list[int]]:
         """The groups left at `k`, and the indices of the phrases of each."""
@@ -149,6 +137,18 @@ class MergeTree:
         for index, step in enumerate(self.steps[: len(self.phrases) - k]):
             alive[len(self.phrases) + index] = alive.pop(step.left) + alive.pop(step.right)
         return alive
+
+    def _leaves(self, group: int) -> list[int]:
+        leaves: list[int] = []
+        waiting = [group]
+        while waiting:
+            group = waiting.pop()
+            if group < len(self.phrases):
+                leaves.append(group)
+            else:
+                step = self.steps[group - len(self.phrases)]
+                waiting += [step.right, step.left]
+        return leaves
 
     def _opposites(self) -> np.ndarray:
         apart = np.zeros(self.similarity.shape, dtype=bool)
