@@ -166,12 +166,11 @@ def _agglomerate(distance: np.ndarray, size: np.ndarray, apart: np.ndarray, link
     count = len(distance)
     far, apart, size = distance.copy(), apart.copy(), size.astype(np.float64)
     np.fill_diagonal(far, np.inf)
-    group, steps, allowed = np.arange(count), [], True
+    group, steps, allowed, constrained = np.arange(count), [], True, bool(apart.any())
     for index in range(count - 1):
-        reach = np.where(apart, np.inf, far)
+        reach = np.where(apart, np.inf, far) if constrained and allowed else far
         if allowed and np.isinf(reach.min()):
             allowed, reach = False, far
-            apart[:] = False
         # A group stands at the index of its first phrase; a symmetric matrix has its first hit above the diagonal.
         i, j = divmod(int(np.argmax(reach <= reach.min() + TIE)), count)
         steps.append(Step(int(group[i]), int(group[j]), float(far[i, j]), allowed))

@@ -213,7 +213,7 @@ def test_the_order_of_the_leaves_keeps_every_group_together():
 
 
 def test_a_long_chain_is_no_matter():
-    angles = np.cumsum(np.linspace(0.001, 0.002, 1200))
+    angles = np.cumsum(np.linspace(0.001, 0.002, 1050))
     rows = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    tree = MergeTree([f"phrase {i:04}" for i in range(1200)], rows, "single")
-    assert len(tree.members(2398)) == len(tree.leaf_order()) == 1200
+    tree = MergeTree([f"phrase {i:04}" for i in range(1050)], rows, "single")
+    assert len(tree.members(2098)) == len(tree.leaf_order()) == 1050
