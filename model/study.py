@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from model.configuration import Configuration, ConfigurationError, parse_configuration, resolve_configuration
+from model.configuration_sections import Merging
 from model.metric_names import METRICS
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from model.losses import Batch
     from model.sub_actions import SubActions
     from model.training import ShapeActionRun
+
+
+DEFAULT_MERGING = Merging()
 
 
 class ShapeActionStudy:
@@ -63,7 +67,7 @@ class ShapeActionStudy:
             }
         # What every trial shares; a trial may not ask for anything else.
         self._shared = self._shared_part(c)
-        self._merged: dict[int, SubActions] = {}
+        self._merged: dict[tuple[int, Merging], SubActions] = {}
         self._on_device: dict[str, tuple[Batch, Batch]] = {}
 
     @classmethod
@@ -84,8 +88,7 @@ class ShapeActionStudy:
 
         Raises:
             ValueError: One line that names the key: an unknown key, a value out of range, or a number of sub-actions
-                at which two
-                classes own the same set.
+                at which two classes own the same set or that `merging` cannot reach.
         """
         c = parse_configuration(configuration)
         if self._shared_part(c) != self._shared:
@@ -103,7 +106,7 @@ class ShapeActionStudy:
                 "add its key wordings, or take first"
             )
         with _blaming("num_sub_actions"):
-            self.merged(c.num_sub_actions)
+            self.merged(c.num_sub_actions, c.merging)
 
     def provenance(self) -> dict[str, Any]:
         """Where the data and the text come from, for the run's record."""
@@ -133,24 +136,30 @@ class ShapeActionStudy:
         if c.threads is not None:
             torch.set_num_threads(c.threads)
         train, validation = self._batches(device)
-        text, replicas = self.class_text(c.num_sub_actions), Replicas.of_process_group()
+        text, replicas = self.class_text(c.num_sub_actions, c.merging), Replicas.of_process_group()
         return ShapeActionRun(c, train, validation, text, self.about(c), replicas)
 
-    def merged(self, sub_actions: int) -> SubActions:
+    def merged(self, sub_actions: int, merging: Merging = DEFAULT_MERGING) -> SubActions:
         """The vocabulary merged to exactly `sub_actions` clusters."""
         from model.sub_actions import merge_phrases
 
-        if sub_actions not in self._merged:
-            self._merged[sub_actions] = merge_phrases(self.vocabulary, self.embeddings, sub_actions)
-        return self._merged[sub_actions]
+        if (sub_actions, merging) not in self._merged:
+            self._merged[sub_actions, merging] = merge_phrases(
+                self.vocabulary,
+                self.embeddings,
+                sub_actions,
+                linkage=merging.linkage,
+                keep_opposites_apart=merging.keep_opposites_apart,
+            )
+        return self._merged[sub_actions, merging]
 
-    def class_text(self, sub_actions: int) -> ClassText:
+    def class_text(self, sub_actions: int, merging: Merging = DEFAULT_MERGING) -> ClassText:
         """Embedded phrases of each class with the sub-action of each phrase."""
         import torch
 
         from model.class_text import ClassText
 
-        merged, embeddings, clusters, others, at = self.merged(sub_actions), [], [], [], 0
+        merged, embeddings, clusters, others, at = self.merged(sub_actions, merging), [], [], [], 0
         none = self.embeddings[:0]
         for phrases in self.vocabulary.classes.values():
             rows = slice(at, at + len(phrases))
@@ -162,7 +171,7 @@ class ShapeActionStudy:
 
     def about(self, c: Configuration) -> dict[str, Any]:
         """What an exported model says of itself."""
-        merged = self.merged(c.num_sub_actions)
+        merged = self.merged(c.num_sub_actions, c.merging)
         return {
             "configuration": json.loads(c.model_dump_json()),
             "classes": list(self.dataset.class_names),

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from model.checkpoint import load_model
+from model.configuration_sections import Merging
 from model.study import ShapeActionStudy
 
 CLASSES = {
@@ -83,6 +85,46 @@ def test_points_that_cannot_be_trained_are_refused(study: ShapeActionStudy, reso
         study.check(resolved | {"text_encoder": "other"})
     with pytest.raises(ValueError, match="own the same"):
         study.check(resolved | {"num_sub_actions": 2})
+
+
+def test_merging_is_a_part_of_a_point(study: ShapeActionStudy, resolved: dict) -> None:
+    merging = {"linkage": "complete", "keep_opposites_apart": True}
+    assert resolved["merging"] == {"linkage": "average", "keep_opposites_apart": False}
+    for part in ({"merging": merging}, {"merging": {"linkage": "single"}}, {"merging": {}}):
+        study.check(resolved | part)
+    with pytest.raises(ValueError, match=r"merging\.keep_opposites_apart: needs linkage average or complete"):
+        study.check(resolved | {"merging": merging | {"linkage": "single"}})
+    with pytest.raises(ValueError, match=r"merging\.linkage: .*'average', 'complete' or 'single'"):
+        study.check(resolved | {"merging": {"linkage": "ward"}})
+    with pytest.raises(ValueError, match=r"num_sub_actions: 1 sub-actions|num_sub_actions: input should be greater"):
+        study.check(resolved | {"merging": merging, "num_sub_actions": 1})
+
+
+def test_each_merging_has_its_own_sub_actions_and_is_repeated_by_what_is_exported(npz: Path, tmp_path: Path) -> None:
+    classes = {
+        "sit": ["sit down", "push the lever", "pull the lever", "hold the wheel"],
+        "walk": ["stand up", "step forward", "step back"],
+        "wave": ["raise hand", "drop hand", "lie down"],
+    }
+    fixed = {"vocabulary": {"name": "toy", "classes": classes}, "data": {"npz": npz.name}, "num_sub_actions": 6}
+    fixed |= {"codebook_size": 4, "epochs": 1, "threads": 1, "architecture": {"length": 64, "tokens": 8, "width": 16}}
+    together = ShapeActionStudy.resolve(fixed, npz.parent)
+    apart = together | {"merging": {"linkage": "average", "keep_opposites_apart": True}}
+    study = ShapeActionStudy(together)
+    assert study.merged(6).opposites()
+    run = study.trial(apart, "cpu")  # the cached one of the other merging must not answer
+    run.export(tmp_path)
+    _, about = load_model(tmp_path / "model.safetensors", run.model)
+    again = ShapeActionStudy(about["configuration"])
+    merging = Merging(**about["configuration"]["merging"])
+    assert merging == Merging(keep_opposites_apart=True)
+    merged = again.merged(6, merging)
+    assert merged.opposites() == []
+    assert list(merged.names) == about["sub_actions"]
+    np.testing.assert_array_equal(run.model.teacher.text.owned.numpy(), merged.owned)
+    assert list(study.merged(6).names) != about["sub_actions"]
+    with pytest.raises(ValueError, match=r"num_sub_actions: 2 sub-actions cannot keep opposites apart"):
+        study.check(apart | {"num_sub_actions": 2})
 
 
 def test_layouts_and_channels_are_searched_and_the_length_is_shared(resolved: dict) -> None:
