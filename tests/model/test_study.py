@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from model.study import ShapeActionStudy
+from model.text_encoder import TextEncoder
 
 CLASSES = {
     "sit": ["hold wrist level", "rest arm on lap", "keep trunk upright"],
@@ -115,3 +118,29 @@ def test_provenance_names_data_and_text(study: ShapeActionStudy) -> None:
     assert record["recordings"] == {"train": 12, "validation": 6, "test": 6}
     assert len(record["data_fingerprint"]) == 64
     assert record["classes"] == ["sit", "walk", "wave"]
+    text = record["vocabulary"]
+    assert (text["name"], text["phrases"], text["different_phrases"]) == ("toy", 9, 8)
+    assert text["valid_num_sub_actions"].endswith("-8")
+    assert text["scores"]["sub_actions"] == 7
+    assert yaml.safe_load(yaml.safe_dump(record)) == record
+
+
+def test_a_vocabulary_is_scored_at_the_nearest_number_that_is_valid_or_not_at_all(resolved: dict) -> None:
+    scores = ShapeActionStudy(resolved | {"num_sub_actions": 12}).provenance()["vocabulary"]["scores"]
+    assert scores["sub_actions"] == 8
+    same = {"name": "toy", "classes": {name: ["swing arm forward", "raise hand"] for name in CLASSES}}
+    record = ShapeActionStudy(resolved | {"vocabulary": same}).provenance()["vocabulary"]
+    assert (record["valid_num_sub_actions"], record["scores"]) == ("none", {})
+
+
+def test_a_trial_writes_the_scores_of_its_own_number_of_sub_actions(
+    study: ShapeActionStudy, resolved: dict, tmp_path: Path
+) -> None:
+    for count in (7, 8):
+        study.trial(resolved | {"num_sub_actions": count}, "cpu").export(tmp_path)
+        scores = json.loads((tmp_path / "vocabulary.json").read_text())
+        assert scores == study.vocabulary_files(count).scores.as_dict()
+        assert (scores["vocabulary"], scores["sub_actions"]) == ("toy", count)
+        assert len((tmp_path / "sub_actions.csv").read_text().splitlines()) == 1 + count
+    assert study.vocabulary_files(8) is study.vocabulary_files(8)
+    np.testing.assert_array_equal(study.titles, TextEncoder().encode(list(CLASSES)))
