@@ -38,7 +38,7 @@ EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 USUAL_K = 12  # as in model.configuration
 DECIMALS = 4  # in files: embeddings of two machines differ further down
-PIPE_WIDTH = 170  # columns of the table where there is no terminal to fill
+TABLE_WIDTH = 170  # in a narrower terminal lines go on in the next one, and no figure is cut
 
 
 @dataclass(frozen=True)
@@ -188,9 +188,7 @@ def _show(options: argparse.Namespace) -> int:
         except ValueError as error:
             raise SubActionError(f"{file}: {error}") from None
         table.add_row(file.stem, *_row(scores, valid))
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PIPE_WIDTH)
+    console = Console(width=max(Console().width, TABLE_WIDTH))
     console.print(table)
     if len(vocabularies) == 1:
         for line in scores.lines():
