@@ -4,8 +4,8 @@
 
 Each vocabulary is scored as it is and spoilt on purpose, `--draws` times: its phrases shuffled between classes, every
 class with the phrases of another, one set of phrases for every class but one. The pooled embedding of a class's
-sub-actions, at the number nearest to 12 (of its phrases where classes have the same set), rebuilds the title in three
-ways: as it is, with the mean of all classes removed from both (`model.vocabulary_measures.measure_titles`), and by a
+sub-actions, at their usual number (of its phrases where classes have the same set), rebuilds the title in three ways:
+as it is, with the mean of all classes removed from both (`model.vocabulary_measures.measure_titles`), and by a
 ridge regression on the other classes, whose strength they choose by leave-one-out. `found` is the share of classes
 whose own title is the nearest. For `pairs` two classes are held out, and their titles must not fit better exchanged.
 Exit codes: 0 done, 2 bad input, 130 stopped.
@@ -28,7 +28,7 @@ from sklearn.linear_model import RidgeCV
 
 from model.sub_actions import SubActionError, Vocabulary, load_vocabulary, merge_phrases, valid_range
 from model.text_encoder import TextEncoder
-from model.vocabulary_scores import USUAL_K, embed_titles, nearest_count
+from model.vocabulary_scores import embed_titles, nearest_count, usual_count
 
 STRENGTHS = np.logspace(-4, 4, 17)
 Classes = dict[str, tuple[str, ...]]
@@ -130,7 +130,7 @@ def pool(vocabulary: Vocabulary, classes: Classes, embedding: dict[str, np.ndarr
     valid = valid_range(spoilt, embeddings)
     if not valid:
         return np.array([np.mean([embedding[phrase] for phrase in own], axis=0) for own in spoilt.classes.values()])
-    merged = merge_phrases(spoilt, embeddings, nearest_count(valid, USUAL_K))
+    merged = merge_phrases(spoilt, embeddings, nearest_count(valid, usual_count(len(classes))))
     names = np.array([embedding[name] for name in merged.names])
     return merged.owned @ names / merged.owned.sum(1)[:, None]
 

@@ -60,6 +60,7 @@ class TitleRebuilt(NamedTuple):
     cosine: float
     cosine_others: float
     as_good_by_chance: float
+    not_found: tuple[str, ...]
 
 
 class Coverage(NamedTuple):
@@ -82,7 +83,7 @@ def read_merged(merged: SubActions, embeddings: np.ndarray, titles: np.ndarray) 
     """Sorts classes and phrases by their text and scales embeddings to unit length.
 
     Args:
-        merged: The phrases and their sub-actions.
+        merged: K sub-actions.
         embeddings: (phrases, width), in the order of `merged.phrases`.
         titles: (classes, width), in the order of `merged.class_names`.
 
@@ -147,16 +148,16 @@ def measure_titles(text: MergedText) -> TitleRebuilt:
     The sub-actions of class y rebuild its title as r_y = v_y − mean over the other classes of v, v the mean position of
     the sub-actions in a class's set. Nothing else is fitted: v and the titles t come from the same text encoder, and
     c_yz = cos(r_y, t_z − t̄) says which title r_y is nearest to.
-    `top1`, 0 to 1, higher is better: share of classes whose own title is the nearest; a tie is no hit. `top1_chance` is
-    1 / classes. `rank`, 1 to classes, lower is better: mean place of the own title; `rank_chance` is (classes + 1) / 2.
-    `cosine`, −1 to 1, higher is better: mean c_yy; `cosine_others`: mean c_yz of the other titles, what no relation
-    gives. `as_good_by_chance`, 0 to 1, lower is better: share of all assignments of titles to classes, the true one
-    included, whose mean cosine is no smaller (of `DRAWN` random ones where there are more than
+    `top1`, 0 to 1, higher is better: share of classes whose own title is the nearest; a tie is no hit. `not_found` has
+    the others. `top1_chance` is 1 / classes. `rank`, 1 to classes, lower is better: mean place of the own title;
+    `rank_chance` is (classes + 1) / 2. `cosine`, −1 to 1, higher is better: mean c_yy; `cosine_others`: mean c_yz of
+    the other titles. `as_good_by_chance`, 0 to 1, lower is better: share of all assignments of titles to classes, the
+    true one included, whose mean cosine is no smaller (of `DRAWN` random ones if all are more than
     `ALL_ASSIGNMENTS_UP_TO`).
     """
     classes = len(text.titles)
     pooled = (text.owned @ text.positions) / text.owned.sum(1)[:, None]
-    # v_y − mean of the others = (v_y − mean of all) · n / (n − 1): the same direction.
+    # The difference to the mean of all has the same direction as that to the mean of the others.
     cosine = _unit(pooled - pooled.mean(0)) @ _unit(text.titles - text.titles.mean(0)).T
     own = np.diag(cosine)
     rank = (cosine >= own[:, None] - TIE).sum(1)
@@ -169,6 +170,7 @@ def measure_titles(text: MergedText) -> TitleRebuilt:
         cosine=float(own.mean()),
         cosine_others=float((cosine.sum() - own.sum()) / (classes * (classes - 1))),
         as_good_by_chance=float((assigned >= own.mean() - TIE).mean()),
+        not_found=tuple(name for name, place in zip(text.class_names, rank, strict=True) if place > 1),
     )
 
 

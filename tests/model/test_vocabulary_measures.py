@@ -138,6 +138,7 @@ def test_titles_are_rebuilt_as_the_definition_says_each_without_its_own_class(se
             c[y, z] = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
     ranks = [sorted(-c[y]).index(-c[y, y]) + 1 for y in range(classes)]
     assert measured.rank == pytest.approx(np.mean(ranks))
+    assert measured.not_found == tuple(f"class {y}" for y in range(classes) if ranks[y] > 1)
     assert measured.top1 == pytest.approx(np.mean([rank == 1 for rank in ranks]))
     assert measured.cosine == pytest.approx(np.diag(c).mean())
     assert measured.cosine_others == pytest.approx(c[~np.eye(classes, dtype=bool)].mean())

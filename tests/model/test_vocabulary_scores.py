@@ -17,10 +17,11 @@ from model.vocabulary_scores import (
     VocabularyScores,
     compact_range,
     embed_titles,
-    main,
     nearest_count,
     score_vocabulary,
+    usual_count,
 )
+from model.vocabulary_scores_command import main
 
 SPACES = Path(__file__).parents[2] / "spaces" / "sub_actions"
 FILES = [SPACES / "basic_motions.yaml", SPACES / "epilepsy.yaml"]
@@ -115,6 +116,19 @@ def test_bad_vocabularies_score_worse(file: Path, spoil: Callable, encoder: Text
     assert np.mean([one.meaning_distance for one in apart]) < shipped.separation.meaning_distance
 
 
+@pytest.mark.parametrize("file", sorted(SPACES.glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_shipped_vocabulary_is_better_than_chance(file: Path, encoder: TextEncoder) -> None:
+    vocabulary = load_vocabulary(file)
+    scores = scored(vocabulary, encoder, usual_count(len(vocabulary.classes)))
+    assert scores.separation.silhouette > scores.separation.silhouette_shuffled
+    titles = scores.title_rebuilt
+    assert titles.top1 > titles.top1_chance
+    assert titles.rank < titles.rank_chance
+    assert titles.as_good_by_chance < 0.2
+    assert scores.coverage.cosine > scores.coverage.cosine_any_two + 0.3
+    assert scores.redundancy.near_duplicates == 0
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_merging_less_covers_more_and_leaves_more_duplicates(file: Path, encoder: TextEncoder) -> None:
     one, other = (scored(load_vocabulary(file), encoder, k) for k in (12, 20))
@@ -137,6 +151,10 @@ def test_scores_are_plain_in_files_and_say_directions_and_chance_to_people(encod
         assert f"{part} (higher is better)" in text
     assert "redundancy (lower is better)" in text
     assert "4 of 4 classes find their own title, chance 1" in text
+    assert "not found" not in text
+    gestures = scored(load_vocabulary(SPACES / "natops.yaml"), encoder, 12).lines()
+    assert any(re.search("least 0.*, all clear and not clear", line) for line in gestures), "classes by their titles"
+    assert any(line.startswith("  not found: ") for line in gestures)
 
 
 def test_ranges_are_written_short() -> None:
