@@ -62,19 +62,19 @@ class VocabularyScores:
         )
         return [
             f"scores of {self.vocabulary} at {self.sub_actions} sub-actions, from the text alone",
-            f"separation (higher is better): silhouette {s.silhouette:.2f}; "
-            f"{s.silhouette_shuffled:.2f} with the phrases shuffled between classes",
-            f"  sets of two classes differ by {s.set_distance:.2f} on average, 1 if nothing is shared; "
-            f"least {s.least_set_distance:.2f}, {' and '.join(least)}",
-            f"  in meaning by {s.meaning_distance:.2f}; least {s.least_meaning_distance:.2f}, {' and '.join(near)}",
+            f"separation (higher is better): silhouette {s.silhouette:z.2f}; "
+            f"{s.silhouette_shuffled:z.2f} with the phrases shuffled between classes",
+            f"  sets of two classes differ by {s.set_distance:z.2f} on average, 1 if nothing is shared; "
+            f"least {s.least_set_distance:z.2f}, {' and '.join(least)}",
+            f"  in meaning by {s.meaning_distance:z.2f}; least {s.least_meaning_distance:z.2f}, {' and '.join(near)}",
             f"title rebuilt (higher is better): {round(t.top1 * self.classes)} of {self.classes} classes find their "
             f"own title, chance 1; mean rank {t.rank:.1f}, chance {t.rank_chance:.1f}, best 1",
-            f"  cosine {t.cosine:.2f} with the own title, {t.cosine_others:.2f} with the others; "
+            f"  cosine {t.cosine:z.2f} with the own title, {t.cosine_others:z.2f} with the others; "
             f"{t.as_good_by_chance:.1%} of all assignments of titles do as well",
             *([f"  not found: {', '.join(missed)}"] if missed else []),
-            f"coverage (higher is better): cosine {c.cosine:.2f} of a phrase with its sub-action's name; "
-            f"{c.cosine_any_two:.2f} for any two phrases; {c.kept:.0%} at least {KEPT_COSINE}",
-            f"redundancy (lower is better): cosine {r.nearest_cosine:.2f} with the nearest other sub-action; "
+            f"coverage (higher is better): cosine {c.cosine:z.2f} of a phrase with its sub-action's name; "
+            f"{c.cosine_any_two:z.2f} for any two phrases; {c.kept:.0%} at least {KEPT_COSINE}",
+            f"redundancy (lower is better): cosine {r.nearest_cosine:z.2f} with the nearest other sub-action; "
             f"{r.near_duplicates:.0%} above {NEAR_COSINE}; {r.repeated_in_class:.0%} of phrases repeat their class",
         ]
 
