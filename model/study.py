@@ -68,7 +68,7 @@ class ShapeActionStudy:
         self._shared = self._shared_part(c)
         self._configured = c.num_sub_actions  # its default where the search chooses it
         self._merged: dict[int, SubActions] = {}
-        self._files: dict[int, VocabularyFiles] = {}
+        self._files: dict[bytes, VocabularyFiles] = {}
         self._on_device: dict[str, tuple[Batch, Batch]] = {}
 
     @classmethod
@@ -140,7 +140,7 @@ class ShapeActionStudy:
             torch.set_num_threads(c.threads)
         train, validation = self._batches(device)
         text, replicas = self.class_text(c.num_sub_actions), Replicas.of_process_group()
-        files = self.vocabulary_files(c.num_sub_actions)
+        files = self.vocabulary_files(self.merged(c.num_sub_actions))
         return ShapeActionRun(c, train, validation, text, self.about(c), replicas, files)
 
     def merged(self, sub_actions: int) -> SubActions:
@@ -151,14 +151,14 @@ class ShapeActionStudy:
             self._merged[sub_actions] = merge_phrases(self.vocabulary, self.embeddings, sub_actions)
         return self._merged[sub_actions]
 
-    def vocabulary_files(self, sub_actions: int) -> VocabularyFiles:
-        """What lies beside a checkpoint of that many sub-actions: a table of them, and the vocabulary's scores."""
+    def vocabulary_files(self, merged: SubActions) -> VocabularyFiles:
+        """What lies beside a checkpoint of these sub-actions: a table of them, and the vocabulary's scores."""
         from model.vocabulary_files import vocabulary_files
 
-        if sub_actions not in self._files:
-            merged = self.merged(sub_actions)
-            self._files[sub_actions] = vocabulary_files(self.vocabulary, merged, self.embeddings, self.titles)
-        return self._files[sub_actions]
+        key = merged.cluster.tobytes()  # whatever merged them so
+        if key not in self._files:
+            self._files[key] = vocabulary_files(self.vocabulary, merged, self.embeddings, self.titles)
+        return self._files[key]
 
     def _vocabulary_record(self) -> dict[str, Any]:
         """What the vocabulary is like at the configured number of sub-actions, or the nearest one that is valid."""
@@ -167,8 +167,10 @@ class ShapeActionStudy:
         from model.vocabulary_scores import nearest_count
 
         valid = valid_range(self.vocabulary, self.embeddings)
-        scores = self.vocabulary_files(nearest_count(valid, self._configured)).scores if valid else None
-        return vocabulary_record(self.vocabulary, valid, scores)
+        if not valid:
+            return vocabulary_record(self.vocabulary, valid, None)
+        merged = self.merged(nearest_count(valid, self._configured))
+        return vocabulary_record(self.vocabulary, valid, self.vocabulary_files(merged).scores)
 
     def class_text(self, sub_actions: int) -> ClassText:
         """Embedded phrases of each class with the sub-action of each phrase."""

@@ -139,8 +139,8 @@ def test_a_trial_writes_the_scores_of_its_own_number_of_sub_actions(
     for count in (7, 8):
         study.trial(resolved | {"num_sub_actions": count}, "cpu").export(tmp_path)
         scores = json.loads((tmp_path / "vocabulary.json").read_text())
-        assert scores == study.vocabulary_files(count).scores.as_dict()
+        assert scores == study.vocabulary_files(study.merged(count)).scores.as_dict()
         assert (scores["vocabulary"], scores["sub_actions"]) == ("toy", count)
         assert len((tmp_path / "sub_actions.csv").read_text().splitlines()) == 1 + count
-    assert study.vocabulary_files(8) is study.vocabulary_files(8)
+    assert study.vocabulary_files(study.merged(8)) is study.vocabulary_files(study.merged(8))
     np.testing.assert_array_equal(study.titles, TextEncoder().encode(list(CLASSES)))
