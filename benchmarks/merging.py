@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from model.configuration import Configuration
-from model.merging_report import ranges
 from model.sub_actions import MergeTree, Vocabulary, cut_tree, load_vocabulary, valid_cuts
 from model.text_encoder import TextEncoder
+from model.vocabulary_scores import compact_range
 
 VOCABULARIES = Path(__file__).parents[1] / "spaces" / "sub_actions"
 WAYS = [("average", False), ("average", True), ("complete", False), ("complete", True), ("single", False)]
@@ -18,9 +18,9 @@ def cell(vocabulary: Vocabulary, tree: MergeTree) -> str:
     """The possible numbers; then, at the usual one, opposites merged and phrases of the largest sub-action."""
     valid = valid_cuts(vocabulary, tree)
     if COUNT not in valid:
-        return ranges(valid)
+        return compact_range(valid)
     largest = max(map(len, tree.groups(COUNT)))
-    return f"{ranges(valid)}; {len(cut_tree(vocabulary, tree, COUNT).opposites())}, {largest}"
+    return f"{compact_range(valid)}; {len(cut_tree(vocabulary, tree, COUNT).opposites())}, {largest}"
 
 
 def main() -> None:

@@ -14,9 +14,11 @@ from rich.console import Console
 from model.configuration import Configuration
 from model.configuration_sections import Merging
 from model.merging import Linkage, MergeTree
-from model.merging_report import counts, ranges, remarks, tables, warnings, write_sub_actions
+from model.merging_report import counts, remarks, tables, warnings
 from model.sub_actions import SubActionError, SubActions, cut_tree, load_vocabulary, valid_cuts
 from model.vocabulary import Vocabulary
+from model.vocabulary_files import SCORES_FILE, SUB_ACTIONS_FILE, VocabularyFiles, vocabulary_files
+from model.vocabulary_scores import compact_range, embed_titles, nearest_count
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -71,8 +73,8 @@ def _run(options: argparse.Namespace) -> int:
         raise SubActionError("--keep-opposites-apart: needs --linkage average or complete, not single")
     from model.text_encoder import TextEncoder
 
-    phrases = vocabulary.all_phrases()
-    embeddings = TextEncoder(options.text_encoder).encode(phrases)
+    phrases, encoder = vocabulary.all_phrases(), TextEncoder(options.text_encoder)
+    embeddings = encoder.encode(phrases)
     tree = MergeTree(phrases, embeddings, options.linkage, options.keep_opposites_apart)
     try:
         k, valid, note = _choose(options, vocabulary, tree)
@@ -90,9 +92,12 @@ def _run(options: argparse.Namespace) -> int:
         console.print(line, markup=False)
     for line in warnings(tree, actions, options.keep_opposites_apart):
         console.print(f"warning: {line}", style="yellow", markup=False)
+    files = vocabulary_files(vocabulary, actions, embeddings, embed_titles(vocabulary, encoder))
+    for line in files.scores.lines():
+        console.print(line, markup=False)
     out = options.out or OUT / options.file.stem
-    _write(out, vocabulary, tree, actions)
-    made = "similarity, dendrogram and ownership as .png and .svg, sub_actions.csv"
+    _write(out, vocabulary, tree, actions, files)
+    made = f"similarity, dendrogram and ownership as .png and .svg, {SUB_ACTIONS_FILE}, {SCORES_FILE}"
     console.print(f"written to {out}: {made}", markup=False)
     return 0
 
@@ -107,7 +112,7 @@ def _choose(options: argparse.Namespace, vocabulary: Vocabulary, tree: MergeTree
         if k not in valid:
             raise SubActionError(
                 f"--threshold {options.threshold:g} leaves {k} sub-actions, too few to tell all classes apart: "
-                f"take a higher one, or --k {ranges(valid)}"
+                f"take a higher one, or --k {compact_range(valid)}"
             )
         return k, valid, f"the threshold {options.threshold:g} leaves {k} sub-actions"
     if options.k is not None:
@@ -115,27 +120,27 @@ def _choose(options: argparse.Namespace, vocabulary: Vocabulary, tree: MergeTree
             try:
                 cut_tree(vocabulary, tree, options.k)
             except SubActionError as error:
-                raise SubActionError(f"--k: {error} (possible here: {ranges(valid)})") from None
+                raise SubActionError(f"--k: {error} (possible here: {compact_range(valid)})") from None
         return options.k, valid, ""
-    k = min(valid, key=lambda number: (abs(number - USUAL_COUNT), -number))
+    k = nearest_count(valid, USUAL_COUNT)
     if k == USUAL_COUNT:
         return k, valid, ""
     return (
         k,
         valid,
         (
-            f"{USUAL_COUNT} sub-actions, the default of training, are not possible here ({ranges(valid)} are); "
+            f"{USUAL_COUNT} sub-actions, the default of training, are not possible here ({compact_range(valid)} are); "
             f"these are {k}, so set num_sub_actions: {k} to train with them"
         ),
     )
 
 
-def _write(out: Path, vocabulary: Vocabulary, tree: MergeTree, actions: SubActions) -> None:
+def _write(out: Path, vocabulary: Vocabulary, tree: MergeTree, actions: SubActions, files: VocabularyFiles) -> None:
     from model.merging_pictures import draw_dendrogram, draw_ownership, draw_similarity
 
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_sub_actions(out / "sub_actions.csv", actions)
+        files.write(out)
         draw_similarity(tree, actions, out / "similarity")
         draw_dendrogram(tree, actions, out / "dendrogram")
         draw_ownership(vocabulary, actions, out / "ownership")

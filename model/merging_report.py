@@ -1,14 +1,12 @@
-"""What became of the phrases of a vocabulary, for people: tables, warnings and near misses, and a CSV file.
+"""What became of the phrases of a vocabulary, for people: tables, warnings and near misses.
 
 Owns the texts of `python -m model.sub_actions`; `model.merging_pictures` draws the same.
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 from rich.table import Table
@@ -18,6 +16,7 @@ from model.merging import MergeTree
 from model.opposites import opposite_words
 from model.sub_actions import SubActions
 from model.vocabulary import Vocabulary
+from model.vocabulary_scores import compact_range
 
 SHOWN_PHRASES = 3  # of a group in the list of merges; the table of the sub-actions has them all
 SHOWN_PAIRS = 10
@@ -42,7 +41,7 @@ def counts(actions: SubActions) -> str:
 
 def remarks(tree: MergeTree, actions: SubActions, valid: Sequence[int]) -> list[str]:
     """Lines of text: the numbers of sub-actions that are possible, classes with nothing of their own, near misses."""
-    lines = [f"numbers of sub-actions at which every class is distinct: {ranges(valid)}"]
+    lines = [f"numbers of sub-actions at which every class is distinct: {compact_range(valid)}"]
     lines += [f"{name} has no sub-action of its own" for name in actions.class_names if not actions.own[name]]
     done = len(tree.phrases) - len(actions.names)
     following = tree.steps[done] if done < len(tree.steps) else None
@@ -65,28 +64,6 @@ def warnings(tree: MergeTree, actions: SubActions, kept_apart: bool) -> list[str
         hint = ["--keep-opposites-apart forbids it, merging.keep_opposites_apart: true in a configuration"]
         return _at_most(found, SHOWN_PAIRS) + hint * bool(found)
     return _at_most([f"kept apart, though {line}" for line in _near_opposites(tree, actions)], SHOWN_PAIRS)
-
-
-def ranges(numbers: Iterable[int]) -> str:
-    """Ascending numbers in short: "9–34, 36"."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
-
-
-def write_sub_actions(path: Path, actions: SubActions) -> None:
-    """Writes a row per sub-action: its name, its phrases, the classes that own it, and shared or own."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("sub_action", "phrases", "classes", "shared_or_own"))
-        for index, name in enumerate(actions.names):
-            owners = owners_of(actions, index)
-            kind = "shared" if len(owners) > 1 else "own"
-            writer.writerow((name, " | ".join(phrases_of(actions, index)), " | ".join(owners), kind))
 
 
 def phrases_of(actions: SubActions, index: int) -> list[str]:

@@ -69,6 +69,14 @@ class Vocabulary(BaseModel):
                 raise ValueError(f"class {name} lists the phrase '{twice[0]}' twice")
         return tidy
 
+    @field_validator("titles")
+    @classmethod
+    def _titles_are_usable(cls, titles: dict[str, str]) -> dict[str, str]:
+        empty = [name for name, title in titles.items() if not title.strip()]
+        if empty:
+            raise ValueError(f"class {empty[0]} has an empty title")
+        return titles
+
     @field_validator("wordings")
     @classmethod
     def _wordings_are_usable(cls, wordings: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:

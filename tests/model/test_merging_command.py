@@ -7,7 +7,6 @@ import pytest
 import yaml
 
 from model.merging_command import main
-from model.merging_report import ranges
 
 SHIPPED = Path(__file__).parents[2] / "spaces" / "sub_actions" / "basic_motions.yaml"
 FEW = {"walk": ["lift the foot", "step forward", "step [bold]$x_1$"], "stop": ["lower the foot", "stand"]}
@@ -38,20 +37,21 @@ def test_a_shipped_vocabulary_is_shown_and_drawn(tmp_path, capsys):
     assert main([str(SHIPPED), "--out", str(tmp_path / "made")]) == 0
     out = capsys.readouterr().out
     assert "40 phrases (32 different) of 4 classes: 12 sub-actions, 6 shared by several classes, 6 not" in out
-    assert "numbers of sub-actions at which every class is distinct: 4–32" in out
+    assert "numbers of sub-actions at which every class is distinct: 4-32" in out
     assert "first merge not made, at similarity 0.440: body bobs" in out
     assert "warning" not in out
-    assert {path.name for path in (tmp_path / "made").iterdir()} == PICTURES | {"sub_actions.csv"}
+    assert {path.name for path in (tmp_path / "made").iterdir()} == PICTURES | {"sub_actions.csv", "vocabulary.json"}
     with (tmp_path / "made" / "sub_actions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 12
-    assert rows[0] == {
-        "sub_action": "acceleration peaks at landing",
-        "phrases": "acceleration peaks | acceleration peaks at landing",
-        "classes": "running | badminton",
-        "shared_or_own": "shared",
-    }
-    assert sum(row["shared_or_own"] == "own" for row in rows) == 6
+    assert (rows[0]["name"], rows[0]["phrases"], rows[0]["classes"], rows[0]["owned"]) == (
+        "acceleration peaks at landing",
+        "acceleration peaks | acceleration peaks at landing",
+        "running | badminton",
+        "shared",
+    )
+    assert sum(row["owned"] == "own" for row in rows) == 6
+    assert "4 of 4 classes find their own title" in out
 
 
 def test_pictures_repeat_to_the_byte(few, tmp_path):
@@ -65,7 +65,7 @@ def test_a_default_that_is_not_possible_is_said_and_the_nearest_is_taken(few, tm
     monkeypatch.chdir(tmp_path)
     assert main([str(few)]) == 0
     out = capsys.readouterr().out
-    assert "note: 12 sub-actions, the default of training, are not possible here (2–5 are); these are 5" in out
+    assert "note: 12 sub-actions, the default of training, are not possible here (2-5 are); these are 5" in out
     assert "step [bold]$x_1$" in out
     assert "written to runs/vocabularies/few" in out
     assert (tmp_path / "runs/vocabularies/few/ownership.svg").exists()
@@ -137,10 +137,3 @@ def test_it_runs_as_a_module():
     command = [sys.executable, "-m", "model.sub_actions", "none.yaml"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=SHIPPED.parents[2])
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-
-
-@pytest.mark.parametrize(
-    ("numbers", "text"), [([], ""), ([3], "3"), ([3, 4], "3–4"), ([*range(9, 35), 36], "9–34, 36"), ([1, 3], "1, 3")]
-)
-def test_ranges_are_short(numbers, text):
-    assert ranges(numbers) == text
