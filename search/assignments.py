@@ -15,7 +15,6 @@ import yaml
 
 from search.space import SpaceError
 
-
 FILE_SUFFIXES = (".npz", ".ts", ".yaml", ".yml", ".json", ".csv")
 
 
