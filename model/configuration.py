@@ -15,7 +15,17 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
-from model.configuration_sections import Alignment, Architecture, Count, Data, Frozen, LossWeights, Training, Windows
+from model.configuration_sections import (
+    Alignment,
+    Architecture,
+    Count,
+    Data,
+    Frozen,
+    LossWeights,
+    Merging,
+    Training,
+    Windows,
+)
 
 
 class ConfigurationError(ValueError):
@@ -33,6 +43,7 @@ class Configuration(Frozen):
     rotation_trick: bool = Field(False, description="turns the codes' gradient to the encoder's output; not for fsq")
     codebook_size: Annotated[int, Field(ge=2)] = Field(16, description="codes (J)")
     num_sub_actions: Annotated[int, Field(ge=2)] = Field(12, description="sub-actions in the vocabulary (K)")
+    merging: Merging = Merging()
     action_weight: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(0.5, description="w, from shape (0) to action (1)")
     classify: Literal["none", "codes", "tokens", "both"] = "none"
     architecture: Architecture = Architecture()

@@ -1,6 +1,6 @@
-"""The sections of a configuration: data, sizes, windows, loss weights, alignment and training, each with its checks.
+"""The sections of a configuration: data, merging of phrases, sizes, windows, loss weights, alignment and training.
 
-`model.configuration` puts them together. Nothing here imports torch.
+Each has its checks; `model.configuration` puts them together. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from model.data_sources import DataSource
 from model.layouts import Layout, patch_layout
+from model.merging import Linkage
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Weight = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
@@ -22,6 +23,19 @@ class Frozen(BaseModel):
     """Immutable; an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Merging(Frozen):
+    """How the phrases of all classes become sub-actions."""
+
+    linkage: Linkage = Field("average", description="similarity of two groups: the mean over pairs, least or largest")
+    keep_opposites_apart: bool = Field(False, description="never puts opposites in one sub-action; not for single")
+
+    @model_validator(mode="after")
+    def _can_keep_apart(self) -> Merging:
+        if self.keep_opposites_apart and self.linkage == "single":
+            raise ValueError("keep_opposites_apart: needs linkage average or complete, not single; leave it false")
+        return self
 
 
 class Architecture(Frozen):

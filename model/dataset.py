@@ -1,13 +1,15 @@
 """The data set that a study trains on: loaded, split, resampled, normalised, and with a fingerprint.
 
 The validation part is split from the training part only; the test part is whatever the source calls its test
-part, or, for an ``.npz`` file without one, a quarter held out before anything else is looked at.
+part, or, for an ``.npz`` file without one, a quarter held out before anything else is looked at. As a command,
+``python -m model.dataset``, it makes such a file of other files, see `model.conversion`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -21,11 +23,12 @@ from model.raw_recordings import RawPart, check_part, take
 from model.splits import SplitError, hold_out
 from model.ts_files import find_named, read_ts
 
-__all__ = ["DataError", "DataSource", "Dataset", "Recordings", "load_dataset"]
+__all__ = ["DataError", "DataSource", "Dataset", "Recordings", "load_dataset", "make_dataset"]
 
 logger = logging.getLogger(__name__)
 
 TEST_FRACTION = 0.25
+PREPARED_AT_ONCE = 512  # recordings; in float64, resampled ones of a whole part take several times what is kept
 KNOWN_CHANNELS = {
     EMBEDDED_NAME: tuple(f"{sensor} {axis}" for sensor in ("accelerometer", "gyroscope") for axis in "xyz"),
     "Epilepsy": tuple(f"accelerometer {axis}" for axis in "xyz"),
@@ -63,6 +66,7 @@ class Dataset:
         test: Never seen by the search; None where there is none.
         native_length: Samples per recording before resampling.
         fingerprint: SHA-256 of recordings, classes, length and split.
+        rate_hz: Samples per second before resampling; None where the source does not say.
     """
 
     name: str
@@ -73,6 +77,7 @@ class Dataset:
     test: Recordings | None
     native_length: int
     fingerprint: str
+    rate_hz: float | None = None
 
 
 def load_dataset(
@@ -95,9 +100,28 @@ def load_dataset(
         DataError: One line that names the file and, where it can, the recording (counted from 0).
     """
     source = DataSource.parse(source)
+    train, test = _read(source)
+    return make_dataset(
+        source.label, train, test, length=length, validation_fraction=validation_fraction, split_seed=split_seed
+    )
+
+
+def make_dataset(
+    name: str,
+    train: RawPart,
+    test: RawPart | None,
+    *,
+    length: int | Literal["native"] = 512,
+    validation_fraction: float = 0.25,
+    split_seed: int = 0,
+) -> Dataset:
+    """Does with recordings in memory what `load_dataset` does with those of a file.
+
+    Raises:
+        DataError: As there.
+    """
     if length != "native" and length < 2:
         raise DataError(f"length must be at least 2 samples, got {length}")
-    train, test = _read(source)
     for part in (train, test):
         if part is not None:
             check_part(part)
@@ -109,14 +133,15 @@ def load_dataset(
     samples = train.x.shape[2] if length == "native" else length
     parts = [_prepare(part, class_names, samples) for part in (kept, held, test)]
     return Dataset(
-        name=source.label,
+        name=name,
         class_names=class_names,
-        channel_names=_channel_names(source, train.x.shape[1]),
+        channel_names=_channel_names(name, train),
         train=parts[0],
         validation=parts[1],
         test=parts[2],
         native_length=train.x.shape[2],
         fingerprint=_fingerprint((kept, held, test), class_names, samples),
+        rate_hz=train.rate_hz,
     )
 
 
@@ -181,13 +206,17 @@ def _split(part: RawPart, fraction: float, seed: int, what: str) -> tuple[RawPar
 
 
 def _prepare(part: RawPart, class_names: tuple[str, ...], length: int) -> Recordings:
-    x, mean, scale = normalise(resample(part.x, length))
+    starts = range(0, len(part.x), PREPARED_AT_ONCE)
+    pieces = [normalise(resample(part.x[at : at + PREPARED_AT_ONCE], length)) for at in starts]
+    x, mean, scale = (np.concatenate(arrays) for arrays in zip(*pieces, strict=True))
     y = np.array([class_names.index(label) for label in part.labels], dtype=np.int64)
     return Recordings(x, mean, scale, y, part.groups)
 
 
-def _channel_names(source: DataSource, channels: int) -> tuple[str, ...]:
-    known = KNOWN_CHANNELS.get(source.label, ())
+def _channel_names(name: str, part: RawPart) -> tuple[str, ...]:
+    if part.channels is not None:
+        return part.channels
+    channels, known = part.x.shape[1], KNOWN_CHANNELS.get(name, ())
     return known if len(known) == channels else tuple(f"channel {index}" for index in range(channels))
 
 
@@ -196,5 +225,12 @@ def _fingerprint(parts: tuple[RawPart, ...], class_names: tuple[str, ...], lengt
     for part in parts:
         groups = None if part.groups is None else part.groups.tolist()
         digest.update(repr((part.x.shape, part.labels, groups)).encode())
-        digest.update(np.ascontiguousarray(part.x, dtype="<f8").tobytes())
+        for recording in part.x:
+            digest.update(np.ascontiguousarray(recording, dtype="<f8").tobytes())
     return digest.hexdigest()
+
+
+if __name__ == "__main__":
+    from model.conversion import main
+
+    sys.exit(main())

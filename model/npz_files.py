@@ -1,4 +1,4 @@
-"""Reading recordings from an ``.npz`` file of plain arrays."""
+"""Recordings in an ``.npz`` file of plain arrays: reading and writing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from model.data_sources import DataError
 from model.raw_recordings import RawPart
 
-NPZ_KEYS = ("X", "y", "labels", "groups", "X_test", "y_test", "groups_test")
+NPZ_KEYS = ("X", "y", "labels", "groups", "X_test", "y_test", "groups_test", "channels", "rate_hz")
 
 
 def read_npz(path: Path) -> tuple[RawPart, RawPart | None]:
@@ -19,7 +19,8 @@ def read_npz(path: Path) -> tuple[RawPart, RawPart | None]:
     Args:
         path: The file. ``y`` holds class names, or integers, which index ``labels`` (the class names) where
             that is given and are names themselves where not. ``groups`` holds one integer or name per
-            recording. ``X_test``, ``y_test`` and ``groups_test`` are the test part.
+            recording. ``X_test``, ``y_test`` and ``groups_test`` are the test part. ``channels`` holds one name
+            per channel and ``rate_hz`` the samples per second, of both parts.
 
     Returns:
         The training part, and the test part or None.
@@ -41,7 +42,30 @@ def read_npz(path: Path) -> tuple[RawPart, RawPart | None]:
     class_names = _class_names(arrays["labels"], path) if "labels" in arrays else None
     train = _npz_part(path, arrays, "", class_names)
     test = _npz_part(path, arrays, "_test", class_names) if "X_test" in arrays else None
-    return train, test
+    channels, rate_hz = _channels(arrays, train.x.shape[1], path), _rate_hz(arrays, path)
+    if test is not None:
+        test = test._replace(channels=channels, rate_hz=rate_hz)
+    return train._replace(channels=channels, rate_hz=rate_hz), test
+
+
+def write_npz(path: Path, train: RawPart, test: RawPart | None) -> None:
+    """Writes what `read_npz` reads, X as float32, classes and groups by name.
+
+    The same recordings give the same bytes: the arrays lie in the file as they are, and carry no date.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    for part, suffix in ((train, ""), (test, "_test")):
+        if part is None:
+            continue
+        arrays |= {f"X{suffix}": part.x.astype(np.float32, copy=False), f"y{suffix}": np.array(part.labels)}
+        if part.groups is not None:
+            arrays[f"groups{suffix}"] = part.groups
+    if train.channels is not None:
+        arrays["channels"] = np.array(train.channels)
+    if train.rate_hz is not None:
+        arrays["rate_hz"] = np.array(train.rate_hz)
+    with path.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def _load_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -95,6 +119,30 @@ def _class_names(labels: np.ndarray, path: Path) -> tuple[str, ...]:
     if labels.ndim != 1 or labels.dtype.kind != "U" or len(set(labels.tolist())) < len(labels):
         raise DataError(f"{path}: labels must be a list of different class names, got {labels.tolist()}")
     return tuple(str(label) for label in labels)
+
+
+def _channels(arrays: dict[str, np.ndarray], channels: int, path: Path) -> tuple[str, ...] | None:
+    if "channels" not in arrays:
+        return None
+    names = arrays["channels"]
+    if names.shape != (channels,) or names.dtype.kind != "U":
+        raise DataError(
+            f"{path}: channels must hold the names of the {channels} channels of X, got {names.dtype} {names.shape}"
+        )
+    listed = [str(name) for name in names]
+    wrong = [name for name in listed if not name.strip() or listed.count(name) > 1]
+    if wrong:
+        raise DataError(f"{path}: channels must be different names, none empty; got {wrong[0]!r}")
+    return tuple(listed)
+
+
+def _rate_hz(arrays: dict[str, np.ndarray], path: Path) -> float | None:
+    if "rate_hz" not in arrays:
+        return None
+    rate = arrays["rate_hz"]
+    if rate.shape != () or rate.dtype.kind not in "iuf" or not np.isfinite(rate) or rate <= 0:
+        raise DataError(f"{path}: rate_hz must be one number above 0, the samples per second, got {rate.tolist()}")
+    return float(rate)
 
 
 def _look_up(names: tuple[str, ...], class_names: tuple[str, ...], key: str, path: Path) -> tuple[str, ...]:

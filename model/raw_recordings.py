@@ -24,12 +24,16 @@ class RawPart(NamedTuple):
         x: float64, (recordings, channels, length).
         labels: Class name of each recording.
         groups: Group of each recording, (recordings,), or None.
+        channels: Name of each channel, or None where the file does not say.
+        rate_hz: Samples per second, or None where the file does not say.
     """
 
     file: str
     x: np.ndarray
     labels: tuple[str, ...]
     groups: np.ndarray | None
+    channels: tuple[str, ...] | None = None
+    rate_hz: float | None = None
 
 
 def check_part(part: RawPart) -> None:
@@ -72,4 +76,4 @@ def check_part(part: RawPart) -> None:
 def take(part: RawPart, rows: np.ndarray) -> RawPart:
     """The given recordings of a part."""
     groups = None if part.groups is None else part.groups[rows]
-    return RawPart(part.file, part.x[rows], tuple(part.labels[row] for row in rows), groups)
+    return part._replace(x=part.x[rows], labels=tuple(part.labels[row] for row in rows), groups=groups)

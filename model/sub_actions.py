@@ -1,40 +1,43 @@
 """The sub-action vocabulary: phrases per class, merged to exactly K sub-actions, and which class owns which.
 
-Near-duplicate phrases of all classes are merged by average-linkage clustering on the cosine distance of their
-embeddings, cut at exactly K clusters; a cluster is named by its medoid phrase. The result does not depend on
-the order of the classes or phrases. Sentence encoders put opposites ("lift foot", "lower foot") close
+Near-duplicate phrases of all classes are merged by hierarchical clustering on the cosine distance of their
+embeddings (`model.merging`), cut at exactly K clusters; a cluster is named by its medoid phrase. The result does not
+depend on the order of the classes or phrases. Sentence encoders put opposites ("lift foot", "lower foot") close
 together, so the report of the merges names every pair of opposites that ended up in one sub-action.
+`python -m model.sub_actions FILE` shows and draws what becomes of a vocabulary.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.cluster.hierarchy import linkage
-from scipy.spatial.distance import squareform
 
+from model.merging import Linkage, MergeTree
 from model.opposites import opposite_words
 from model.vocabulary import SubActionError, Vocabulary, load_vocabulary, match_classes
 
 __all__ = [
+    "Linkage",
     "Merge",
+    "MergeTree",
     "SubActionError",
     "SubActions",
     "Vocabulary",
+    "cut_tree",
     "load_vocabulary",
     "match_classes",
     "merge_phrases",
+    "valid_cuts",
     "valid_range",
 ]
 
-DISTANCE_DECIMALS = 6  # float32 embeddings repeat to about 1e-7; coarser distances make ties exact
-
 
 class Merge(NamedTuple):
-    """Two groups of phrases that became one; `similarity` is the mean cosine similarity between them."""
+    """Two groups of phrases that became one; `similarity` is their cosine similarity, as the linkage measures it."""
 
     left: tuple[str, ...]
     right: tuple[str, ...]
@@ -111,7 +114,12 @@ class SubActions:
 
 
 def merge_phrases(
-    vocabulary: Vocabulary, embeddings: np.ndarray, k: int | None, threshold: float | None = None
+    vocabulary: Vocabulary,
+    embeddings: np.ndarray,
+    k: int | None,
+    threshold: float | None = None,
+    linkage: Linkage = "average",
+    keep_opposites_apart: bool = False,
 ) -> SubActions:
     """Merges the phrases of all classes to exactly `k` sub-actions, or as far as `threshold` allows.
 
@@ -119,113 +127,98 @@ def merge_phrases(
         vocabulary: The phrases of each class.
         embeddings: (phrases, width), in the order of `Vocabulary.all_phrases`.
         k: Number of sub-actions; None where `threshold` decides.
-        threshold: Merge while the mean cosine similarity of two groups is at least this; None where `k`
-            decides.
+        threshold: Merge while the cosine similarity of two groups is at least this; None where `k` decides.
+        linkage: Similarity of two groups: the mean over their pairs of phrases, the smallest (complete), or the
+            largest (single).
+        keep_opposites_apart: Never puts opposites, as `model.opposites` finds them, in one sub-action.
 
     Raises:
         SubActionError: `k` is out of range, or two classes would own the same sub-actions.
     """
-    tree = _Tree(vocabulary, embeddings)
+    tree = MergeTree(vocabulary.all_phrases(), embeddings, linkage, keep_opposites_apart)
     if (k is None) == (threshold is None):
         raise SubActionError("give either the number of sub-actions or a similarity threshold")
     if k is None:
         assert threshold is not None
         k = tree.count_at(threshold)
-    if not 1 <= k <= tree.distinct:
-        raise SubActionError(
-            f"{k} sub-actions cannot be made of {tree.distinct} different phrases: choose between 1 and {tree.distinct}"
-        )
-    actions = tree.cut(k)
-    twins = _twins(actions.owned)
+    return cut_tree(vocabulary, tree, k)
+
+
+def valid_range(
+    vocabulary: Vocabulary,
+    embeddings: np.ndarray,
+    linkage: Linkage = "average",
+    keep_opposites_apart: bool = False,
+) -> list[int]:
+    """Every number of sub-actions at which all classes own different ones, ascending."""
+    return valid_cuts(vocabulary, MergeTree(vocabulary.all_phrases(), embeddings, linkage, keep_opposites_apart))
+
+
+def cut_tree(vocabulary: Vocabulary, tree: MergeTree, k: int) -> SubActions:
+    """The `k` sub-actions of a tree that was made of the vocabulary's phrases.
+
+    Raises:
+        SubActionError: `k` is out of range, or two classes would own the same sub-actions.
+    """
+    _check_count(tree, k)
+    named = sorted((tree.phrases[tree.medoid(members)], members) for members in tree.groups(k))
+    of_phrase = {tree.phrases[i]: index for index, (_, members) in enumerate(named) for i in members}
+    cluster = np.array([of_phrase[phrase] for phrase in vocabulary.all_phrases()], dtype=np.int64)
+    owned = np.zeros((len(vocabulary.classes), k), dtype=bool)
+    owned[vocabulary.class_of(), cluster] = True
+    twins = _twins(owned)
     if twins is not None:
         first, second = (vocabulary.class_names[index] for index in twins)
+        if k == len(tree.phrases):
+            raise SubActionError(f"the classes {first} and {second} have the same phrases: give them some that differ")
         raise SubActionError(
             f"with {k} sub-actions the classes {first} and {second} own the same ones "
             "and cannot be told apart: choose another number, or give them phrases that differ more"
         )
-    return actions
+    return SubActions(
+        names=tuple(name for name, _ in named),
+        cluster=cluster,
+        owned=owned,
+        phrases=vocabulary.all_phrases(),
+        class_of=vocabulary.class_of(),
+        class_names=vocabulary.class_names,
+        merges=tuple(
+            Merge(left, right, 1.0 - step.distance)
+            for step in tree.steps[: len(tree.phrases) - k]
+            for left, right in [sorted((tree.texts(step.left), tree.texts(step.right)))]
+        ),
+    )
 
 
-def valid_range(vocabulary: Vocabulary, embeddings: np.ndarray) -> list[int]:
-    """Every number of sub-actions at which all classes own different ones, ascending."""
-    tree = _Tree(vocabulary, embeddings)
-    return [k for k in range(1, tree.distinct + 1) if _twins(tree.cut(k).owned) is None]
+def valid_cuts(vocabulary: Vocabulary, tree: MergeTree) -> list[int]:
+    """Every number of sub-actions of a tree at which all classes own different ones, ascending."""
+    owners = {phrase: np.zeros(len(vocabulary.classes), dtype=bool) for phrase in tree.phrases}
+    for phrase, index in zip(vocabulary.all_phrases(), vocabulary.class_of(), strict=True):
+        owners[phrase][index] = True
+    columns = dict(enumerate(owners.values()))
+    valid = []
+    for index, step in enumerate((*tree.steps, None)):
+        if _twins(np.stack(list(columns.values()), axis=1)) is None:
+            valid.append(len(columns))
+        if step is None or not step.allowed:
+            break
+        columns[len(tree.phrases) + index] = columns.pop(step.left) | columns.pop(step.right)
+    return valid[::-1]
 
 
-class _Tree:
-    """The clustering of all phrases, in sorted order, from single phrases to one cluster."""
-
-    def __init__(self, vocabulary: Vocabulary, embeddings: np.ndarray) -> None:
-        self._vocabulary = vocabulary
-        phrases = vocabulary.all_phrases()
-        unit = _unit_rows(embeddings, phrases)
-        self._order = np.array(sorted(range(len(phrases)), key=lambda i: phrases[i]))
-        self._phrases = [phrases[i] for i in self._order]
-        self._similarity = unit[self._order] @ unit[self._order].T
-        self.distinct = len(set(phrases))
-        self._links = self._link()
-
-    def _link(self) -> np.ndarray:
-        """Rows of two cluster ids and their distance, nearest first, identical phrases before all others."""
-        if len(self._phrases) < 2:
-            return np.zeros((0, 4))
-        distance = np.round(np.maximum(1.0 - self._similarity, 10.0**-DISTANCE_DECIMALS), DISTANCE_DECIMALS)
-        texts = np.array(self._phrases)
-        distance[texts[:, None] == texts[None, :]] = 0.0
-        return linkage(squareform(distance, checks=False), method="average")
-
-    def count_at(self, threshold: float) -> int:
-        """How many clusters are left when everything at least this similar is merged."""
-        merged = int(np.sum(self._links[:, 2] <= 1.0 - threshold + 0.5 * 10.0**-DISTANCE_DECIMALS))
-        return min(len(self._phrases) - merged, self.distinct)
-
-    def cut(self, k: int) -> SubActions:
-        """Merges until exactly `k` clusters are left (scipy's maxclust gives fewer where distances tie)."""
-        clusters = {i: [i] for i in range(len(self._phrases))}
-        merges = []
-        for step, (left, right, distance, _) in enumerate(self._links[: len(self._phrases) - k]):
-            sides = sorted((self._texts(clusters[int(left)]), self._texts(clusters[int(right)])))
-            clusters[len(self._phrases) + step] = clusters.pop(int(left)) + clusters.pop(int(right))
-            if sides[0] != sides[1]:
-                merges.append(Merge(sides[0], sides[1], 1.0 - float(distance)))
-        named = sorted((self._medoid(members), members) for members in clusters.values())
-        cluster = np.empty(len(self._phrases), dtype=np.int64)
-        for index, (_, members) in enumerate(named):
-            cluster[self._order[members]] = index
-        return self._assemble(tuple(name for name, _ in named), cluster, tuple(merges))
-
-    def _assemble(self, names: tuple[str, ...], cluster: np.ndarray, merges: tuple[Merge, ...]) -> SubActions:
-        class_of = self._vocabulary.class_of()
-        owned = np.zeros((len(self._vocabulary.classes), len(names)), dtype=bool)
-        owned[class_of, cluster] = True
-        return SubActions(
-            names=names,
-            cluster=cluster,
-            owned=owned,
-            phrases=self._vocabulary.all_phrases(),
-            class_of=class_of,
-            class_names=self._vocabulary.class_names,
-            merges=merges,
+def _check_count(tree: MergeTree, k: int) -> None:
+    if not 1 <= k <= len(tree.phrases):
+        raise SubActionError(
+            f"{k} sub-actions cannot be made of {len(tree.phrases)} different phrases: "
+            f"choose between {tree.fewest} and {len(tree.phrases)}"
         )
-
-    def _texts(self, members: list[int]) -> tuple[str, ...]:
-        return tuple(sorted({self._phrases[i] for i in members}))
-
-    def _medoid(self, members: list[int]) -> str:
-        """The phrase most similar to all of its cluster, repeated phrases counted as often as they occur."""
-        closeness = np.round(self._similarity[np.ix_(members, members)].sum(axis=1), DISTANCE_DECIMALS - 1)
-        return min(zip(-closeness, (self._phrases[i] for i in members), strict=True))[1]
-
-
-def _unit_rows(embeddings: np.ndarray, phrases: tuple[str, ...]) -> np.ndarray:
-    rows = np.asarray(embeddings, dtype=np.float64)
-    if rows.ndim != 2 or len(rows) != len(phrases):
-        raise SubActionError(f"expected one embedding for each of {len(phrases)} phrases, got shape {rows.shape}")
-    length = np.linalg.norm(rows, axis=1)
-    broken = np.flatnonzero(~np.isfinite(length) | (length == 0.0))
-    if len(broken):
-        raise SubActionError(f"the embedding of the phrase '{phrases[broken[0]]}' is zero or not finite")
-    return rows / length[:, None]
+    obstacle = tree.obstacle()
+    if k < tree.fewest and obstacle is not None:
+        first, second, words = obstacle
+        raise SubActionError(
+            f"{k} sub-actions cannot keep opposites apart: at {tree.fewest} only opposites are left to merge, "
+            f"such as '{first}' and '{second}' ({words}); choose {tree.fewest} or more, or let opposites merge"
+        )
 
 
 def _twins(owned: np.ndarray) -> tuple[int, int] | None:
@@ -235,3 +228,9 @@ def _twins(owned: np.ndarray) -> tuple[int, int] | None:
             if np.array_equal(owned[first], owned[second]):
                 return first, second
     return None
+
+
+if __name__ == "__main__":
+    from model.merging_command import main
+
+    sys.exit(main())

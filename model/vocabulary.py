@@ -14,6 +14,8 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
+from model.yaml_reading import UniqueKeys
+
 
 class SubActionError(ValueError):
     """The vocabulary, or the number of sub-actions asked of it, cannot be used."""
@@ -66,6 +68,14 @@ class Vocabulary(BaseModel):
             if twice:
                 raise ValueError(f"class {name} lists the phrase '{twice[0]}' twice")
         return tidy
+
+    @field_validator("titles")
+    @classmethod
+    def _titles_are_usable(cls, titles: dict[str, str]) -> dict[str, str]:
+        empty = [name for name, title in titles.items() if not title.strip()]
+        if empty:
+            raise ValueError(f"class {empty[0]} has an empty title")
+        return titles
 
     @field_validator("wordings")
     @classmethod
@@ -121,7 +131,7 @@ def load_vocabulary(source: Path | str | Mapping[str, Any] | Vocabulary) -> Voca
         return _validate(source, "vocabulary")
     path = Path(source)
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeys)
     except OSError as error:
         raise SubActionError(f"vocabulary file {path} cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -171,14 +181,3 @@ def _validate(content: Mapping[str, Any], where: str) -> Vocabulary:
         key = ".".join(str(part) for part in entry["loc"])
         message = entry["msg"].removeprefix("Value error, ")
         raise SubActionError(f"{where}: {key}: {message}" if key else f"{where}: {message}") from None
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """Refuses a key that is written twice, which YAML would answer by keeping the last one."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key} is written twice", node.start_mark)
-        return super().construct_mapping(node, deep=deep)

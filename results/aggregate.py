@@ -98,7 +98,9 @@ def _rebuild(run: Run) -> Rebuilt:
     name = run.folder.resolve().name
     view = overview({name: run}, title=name)
     metrics = metric_names(run.trials, run.space)
-    exported, missing = export_best(run.folder, view.front, metrics, name)
+    exported, missing = export_best(
+        run.folder, view.front, metrics, name, [objective.name for objective in run.space.objectives]
+    )
     history = run.folder / HISTORY_FILE
     write_atomically(history, frame_text(view.histories[name]))
     (front, *shown) = _write(view, run.folder, missing)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -11,20 +12,20 @@ from results.cells import cell, write_atomically
 from results.front import best_points
 
 BEST_FOLDER = "best"
-TABLES = ("codes.csv", "confusion.csv")  # of a study that writes them; their absence is no mistake
-EXPORTED = (".yaml", ".safetensors", *(f".{table}" for table in TABLES))
+TABLES = (".csv", ".json")  # whatever a study writes beside its checkpoint; there may be none
 
 
 def export_best(
-    folder: Path, rows: pd.DataFrame, metrics: list[str], title: str
+    folder: Path, rows: pd.DataFrame, metrics: list[str], title: str, objectives: Sequence[str]
 ) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     """Copy the named points of a front to `best/`; what an earlier export left there goes.
 
     Args:
-        folder: The run folder, with `trials/<trial>/configuration.yaml`, `model.safetensors` and perhaps `TABLES`.
+        folder: The run folder, with `trials/<trial>/configuration.yaml`, `model.safetensors` and perhaps tables.
         rows: The front, as `results.front.front` gives it.
         metrics: Metric columns for the header comment.
         title: Name of the run for the header comment.
+        objectives: Names of the objectives.
 
     Returns:
         The files written, and one line per file that the trials' folders lack.
@@ -47,9 +48,9 @@ def export_best(
             written.append(_copied(checkpoint, best / f"{name}.safetensors"))
         else:
             warnings.append(f"{checkpoint} is missing: {best / name}.safetensors was not written")
-        tables = [table for table in TABLES if (source / table).is_file()]
-        written += [_copied(source / table, best / f"{name}.{table}") for table in tables]
-    _remove_stale(best, written)
+        tables = sorted(path for path in source.glob("*") if path.suffix in TABLES and path.is_file())
+        written += [_copied(table, best / f"{name}.{table.name}") for table in tables]
+    _remove_stale(best, written, ("knee", *objectives))
     return tuple(written), tuple(warnings)
 
 
@@ -67,7 +68,10 @@ def _copied(source: Path, target: Path) -> Path:
     return target
 
 
-def _remove_stale(best: Path, written: list[Path]) -> None:
+def _remove_stale(best: Path, written: list[Path], points: Sequence[str]) -> None:
+    """Removes configurations and checkpoints that were not written now, and tables named after a point."""
+    tables = tuple(f"{point}." for point in points)
     for path in best.iterdir():
-        if path.name.endswith((*EXPORTED, ".part")) and path not in written:
+        exported = path.suffix in (".yaml", ".safetensors", ".part")
+        if (exported or (path.suffix in TABLES and path.name.startswith(tables))) and path not in written:
             path.unlink()

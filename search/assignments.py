@@ -15,12 +15,14 @@ import yaml
 
 from search.space import SpaceError
 
+FILE_SUFFIXES = (".npz", ".ts", ".yaml", ".yml", ".json", ".csv")
+
 
 def read_assignments(texts: Sequence[str]) -> dict[str, Any]:
     """Read `KEY=VALUE`, the value as YAML, such as 16, native, or {npz: mine.npz}.
 
-    Text that names an existing file, seen from the working folder, becomes its absolute path: paths inside a space
-    file are relative to that file, those of a command line are not.
+    Text that ends as the name of a file does, or names one in the working folder, becomes an absolute path: paths
+    inside a space file are relative to that file, those of a command line to the working folder.
 
     Returns:
         Value by dotted key.
@@ -82,6 +84,6 @@ def _from_here(value: Any) -> Any:
         return {key: _from_here(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_from_here(inner) for inner in value]
-    if isinstance(value, str) and Path(value).is_file():
+    if isinstance(value, str) and (Path(value).suffix in FILE_SUFFIXES or Path(value).is_file()):
         return str(Path(value).resolve())
     return value

@@ -17,12 +17,19 @@ from torch import nn
 from model.building import build_quantizer
 from model.class_text import ClassText
 from model.configuration import Configuration
+from model.text_encoder import TextEncoder
 
 # More threads than cores that are free slow tiny products a hundredfold.
 torch.set_num_threads(1)
 
 TEXT_WIDTH = 12
 SUB_ACTIONS = 5
+
+
+@pytest.fixture(scope="session")
+def encoder() -> TextEncoder:
+    """The sentence encoder that is installed, loaded once."""
+    return TextEncoder()
 
 
 @pytest.fixture

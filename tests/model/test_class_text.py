@@ -104,7 +104,7 @@ def test_wordings_that_are_not_there_cannot_be_drawn() -> None:
     resolved = ShapeActionStudy.resolve(fixed, Path())
     study = ShapeActionStudy(resolved)
     study.check(resolved)
-    text = study.class_text(6)
+    text = study.text.class_text(study.text.merged(6))
     badminton = study.dataset.class_names.index("Badminton")
     assert text.ways[badminton].tolist() == [3, 1]
     assert study.trial(resolved, "cpu").train_epoch()["loss"] > 0

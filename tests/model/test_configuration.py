@@ -49,6 +49,12 @@ def test_relative_data_paths_become_absolute(tmp_path: Path) -> None:
         ({"method": "head"}, "method: .*'action_head' or 'action_decoder'"),
         ({"action_weight": 1.0}, "action_weight: input should be less than 1"),
         ({"losses": {"shape": "much"}}, "losses.shape: .*'much'"),
+        ({"merging": {"linkeage": "single"}}, "merging.linkeage: unknown key; did you mean 'linkage'"),
+        ({"merging": {"linkage": "ward"}}, "merging.linkage: .*'average', 'complete' or 'single'"),
+        (
+            {"merging": {"linkage": "single", "keep_opposites_apart": True}},
+            "merging.keep_opposites_apart: needs linkage average or complete, not single",
+        ),
         ({"architecture": {"tokens": 513}}, "architecture.tokens: 513 are more than the samples .* length 512"),
         (
             {"architecture": {"patches": 50, "patch_samples": 8}},

@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import model.dataset
 from model.data_sources import DataSource
 from model.dataset import DataError, load_dataset
+from model.npz_files import read_npz, write_npz
+from model.raw_recordings import RawPart
 
 WAVES = np.random.default_rng(3).normal(size=(16, 2, 20)).round(3)
 LABELS = ["Run", "Sit"] * 8
@@ -243,6 +246,37 @@ def test_integer_classes_with_and_without_labels(save):
     assert load_dataset(save(y=y.astype(float))).class_names == ("0", "2")
 
 
+def test_npz_names_its_channels_and_rate(save):
+    d = load_dataset(save(channels=np.array(["acc x", "acc y"]), rate_hz=np.array(50), X_test=WAVES, y_test=LABELS))
+    assert (d.channel_names, d.rate_hz) == (("acc x", "acc y"), 50.0)
+    plain = load_dataset(save(X_test=WAVES, y_test=LABELS))
+    assert (plain.channel_names, plain.rate_hz) == (("channel 0", "channel 1"), None)
+    # Names change nothing that is trained on.
+    assert plain.fingerprint == d.fingerprint
+
+
+def test_what_is_written_is_read_again(tmp_path):
+    groups = np.array([f"person {index // 4}" for index in range(16)])
+    train = RawPart("", np.float32(WAVES), tuple(LABELS), groups, ("acc x", "acc y"), 12.5)
+    test = train._replace(x=train.x[:3] + 1, labels=("Sit", "Run", "Sit"), groups=np.array(["p", "q", "q"]))
+    write_npz(tmp_path / "both.npz", train, test)
+    for part, again in zip((train, test), read_npz(tmp_path / "both.npz"), strict=True):
+        np.testing.assert_array_equal(part.x, again.x)
+        np.testing.assert_array_equal(part.groups, again.groups)
+        assert (part.labels, part.channels, part.rate_hz) == (again.labels, again.channels, again.rate_hz)
+    write_npz(tmp_path / "bare.npz", train._replace(groups=None, channels=None, rate_hz=None), None)
+    assert sorted(np.load(tmp_path / "bare.npz")) == ["X", "y"]
+
+
+def test_preparing_in_pieces_changes_nothing(save, monkeypatch):
+    whole = load_dataset(save(), length=33)
+    monkeypatch.setattr(model.dataset, "PREPARED_AT_ONCE", 3)
+    pieces = load_dataset(save(), length=33)
+    for name in ("train", "validation", "test"):
+        for one, other in zip(getattr(whole, name)[:4], getattr(pieces, name)[:4], strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
 def test_groups_stay_together(save):
     groups = np.repeat(np.arange(8), 2)
     d = load_dataset(save(groups=groups))
@@ -304,6 +338,16 @@ def nan_at(recording):
             },
             r"group 3 is in the training and in the test part",
         ),
+        (
+            {"channels": np.array(["a", "b", "c"])},
+            r"channels must hold the names of the 2 channels of X, got <U1 \(3,\)",
+        ),
+        ({"channels": np.array([1, 2])}, r"channels must hold the names of the 2 channels of X, got int64"),
+        ({"channels": np.array(["a", "a"])}, r"channels must be different names, none empty; got 'a'"),
+        ({"channels": np.array(["a", " "])}, r"channels must be different names, none empty; got ' '"),
+        ({"rate_hz": np.array([50.0])}, r"rate_hz must be one number above 0, the samples per second, got \[50\.0\]"),
+        ({"rate_hz": np.array(0)}, r"rate_hz must be one number above 0, .* got 0"),
+        ({"rate_hz": np.array("50")}, r"rate_hz must be one number above 0, .* got 50"),
         ({"group": np.arange(16)}, r"unknown group; it holds X, y, group"),
         ({"y": None}, r"missing y; it holds X, expected X, y"),
     ],

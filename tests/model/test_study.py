@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 
+from model.checkpoint import load_model
+from model.configuration_sections import Merging
 from model.study import ShapeActionStudy
+from model.text_encoder import TextEncoder
 
 CLASSES = {
     "sit": ["hold wrist level", "rest arm on lap", "keep trunk upright"],
@@ -66,7 +71,7 @@ def test_the_test_part_is_apart_from_what_a_trial_sees(study: ShapeActionStudy, 
 
 
 def test_text_of_each_class_carries_its_sub_actions(study: ShapeActionStudy) -> None:
-    text, merged = study.class_text(8), study.merged(8)
+    text, merged = study.text.class_text(study.text.merged(8)), study.text.merged(8)
     np.testing.assert_array_equal(text.owned.numpy(), merged.owned)
     assert text.belongs.shape == (3, 3, 8)
     # "keep trunk upright" is said of two classes and is one sub-action.
@@ -83,6 +88,46 @@ def test_points_that_cannot_be_trained_are_refused(study: ShapeActionStudy, reso
         study.check(resolved | {"text_encoder": "other"})
     with pytest.raises(ValueError, match="own the same"):
         study.check(resolved | {"num_sub_actions": 2})
+
+
+def test_merging_is_a_part_of_a_point(study: ShapeActionStudy, resolved: dict) -> None:
+    merging = {"linkage": "complete", "keep_opposites_apart": True}
+    assert resolved["merging"] == {"linkage": "average", "keep_opposites_apart": False}
+    for part in ({"merging": merging}, {"merging": {"linkage": "single"}}, {"merging": {}}):
+        study.check(resolved | part)
+    with pytest.raises(ValueError, match=r"merging\.keep_opposites_apart: needs linkage average or complete"):
+        study.check(resolved | {"merging": merging | {"linkage": "single"}})
+    with pytest.raises(ValueError, match=r"merging\.linkage: .*'average', 'complete' or 'single'"):
+        study.check(resolved | {"merging": {"linkage": "ward"}})
+    with pytest.raises(ValueError, match=r"num_sub_actions: 1 sub-actions|num_sub_actions: input should be greater"):
+        study.check(resolved | {"merging": merging, "num_sub_actions": 1})
+
+
+def test_each_merging_has_its_own_sub_actions_and_is_repeated_by_what_is_exported(npz: Path, tmp_path: Path) -> None:
+    classes = {
+        "sit": ["sit down", "push the lever", "pull the lever", "hold the wheel"],
+        "walk": ["stand up", "step forward", "step back"],
+        "wave": ["raise hand", "drop hand", "lie down"],
+    }
+    fixed = {"vocabulary": {"name": "toy", "classes": classes}, "data": {"npz": npz.name}, "num_sub_actions": 6}
+    fixed |= {"codebook_size": 4, "epochs": 1, "threads": 1, "architecture": {"length": 64, "tokens": 8, "width": 16}}
+    together = ShapeActionStudy.resolve(fixed, npz.parent)
+    apart = together | {"merging": {"linkage": "average", "keep_opposites_apart": True}}
+    study = ShapeActionStudy(together)
+    assert study.text.merged(6).opposites()
+    run = study.trial(apart, "cpu")  # the cached one of the other merging must not answer
+    run.export(tmp_path)
+    _, about = load_model(tmp_path / "model.safetensors", run.model)
+    again = ShapeActionStudy(about["configuration"])
+    merging = Merging(**about["configuration"]["merging"])
+    assert merging == Merging(keep_opposites_apart=True)
+    merged = again.text.merged(6, merging)
+    assert merged.opposites() == []
+    assert list(merged.names) == about["sub_actions"]
+    np.testing.assert_array_equal(run.model.teacher.text.owned.numpy(), merged.owned)
+    assert list(study.text.merged(6).names) != about["sub_actions"]
+    with pytest.raises(ValueError, match=r"num_sub_actions: 2 sub-actions cannot keep opposites apart"):
+        study.check(apart | {"num_sub_actions": 2})
 
 
 def test_layouts_and_channels_are_searched_and_the_length_is_shared(resolved: dict) -> None:
@@ -115,3 +160,29 @@ def test_provenance_names_data_and_text(study: ShapeActionStudy) -> None:
     assert record["recordings"] == {"train": 12, "validation": 6, "test": 6}
     assert len(record["data_fingerprint"]) == 64
     assert record["classes"] == ["sit", "walk", "wave"]
+    text = record["vocabulary"]
+    assert (text["name"], text["phrases"], text["different_phrases"]) == ("toy", 9, 8)
+    assert text["valid_num_sub_actions"].endswith("-8")
+    assert text["scores"]["sub_actions"] == 7
+    assert yaml.safe_load(yaml.safe_dump(record)) == record
+
+
+def test_a_vocabulary_is_scored_at_the_nearest_number_that_is_valid_or_not_at_all(resolved: dict) -> None:
+    scores = ShapeActionStudy(resolved | {"num_sub_actions": 12}).provenance()["vocabulary"]["scores"]
+    assert scores["sub_actions"] == 8
+    same = {"name": "toy", "classes": {name: ["swing arm forward", "raise hand"] for name in CLASSES}}
+    record = ShapeActionStudy(resolved | {"vocabulary": same}).provenance()["vocabulary"]
+    assert (record["valid_num_sub_actions"], record["scores"]) == ("none", {})
+
+
+def test_a_trial_writes_the_scores_of_its_own_number_of_sub_actions(
+    study: ShapeActionStudy, resolved: dict, tmp_path: Path
+) -> None:
+    for count in (7, 8):
+        study.trial(resolved | {"num_sub_actions": count}, "cpu").export(tmp_path)
+        scores = json.loads((tmp_path / "vocabulary.json").read_text())
+        assert scores == study.text.files(study.text.merged(count)).scores.as_dict()
+        assert (scores["vocabulary"], scores["sub_actions"]) == ("toy", count)
+        assert len((tmp_path / "sub_actions.csv").read_text().splitlines()) == 1 + count
+    assert study.text.files(study.text.merged(8)) is study.text.files(study.text.merged(8))
+    np.testing.assert_array_equal(study.text.titles, TextEncoder().encode(list(CLASSES)))

@@ -198,13 +198,6 @@ def test_report_shows_merges_and_opposites():
     ]
 
 
-@pytest.fixture(scope="module")
-def encoder():
-    from model.text_encoder import TextEncoder
-
-    return TextEncoder()
-
-
 @pytest.mark.parametrize("name", ["basic_motions", "epilepsy"])
 def test_shipped_vocabularies(name, encoder):
     given = load_vocabulary(SPACES / f"{name}.yaml")

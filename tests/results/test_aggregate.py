@@ -58,22 +58,28 @@ def test_best_holds_configuration_and_checkpoint(maker):
     assert (best / "knee.safetensors").read_bytes() == (source / "model.safetensors").read_bytes()
 
 
-def test_tables_of_a_trial_go_with_it_where_there_are_any(maker):
+def test_tables_of_a_trial_go_with_it_whatever_they_are_named(maker):
     folder = maker.write(maker.rows(POINTS))
     for trial in range(2):
         (folder / "trials" / str(trial) / "codes.csv").write_text(f"codes of {trial}\n")
     (folder / "trials/1/confusion.csv").write_text("confusion of 1\n")
+    (folder / "trials/1/vocabulary.json").write_text("scores of 1\n")
+    (folder / "trials/1/codes.csv.part").write_text("half of a tab")
     assert rebuild(folder).warnings == ()
     best = folder / "best"
-    assert {path.name: path.read_text() for path in best.glob("*.csv")} == {
+    assert {path.name: path.read_text() for path in best.iterdir() if path.suffix in (".csv", ".json", ".part")} == {
         "recon.codes.csv": "codes of 0\n",
         "knee.codes.csv": "codes of 1\n",
         "knee.confusion.csv": "confusion of 1\n",
+        "knee.vocabulary.json": "scores of 1\n",
     }
     (folder / "trials/1/confusion.csv").unlink()
-    (best / "mine.csv").write_text("mine")
+    (folder / "trials/1/vocabulary.json").unlink()
+    for mine in ("mine.csv", "mine.too.json"):
+        (best / mine).write_text("mine")
     assert best / "knee.codes.csv" in rebuild(folder).paths
-    assert sorted(path.name for path in best.glob("*.csv")) == ["knee.codes.csv", "mine.csv", "recon.codes.csv"]
+    tables = sorted(path.name for path in best.iterdir() if path.suffix in (".csv", ".json"))
+    assert tables == ["knee.codes.csv", "mine.csv", "mine.too.json", "recon.codes.csv"]
 
 
 def test_missing_checkpoints_are_warnings_and_stale_ones_go(maker):

@@ -7,12 +7,12 @@ from search.space import SpaceError
 
 
 def test_values_are_yaml():
-    texts = ["a=16", "b.c=2.5e-3", "d=native", "e={npz: absent.npz}", "f= [1, 2]", "g=null", "h=x=y"]
+    texts = ["a=16", "b.c=2.5e-3", "d=native", "e={rate: 2}", "f= [1, 2]", "g=null", "h=x=y"]
     assert read_assignments(texts) == {
         "a": 16,
         "b.c": 0.0025,
         "d": "native",
-        "e": {"npz": "absent.npz"},
+        "e": {"rate": 2},
         "f": [1, 2],
         "g": None,
         "h": "x=y",
@@ -20,14 +20,15 @@ def test_values_are_yaml():
 
 
 def test_files_are_seen_from_the_working_folder(tmp_path, monkeypatch):
-    (tmp_path / "mine.npz").touch()
+    (tmp_path / "mine").touch()
     (tmp_path / "folder").mkdir()
     monkeypatch.chdir(tmp_path)
-    values = read_assignments(["data={npz: mine.npz}", "vocabulary=mine.yaml", "data.extract_path=folder"])
+    values = read_assignments(["data={npz: mine.npz}", "vocabulary=mine.yaml", "a=mine", "b=folder"])
     assert values == {
         "data": {"npz": str(tmp_path / "mine.npz")},
-        "vocabulary": "mine.yaml",
-        "data.extract_path": "folder",
+        "vocabulary": str(tmp_path / "mine.yaml"),
+        "a": str(tmp_path / "mine"),
+        "b": "folder",
     }
 
 

@@ -32,7 +32,9 @@ def train(task):
     run = ShapeActionStudy(resolved).trial(resolved, "cpu")
     seen = {"losses": [run.train_epoch() for _ in range(resolved["epochs"])], "metrics": run.evaluate()}
     seen |= {"replicas": run.replicas.size, "backend": dist.get_backend() if dist.is_initialized() else None}
-    Path(task["folder"], f"{task['name']}-{run.replicas.rank}.json").write_text(json.dumps(seen))
+    name = f"{task['name']}-{run.replicas.rank}"
+    run.export(Path(task["folder"], name))
+    Path(task["folder"], f"{name}.json").write_text(json.dumps(seen))
 
 task = json.loads(sys.argv[1])
 train(task | {"name": "alone"})
@@ -65,3 +67,9 @@ def test_two_ray_train_workers_train_as_one_process_does(tmp_path: Path) -> None
     assert together[0] == together[1]
     for metric in ("stitch_fvu", "series_fvu", "contrastive_unfused"):
         assert together[0]["metrics"][metric] == pytest.approx(alone["metrics"][metric], rel=5e-3)
+    tables = {"codes.csv", "confusion.csv", "sub_actions.csv", "vocabulary.json"}
+    written = [tmp_path / name for name in ("alone-0", "together-0", "together-1")]
+    for folder in written:
+        assert {file.name for file in folder.iterdir()} == tables | {"model.safetensors"}
+    for table in ("sub_actions.csv", "vocabulary.json"):  # of the text alone
+        assert len({(folder / table).read_bytes() for folder in written}) == 1
