@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import optuna
+import torch
 from command_line import BenchmarkError, OneLineParser, check_json, positive, run_benchmark
 from replay import Progress, Table, best_hypervolume, read_table, replay
 from rich.console import Console
@@ -203,7 +204,7 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
         }
         console.print(f"{method.label}: {np.median(found[method.label]['spent']):.0f} epochs", highlight=False)
     return {
-        "machine": machine(),
+        "machine": machine(torch.device("cpu")),
         "hypervolume": whole,
         "rungs": list(space.rungs),
         "halving": space.halving.model_dump() if space.halving else None,
