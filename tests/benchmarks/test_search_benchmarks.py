@@ -1,0 +1,155 @@
+"""The benchmarks of the search: their clocks and counts by hand-made cases, their mistakes in one line."""
+
+from __future__ import annotations
+
+import gzip
+import importlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def tool(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
+    """Imports a script of the benchmarks by name."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    return importlib.import_module
+
+
+def test_overhead_is_what_loops_leave_of_the_slots(tool):
+    """Two slots that begin 0.3 s apart, loops of 1 s, 0.1 s between them."""
+    loops = [(10 + 0.3 * slot + 1.1 * n, 11 + 0.3 * slot + 1.1 * n) for slot in range(2) for n in range(40)]
+    found = tool("overhead").cost(5.0, loops, 2)
+    assert found.first_s == pytest.approx(5.0)
+    assert found.overhead_s == pytest.approx(0.1, rel=0.05)
+    assert found.utilisation == pytest.approx(1 / 1.1, rel=0.01)
+    assert found.whole_s == pytest.approx(5 + 0.3 + 39 * 1.1 + 1)
+
+
+def test_slots_without_a_gap_are_in_use_all_the_time(tool):
+    loops = [(0.5 * slot + n, 0.5 * slot + n + 1) for slot in range(2) for n in range(10)]
+    found = tool("overhead").cost(0.0, loops, 2)
+    assert (found.overhead_s, found.utilisation) == (pytest.approx(0.0), pytest.approx(1.0))
+
+
+def test_optuna_alone_runs_the_same_loops(tool):
+    loops = tool("overhead_runs").optuna_alone(4, 2, 0.001)
+    assert len(loops) == 4
+    assert all(ended - began >= 0.009 for began, ended in loops)
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "message"),
+    [
+        ("overhead", ["--trials", "0"], "expected a whole number of at least 1"),
+        ("overhead", ["--ways", "thiers"], "invalid choice"),
+        ("search_quality", ["--table", "absent.csv.gz"], "--table absent.csv.gz: no such file"),
+        ("search_table", ["--out", "table.csv"], "--out table.csv: expected a .csv.gz file in an existing folder"),
+        ("search_table", [], "the following arguments are required: --out"),
+    ],
+)
+def test_mistakes_are_one_line(tool, capsys, monkeypatch, tmp_path, script, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    module = tool(script)
+
+    assert module.main(arguments) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert message in lines[0]
+
+
+@pytest.fixture
+def grid(tool, tmp_path) -> Path:
+    """A table of the benchmark's grid with made-up values: recon falls with w, kl rises, both fall with epochs."""
+    table, space = (
+        tool("search_table"),
+        tool("search_quality").parse_space(
+            tool("search_quality").read_document(tool("search_table").SPACE), tool("search_table").SPACE
+        ),
+    )
+    lines = []
+    for number, point in enumerate(table.configurations()):
+        for epoch in sorted(table.evaluated(space.budget.epochs)):
+            w, late = point["action_weight"], 1.5 - 0.5 * epoch / space.budget.epochs
+            values = dict.fromkeys(space.metrics, 2.0)
+            values |= {"stitch_fvu": min(0.99, w * late), "action_kl_ratio": (1 - w) ** 2 * late, "window_samples": 9.0}
+            lines.append({"configuration": number, **point, "epoch": epoch, "seconds": 0.1 * epoch} | values)
+    path = tmp_path / "grid.csv.gz"
+    with gzip.open(path, "wt") as file:
+        file.write(",".join(lines[0]) + "\n")
+        file.writelines(",".join(map(str, line.values())) + "\n" for line in lines)
+    return path
+
+
+class Listed:
+    """Proposes listed points and stops listed trials at listed epochs."""
+
+    def __init__(self, points: list[dict[str, Any]], stops: Mapping[int, int]):
+        self.points, self.stops, self.ends = points, stops, []
+
+    def propose(self, trial: int) -> dict[str, Any]:
+        return self.points[trial % len(self.points)]
+
+    def goes_on(self, trial: int, epoch: int, metrics: Mapping[str, float]) -> bool:
+        return epoch < self.stops.get(trial, 10**6)
+
+    def ended(self, trial: int, epoch: int, metrics: Mapping[str, float], finished: bool) -> None:
+        self.ends.append((trial, epoch, finished))
+
+
+def test_a_replay_spends_what_its_trials_were_trained(tool, grid):
+    replay, quality = tool("replay"), tool("search_quality")
+    space = quality.parse_space(quality.read_document(tool("search_table").SPACE), tool("search_table").SPACE)
+    table = replay.read_table(grid, space)
+    point = {"codebook_size": 16, "num_sub_actions": 12, "method": "action_head"}
+    listed = Listed([{**point, "action_weight": w} for w in (0.2, 0.5, 0.8)], {1: 6})
+    progress = replay.replay(listed, table, space, slots=1, budget_epochs=2 * 48 + 6)
+    assert listed.ends == [(0, 48, True), (1, 6, False), (2, 48, True)]
+    assert progress.epochs.tolist() == [48, 102]
+    # Points (0.2, 0.64) and (0.8, 0.04) below the reference (1, 1): two rectangles, their overlap counted once.
+    first, second = 0.8 * 0.36, 0.2 * 0.96
+    np.testing.assert_allclose(progress.hypervolume, [first, first + second - 0.2 * 0.36])
+    assert progress.spent_until(first - 1e-9) == 48
+    assert progress.spent_until(0.9) == float("inf")
+    assert [progress.at(epochs) for epochs in (10, 48, 101, 102)] == pytest.approx(
+        [0.0, first, first, first + second - 0.2 * 0.36]
+    )
+
+
+def test_slots_work_side_by_side(tool, grid):
+    replay, quality = tool("replay"), tool("search_quality")
+    space = quality.parse_space(quality.read_document(tool("search_table").SPACE), tool("search_table").SPACE)
+    table = replay.read_table(grid, space)
+    point = {"codebook_size": 16, "num_sub_actions": 12, "method": "action_head", "action_weight": 0.5}
+    listed = Listed([point], {0: 6})
+    replay.replay(listed, table, space, slots=2, budget_epochs=150)
+    assert listed.ends[0] == (0, 6, False)
+    assert listed.ends[1] == (1, 48, True)
+    assert listed.ends[2] == (2, 48, True), "the slot of the trial that was stopped took the next one at once"
+
+
+def test_searches_of_the_benchmark_find_the_made_up_front(tool, grid, tmp_path):
+    quality = tool("search_quality")
+    options = quality.parse(
+        ["--table", str(grid), "--samplers", "random", "--seeds", "1", "--epochs", "600", "--rung", "6", "--jobs", "1"]
+    )
+    for halving in (False, True):
+        progress = quality.one_search((options, quality.Method("random", halving), 0))
+        assert progress.hypervolume[-1] > 0.2
+        assert (progress.trials > 600 / 48 + 6) == halving
+
+
+def test_a_table_with_a_gap_is_refused(tool, grid):
+    replay, quality = tool("replay"), tool("search_quality")
+    space = quality.parse_space(quality.read_document(tool("search_table").SPACE), tool("search_table").SPACE)
+    lines = gzip.decompress(grid.read_bytes()).decode().splitlines()
+    with gzip.open(grid, "wt") as file:
+        file.write("\n".join(lines[:100] + lines[101:]) + "\n")
+    with pytest.raises(ValueError, match="not every configuration has every epoch"):
+        replay.read_table(grid, space)
