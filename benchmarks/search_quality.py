@@ -151,7 +151,12 @@ def grid_space(options: argparse.Namespace, sampler: str, seed: int) -> Space:
     document = read_document(SPACE)
     weights, actions = GRID["action_weight"], GRID["num_sub_actions"]
     document["parameters"] |= {
-        "action_weight": {"type": "float", "low": weights[0], "high": weights[-1], "step": weights[1] - weights[0]},
+        "action_weight": {
+            "type": "float",
+            "low": weights[0],
+            "high": weights[-1],
+            "step": round(weights[1] - weights[0], 6),
+        },
         "num_sub_actions": {"type": "int", "low": actions[0], "high": actions[-1], "step": actions[1] - actions[0]},
     }
     name = "random" if sampler == MOASHA else sampler

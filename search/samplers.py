@@ -7,6 +7,7 @@ would have gone: the randomness of a trial comes from the run's seed and the tri
 from __future__ import annotations
 
 import warnings
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search.parameters import Choice, IntegerRange, Parameter
+from search.parameters import Choice, FloatRange, IntegerRange, Parameter
 from search.schema import Space
 
 
@@ -85,7 +86,7 @@ class Proposer:
             elif isinstance(entry, IntegerRange):
                 trial.suggest_int(name, entry.low, _highest(entry), step=entry.step)
             else:
-                trial.suggest_float(name, entry.low, entry.high, step=entry.step, log=entry.type == "log")
+                trial.suggest_float(name, entry.low, _highest_number(entry), step=entry.step, log=entry.type == "log")
 
     def _make(self, number: int) -> optuna.samplers.BaseSampler:
         seed = int(np.random.SeedSequence([self._space.seed, number]).generate_state(1)[0])
@@ -134,9 +135,18 @@ def distribution(parameter: Parameter) -> BaseDistribution:
         return CategoricalDistribution(parameter.values)
     if isinstance(parameter, IntegerRange):
         return IntDistribution(parameter.low, _highest(parameter), step=parameter.step)
-    return FloatDistribution(parameter.low, parameter.high, log=parameter.type == "log", step=parameter.step)
+    highest = _highest_number(parameter)
+    return FloatDistribution(parameter.low, highest, log=parameter.type == "log", step=parameter.step)
 
 
 def _highest(parameter: IntegerRange) -> int:
     """Return the last value of the grid; Optuna wants the range to end on it."""
     return parameter.high - (parameter.high - parameter.low) % parameter.step
+
+
+def _highest_number(parameter: FloatRange) -> float:
+    """Return the last value of the grid of a float, as exactly as it is written in decimal digits."""
+    if parameter.step is None:
+        return parameter.high
+    low, high, step = (Decimal(str(value)) for value in (parameter.low, parameter.high, parameter.step))
+    return float(high - (high - low) % step)

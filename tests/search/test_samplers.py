@@ -21,6 +21,8 @@ NAMES = ["tpe", "gp", "nsga2", "nsga3", "qmc", "random"]
         (IntegerRange(type="int", low=2, high=9, step=3), IntDistribution(2, 8, step=3)),
         (FloatRange(type="float", low=0, high=1), FloatDistribution(0.0, 1.0)),
         (FloatRange(type="float", low=0, high=1, step=0.25), FloatDistribution(0.0, 1.0, step=0.25)),
+        (FloatRange(type="float", low=0.05, high=0.95, step=0.15), FloatDistribution(0.05, 0.95, step=0.15)),
+        (FloatRange(type="float", low=0, high=1, step=0.3), FloatDistribution(0.0, 0.9, step=0.3)),
         (FloatRange(type="log", low=0.1, high=1), FloatDistribution(0.1, 1.0, log=True)),
     ],
 )
