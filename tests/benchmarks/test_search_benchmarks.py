@@ -153,3 +153,13 @@ def test_a_table_with_a_gap_is_refused(tool, grid):
         file.write("\n".join(lines[:100] + lines[101:]) + "\n")
     with pytest.raises(ValueError, match="not every configuration has every epoch"):
         replay.read_table(grid, space)
+
+
+def test_quarters_of_a_search(tool):
+    """Four trials a second for ten seconds, then two a second for ten, memory growing by 1 MiB a second."""
+    ended = [n / 4 for n in range(41)] + [10 + n / 2 for n in range(1, 21)]
+    samples = [(second, 100.0 + second) for second in range(21)]
+    found = tool("scale").quarters(ended, samples)
+    assert found["trials_per_s"] == pytest.approx([4.0, 4.0, 30 / 13, 2.0], rel=0.2)
+    assert found["memory_mib"] == sorted(found["memory_mib"])
+    assert 101 < found["memory_mib"][0] < 103

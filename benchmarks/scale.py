@@ -1,0 +1,181 @@
+"""How a search scales with its slots and its trials: trials per second and the driver's memory, quarter by quarter.
+
+    python benchmarks/scale.py                                  # 1,000 trials on 1, 2, 4 and 8 slots
+    python benchmarks/scale.py --trials 200 --slots 2 --json scale.json
+
+The trials do nothing (two epochs without a pause), so that what is measured is the search itself. Each number of slots
+gets a Ray of its own, started here with as many CPUs as slots, whatever the machine has. Both figures should be flat
+from the first quarter of the trials to the last. Exit codes: 0 done, 2 bad input, 130 stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psutil
+import torch
+import yaml
+from command_line import BenchmarkError, OneLineParser, check_json, positive, run_benchmark
+from overhead_runs import HERE, space
+from rich.console import Console
+from rich.table import Table
+from training_report import machine
+
+QUARTERS = 4
+SAMPLE_S = 0.5
+START_DEADLINE_S = 120.0
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Reads the command line.
+
+    Raises:
+        BenchmarkError: An argument that cannot be used.
+    """
+    parser = OneLineParser(description="Trials per second and driver memory.", allow_abbrev=False)
+    parser.add_argument("--trials", type=positive, default=1000, metavar="N")
+    parser.add_argument("--slots", type=positive, nargs="+", default=[1, 2, 4, 8], metavar="N")
+    parser.add_argument("--sampler", default="random", help="of the search (default random)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="writes every figure there")
+    options = parser.parse_args(arguments)
+    if options.trials < QUARTERS:
+        raise BenchmarkError(f"--trials {options.trials}: {QUARTERS} or more are needed")
+    check_json(options.json)
+    return options
+
+
+@contextmanager
+def ray_cluster(cpus: int) -> Iterator[str]:
+    """A Ray with so many CPUs, gone at the end; gives its address.
+
+    Raises:
+        BenchmarkError: It did not start.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", f"--port={port}"]
+    command += [f"--num-cpus={cpus}", "--include-dashboard=false", "--disable-usage-stats"]
+    head = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        deadline = time.monotonic() + START_DEADLINE_S
+        while not _listens(port):
+            if head.poll() is not None or time.monotonic() > deadline:
+                raise BenchmarkError("ray did not start; try `ray start --head` by hand")
+            time.sleep(0.5)
+        yield f"127.0.0.1:{port}"
+    finally:
+        processes = [head.pid, *(child.pid for child in psutil.Process(head.pid).children(recursive=True))]
+        head.terminate()
+        head.wait(30)
+        for pid in processes:
+            if psutil.pid_exists(pid):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as one:
+        one.settimeout(0.5)
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+def run_once(trials: int, slots: int, sampler: str) -> dict[str, Any]:
+    """Runs one search; trials per second and the driver's memory in MiB, in each quarter of the trials.
+
+    Raises:
+        BenchmarkError: The search failed.
+    """
+    with tempfile.TemporaryDirectory() as name, ray_cluster(slots) as address:
+        folder = Path(name)
+        document = space(trials, slots, 0.0)
+        document["budget"] |= {"epochs": 2, "evaluate_every": 2}
+        (folder / "pauses.yaml").write_text(yaml.safe_dump({**document, "sampler": {"name": sampler}}))
+        (folder / "overhead_study.py").write_text((HERE / "overhead_study.py").read_text())
+        command = [sys.executable, "-m", "search.run", "pauses.yaml", "--out", "run", "--address", address]
+        with (folder / "output.txt").open("w") as output:
+            driver = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
+            samples = _watch(driver)
+        if driver.returncode:
+            last = (folder / "output.txt").read_text().strip().splitlines()[-1:]
+            raise BenchmarkError(f"the search on {slots} slots failed: {' '.join(last)}")
+        table = pd.read_csv(folder / "run" / "trials.csv")
+        return quarters(pd.to_datetime(table["ended"]).map(lambda moment: moment.timestamp()).tolist(), samples)
+
+
+def _watch(driver: subprocess.Popen) -> list[tuple[float, float]]:
+    """The driver's resident memory (moment, MiB) until it ends."""
+    samples, process = [], psutil.Process(driver.pid)
+    while driver.poll() is None:
+        try:
+            samples.append((time.time(), process.memory_info().rss / 2**20))
+        except psutil.NoSuchProcess:
+            break
+        time.sleep(SAMPLE_S)
+    driver.wait()
+    return samples
+
+
+def quarters(ended: list[float], samples: list[tuple[float, float]]) -> dict[str, Any]:
+    """Divides a search into quarters of its trials.
+
+    Args:
+        ended: When each trial ended, in seconds.
+        samples: The driver's memory, (moment, MiB).
+    """
+    ended = sorted(ended)
+    edges = [ended[round(n * (len(ended) - 1) / QUARTERS)] for n in range(QUARTERS + 1)]
+    pace = [(len(ended) - 1) / QUARTERS / max(1e-9, b - a) for a, b in itertools.pairwise(edges)]
+    memory = []
+    for a, b in itertools.pairwise(edges):
+        within = [size for moment, size in samples if a <= moment <= b]
+        memory.append(statistics.median(within) if within else float("nan"))
+    return {"trials_per_s": pace, "memory_mib": memory}
+
+
+def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
+    """Runs one search per number of slots."""
+    found = {}
+    for slots in options.slots:
+        found[str(slots)] = run_once(options.trials, slots, options.sampler)
+        pace = statistics.median(found[str(slots)]["trials_per_s"])
+        console.print(f"{slots} slots: {pace:.1f} trials per second", highlight=False)
+    versions = {name: metadata.version(name) for name in ("ray", "optuna")}
+    where = {"machine": machine(torch.device("cpu")), "versions": versions}
+    return {**where, "trials": options.trials, "sampler": options.sampler, "slots": found}
+
+
+def tables(result: dict[str, Any]) -> list[Table]:
+    """Both figures by slots and quarters."""
+    table = Table(
+        title=f"{result['trials']} trials that do nothing, sampler {result['sampler']}; quarters of the trials"
+    )
+    for heading in ("slots", "trials per second", "driver memory, MiB"):
+        table.add_column(heading, justify="right")
+    for slots, found in result["slots"].items():
+        pace, memory = found["trials_per_s"], found["memory_mib"]
+        table.add_row(slots, "  ".join(f"{x:.1f}" for x in pace), "  ".join(f"{x:.0f}" for x in memory))
+    return [table]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line."""
+    return run_benchmark("scale.py", lambda: parse(arguments), measure, tables)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
