@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+import shutil
 import signal
 import socket
 import statistics
@@ -21,13 +22,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import psutil
 import torch
 import yaml
 from command_line import BenchmarkError, OneLineParser, check_json, positive, run_benchmark
@@ -70,7 +70,8 @@ def ray_cluster(cpus: int) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", f"--port={port}"]
-    command += [f"--num-cpus={cpus}", "--include-dashboard=false", "--disable-usage-stats"]
+    sessions = tempfile.mkdtemp(prefix="ray-scale-")
+    command += [f"--num-cpus={cpus}", "--include-dashboard=false", "--disable-usage-stats", f"--temp-dir={sessions}"]
     head = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         deadline = time.monotonic() + START_DEADLINE_S
@@ -80,12 +81,22 @@ def ray_cluster(cpus: int) -> Iterator[str]:
             time.sleep(0.5)
         yield f"127.0.0.1:{port}"
     finally:
-        processes = [head.pid, *(child.pid for child in psutil.Process(head.pid).children(recursive=True))]
         head.terminate()
         head.wait(30)
-        for pid in processes:
-            if psutil.pid_exists(pid):
+        for pid in _processes_of(sessions):  # workers have other names; they end with their node
+            with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(sessions, ignore_errors=True)
+
+
+def _processes_of(folder: str) -> list[int]:
+    """Processes whose command line names a folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if folder.encode() in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+    return found
 
 
 def _listens(port: int) -> bool:
@@ -119,12 +130,11 @@ def run_once(trials: int, slots: int, sampler: str) -> dict[str, Any]:
 
 def _watch(driver: subprocess.Popen) -> list[tuple[float, float]]:
     """The driver's resident memory (moment, MiB) until it ends."""
-    samples, process = [], psutil.Process(driver.pid)
+    samples, page = [], os.sysconf("SC_PAGE_SIZE")
     while driver.poll() is None:
-        try:
-            samples.append((time.time(), process.memory_info().rss / 2**20))
-        except psutil.NoSuchProcess:
-            break
+        with suppress(OSError, IndexError):
+            resident = int(Path(f"/proc/{driver.pid}/statm").read_text().split()[1]) * page
+            samples.append((time.time(), resident / 2**20))
         time.sleep(SAMPLE_S)
     driver.wait()
     return samples
