@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from results.aggregate import Rebuilt, rebuild, unite
 from results.errors import RecordError
 from results.overview import Overview
+from results.points import SEEDS_COLUMN, std_column
 from results.table_text import short
 
 if TYPE_CHECKING:
@@ -99,7 +100,8 @@ def _table(view: Overview, *, break_names: bool) -> Table:
     from rich.text import Text
 
     columns = ["names", *(["run"] if "run" in view.front else []), "trial"]
-    columns += [objective.metric for objective in view.objectives]
+    columns += [SEEDS_COLUMN] if SEEDS_COLUMN in view.front else []
+    columns += [name for o in view.objectives for name in (o.metric, std_column(o)) if name in view.front]
     columns += [name for name in view.parameter_names if name not in columns]
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for name in columns:

@@ -1,4 +1,4 @@
-"""Owns how a trial's parameters become colour and marker, the same in the printed figure and in the report."""
+"""Owns how a point's parameters become colour and marker, the same in the printed figure and in the report."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ MISSING = "–"
 
 @dataclass(frozen=True)
 class Encoding:
-    """How trials look.
+    """How points look.
 
     Attributes:
         colour_title: What the colour shows; "" if it shows nothing.
-        colours: Colour of each trial.
+        colours: Colour of each point.
         colour_legend: Values and their colours; a spread of them if there are many.
         marker_title: What the marker shows; "" if it shows nothing.
-        markers: Number of each trial's marker, from 0 to `MARKERS` - 1.
+        markers: Number of each point's marker, from 0 to `MARKERS` - 1.
         marker_legend: Values and their marker numbers.
     """
 
@@ -50,14 +50,15 @@ def encode(view: Overview) -> Encoding:
     One run: colour is the first choice or int parameter, marker the next choice. Several runs: colour is the
     run, marker the first choice. A choice with more values than there are markers is passed over for the marker.
     """
+    points = view.points.table
     parameters = list(next(iter(view.runs.values())).space.parameters)
-    coloured = None if "run" in view.trials else _first(parameters, ("choice", "int"))
+    coloured = None if "run" in points else _first(parameters, ("choice", "int"))
     after = parameters[parameters.index(coloured) + 1 :] if coloured else parameters
     marked = next((p for p in after if p.type == "choice" and 1 < len(p.values) <= MARKERS), None)
-    column = "run" if "run" in view.trials else coloured.name if coloured else ""
+    column = "run" if "run" in points else coloured.name if coloured else ""
     declared = tuple(view.runs) if column == "run" else coloured.values if coloured else ()
-    colours, colour_legend = _colours(view.trials, column, declared)
-    markers, marker_legend = _markers(view.trials, marked)
+    colours, colour_legend = _colours(points, column, declared)
+    markers, marker_legend = _markers(points, marked)
     return Encoding(column, colours, colour_legend, marked.name if marked else "", markers, marker_legend)
 
 

@@ -21,6 +21,7 @@ from results.labels import place_labels
 from results.legend import draw_legend
 from results.objectives import objective_values
 from results.overview import Overview
+from results.spread import draw_spread
 from results.staircase import attained_outline, staircase
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ STYLE: dict[Any, Any] = {
 
 
 def draw_front(view: Overview, path: Path) -> None:
-    """Draw all finished trials and the front.
+    """Draw all points and the front; of points with several seeds the means, their spread, and each seed faintly.
 
     Args:
         view: What to draw.
@@ -54,7 +55,7 @@ def draw_front(view: Overview, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    values = objective_values(view.trials, view.objectives)
+    values = objective_values(view.points.table, view.objectives)
     pairs = list(combinations(range(len(view.objectives)), 2))
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7.2 + 4.4 * (max(len(pairs), 1) - 1), 4.9), layout="constrained")
@@ -79,7 +80,9 @@ def draw_front(view: Overview, path: Path) -> None:
 
 def _title(view: Overview) -> str:
     finished = int((view.trials["state"] == "finished").sum())
-    return f"{view.title}: {len(view.front)} on the front of {finished} finished, hypervolume {view.hypervolume:.4g}"
+    points = int((view.points.seeds > 0).sum())
+    counted = f"{points} points, {finished} trials finished" if view.points.repeated else f"{finished} finished"
+    return f"{view.title}: {len(view.front)} on the front of {counted}, hypervolume {view.hypervolume:.4g}"
 
 
 def _draw_pair(
@@ -92,24 +95,27 @@ def _draw_pair(
     with_staircase: bool,
 ) -> None:
     x, y = pair
+    seeds = objective_values(view.trials, view.objectives)[view.seeds]
     for axis, column in (("x", x), ("y", y)):
         objective = view.objectives[column]
         getattr(axes, f"set_{axis}label")(f"{objective.label}\n{objective.better}")
-        limits = axis_limits(view, values[:, column], objective.reference)
+        limits = axis_limits(view, values[:, column], objective.reference, seeds[:, column])
         getattr(axes, f"set_{axis}lim")(*limits)
     axes.grid(color="#eef0f3", linewidth=0.8)
     axes.set_axisbelow(True)
     if with_staircase and len(view.front):
         _draw_staircase(axes, view)
+    draw_spread(axes, view, encoding, values[:, [x, y]], seeds[:, [x, y]], view.points.std[:, [x, y]])
     _draw_points(axes, view, encoding, values[:, [x, y]])
     _note(axes, view, values[:, [x, y]])
 
 
 def _draw_single(axes: Axes, view: Overview, encoding: Encoding, values: np.ndarray) -> None:
     objective = view.objectives[0]
-    axes.set_xlabel("trial, in the order of the record")
+    seeds = objective_values(view.trials, view.objectives)[view.seeds, 0]
+    axes.set_xlabel(f"{view.unit}, in the order of the record")
     axes.set_ylabel(f"{objective.label}\n{objective.better}")
-    axes.set_ylim(*axis_limits(view, values, objective.reference))
+    axes.set_ylim(*axis_limits(view, values, objective.reference, seeds))
     axes.set_xlim(0, len(values) + 1)
     axes.grid(color="#eef0f3", linewidth=0.8)
     axes.set_axisbelow(True)
@@ -119,6 +125,8 @@ def _draw_single(axes: Axes, view: Overview, encoding: Encoding, values: np.ndar
     shown = np.isfinite(best)
     axes.step(_order(values)[shown], best[shown], where="post", color=LINE, linewidth=1.4, zorder=2)
     points = np.stack([_order(values), values], axis=1)
+    places = np.stack([_order(values)[view.points.owner[view.seeds]], seeds], axis=1)
+    draw_spread(axes, view, encoding, points, places, np.hstack([np.full((len(points), 1), np.nan), view.points.std]))
     _draw_points(axes, view, encoding, points)
     _note(axes, view, points)
 
@@ -175,8 +183,9 @@ def _label(axes: Axes, view: Overview, values: np.ndarray, x: int, y: int) -> No
     named: dict[int, list[str]] = {}
     for name, position in best_points(view.front).items():
         named.setdefault(position, []).append(name)
-    keys = ["run", "trial"] if "run" in view.trials else ["trial"]
-    places = {key: row for row, key in enumerate(view.trials.loc[:, keys].itertuples(index=False, name=None))}
+    table = view.points.table
+    keys = ["run", "trial"] if "run" in table else ["trial"]
+    places = {key: row for row, key in enumerate(table.loc[:, keys].itertuples(index=False, name=None))}
     front = list(view.front[keys].itertuples(index=False, name=None))
     texts, points = [], []
     for position, names in named.items():

@@ -3,6 +3,7 @@
 A trial is on the front if it finished, its objectives are finite numbers, it keeps every guard, and no other
 such trial is at least as good everywhere and better somewhere. Trials with exactly equal objectives do not
 dominate one another: all of them are kept, since two configurations that reach the same point are two findings.
+Where a point was trained with several seeds, it counts once, by its means (`results.points`).
 Non-domination and hypervolume (Zitzler and Thiele 1998) come from moocore.
 """
 
@@ -17,7 +18,9 @@ import pandas as pd
 
 from results.errors import RecordError
 from results.knee import knee
+from results.near import front_extent
 from results.objectives import Guard, Objective, metric_values, minimised, objective_values
+from results.points import Points, gather, represent, running_means, trial_order
 
 __all__ = [
     "FrontSummary",
@@ -30,6 +33,8 @@ __all__ = [
     "hypervolume",
     "hypervolume_history",
     "minimised",
+    "points_of",
+    "reference_point",
     "summarise",
 ]
 
@@ -68,11 +73,33 @@ def front(trials: pd.DataFrame, objectives: Sequence[Objective], guards: Sequenc
     points = minimised(objective_values(candidates, objectives), objectives)
     best = moocore.is_nondominated(points, keep_weakly=True) if len(points) else np.zeros(0, dtype=bool)
     rows, points = candidates[best], points[best]
-    ties = [_order(trial) for trial in rows["trial"]]
+    ties = [trial_order(trial) for trial in rows["trial"]]
     order = sorted(range(len(rows)), key=lambda row: (*points[row], ties[row]))
     rows = rows.iloc[order].reset_index(drop=True)
     rows.insert(0, "names", pd.Series(_names(points[order], objectives), dtype="object"))
     return rows
+
+
+def points_of(
+    trials: pd.DataFrame, objectives: Sequence[Objective], guards: Sequence[Guard], parameters: Sequence[str]
+) -> Points:
+    """Return the points of trials, each shown as the one of its trials that is nearest to its means.
+
+    Args:
+        trials: Rows as `read_trials` gives them.
+        objectives: At least one.
+        guards: None to break if empty.
+        parameters: Columns that tell points apart; none makes every trial a point of its own.
+
+    Raises:
+        RecordError: A finished trial exists, but no column of an objective or a guard does.
+    """
+    points = gather(trials, objectives, parameters)
+    if not points.repeated:
+        return points
+    best = front(points.table, objectives, guards)
+    values = minimised(objective_values(best, objectives), objectives)
+    return represent(points, trials, objectives, front_extent(values, reference_point(objectives)))
 
 
 def eligible(trials: pd.DataFrame, objectives: Sequence[Objective], guards: Sequence[Guard]) -> np.ndarray:
@@ -115,28 +142,41 @@ def hypervolume(rows: pd.DataFrame, objectives: Sequence[Objective]) -> float:
     return _volume(minimised(objective_values(rows, objectives), objectives), objectives)
 
 
-def hypervolume_history(trials: pd.DataFrame, objectives: Sequence[Objective], guards: Sequence[Guard]) -> pd.DataFrame:
+def hypervolume_history(
+    trials: pd.DataFrame, objectives: Sequence[Objective], guards: Sequence[Guard], parameters: Sequence[str] = ()
+) -> pd.DataFrame:
     """Return how the front grew: one row after each ended trial, in the order in which they ended.
 
     Interrupted trials are left out: they run again, and the history of a run that was resumed then continues
-    the one it had. Rows without an end come last, in their order.
+    the one it had. Rows without an end come last, in their order. A point counts by the means over the seeds that it
+    had by then, so a further seed may let the volume shrink.
+
+    Args:
+        trials: Rows as `read_trials` gives them.
+        objectives: At least one.
+        guards: None to break if empty.
+        parameters: Columns that tell points apart; none makes every trial a point of its own.
 
     Returns:
         Columns trials (so far), epochs (trained so far), seconds (since the first start), front_size, hypervolume.
     """
     ended = trials[(trials["state"] != "interrupted").to_numpy(dtype=bool)]
     ended = ended.sort_values("ended", kind="stable", na_position="last")
-    points = minimised(objective_values(ended, objectives), objectives)
-    able = eligible(ended, objectives, guards)
+    numbers, so_far = running_means(ended, parameters)
+    points = minimised(objective_values(so_far, objectives), objectives)
     sizes, volumes = [], []
-    kept = np.empty((0, len(objectives)))
-    volume = 0.0
-    for point, counts in zip(points, able, strict=True):
+    counted: dict[int, np.ndarray] = {}
+    size, volume = 0, 0.0
+    for number, point, counts in zip(numbers, points, eligible(so_far, objectives, guards), strict=True):
+        changed = counts or number in counted
         if counts:
-            kept = np.vstack([kept, point])
-            kept = kept[moocore.is_nondominated(kept, keep_weakly=True)]
-            volume = _volume(kept, objectives)
-        sizes.append(len(kept))
+            counted[number] = point
+        elif changed:
+            del counted[number]
+        if changed:
+            kept = _nondominated(np.array(list(counted.values())).reshape(-1, len(objectives)))
+            size, volume = len(kept), _volume(kept, objectives)
+        sizes.append(size)
         volumes.append(volume)
     seconds = (ended["ended"] - ended["started"].min()).dt.total_seconds() if len(ended) else []
     columns: tuple[Any, ...] = (
@@ -156,7 +196,10 @@ def best_points(rows: pd.DataFrame) -> dict[str, int]:
 
 
 def summarise(
-    rows: Iterable[Mapping[str, Any]], objectives: Sequence[Objective], guards: Sequence[Guard]
+    rows: Iterable[Mapping[str, Any]],
+    objectives: Sequence[Objective],
+    guards: Sequence[Guard],
+    parameters: Sequence[str] = (),
 ) -> FrontSummary:
     """Return front and hypervolume of trials that are in memory, cheaply enough for a live display.
 
@@ -164,6 +207,7 @@ def summarise(
         rows: Trials with at least `trial` and `state`, finished ones with their metrics.
         objectives: At least one.
         guards: None to break if empty.
+        parameters: Columns that tell points apart; none makes every trial a point of its own.
 
     Raises:
         RecordError: A finished trial exists, but none has the metric of an objective or a guard.
@@ -171,15 +215,20 @@ def summarise(
     trials = pd.DataFrame(list(rows))
     if trials.empty:
         trials = pd.DataFrame({"trial": [], "state": []}, dtype=object)
-    best = front(trials, objectives, guards)
+    best = front(points_of(trials, objectives, guards, parameters).table, objectives, guards)
     return FrontSummary(best, hypervolume(best, objectives))
 
 
+def _nondominated(points: np.ndarray) -> np.ndarray:
+    return points[moocore.is_nondominated(points, keep_weakly=True)] if len(points) else points
+
+
 def _volume(points: np.ndarray, objectives: Sequence[Objective]) -> float:
-    return float(moocore.hypervolume(points, ref=_reference(objectives))) if len(points) else 0.0
+    return float(moocore.hypervolume(points, ref=reference_point(objectives))) if len(points) else 0.0
 
 
-def _reference(objectives: Sequence[Objective]) -> np.ndarray:
+def reference_point(objectives: Sequence[Objective]) -> np.ndarray:
+    """Return the reference point of the hypervolume, to be minimised, (objectives,)."""
     return minimised(np.array([objective.reference for objective in objectives]), objectives)
 
 
@@ -187,16 +236,10 @@ def _names(points: np.ndarray, objectives: Sequence[Objective]) -> list[str]:
     """Name the points of a sorted front; the first among equals gets the name."""
     names: list[list[str]] = [[] for _ in points]
     if len(points):
-        names[knee(points, _reference(objectives))].append("knee")
+        names[knee(points, reference_point(objectives))].append("knee")
         for column, objective in enumerate(objectives):
             names[int(np.argmin(points[:, column]))].append(objective.name)
     return ["+".join(line) for line in names]
-
-
-def _order(trial: object) -> tuple[int, str]:
-    """Sort key of a trial id: 9 before 10, and stable for any other ids."""
-    text = str(trial)
-    return len(text), text
 
 
 def _check_columns(trials: pd.DataFrame, objectives: Sequence[Objective], guards: Sequence[Guard]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from results.encoding import Encoding
 from results.overview import Overview
+from results.spread import BAR_WIDTH, SEED_ALPHA
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +41,11 @@ def draw_legend(figure: Figure, view: Overview, encoding: Encoding, symbols: Seq
         "dominated": entry("dominated", LINE, "o", alpha=0.42, markeredgewidth=0),
         "guard": entry("breaks a guard", LINE, "o", markerfacecolor="none"),
     }
-    groups.append(("trials", [handle for kind, handle in kinds.items() if kind in view.verdicts]))
+    shown = [handle for kind, handle in kinds.items() if kind in view.verdicts]
+    if view.points.repeated:
+        bar = Line2D([], [], linestyle="-", color=LINE, linewidth=BAR_WIDTH, label="± 1 std over seeds")
+        shown += [entry("one seed", LINE, ".", alpha=SEED_ALPHA, markeredgewidth=0), bar]
+    groups.append((f"{view.unit}s", shown))
     handles: list[Line2D] = []
     titles: list[int] = []
     for title, entries in groups:

@@ -1,7 +1,7 @@
-"""Owns what all outputs show: the trials of one run, or of several together, with front, histories and verdicts.
+"""Owns what all outputs show: trials, points, front, histories and verdicts of one run, or of several together.
 
 Several runs can be put together if they have the same objectives. Each run's own guards decide which of its
-trials count.
+trials count. Points of different runs stay apart, whatever their parameters.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from results.errors import RecordError
-from results.front import broken_guards, eligible, front, hypervolume, hypervolume_history
+from results.front import broken_guards, eligible, front, hypervolume, hypervolume_history, points_of
 from results.objectives import Objective, objective_values
+from results.points import Points, with_spread
 from results.records import TRIAL_COLUMNS, Run, metric_names
 
 Verdict = Literal["front", "dominated", "guard", "unfinished"]
@@ -30,8 +31,9 @@ class Overview:
         runs: The runs by label.
         objectives: What all of them were judged by.
         trials: All trials; with a first column `run` if there are several runs.
-        verdicts: One per trial: on the front, dominated, a guard broken, or no finished trial with finite
-            objectives.
+        points: The points of the trials; its table has a first column `run` as well if there are several runs.
+        verdicts: One per row of the points' table: on the front, dominated, a guard broken, or no finished trial with
+            finite objectives.
         front: The front, as `results.front.front` gives it.
         hypervolume: Of the front.
         histories: Growth of each run's own front.
@@ -42,6 +44,7 @@ class Overview:
     runs: dict[str, Run]
     objectives: tuple[Objective, ...]
     trials: pd.DataFrame
+    points: Points
     verdicts: tuple[Verdict, ...]
     front: pd.DataFrame
     hypervolume: float
@@ -52,6 +55,17 @@ class Overview:
     def parameter_names(self) -> tuple[str, ...]:
         """Parameters of all runs, in the order of the first run that has them."""
         return tuple(dict.fromkeys(name for run in self.runs.values() for name in run.space.parameter_names))
+
+    @property
+    def unit(self) -> str:
+        """What a row of the points' table is called: "trial" where every point has one seed, else "point"."""
+        return "point" if self.points.repeated else "trial"
+
+    @property
+    def seeds(self) -> np.ndarray:
+        """Positions of the trials, (seeds,), that are seeds of a point with several, if the point counts."""
+        counts = np.array([verdict in ("front", "dominated") for verdict in self.verdicts], dtype=bool)
+        return np.flatnonzero((counts & (self.points.seeds > 1))[self.points.owner])
 
 
 def overview(runs: dict[str, Run], title: str) -> Overview:
@@ -66,19 +80,28 @@ def overview(runs: dict[str, Run], title: str) -> Overview:
     """
     _check_same_objectives(runs)
     objectives = next(iter(runs.values())).space.objectives
-    able = {label: eligible(run.trials, objectives, run.space.guards) for label, run in runs.items()}
-    trials = _together(runs)
+    points = {
+        label: points_of(run.trials, objectives, run.space.guards, run.space.parameter_names)
+        for label, run in runs.items()
+    }
+    able = {label: eligible(points[label].table, objectives, run.space.guards) for label, run in runs.items()}
+    trials = _together(runs, {label: run.trials for label, run in runs.items()})
+    pooled = _pooled(runs, points, trials)
     counts = np.concatenate(list(able.values()))
-    best = front(trials[counts], objectives, ())
+    best = front(pooled.table[counts], objectives, ())
     return Overview(
         title=title,
         runs=runs,
         objectives=objectives,
         trials=trials,
-        verdicts=_verdicts(trials, counts, best, objectives),
+        points=pooled,
+        verdicts=_verdicts(pooled.table, counts, best, objectives),
         front=best,
         hypervolume=hypervolume(best, objectives),
-        histories={label: hypervolume_history(run.trials, objectives, run.space.guards) for label, run in runs.items()},
+        histories={
+            label: hypervolume_history(run.trials, objectives, run.space.guards, run.space.parameter_names)
+            for label, run in runs.items()
+        },
         warnings=tuple(
             line for label, run in runs.items() for line in (*run.warnings, *_no_front(label, run, able[label]))
         )
@@ -105,14 +128,15 @@ def _text(objectives: Sequence[Objective]) -> str:
     return ", ".join(f"{o.direction} {o.metric} from {o.reference:g}" for o in objectives)
 
 
-def _together(runs: dict[str, Run]) -> pd.DataFrame:
+def _together(runs: dict[str, Run], tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Put one table per run, with rows like those of its trials, below one another."""
     if len(runs) == 1:
-        return next(iter(runs.values())).trials
+        return next(iter(tables.values()))
     parameters = dict.fromkeys(name for run in runs.values() for name in run.space.parameter_names)
     metrics = sorted({name for run in runs.values() for name in metric_names(run.trials, run.space)})
     frames = []
-    for label, run in runs.items():
-        frame = run.trials.copy()
+    for label, table in tables.items():
+        frame = table.copy()
         frame.insert(0, "run", label)
         frames.append(frame)
     filled = [frame for frame in frames if len(frame)] or frames[:1]
@@ -120,15 +144,32 @@ def _together(runs: dict[str, Run]) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True).reindex(columns=["run", *TRIAL_COLUMNS, *parameters, *metrics])
 
 
+def _pooled(runs: dict[str, Run], points: dict[str, Points], trials: pd.DataFrame) -> Points:
+    """Return the points of all runs as one table."""
+    if not any(each.repeated for each in points.values()):
+        table = trials
+    else:
+        table = _together(runs, {label: each.table for label, each in points.items()})
+    offsets = np.cumsum([0, *(len(each.seeds) for each in points.values())])
+    objectives = next(iter(runs.values())).space.objectives
+    pooled = Points(
+        table,
+        np.concatenate([each.seeds for each in points.values()]),
+        np.concatenate([each.std for each in points.values()]),
+        np.concatenate([each.owner + offset for each, offset in zip(points.values(), offsets, strict=False)]),
+    )
+    return with_spread(pooled, objectives)
+
+
 def _verdicts(
-    trials: pd.DataFrame, counts: np.ndarray, best: pd.DataFrame, objectives: Sequence[Objective]
+    points: pd.DataFrame, counts: np.ndarray, best: pd.DataFrame, objectives: Sequence[Objective]
 ) -> tuple[Verdict, ...]:
-    keys = ["run", "trial"] if "run" in trials else ["trial"]
+    keys = ["run", "trial"] if "run" in points else ["trial"]
     on_front = set(best[keys].itertuples(index=False, name=None))
-    finite = np.isfinite(objective_values(trials, objectives)).all(axis=1)
-    shown = finite & (trials["state"] == "finished").to_numpy(dtype=bool)
+    finite = np.isfinite(objective_values(points, objectives)).all(axis=1)
+    shown = finite & (points["state"] == "finished").to_numpy(dtype=bool)
     verdicts: list[Verdict] = []
-    for key, able, visible in zip(trials[keys].itertuples(index=False, name=None), counts, shown, strict=True):
+    for key, able, visible in zip(points[keys].itertuples(index=False, name=None), counts, shown, strict=True):
         if key in on_front:
             verdicts.append("front")
         else:

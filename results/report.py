@@ -17,8 +17,10 @@ from results.cells import write_atomically
 from results.encoding import Encoding, encode
 from results.front import broken_guards
 from results.overview import Overview
+from results.points import SEEDS_COLUMN, std_column
 from results.records import metric_names
-from results.report_charts import VERDICTS, curve_chart, front_charts, hypervolume_chart
+from results.report_charts import VERDICTS, front_charts, hypervolume_chart
+from results.report_curves import curve_chart
 from results.report_page import cards, legend, page, section, table
 from results.table_text import short
 
@@ -83,19 +85,24 @@ def _front(view: Overview, encoding: Encoding) -> str:
     if all(verdict == "unfinished" for verdict in view.verdicts):
         return '<p class="note">No trial has finished.</p>'
     charts = [_chart(chart, f"front-{number}") for number, chart in enumerate(front_charts(view, encoding))]
-    shown = {title: kind for kind, title in reversed(VERDICTS.items()) if kind in view.verdicts}
+    shown: dict[str, str] = {title: kind for kind, title in reversed(VERDICTS.items()) if kind in view.verdicts}
     shaded = " The shaded area is the hypervolume." if len(view.objectives) == 2 and len(view.front) else ""
     guards = {str(guard) for run in view.runs.values() for guard in run.space.guards}
     rule = f" A trial counts only if it keeps {', '.join(sorted(guards))}." if guards else ""
-    note = f'<p class="note">Point at a trial to see its configuration.{shaded}{html.escape(rule)}</p>'
-    return note + "".join(charts) + legend(encoding, shown)
+    spread = ""
+    if view.points.repeated:
+        shown["one seed"] = "seed"
+        spread = " A point with several seeds stands at their means; bars are one standard deviation long to each side."
+    note = f'<p class="note">Point at a {view.unit} to see its configuration.{spread}{shaded}{html.escape(rule)}</p>'
+    return note + "".join(charts) + legend(encoding, shown, f"{view.unit}s")
 
 
 def _front_table(view: Overview) -> str:
     if view.front.empty:
         return '<p class="note">The front is empty.</p>'
     first = ["names", *(["run"] if "run" in view.front else []), "trial"]
-    objectives = [objective.metric for objective in view.objectives]
+    objectives = [name for o in view.objectives for name in (o.metric, std_column(o)) if name in view.front]
+    first += [SEEDS_COLUMN] if SEEDS_COLUMN in view.front else []
     guarded = [guard.metric for run in view.runs.values() for guard in run.space.guards]
     columns = list(dict.fromkeys([*first, *objectives, *view.parameter_names, *guarded]))
     rows = [
@@ -109,7 +116,8 @@ def _hypervolume(view: Overview) -> str:
     if not any(len(history) for history in view.histories.values()):
         return '<p class="note">No trial has ended.</p>'
     reference = ", ".join(f"{o.metric} {o.reference:g}" for o in view.objectives)
-    note = f'<p class="note">Volume between the front and the reference point ({html.escape(reference)}).</p>'
+    shrinks = " A further seed of a point may let it shrink." if view.points.repeated else ""
+    note = f'<p class="note">Volume between the front and the reference point ({html.escape(reference)}).{shrinks}</p>'
     return note + _chart(hypervolume_chart(view), "hypervolume")
 
 
@@ -123,13 +131,17 @@ def _curves(view: Overview) -> str:
 
 
 def _others(view: Overview) -> str:
-    """List every trial that is no candidate for the front, with the reason."""
+    """List every trial, or point with several seeds, that is no candidate for the front, with the reason."""
     rows = []
+    pooled = view.points.table
     for label, run in view.runs.items():
-        broken = broken_guards(run.trials, run.space.guards)
-        for (_, row), guards in zip(run.trials.iterrows(), broken, strict=True):
+        points = pooled[pooled["run"] == label] if "run" in pooled else pooled
+        broken = broken_guards(points, run.space.guards)
+        counts = view.points.seeds[points.index.to_numpy()]
+        for (_, row), guards, seeds in zip(points.iterrows(), broken, counts, strict=True):
             finished = row["state"] == "finished"
-            reason = row["reason"] or (guards and f"guard not kept: {guards}") or _not_finite(view, row)
+            of = f" by the means of {seeds} seeds" if seeds > 1 else ""
+            reason = row["reason"] or (guards and f"guard not kept{of}: {guards}") or _not_finite(view, row)
             if not finished or guards or _not_finite(view, row):
                 state = "finished" if finished else str(row["state"])
                 rows.append([label, str(row["trial"]), state, reason, short(row["epochs"])])

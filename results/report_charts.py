@@ -1,11 +1,10 @@
-"""Owns the interactive charts of the report, as plotly figures: front, hypervolume, learning curves."""
+"""Owns the interactive charts of the report, as plotly figures: front and hypervolume."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,7 @@ from results.extent import axis_limits, outside_note
 from results.front import best_points
 from results.objectives import Objective, objective_values
 from results.overview import Overview, Verdict
+from results.spread import error_bars, seed_trace
 from results.staircase import attained_outline, staircase
 from results.table_text import short
 
@@ -32,24 +32,25 @@ VERDICTS: dict[Verdict, str] = {"guard": "breaks a guard", "dominated": "dominat
 
 def front_charts(view: Overview, encoding: Encoding) -> list[Figure]:
     """Return a chart per pair of objectives; with one objective, one over the order of the trials."""
-    values = objective_values(view.trials, view.objectives)
+    values, seeds = (objective_values(table, view.objectives) for table in (view.points.table, view.trials))
     pairs = list(combinations(range(len(view.objectives)), 2))
     if not pairs:
         order = np.arange(1, len(values) + 1, dtype=float)
         points = np.stack([order, values[:, 0]], axis=1)
-        return [
-            _points(_figure("trial, in the order of the record", _axis(view.objectives[0])), view, encoding, points)
-        ]
+        chart = blank_chart(f"{view.unit}, in the order of the record", axis_title(view.objectives[0]))
+        _seeds(chart, view, encoding, np.stack([order[view.points.owner], seeds[:, 0]], axis=1))
+        return [_points(chart, view, encoding, points, (None, 0))]
     charts = []
     for x, y in pairs:
-        chart = _figure(_axis(view.objectives[x]), _axis(view.objectives[y]))
-        ranges = [axis_limits(view, values[:, n], view.objectives[n].reference) for n in (x, y)]
+        chart = blank_chart(axis_title(view.objectives[x]), axis_title(view.objectives[y]))
+        ranges = [axis_limits(view, values[:, n], view.objectives[n].reference, seeds[view.seeds, n]) for n in (x, y)]
         chart.update_layout(xaxis_range=ranges[0], yaxis_range=ranges[1])
         note = outside_note(view, values[:, [x, y]], *ranges)
         chart.update_layout(title={"text": note, "x": 1, "xanchor": "right", "font": {"size": 12, "color": FAINT}})
         if len(pairs) == 1 and len(view.front):
             _staircase(chart, view)
-        charts.append(_points(chart, view, encoding, values[:, [x, y]]))
+        _seeds(chart, view, encoding, seeds[:, [x, y]])
+        charts.append(_points(chart, view, encoding, values[:, [x, y]], (x, y)))
     return charts
 
 
@@ -57,7 +58,7 @@ def hypervolume_chart(view: Overview) -> Figure:
     """Return the growth of each run's hypervolume over its ended trials."""
     import plotly.graph_objects as go
 
-    chart = _figure("ended trials", "hypervolume")
+    chart = blank_chart("ended trials", "hypervolume")
     for number, (label, history) in enumerate(view.histories.items()):
         text = [
             f"{html.escape(label)}, after {row.trials} trials<br>hypervolume {row.hypervolume:.4g}"
@@ -81,61 +82,8 @@ def hypervolume_chart(view: Overview) -> Figure:
     return chart
 
 
-def curve_chart(view: Overview, objective: Objective) -> Figure | None:
-    """Return one objective over the epochs of every trial, named points in colour; None if none was measured."""
-    keys = ["run", "trial"] if "run" in view.trials else ["trial"]
-    named = dict(zip(view.front[keys].itertuples(index=False, name=None), view.front["names"], strict=True))
-    groups: dict[str, list[_Curve]] = {"other trials": [], "others on the front": []}
-    for label, run in view.runs.items():
-        if objective.metric not in run.curves:
-            continue
-        measured = run.curves[np.isfinite(run.curves[objective.metric])]
-        # A trial that a restarted worker continued may have an epoch twice; the later one is what was trained on.
-        measured = measured.drop_duplicates(["trial", "epoch"], keep="last").sort_values("epoch", kind="stable")
-        for trial, curve in measured.groupby("trial", sort=False):
-            key = (label, trial) if "run" in view.trials else (trial,)
-            names = named.get(key)
-            group = "other trials" if names is None else names.replace("+", " + ") or "others on the front"
-            title = "trial " + " · ".join(str(part) for part in key)
-            groups.setdefault(group, []).append(
-                _Curve(title, curve["epoch"].tolist(), curve[objective.metric].tolist())
-            )
-    if not any(groups.values()):
-        return None
-    chart = _figure("epoch", _axis(objective))
-    colours = {"other trials": "#d3d7dd", "others on the front": "#8795ab"}
-    order = [*colours, *(names.replace("+", " + ") for names in view.front["names"] if names)]
-    for group in dict.fromkeys(order):
-        if groups.get(group):
-            colour = colours.setdefault(group, CATEGORICAL[(len(colours) - 2) % len(CATEGORICAL)])
-            chart.add_trace(_curves(group, groups[group], colour, bold=group not in order[:2]))
-    return chart
-
-
-class _Curve(NamedTuple):
-    title: str
-    epochs: list[float]
-    values: list[float]
-
-
-def _curves(name: str, curves: Sequence[_Curve], colour: str, *, bold: bool) -> Any:
-    """Return many curves as one trace with gaps: hundreds of traces make a page slow."""
-    import plotly.graph_objects as go
-
-    return go.Scatter(
-        x=[value for curve in curves for value in (*curve.epochs, None)],
-        y=[value for curve in curves for value in (*curve.values, None)],
-        text=[html.escape(curve.title) for curve in curves for _ in range(len(curve.epochs) + 1)],
-        mode="lines+markers",
-        line={"color": colour, "width": 2.5 if bold else 1.2},
-        marker={"size": 6 if bold else 3},
-        name=name,
-        showlegend=True,
-        hovertemplate="%{text}<br>epoch %{x}: %{y:.4g}<extra></extra>",
-    )
-
-
-def _figure(x: str, y: str) -> Figure:
+def blank_chart(x: str, y: str) -> Figure:
+    """Return a chart without data; the axes' titles may hold plotly's small HTML."""
     import plotly.graph_objects as go
 
     chart = go.Figure()
@@ -157,7 +105,8 @@ def _figure(x: str, y: str) -> Figure:
     return chart
 
 
-def _axis(objective: Objective) -> str:
+def axis_title(objective: Objective) -> str:
+    """Return what an axis of an objective is called."""
     return f"{html.escape(objective.label)}<br>{objective.better}"
 
 
@@ -187,13 +136,25 @@ def _staircase(chart: Figure, view: Overview) -> None:
     chart.add_traces([area, line])
 
 
-def _points(chart: Figure, view: Overview, encoding: Encoding, points: np.ndarray) -> Figure:
+def _seeds(chart: Figure, view: Overview, encoding: Encoding, places: np.ndarray) -> None:
+    if len(view.seeds):
+        chart.add_trace(seed_trace(view, encoding, places[view.seeds]))
+
+
+def _points(
+    chart: Figure, view: Overview, encoding: Encoding, points: np.ndarray, axes: tuple[int | None, int]
+) -> Figure:
+    """Draw the points; `axes` are the objectives on x and y, None for none."""
     import plotly.graph_objects as go
 
-    hover = [_hover(view, position) for position in range(len(view.trials))]
+    hover = [_hover(view, position) for position in range(len(view.points.table))]
     for verdict, title in VERDICTS.items():
         rows = [row for row, found in enumerate(view.verdicts) if found == verdict]
         hollow = "-open" if verdict == "guard" else ""
+        bars = [
+            None if verdict == "guard" or number is None else error_bars(view.points, rows, number, FAINT)
+            for number in axes
+        ]
         chart.add_trace(
             go.Scatter(
                 x=points[rows, 0].tolist(),
@@ -206,6 +167,8 @@ def _points(chart: Figure, view: Overview, encoding: Encoding, points: np.ndarra
                     "opacity": OPACITY[verdict],
                     "line": {"width": 1.5 if hollow else 1, "color": None if hollow else "white"},
                 },
+                error_x=bars[0],
+                error_y=bars[1],
                 text=[hover[row] for row in rows],
                 hovertemplate="%{text}<extra></extra>",
                 name=title,
@@ -217,8 +180,9 @@ def _points(chart: Figure, view: Overview, encoding: Encoding, points: np.ndarra
 
 
 def _name_points(chart: Figure, view: Overview, points: np.ndarray) -> None:
-    keys = ["run", "trial"] if "run" in view.trials else ["trial"]
-    places = {key: row for row, key in enumerate(view.trials.loc[:, keys].itertuples(index=False, name=None))}
+    table = view.points.table
+    keys = ["run", "trial"] if "run" in table else ["trial"]
+    places = {key: row for row, key in enumerate(table.loc[:, keys].itertuples(index=False, name=None))}
     for position in sorted(set(best_points(view.front).values())):
         row = view.front.iloc[position]
         x, y = points[places[tuple(row[keys])]]
@@ -238,11 +202,15 @@ def _name_points(chart: Figure, view: Overview, points: np.ndarray) -> None:
 
 
 def _hover(view: Overview, position: int) -> str:
-    """Return the configuration and the objectives of a trial as plotly's small HTML."""
-    row: pd.Series = view.trials.iloc[position]
+    """Return the configuration and the objectives of a point as plotly's small HTML."""
+    row: pd.Series = view.points.table.iloc[position]
     run = f"{row['run']}, " if "run" in view.trials else ""
-    lines = [f"<b>{html.escape(run)}trial {html.escape(str(row['trial']))}</b>"]
-    lines += [f"{html.escape(o.metric)} = {short(row.get(o.metric))}" for o in view.objectives]
+    seeds = view.points.seeds[position]
+    several = f", and {seeds - 1} further seeds" if seeds > 1 else ""
+    lines = [f"<b>{html.escape(run)}trial {html.escape(str(row['trial']))}</b>{several}"]
+    for objective, std in zip(view.objectives, view.points.std[position], strict=True):
+        spread = f" ± {short(std)}" if seeds > 1 else ""
+        lines.append(f"{html.escape(objective.metric)} = {short(row.get(objective.metric))}{spread}")
     lines += [
         f"{html.escape(name)}: {html.escape(short(row[name]))}" for name in view.parameter_names if short(row[name])
     ]

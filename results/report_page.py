@@ -44,7 +44,7 @@ summary { cursor: pointer; margin-bottom: 8px; }
   .cards { grid-template-columns: repeat(auto-fit, minmax(104px, 1fr)); gap: 8px; } }
 """
 GLYPHS = ("●", "■", "▲", "◆", "▼", "✚")
-KIND_STYLE = {"front": "", "dominated": "opacity:.4", "guard": ""}
+KIND_STYLE = {"front": "", "dominated": "opacity:.4", "guard": "", "seed": "opacity:.5;font-size:60%"}
 LONG_TEXT = 40
 
 
@@ -88,22 +88,23 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], emphasised: Seq
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
 
 
-def legend(encoding: Encoding, verdicts: Mapping[str, str]) -> str:
+def legend(encoding: Encoding, kinds: Mapping[str, str], title: str) -> str:
     """Return what colours, markers and fillings mean.
 
     Args:
         encoding: Of the charts.
-        verdicts: Title of each verdict that occurs, to its name.
+        kinds: Title of each verdict that occurs, and of seeds if they are drawn, to its name.
+        title: What the kinds are kinds of.
     """
     groups = [
         (encoding.colour_title, [_entry("●", label, f"color:{c}") for label, c in encoding.colour_legend]),
         (encoding.marker_title, [_entry(GLYPHS[number], label) for label, number in encoding.marker_legend]),
         (
-            "trials",
-            [_entry("○" if kind == "guard" else "●", title, KIND_STYLE[kind]) for title, kind in verdicts.items()],
+            title,
+            [_entry("○" if kind == "guard" else "●", label, KIND_STYLE[kind]) for label, kind in kinds.items()],
         ),
     ]
-    parts = (f"<div><b>{html.escape(title)}</b>{''.join(entries)}</div>" for title, entries in groups if entries)
+    parts = (f"<div><b>{html.escape(heading)}</b>{''.join(entries)}</div>" for heading, entries in groups if entries)
     return f'<div class="legend">{"".join(parts)}</div>'
 
 

@@ -31,11 +31,13 @@ class Order:
         trial: Its number, from 0.
         parameters: Value of each parameter by its dotted name.
         seed: Its own seed.
+        replicate: It trains a point again, after the budget's trials.
     """
 
     trial: int
     parameters: dict[str, Any]
     seed: int
+    replicate: bool = False
 
 
 @dataclass(frozen=True)

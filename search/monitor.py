@@ -6,6 +6,7 @@ snapshots in a thread of its own and computes nothing that is kept.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import Counter
 from typing import TextIO
@@ -16,7 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from results.front import FrontSummary, summarise
+from results.points import SEEDS_COLUMN, std_column
 from search.recorder import Recorder, Snapshot
+from search.replication import foreseen_replicates
 from search.schema import Space
 
 LIVE_INTERVAL_S = 0.5
@@ -41,6 +44,7 @@ class Monitor:
         self._console = console(terminal)
         self._summary = FrontSummary(summarise([], space.objectives, space.guards).front, 0.0)
         self._summarised = 0
+        self._foreseen = 0
         self._said = -1
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._show, name="monitor", daemon=True)
@@ -87,19 +91,23 @@ class Monitor:
     def _counts(self, snapshot: Snapshot) -> str:
         self._summarise(snapshot)
         states = Counter(str(row["state"]) for row in snapshot.rows)
-        text = f"{len(snapshot.rows)} of {self._space.budget.trials} trials ended"
+        replicates = len(snapshot.replicates)
+        text = f"{len(snapshot.rows) - replicates} of {self._space.budget.trials} trials ended"
+        text += f", {replicates} of {snapshot.expected} replicates" if snapshot.expected else ""
         for state in ("failed", "stopped"):
             text += f", {states[state]} {state}" if states[state] else ""
         text += f", {len(snapshot.running)} running" if snapshot.running else ""
         if states["finished"]:
             text += f" | front {len(self._summary.front)}, hypervolume {self._summary.hypervolume:.4f}"
-        left = time_left_s(snapshot, self._space)
+        left = time_left_s(snapshot, self._space, self._foreseen)
         return text + (f" | about {duration(left)} left" if left else "")
 
     def _summarise(self, snapshot: Snapshot) -> None:
         if len(snapshot.rows) != self._summarised and any(row["state"] == "finished" for row in snapshot.rows):
             self._summarised = len(snapshot.rows)
-            self._summary = summarise(snapshot.rows, self._space.objectives, self._space.guards)
+            space = self._space
+            self._summary = summarise(snapshot.rows, space.objectives, space.guards, tuple(space.parameters))
+            self._foreseen = foreseen_replicates(snapshot.rows, space)
 
 
 def console(terminal: TextIO) -> Console:
@@ -110,23 +118,29 @@ def console(terminal: TextIO) -> Console:
 def front_table(summary: FrontSummary, space: Space, title: str) -> Table:
     """Return a front as a table for the terminal; of a long one, the first rows."""
     table = Table(title=title, title_justify="left", box=None)
-    metrics = [objective.metric for objective in space.objectives]
-    for heading in ("trial", "names", *metrics, *space.parameters):
+    metrics = [name for o in space.objectives for name in (o.metric, std_column(o)) if name in summary.front]
+    seeds = [SEEDS_COLUMN] if SEEDS_COLUMN in summary.front else []
+    columns = ("trial", "names", *seeds, *metrics, *space.parameters)
+    for heading in columns:
         table.add_column(heading, overflow="fold")
     for row in summary.front.head(MOST_FRONT_ROWS).to_dict("records"):
-        cells = [row["trial"], row["names"], *(row.get(name, "") for name in (*metrics, *space.parameters))]
-        table.add_row(*map(_short, cells))
+        table.add_row(*(_short(row.get(name, "")) for name in columns))
     return table
 
 
-def time_left_s(snapshot: Snapshot, space: Space) -> float | None:
+def time_left_s(snapshot: Snapshot, space: Space, foreseen: int = 0) -> float | None:
     """Estimate the seconds until the last trial ends; None while nothing is known.
 
     The pace is that of this session, slots and start of the groups included; the wall clock may end it sooner.
+
+    Args:
+        snapshot: How the run stands.
+        space: What is searched.
+        foreseen: Replicates that there may be, before their number is known.
     """
     if not snapshot.ended_now:
         return None
-    missing = space.budget.trials - len(snapshot.rows)
+    missing = space.budget.trials + (snapshot.expected or foreseen) - len(snapshot.rows)
     left = missing * snapshot.seconds / snapshot.ended_now
     if space.budget.wall_clock_s is not None:
         left = min(left, max(0.0, space.budget.wall_clock_s - snapshot.seconds))
@@ -142,4 +156,6 @@ def duration(seconds: float) -> str:
 
 
 def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.4g}"
+    return str(value)

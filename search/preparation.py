@@ -36,6 +36,7 @@ class Options(NamedTuple):
         resume: Continue the run in the folder.
         trials: Overrules budget.trials.
         epochs: Overrules budget.epochs.
+        replicates: Overrules budget.replicates.
         slots: Overrules resources.slots.
         seed: Overrules the seed.
         assignments: `KEY=VALUE` for keys of the study's configuration.
@@ -51,6 +52,7 @@ class Options(NamedTuple):
     resume: bool = False
     trials: int | None = None
     epochs: int | None = None
+    replicates: int | None = None
     slots: int | None = None
     seed: int | None = None
     assignments: Sequence[str] = ()
@@ -237,7 +239,8 @@ def _as_recorded(space: Space, before: Space, then: dict[str, Any], now: dict[st
 
 
 def _overrule(space: Space, options: Options) -> Space:
-    budget = {key: getattr(options, key) for key in ("trials", "epochs") if getattr(options, key) is not None}
+    keys = ("trials", "epochs", "replicates")
+    budget = {key: getattr(options, key) for key in keys if getattr(options, key) is not None}
     update: dict[str, Any] = {}
     if budget:
         update["budget"] = Budget(**{**space.budget.model_dump(), **budget})

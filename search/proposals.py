@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.guards import violations
 from search.messages import Order, Outcome
+from search.replication import Attempt, Replication
 from search.samplers import Proposal, Proposer
 from search.schema import Space
 
 JOURNAL_FILE = "study.journal"
-SEED = "seed"  # attribute of a trial in the journal
+SEED = "seed"  # attributes of a trial in the journal
+ROUND = "round"  # of a replicate
+STATES = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "stopped", TrialState.FAIL: "failed"}
 DIRECTIONS = {"minimise": StudyDirection.MINIMIZE, "maximise": StudyDirection.MAXIMIZE}
 
 
@@ -75,10 +79,12 @@ class Proposals:
             self._copy.add_trial(self._proposer.running(Proposal(outcome.order.parameters, {})))
             self._tell(self._copy, number, outcome, ())
         self._earlier = len(known)
-        self._copy.add_trials(self._study.get_trials())
+        self._copy.add_trials([self._unseen(t) if ROUND in t.user_attrs else t for t in self._study.get_trials()])
         self._share_notes(self._journal, self._memory)
         self._seeds = seeds
+        self._replication = Replication(space)
         self._again: list[int] = []
+        self._replicates_again: list[int] = []
 
     def reconcile(self, ended: Iterable[Outcome]) -> list[int]:
         """Bring journal and table together after a crash.
@@ -97,8 +103,10 @@ class Proposals:
         for trial in trials:
             if trial.number in rows and not trial.state.is_finished():
                 self.tell(rows[trial.number])
-        self._again = sorted(trial.number for trial in trials if trial.number not in rows)
-        return list(self._again)
+        again = sorted(trial.number for trial in trials if trial.number not in rows)
+        self._again = [number for number in again if number not in self.replicates]
+        self._replicates_again = [number for number in again if number in self.replicates]
+        return again
 
     def order(self, trial: int) -> Order:
         """Return the order of a trial that has been asked for."""
@@ -117,18 +125,79 @@ class Proposals:
             The trial; None while a batch has not ended, where trials are proposed in batches.
         """
         if not self._again and self._space.batch:
-            if any(not trial.state.is_finished() for trial in self._study.get_trials(deepcopy=False)):
+            if any(not trial.state.is_finished() for trial in self._proposed()):
                 return None
             self._again = [self._propose().trial for _ in range(min(self._space.batch, most))]
         return self.order(self._again.pop(0)) if self._again else self._propose()
 
+    def replicate(self) -> Order | None:
+        """Return the next replicate, a point's training with a further seed, once the budget's trials are given out.
+
+        Returns:
+            The trial; None while a round of replicates has not ended, and when no point lacks a seed any more.
+        """
+        if self._replicates_again:
+            return self.order(self._replicates_again.pop(0))
+        lack = self._replication.lack(self._attempts())
+        if not lack.points:
+            return None
+        number = len(self._study.get_trials(deepcopy=False))
+        running = self._proposer.running(Proposal(lack.points[0], {}))
+        running.set_user_attr(SEED, self._seed(lack.points[0], number))
+        running.set_user_attr(ROUND, lack.round)
+        self._study.add_trial(running)
+        self._copy.add_trial(self._unseen(running))
+        return self.order(number)
+
+    @property
+    def replicates(self) -> frozenset[int]:
+        """Numbers of the replicates that have been asked for."""
+        return frozenset(t.number for t in self._study.get_trials(deepcopy=False) if ROUND in t.user_attrs)
+
+    @property
+    def expected_replicates(self) -> int:
+        """How many replicates there will be in all, as far as the round under way tells."""
+        return len(self.replicates) + len(self._replication.lack(self._attempts()).points)
+
+    @property
+    def lacking(self) -> int:
+        """How many replicates are to be trained, as far as is known; once all trials of the budget have ended."""
+        if self._space.budget.replicates == 1:
+            return 0
+        return self.expected_replicates - len(self.replicates) + len(self._replicates_again)
+
+    def _attempts(self) -> list[Attempt]:
+        return [
+            Attempt(
+                trial.params,
+                STATES.get(trial.state, "running"),
+                trial.user_attrs.get("metrics", {}),
+                trial.user_attrs.get(ROUND, 0),
+            )
+            for trial in self._study.get_trials(deepcopy=False)
+        ]
+
+    def _proposed(self) -> list[FrozenTrial]:
+        return [trial for trial in self._study.get_trials(deepcopy=False) if ROUND not in trial.user_attrs]
+
     def _propose(self) -> Order:
-        proposal = self._proposer.propose(self._copy, len(self._study.get_trials(deepcopy=False)))
+        number = len(self._proposed())
+        proposal = self._proposer.propose(self._copy, number)
         self._share_notes(self._memory, self._journal)
         running = self._proposer.running(proposal)
-        running.set_user_attr(SEED, self._seed(proposal.parameters))
+        running.set_user_attr(SEED, self._seed(proposal.parameters, number))
         self._study.add_trial(running)
         return self._order(self._study.get_trials(deepcopy=False)[-1])
+
+    def _unseen(self, replicate: FrozenTrial) -> FrozenTrial:
+        """Return what stands for a replicate in the sampler's memory: a failed trial, which every sampler ignores.
+
+        The front's points would weigh more than others otherwise, when a run goes on with a larger budget; like this
+        it goes on as if it had had that budget from its beginning.
+        """
+        return create_trial(
+            state=TrialState.FAIL, params=dict(replicate.params), distributions=dict(replicate.distributions)
+        )
 
     def tell(self, outcome: Outcome, curve: Sequence[dict[str, float]] = ()) -> None:
         """Record an outcome; a trial that the journal has as ended already stays as it is.
@@ -171,14 +240,17 @@ class Proposals:
 
     def _order(self, trial: FrozenTrial) -> Order:
         seed = trial.user_attrs.get(SEED, self._space.trial_seed(trial.number))
-        return Order(trial.number, dict(trial.params), seed)
+        return Order(trial.number, dict(trial.params), seed, ROUND in trial.user_attrs)
 
-    def _seed(self, parameters: Mapping[str, Any]) -> int:
-        """Return the seed of a new trial: one with which an earlier run has trained the point, or its own."""
+    def _seed(self, parameters: Mapping[str, Any], number: int) -> int:
+        """Return the seed of a new trial, one with which this run has not trained its point.
+
+        It is one with which an earlier run has, or else the first from the trial's own.
+        """
         trials = self._study.get_trials(deepcopy=False)
         used = {trial.user_attrs.get(SEED) for trial in trials if trial.params == parameters}
         free = [seed for seed in self._seeds(parameters) if seed not in used]
-        return free[0] if free else self._space.trial_seed(len(trials))
+        return free[0] if free else next(s for s in count(self._space.trial_seed(number)) if s not in used)
 
 
 def _cut_unfinished_line(journal: Path) -> None:

@@ -28,12 +28,16 @@ class Snapshot(NamedTuple):
         running: How far each trial that is running has come.
         seconds: Since the first trial of this session was given out; 0 before.
         ended_now: Trials that ended in this session.
+        replicates: Numbers of the rows that are replicates.
+        expected: Replicates that there will be, as far as is known; 0 before the budget's trials have ended.
     """
 
     rows: list[dict[str, object]]
     running: list[Outcome]
     seconds: float
     ended_now: int
+    replicates: frozenset[int] = frozenset()
+    expected: int = 0
 
 
 class Recorder:
@@ -59,25 +63,35 @@ class Recorder:
         self._rows: list[dict[str, object]] = []
         self._running: dict[int, Outcome] = {}
         self._pending: dict[int, list[dict[str, float]]] = {}
+        self._replicates: set[int] = set()
+        self._expected = 0
         self._began: float | None = None
         self._ended_now = 0
         self._lock = threading.Lock()
 
-    def clear_interrupted(self, kept: Iterable[Outcome], again: Iterable[int]) -> None:
+    def clear_interrupted(self, kept: Iterable[Outcome], again: Iterable[int], replicates: Iterable[int] = ()) -> None:
         """Remove what trials that will be run again have left in the tables.
 
         Args:
             kept: Trials that stay.
             again: Numbers of trials that will be run again.
+            replicates: Numbers of all that are replicates.
         """
+        self._replicates = set(replicates)
         self._trials.drop_interrupted()
         self._curves.drop(set(again))
         self._rows = [outcome.row() for outcome in kept]
+
+    def expect(self, replicates: int) -> None:
+        """Note how many replicates there will be in all, as far as is known."""
+        with self._lock:
+            self._expected = replicates
 
     def begin(self, order: Order) -> None:
         """Note that a trial was given out."""
         with self._lock:
             self._began = self._began or time.monotonic()
+            self._replicates |= {order.trial} if order.replicate else set()
             self._running[order.trial] = Outcome(order, "running")
             self._pending[order.trial] = []
 
@@ -131,4 +145,6 @@ class Recorder:
         """Return how the run stands; may be called from another thread."""
         with self._lock:
             seconds = time.monotonic() - self._began if self._began else 0.0
-            return Snapshot(list(self._rows), list(self._running.values()), seconds, self._ended_now)
+            ended = frozenset(number for row in self._rows if (number := row["trial"]) in self._replicates)
+            running = list(self._running.values())
+            return Snapshot(list(self._rows), running, seconds, self._ended_now, ended, self._expected)

@@ -82,6 +82,12 @@ def _options(arguments: Sequence[str] | None) -> Options:
     parser.add_argument("--address", help="Ray cluster to use, such as auto (default: one is started here)")
     parser.add_argument("--trials", type=_count, metavar="N", help="instead of budget.trials")
     parser.add_argument("--epochs", type=_count, metavar="N", help="instead of budget.epochs")
+    parser.add_argument(
+        "--replicates",
+        type=_count,
+        metavar="N",
+        help="seeds that each point on and near the front gets in the end, instead of budget.replicates",
+    )
     parser.add_argument("--slots", type=_count, metavar="N", help="trials at a time, instead of resources.slots")
     parser.add_argument("--seed", type=int, metavar="N", help="instead of the space's seed")
     parser.add_argument(

@@ -28,7 +28,7 @@ SPACE_FILE = "space.yaml"
 LOCK_FILE = ".lock"
 LOG_FILE = "log.txt"
 PACKAGES = ("ray", "optuna", "torch", "numpy", "pandas", "transformers", "aeon")
-MAY_CHANGE = ("budget.trials", "budget.wall_clock_s", "budget.evaluate_every", "resources.slots")
+MAY_CHANGE = ("budget.trials", "budget.wall_clock_s", "budget.evaluate_every", "budget.replicates", "resources.slots")
 HEADER = "# What this run searches, as resolved when it began. Written by the search; used by --resume.\n"
 
 
@@ -169,7 +169,8 @@ def check_unchanged(wanted: Space, recorded: Space, file: Path, folder: Path) ->
         more = f" (and {len(changed) - 1} more: {', '.join(changed[1:4])})" if len(changed) > 1 else ""
         raise SpaceError(
             f"{file}: {key}: is {_shown(now, key)}, but the run in {folder} was started with {_shown(then, key)}"
-            f"{more}; only the numbers of trials and slots may change: put it back, or start a new run with --out"
+            f"{more}; only the numbers of trials, replicates and slots may change: put it back, or start a new run "
+            "with --out"
         )
 
 

@@ -26,7 +26,7 @@ class HalvingScheduler(FIFOScheduler):
         Args:
             space: With halving.
             curves: Evaluations of trials that have ended before, each with `trial` and `epoch`; a resumed run knows
-                what it knew.
+                what it knew. Replicates are none of them.
         """
         super().__init__()
         assert space.halving is not None, "a space without halving needs no scheduler"
@@ -44,9 +44,11 @@ class HalvingScheduler(FIFOScheduler):
             self._halving.goes_on(int(row["trial"]), int(row["epoch"]), row)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Look at the evaluations of a report; the trial stops if the last one says so."""
+        """Look at the evaluations of a report; the trial stops if the last one says so, a replicate never."""
         report: Report = result[REPORT_KEY]
         order: Order = trial.config[ORDER_KEY]
+        if order.replicate:
+            return TrialScheduler.CONTINUE
         if report.restarted:
             self._halving.forget(order.trial)
         goes_on = True

@@ -28,12 +28,15 @@ class Budget(Frozen):
         epochs: Epochs of each trial.
         wall_clock_s: Seconds after which no trial is begun any more, counted anew by each resumption; None: no limit.
         evaluate_every: Epochs between two evaluations within a trial; None evaluates about ten times per trial.
+        replicates: Seeds that each point on and near the front has in the end, trained after the trials; 1 trains
+            none again.
     """
 
     trials: Annotated[Integer, Field(ge=1)]
     epochs: Annotated[Integer, Field(ge=1)]
     wall_clock_s: Annotated[Number, Field(gt=0)] | None = None
     evaluate_every: Annotated[Integer, Field(ge=1)] | None = None
+    replicates: Annotated[Integer, Field(ge=1)] = 1
 
     @property
     def evaluation_epochs(self) -> int:
@@ -168,7 +171,7 @@ class Space(Frozen):
         return {**values, "epochs": self.budget.epochs, "seed": seed, "threads": self.resources.cpus or 1}
 
     def trial_seed(self, trial: int) -> int:
-        """Return the seed of a trial; no two trials share one, so the same point twice is a replicate."""
+        """Return the seed from which a trial takes the first that its point has not had."""
         return self.seed + trial
 
     def active(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -205,6 +208,8 @@ class Space(Frozen):
                 del entry["when"]
         if not self.start:
             del values["start"]
+        if self.budget.replicates == 1:
+            del values["budget"]["replicates"]
         return values
 
 

@@ -1,8 +1,8 @@
 """Ray Tune's view of the proposals: suggest an order, record its outcome, tell the sampler.
 
-Owns when trials are given out: at most one per slot, none beyond the budget, none after the wall clock ran out or
-after the groups proved unable to start. Tune's own Optuna searcher is not used: it leaves failed trials running in
-the journal, tells stopped ones as complete, and knows no guards.
+Owns when trials are given out: at most one per slot, replicates only after the budget's trials, none after the wall
+clock ran out or after the groups proved unable to start. Tune's own Optuna searcher is not used: it leaves failed
+trials running in the journal, tells stopped ones as complete, and knows no guards.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class JournalSearcher(Searcher):
             space: With the resources found out.
             proposals: Where orders come from.
             recorder: Where outcomes go first.
-            remaining: How many trials have to end.
+            remaining: How many trials of the budget have to end.
             reusable: Finished trials of earlier runs; None where there are none.
         """
         super().__init__(metric=None, mode=None)
@@ -46,6 +46,7 @@ class JournalSearcher(Searcher):
         self._remaining = remaining
         self._reusable = reusable
         self._slots = space.resources.slots or 1
+        self._repeats = space.budget.replicates > 1
         self._wall_clock_s = space.budget.wall_clock_s
         self._began = time.monotonic()
         self._orders: dict[str, Order] = {}
@@ -61,18 +62,27 @@ class JournalSearcher(Searcher):
     def suggest(self, trial_id: str) -> Any:
         """Return the next order, FINISHED when there are no more, or None while all slots are busy."""
         while True:
-            if self._remaining <= 0 or self._over():
+            if self._over() or (self._remaining <= 0 and not self._repeats):
                 return Searcher.FINISHED
             if len(self._orders) >= self._slots:
                 return None
-            order = self._proposals.ask(self._remaining)
+            order = self._next()
             if order is None:
-                return None
-            self._remaining -= 1
+                return None if self._orders else Searcher.FINISHED
             self._recorder.begin(order)
             if not self._is_known(order):
                 self._orders[trial_id] = order
                 return {ORDER_KEY: order}
+
+    def _next(self) -> Order | None:
+        """Return the next trial of the budget, or the next replicate; None where others have to end first."""
+        if self._remaining > 0:
+            order = self._proposals.ask(self._remaining)
+            self._remaining -= order is not None
+            return order
+        order = self._proposals.replicate()
+        self._recorder.expect(self._proposals.expected_replicates)
+        return order
 
     def _is_known(self, order: Order) -> bool:
         """Record a trial that an earlier run has finished, and say whether there was one."""

@@ -12,9 +12,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, TextIO
 
+import pandas as pd
+
 import results
 from results.errors import RecordError
-from results.front import summarise
+from results.front import FrontSummary, summarise
+from results.points import SEEDS_COLUMN
 from search import cluster
 from search.earlier_runs import Reusable, basis, read_earlier
 from search.interruption import EXIT_CODE, Interruption
@@ -56,7 +59,7 @@ class Session:
         try:
             if self._options.address is None:
                 self._begin()
-                if self._remaining == 0:
+                if self._remaining == 0 and self._proposals.lacking == 0:
                     return self._conclude("")
                 self._say("starting Ray ...")
                 dashboard = cluster.start_local(local_resources())
@@ -84,12 +87,24 @@ class Session:
         recorder = Recorder(self._space, self._folder.path)
         self._proposals = Proposals(self._space, self._folder.path, kept(self._folder.path), self._reusable.seeds)
         again = self._proposals.reconcile(ended)
-        recorder.clear_interrupted(ended, again)
+        replicates = self._proposals.replicates
+        recorder.clear_interrupted(ended, again, replicates)
         self._recorder = recorder
-        self._remaining = max(0, self._space.budget.trials - len(ended))
+        repeated = sum(outcome.order.trial in replicates for outcome in ended)
+        self._remaining = max(0, self._space.budget.trials - (len(ended) - repeated))
         if self._options.resume:
-            self._say(f"resuming {self._folder.shown}: {len(ended)} trials have ended, {self._remaining} to go")
+            beside = f" and {repeated} replicates" if repeated else ""
+            left = f"{self._remaining} to go" if self._remaining or not self._proposals.lacking else self._work()
+            self._say(f"resuming {self._folder.shown}: {len(ended) - repeated} trials{beside} have ended, {left}")
             log.info("resumed; run again: %s", again)
+
+    def _work(self) -> str:
+        """Say what is left to do."""
+        seeds = self._space.budget.replicates
+        if not self._remaining:
+            return f"{self._proposals.lacking} replicates to go"
+        then = f", then replicates until each point on and near the front has {seeds} seeds" if seeds > 1 else ""
+        return f"{self._remaining} trials{then}"
 
     def _earlier_runs(self, ours: Mapping[str, Any]) -> tuple[list[Outcome], Reusable]:
         """Read the earlier runs that the command line names, and say how much of them is of use."""
@@ -139,8 +154,8 @@ class Session:
         address = dashboard.address or "none (Ray could not start it)"
         self._say(f"dashboard: {address}" + (f"  ({dashboard.login})" if dashboard.login else ""))
         self._say(
-            f"{self._remaining} trials of {self._space.budget.epochs} epochs, {resources.slots} at a time with "
-            f"{each} each, into {self._folder.shown}; the first begins when its workers are up"
+            f"{self._work()}; {self._space.budget.epochs} epochs each, {resources.slots} at a time with {each} each, "
+            f"into {self._folder.shown}; the first begins when its workers are up"
         )
 
     def _conclude(self, verdict: str) -> int:
@@ -159,14 +174,23 @@ class Session:
         return 0
 
     def _show_front(self, rows: list[dict[str, object]]) -> None:
-        summary = summarise(rows, self._space.objectives, self._space.guards)
+        summary = summarise(rows, self._space.objectives, self._space.guards, tuple(self._space.parameters))
         shown = self._folder.shown
         if len(summary.front):
             console(self._terminal).print(front_table(summary, self._space, f"front of {shown}"))
+            self._say_seeds(summary)
             self._say(f"hypervolume {summary.hypervolume:.4f}; best configurations in {shown / 'best'}")
         else:
             self._say("no trial keeps every guard, so the front is empty; see trials.csv for which one is broken")
         self._say(f"report: {shown / 'report.html'}   again: python -m results {shown}")
+
+    def _say_seeds(self, summary: FrontSummary) -> None:
+        """Say whether every point on the front has the seeds that were asked for."""
+        wanted, seeds = self._space.budget.replicates, summary.front.get(SEEDS_COLUMN, pd.Series(dtype=int))
+        if wanted > 1:
+            fewer = len(summary.front) - int((seeds >= wanted).sum())
+            which = f"{fewer} of {len(summary.front)} points on the front have fewer than" if fewer else ""
+            self._say(f"{which or 'every point on the front has'} {wanted} seeds; values are means over them")
 
     def _interrupted(self) -> int:
         """Record what was running, and say how to go on."""

@@ -20,6 +20,7 @@ from search.messages import Briefing
 from search.proposals import Proposals
 from search.protocol import Study
 from search.recorder import Recorder
+from search.replication import most_replicates
 from search.scheduler import HalvingScheduler
 from search.schema import Space
 from search.searcher import JournalSearcher
@@ -40,7 +41,7 @@ def run_search(
     reusable: Reusable,
     interruption: Interruption,
 ) -> str:
-    """Run trials until the budget is spent.
+    """Run trials until the budget is spent, then replicates.
 
     Args:
         space: With the resources found out.
@@ -48,7 +49,7 @@ def run_search(
         folder: The run folder, absolute.
         proposals: Where orders come from.
         recorder: Where outcomes go.
-        remaining: How many trials have to end.
+        remaining: How many trials of the budget have to end.
         reusable: Finished trials of earlier runs.
         interruption: Looked at between two events of Tune.
 
@@ -62,12 +63,13 @@ def run_search(
     mailbox = ray.remote(num_cpus=0)(Mailbox).remote(space.resources.slots, briefing)
     searcher = JournalSearcher(space, proposals, recorder, remaining, reusable)
     trainable: Any = tune.with_parameters(WarmTrial, mailbox=mailbox, name=space.name)
+    curves = [row for row in recorder.evaluations() if row["trial"] not in set(map(str, proposals.replicates))]
     tuner = tune.Tuner(
         tune.with_resources(trainable, TRIAL_ACTOR_RESOURCES),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
-            scheduler=HalvingScheduler(space, recorder.evaluations()) if space.halving else None,
-            num_samples=remaining,
+            scheduler=HalvingScheduler(space, curves) if space.halving else None,
+            num_samples=remaining + most_replicates(space),  # an upper bound; the searcher says when it is over
             reuse_actors=True,
             trial_name_creator=_trial_name,
             trial_dirname_creator=_trial_name,
