@@ -11,6 +11,7 @@ import pandas as pd
 from results.cells import cell, write_atomically
 from results.front import best_points
 from results.points import SEEDS_COLUMN
+from results.table_text import short
 
 BEST_FOLDER = "best"
 TABLES = (".csv", ".json")  # whatever a study writes beside its checkpoint; there may be none
@@ -58,9 +59,12 @@ def export_best(
 def _header(name: str, row: pd.Series, metrics: list[str], title: str) -> str:
     what = "the knee of the front" if name == "knee" else f"the best {name} of the front"
     lines = [f"# {title}: {what}, trial {row['trial']}."]
-    if row.get(SEEDS_COLUMN, 1) > 1:
+    several = row.get(SEEDS_COLUMN, 1) > 1
+    if several:
         lines.append(f"# Of {row[SEEDS_COLUMN]} seeds of this point it is the nearest to their means, which are:")
-    lines += [f"# {metric}: {cell(row[metric])}" for metric in metrics]
+    for metric in metrics:
+        std = row.get(f"{metric}_std") if several else None
+        lines.append(f"# {metric}: {cell(row[metric])}" + (f" ± {short(std)}" if std is not None else ""))
     return "\n".join(lines) + "\n"
 
 

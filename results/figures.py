@@ -80,9 +80,10 @@ def draw_front(view: Overview, path: Path) -> None:
 
 def _title(view: Overview) -> str:
     finished = int((view.trials["state"] == "finished").sum())
-    points = int((view.points.seeds > 0).sum())
-    counted = f"{points} points, {finished} trials finished" if view.points.repeated else f"{finished} finished"
-    return f"{view.title}: {len(view.front)} on the front of {counted}, hypervolume {view.hypervolume:.4g}"
+    counted = f"{len(view.front)} on the front of {finished} finished"
+    if view.points.repeated:
+        counted = f"{len(view.front)} of {(view.points.seeds > 0).sum()} points on the front"
+    return f"{view.title}: {counted}, hypervolume {view.hypervolume:.4g}"
 
 
 def _draw_pair(

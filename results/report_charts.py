@@ -152,7 +152,7 @@ def _points(
         rows = [row for row, found in enumerate(view.verdicts) if found == verdict]
         hollow = "-open" if verdict == "guard" else ""
         bars = [
-            None if verdict == "guard" or number is None else error_bars(view.points, rows, number, FAINT)
+            None if verdict == "guard" or number is None else error_bars(view.points, rows, number, LINE)
             for number in axes
         ]
         chart.add_trace(

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SEED_SIZE, SEED_ALPHA = 9, 0.45
-BAR_WIDTH = 0.9
-BAR_ALPHA = {"front": 0.9, "dominated": 0.35}
+# Dark, above the markers and with ends: a spread is often smaller than its marker, and may lie along the staircase.
+BAR_COLOUR, BAR_WIDTH, BAR_END_POINTS, BAR_LAYER = "#1f2937", 0.8, 1.6, 6
+BAR_ALPHA = {"front": 0.9, "dominated": 0.3}
 
 
 def draw_spread(
@@ -43,10 +44,12 @@ def draw_spread(
             xerr=bars[0] or None,
             yerr=bars[1] or None,
             fmt="none",
-            ecolor=encoding.colours[row],
+            ecolor=BAR_COLOUR,
             elinewidth=BAR_WIDTH,
+            capsize=BAR_END_POINTS,
+            capthick=BAR_WIDTH,
             alpha=BAR_ALPHA[view.verdicts[row]],
-            zorder=4,
+            zorder=BAR_LAYER,
         )
 
 
@@ -81,5 +84,5 @@ def error_bars(points: Points, rows: list[int], objective: int, colour: str) -> 
     std = points.std[rows, objective]
     if not np.isfinite(std).any():
         return None
-    array = np.where(np.isfinite(std), std, 0.0).tolist()
-    return {"type": "data", "array": array, "thickness": BAR_WIDTH, "width": 0, "color": colour}
+    array = [value if np.isfinite(value) else None for value in std.tolist()]
+    return {"type": "data", "array": array, "thickness": 1, "width": 2, "color": colour}

@@ -6,8 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from results import read_run, rebuild, unite
+from results.encoding import encode
 from results.front import Guard, Objective, front, hypervolume, hypervolume_history, points_of, summarise
+from results.overview import overview
 from results.points import gather, point_numbers, represent, running_means
+from results.report_charts import front_charts
+from results.report_curves import curve_chart
 
 GOALS = [Objective(metric="m0", name="o0", reference=1.0), Objective(metric="m1", name="o1", reference=1.0)]
 
@@ -137,3 +142,91 @@ def test_a_summary_in_memory_counts_points():
     assert found.front[["seeds", "m0", "m1"]].to_numpy().tolist() == [[2, 0.5, 0.5]]
     assert found.hypervolume == pytest.approx(0.25)
     assert summarise(rows, GOALS, []).hypervolume == pytest.approx(0.5625)
+
+
+@pytest.fixture
+def repeated(maker):
+    """A run of four points; the first two have three seeds and two, the last one breaks its guard by the mean."""
+    first = maker.rows([[0.2, 0.9], [0.3, 0.3], [0.9, 0.2], [0.5, 0.1]])
+    points = [(0, 0.24, 0.8, 16.0), (0, 0.22, 0.82, 16.0), (1, 0.32, 0.34, 16.0), (3, 0.5, 0.1, -4.0)]
+    again = [
+        {
+            **maker.row(number, codebook_size=None),
+            **{name: first[point][name] for name in ("codebook_size", "action_weight", "num_sub_actions", "method")},
+            "stitch_fvu": x,
+            "action_kl_ratio": y,
+            "window_samples": window,
+        }
+        for number, (point, x, y, window) in enumerate(points, start=4)
+    ]
+    return maker.write([*first, *again])
+
+
+def test_a_run_is_rebuilt_from_its_points(repeated):
+    made = rebuild(repeated)
+    rows = pd.read_csv(repeated / "front.csv")
+    assert rows[["names", "trial", "seeds"]].to_numpy().tolist() == [["recon", 5, 3], ["knee", 1, 2], ["kl", 2, 1]]
+    assert rows["stitch_fvu"].tolist() == pytest.approx([0.22, 0.31, 0.9])
+    assert rows["stitch_fvu_std"].tolist()[:2] == pytest.approx([0.02, np.sqrt(0.0002)])
+    assert rows["action_kl_ratio"].tolist() == pytest.approx([0.84, 0.32, 0.2])
+    assert (repeated / "front.csv").read_text().splitlines()[3].startswith("kl,2,1,finished,,2,")
+    assert rows["stitch_fvu_std"].isna().tolist() == [False, False, True]
+    assert (repeated / "best/recon.safetensors").read_bytes() == b"weights of 5"
+    header = (repeated / "best/recon.yaml").read_text()
+    assert "trial 5.\n# Of 3 seeds of this point it is the nearest to their means, which are:\n" in header
+    assert "# stitch_fvu: 0.22 ± 0.02\n" in header
+    history = pd.read_csv(repeated / "hypervolume.csv")["hypervolume"]
+    assert history.iloc[-1] == pytest.approx(made.hypervolume)
+    assert made.hypervolume == pytest.approx(0.78 * 0.16 + 0.69 * 0.52 + 0.1 * 0.12)
+    report = (repeated / "report.html").read_text()
+    assert "guard not kept by the means of 2 seeds: window_samples ≥ 8" in report
+    assert "one seed" in report
+    assert (repeated / "front.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_pictures_show_means_bars_and_seeds(repeated):
+    view = overview({"demo": read_run(repeated)}, "demo")
+    assert view.verdicts == ("front", "front", "front", "guard")
+    assert view.trials["trial"].iloc[view.seeds].tolist() == ["0", "1", "4", "5", "6"], (
+        "a point that counts not has none"
+    )
+    (chart,) = front_charts(view, encode(view))
+    traces = {trace.name: trace for trace in chart.data if trace.name}
+    assert list(traces["on the front"].x) == pytest.approx([0.22, 0.31, 0.9])
+    assert list(traces["on the front"].error_x.array)[:2] == pytest.approx([0.02, np.sqrt(0.0002)])
+    assert traces["on the front"].error_y.array[2] is None
+    assert traces["breaks a guard"].error_x.array is None
+    assert "trial 5</b>, and 2 further seeds<br>stitch_fvu = 0.22 ± 0.02<br>" in traces["on the front"].text[0]
+    seeds = next(trace for trace in chart.data if trace.text and "one seed of a point" in trace.text[0])
+    assert list(seeds.x) == [0.2, 0.3, 0.24, 0.22, 0.32]
+    curves = curve_chart(view, view.objectives[0])
+    named = {trace.name: set(trace.text) for trace in curves.data}
+    assert named["recon"] == {"trial 0", "trial 4", "trial 5"}, "every seed's curve has its point's name"
+
+
+def test_other_numbers_of_objectives_are_drawn_too(maker):
+    one = [{"metric": "stitch_fvu", "name": "recon", "direction": "minimise", "reference": 1.0}]
+    rows = maker.rows([[0.5, 0.5], [0.25, 0.5], [0.75, 0.5]])
+    rows[2] |= {name: rows[1][name] for name in ("codebook_size", "action_weight", "num_sub_actions", "method")}
+    made = rebuild(maker.write(rows, objectives=one))
+    assert made.view.verdicts == ("front", "front")
+    assert made.front["seeds"].tolist() == [1, 2]
+    three = [{**one[0], "metric": metric, "name": metric} for metric in ("stitch_fvu", "action_kl_ratio", "depth")]
+    made = rebuild(maker.write([dict(row, depth=0.5) for row in rows], "three", objectives=three))
+    assert [chart.data[0].x[0] for chart in front_charts(made.view, encode(made.view))] == [0.25, 0.25, 0.5]
+
+
+def test_a_union_keeps_points_of_different_runs_apart(repeated, maker, tmp_path):
+    other = maker.write(maker.rows([[0.2, 0.9], [0.1, 0.95]]), "other")
+    _, union = unite([repeated, other], tmp_path / "out")
+    rows = pd.read_csv(tmp_path / "out" / "front.csv")
+    assert rows[["run", "trial", "seeds"]].to_numpy().tolist() == [
+        ["other", 1, 1],
+        ["other", 0, 1],
+        ["demo", 5, 3],
+        ["demo", 1, 2],
+        ["demo", 2, 1],
+    ]
+    assert list(rows.columns)[:4] == ["names", "run", "trial", "seeds"]
+    assert rows["stitch_fvu_std"].isna().tolist() == [True, True, False, False, True]
+    assert union.view.points.owner.tolist() == [0, 1, 2, 3, 0, 0, 1, 3, 4, 5]

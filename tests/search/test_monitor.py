@@ -5,6 +5,7 @@ import pytest
 from search.messages import Order, Outcome
 from search.monitor import Monitor, duration, time_left_s
 from search.recorder import Recorder, Snapshot
+from search.replication import foreseen_replicates
 
 
 def snapshot(ended, ended_now, seconds):
@@ -48,3 +49,30 @@ def test_a_run_whose_trials_all_failed_has_no_front_to_show(space, tmp_path):
         pass
     assert "1 of 8 trials ended, 1 failed" in output.getvalue()
     assert "front" not in output.getvalue()
+
+
+def test_replicates_are_counted_apart_and_foreseen(space, tmp_path, finish):
+    space = space.model_copy(update={"budget": space.budget.model_copy(update={"replicates": 3, "trials": 2})})
+    recorder, output = Recorder(space, tmp_path), io.StringIO()
+    orders = [Order(number, {"x": number / 8, "width": 8, "kind": "a"}, number, number > 1) for number in range(4)]
+    orders[2].parameters["x"] = orders[3].parameters["x"] = 0.0
+    for order in orders[:2]:
+        recorder.begin(order)
+        recorder.end(finish(order, 1.0 + order.trial, 0.5 - order.trial / 4))
+    before = recorder.snapshot()
+    assert (before.replicates, before.expected) == (frozenset(), 0)
+    assert foreseen_replicates(before.rows, space) == 4
+    second = before.seconds / 2
+    assert time_left_s(before, space) == 0
+    assert time_left_s(before, space, 4) == pytest.approx(4 * second)
+    recorder.expect(4)
+    for order in orders[2:]:
+        recorder.begin(order)
+    recorder.end(finish(orders[2], 0.5, 0.0))
+    after = recorder.snapshot()
+    assert (after.replicates, after.expected) == ({2}, 4)
+    assert time_left_s(after, space) == pytest.approx(3 * after.seconds / 3)
+    with Monitor(space, recorder, output):
+        pass
+    line = output.getvalue().strip()
+    assert line.startswith("2 of 2 trials ended, 1 of 4 replicates, 1 running | front 1, hypervolume 2.1875 | about ")

@@ -217,6 +217,35 @@ def test_hopeless_trials_are_stopped_early_and_never_reach_the_front(space_folde
     assert all(len(trial.user_attrs["curve"]) >= 3 for trial in pruned.values())
 
 
+def seeds_of_points(folder: str) -> pd.Series:
+    trials = read_trials(folder)
+    return trials[trials["state"] == "finished"].groupby(["x", "width", "kind"])["seed"].nunique()
+
+
+def test_every_point_on_the_front_ends_with_its_seeds_even_through_an_interruption(space_folder, document):
+    budget = {"trials": 5, "epochs": 8, "replicates": 2}
+    halving = {"first_rung": 2, "startup_trials": 1}
+    sections = {"resources": {"slots": 2}, "budget": budget, "halving": halving}
+    write_space(space_folder, document, fixed={"sleep_s": 0.15, "noise": 0.02}, **sections)
+    process = start()
+    wait_for(process, lambda: len(lines("runs/toy")) >= 6, "replicates")
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=30) == 130
+    code, output = search("--resume", "--replicates", "3")
+    assert code == 0, output
+    assert re.search(r"resuming runs/toy: 5 trials and \d+ replicates have ended, \d+ replicates to go", output)
+    assert re.search(r"5 of 5 trials ended, (\d+) of \1 replicates", output)
+    assert "every point on the front has 3 seeds; values are means over them" in output
+    trials, front = read_trials("runs/toy"), pd.read_csv("runs/toy/front.csv")
+    assert (front["seeds"] == 3).all()
+    assert front["first_std"].notna().all()
+    assert (trials.iloc[5:]["state"] == "finished").all(), "no replicate is stopped early"
+    assert seeds_of_points("runs/toy").max() == 3
+    assert not trials.duplicated(["x", "width", "kind", "seed"]).any()
+    assert all(Path("runs/toy/trials", str(trial), "model.safetensors").is_file() for trial in front["trial"])
+    assert "starting Ray" not in search("--resume")[1], "nothing is left to do"
+
+
 def test_a_run_in_which_every_trial_fails_says_so(space_folder, document):
     write_space(space_folder, document, fixed={"misbehave": {"all": "raise"}}, budget={"trials": 3, "epochs": 5})
     code, output = search()

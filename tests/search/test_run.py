@@ -71,7 +71,9 @@ def test_an_existing_run_is_not_overwritten(space_folder, capsys):
     assert (folder / "trials.csv").read_text() == "precious\n"
 
 
-@pytest.mark.parametrize("arguments", [["toy.yaml", "--trials", "0"], ["toy.yaml", "--slots", "x"], []])
+@pytest.mark.parametrize(
+    "arguments", [["toy.yaml", *more] for more in (["--trials", "0"], ["--slots", "x"], ["--replicates", "0"])] + [[]]
+)
 def test_options_that_make_no_sense_end_with_exit_code_2(space_folder, capsys, arguments):
     with pytest.raises(SystemExit, match="2"):
         main(arguments)

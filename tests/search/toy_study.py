@@ -1,4 +1,4 @@
-"""A cheap two-objective study: analytic values without noise, and every misbehaviour on request."""
+"""A cheap two-objective study: analytic values, noise by the seed and every misbehaviour on request."""
 
 import json
 import math
@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-KNOWN = {"data", "width", "x", "kind", "level", "sleep_s", "misbehave", "nested", "epochs", "seed", "threads"}
+KNOWN = {"data", "width", "x", "kind", "level", "sleep_s", "misbehave", "nested", "noise", "epochs", "seed", "threads"}
 
 
 class ToyRun:
@@ -38,9 +38,10 @@ class ToyRun:
     def evaluate(self):
         x, width = self.configuration["x"], self.configuration["width"]
         progress = 1.0 - math.exp(-self.epoch)
+        noise = self.configuration.get("noise", 0.0) * math.sin(1e4 * self.configuration["seed"])
         title = Path("/proc/self/cmdline").read_bytes().split(b"\0")[0].decode()
         return {
-            "first": x**2 + 1.0 / width,
+            "first": x**2 + 1.0 / width + noise,
             "second": (x - 1.0) ** 2 + 0.1 * (self.configuration["kind"] == "b"),
             "progress": progress,
             "train_worker": float(title.startswith("ray::RayTrainWorker")),
