@@ -136,11 +136,12 @@ def time_left_s(snapshot: Snapshot, space: Space, foreseen: int = 0) -> float | 
     Args:
         snapshot: How the run stands.
         space: What is searched.
-        foreseen: Replicates that there may be, before their number is known.
+        foreseen: Further replicates that there may be, before their number is known.
     """
     if not snapshot.ended_now:
         return None
-    missing = space.budget.trials + (snapshot.expected or foreseen) - len(snapshot.rows)
+    replicates = snapshot.expected or foreseen + len(snapshot.replicates)
+    missing = space.budget.trials + replicates - len(snapshot.rows)
     left = missing * snapshot.seconds / snapshot.ended_now
     if space.budget.wall_clock_s is not None:
         left = min(left, max(0.0, space.budget.wall_clock_s - snapshot.seconds))

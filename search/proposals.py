@@ -104,8 +104,9 @@ class Proposals:
             if trial.number in rows and not trial.state.is_finished():
                 self.tell(rows[trial.number])
         again = sorted(trial.number for trial in trials if trial.number not in rows)
-        self._again = [number for number in again if number not in self.replicates]
-        self._replicates_again = [number for number in again if number in self.replicates]
+        replicates = self.replicates
+        self._again = [number for number in again if number not in replicates]
+        self._replicates_again = [number for number in again if number in replicates]
         return again
 
     def order(self, trial: int) -> Order:

@@ -63,7 +63,8 @@ def run_search(
     mailbox = ray.remote(num_cpus=0)(Mailbox).remote(space.resources.slots, briefing)
     searcher = JournalSearcher(space, proposals, recorder, remaining, reusable)
     trainable: Any = tune.with_parameters(WarmTrial, mailbox=mailbox, name=space.name)
-    curves = [row for row in recorder.evaluations() if row["trial"] not in set(map(str, proposals.replicates))]
+    replicates = set(map(str, proposals.replicates))
+    curves = [row for row in recorder.evaluations() if row["trial"] not in replicates]
     tuner = tune.Tuner(
         tune.with_resources(trainable, TRIAL_ACTOR_RESOURCES),
         tune_config=tune.TuneConfig(

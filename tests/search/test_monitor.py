@@ -72,6 +72,9 @@ def test_replicates_are_counted_apart_and_foreseen(space, tmp_path, finish):
     after = recorder.snapshot()
     assert (after.replicates, after.expected) == ({2}, 4)
     assert time_left_s(after, space) == pytest.approx(3 * after.seconds / 3)
+    grown = space.model_copy(update={"budget": space.budget.model_copy(update={"trials": 5})})
+    resumed = after._replace(expected=0)
+    assert time_left_s(resumed, grown, 2) == pytest.approx((3 + 2) * after.seconds / 3), "replicates had are no trials"
     with Monitor(space, recorder, output):
         pass
     line = output.getvalue().strip()
