@@ -18,6 +18,7 @@ from rich.text import Text
 
 from results.front import FrontSummary, summarise
 from results.points import SEEDS_COLUMN, std_column
+from search.messages import now, seconds_between
 from search.recorder import Recorder, Snapshot
 from search.replication import foreseen_replicates
 from search.schema import Space
@@ -45,7 +46,7 @@ class Monitor:
         self._summary = FrontSummary(summarise([], space.objectives, space.guards).front, 0.0)
         self._summarised = 0
         self._foreseen = 0
-        self._said = -1
+        self._said = (-1, False)
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._show, name="monitor", daemon=True)
 
@@ -73,8 +74,9 @@ class Monitor:
 
     def _say_progress(self) -> None:
         snapshot = self._recorder.snapshot()
-        if len(snapshot.rows) != self._said:
-            self._said = len(snapshot.rows)
+        known = time_left_s(snapshot, self._space) is not None
+        if (len(snapshot.rows), known) != self._said:
+            self._said = len(snapshot.rows), known
             self.say(self._counts(snapshot))
 
     def _view(self, snapshot: Snapshot) -> RenderableType:
@@ -131,18 +133,26 @@ def front_table(summary: FrontSummary, space: Space, title: str) -> Table:
 def time_left_s(snapshot: Snapshot, space: Space, foreseen: int = 0) -> float | None:
     """Estimate the seconds until the last trial ends; None while nothing is known.
 
-    The pace is that of this session, slots and start of the groups included; the wall clock may end it sooner.
+    The pace is that of this session, slots and start of the groups included; before a trial has ended, that of the
+    epochs which are trained. The wall clock may end it sooner.
 
     Args:
         snapshot: How the run stands.
         space: What is searched.
         foreseen: Further replicates that there may be, before their number is known.
     """
-    if not snapshot.ended_now:
-        return None
     replicates = snapshot.expected or foreseen + len(snapshot.replicates)
     missing = space.budget.trials + replicates - len(snapshot.rows)
-    left = missing * snapshot.seconds / snapshot.ended_now
+    if snapshot.ended_now:
+        left = missing * snapshot.seconds / snapshot.ended_now
+    else:
+        epochs = sum(outcome.epochs for outcome in snapshot.running)
+        if not epochs:
+            return None
+        moment = now()
+        begun = [outcome for outcome in snapshot.running if outcome.epochs]
+        epoch_s = sum(seconds_between(outcome.first_step, moment) for outcome in begun) / epochs
+        left = (missing * space.budget.epochs - epochs) * epoch_s / (space.resources.slots or 1)
     if space.budget.wall_clock_s is not None:
         left = min(left, max(0.0, space.budget.wall_clock_s - snapshot.seconds))
     return left

@@ -1,4 +1,5 @@
 import io
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -8,8 +9,8 @@ from search.recorder import Recorder, Snapshot
 from search.replication import foreseen_replicates
 
 
-def snapshot(ended, ended_now, seconds):
-    return Snapshot([{"state": "finished"}] * ended, [], seconds, ended_now)
+def snapshot(ended, ended_now, seconds, running=()):
+    return Snapshot([{"state": "finished"}] * ended, list(running), seconds, ended_now)
 
 
 def test_time_left_goes_by_the_pace_of_this_session(space):
@@ -18,6 +19,18 @@ def test_time_left_goes_by_the_pace_of_this_session(space):
     limited = space.model_copy(update={"budget": space.budget.model_copy(update={"wall_clock_s": 12.0})})
     assert time_left_s(snapshot(4, 2, 10.0), limited) == 2.0
     assert time_left_s(snapshot(4, 2, 20.0), limited) == 0.0
+
+
+def test_before_a_trial_has_ended_the_time_left_goes_by_its_epochs(space):
+    """Two slots, 8 trials of 10 epochs; 2 epochs took 4 s in one slot and 1 epoch 2 s in the other."""
+    moments = [(datetime.now(UTC) - timedelta(seconds=seconds)).isoformat() for seconds in (4, 2)]
+    running = [
+        Outcome(Order(number, {}, number), "running", epochs=epochs, first_step=moment)
+        for number, epochs, moment in zip((0, 1), (2, 1), moments, strict=True)
+    ]
+    assert time_left_s(snapshot(0, 0, 60.0, running), space) == pytest.approx((80 - 3) * 2.0 / 2, rel=0.02)
+    waiting = [Outcome(Order(0, {}, 0), "running")]
+    assert time_left_s(snapshot(0, 0, 60.0, waiting), space) is None
 
 
 @pytest.mark.parametrize(
