@@ -7,6 +7,7 @@ even with all its cells: `0.12` may be what is left of `0.1234`.
 from __future__ import annotations
 
 import csv
+import errno
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -185,7 +186,7 @@ class AppendTable:
             try:
                 written = file.write(data)
                 if written != len(data):
-                    raise OSError(f"{self.path}: only {written} of {len(data)} bytes fit; free some disk space")
+                    raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes fit", str(self.path))
                 if self._durable:
                     os.fsync(file.fileno())
             except OSError:

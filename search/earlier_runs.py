@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,12 +18,12 @@ import pandas as pd
 
 from results.errors import RecordError
 from results.records import read_curves
+from search.checkpoints import TRIALS_FOLDER
 from search.messages import Order, Outcome, Report, now
+from search.protocol import Study
 from search.run_folder import RunFolder, RunFolderError
 from search.schema import Space
 from search.space import SpaceError
-
-TRIALS_FOLDER = "trials"
 
 
 class Known(NamedTuple):
@@ -72,6 +73,11 @@ def read_earlier(folder: Path) -> EarlierRun:
 def basis(provenance: Mapping[str, Any]) -> dict[str, Any]:
     """Return what results depend on besides the configuration, of a run's provenance."""
     return {key: provenance.get(key) for key in ("code", "study")}
+
+
+def basis_now(study: Study) -> dict[str, Any]:
+    """Return what the results of a study depend on besides the configuration, as it is now."""
+    return {"code": code_fingerprint(sys.modules[type(study).__module__]), "study": study.provenance()}
 
 
 def content_key(space: Space, basis: Mapping[str, Any], parameters: Mapping[str, Any], seed: int) -> str:

@@ -67,10 +67,11 @@ class Halving:
             self._seen[rung][trial] = values, relative_violation(self._guards, metrics)
         return self._is_promising(trial, passed[-1])
 
-    def forget(self, trial: int) -> None:
-        """Take a trial out of all rungs: it begins anew."""
-        for rung in self._seen.values():
-            rung.pop(trial, None)
+    def forget(self, trial: int, after: int) -> None:
+        """Take a trial out of the rungs after an epoch: it goes on from there, and what it passed stays passed."""
+        for rung, seen in self._seen.items():
+            if rung > after:
+                seen.pop(trial, None)
 
     def _is_promising(self, trial: int, rung: int) -> bool:
         seen = self._seen[rung]

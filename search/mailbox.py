@@ -1,6 +1,6 @@
 """The mailbox between trial actors and the workers of warm groups: orders one way, reports the other.
 
-Owns what happens on a slot: one order at a time, handed to whoever works there, again if that worker died, and
+Owns what happens on a slot: one order at a time, handed to whoever works there, again if that worker died or hung, and
 nobody if its group has been given up. Every method that waits is awaited, so nothing polls: an order or a report is
 handed over within about a millisecond. Plain asyncio; Ray makes an actor of it.
 """
@@ -8,57 +8,27 @@ handed over within about a millisecond. Plain asyncio; Ray makes an actor of it.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
 
 from search.messages import Briefing, Order, Outcome, Report, now
-
-MOST_ATTEMPTS = 2
-
-
-@dataclass
-class _Slot:
-    """What is going on in one slot.
-
-    Attributes:
-        taken: A trial actor has the slot.
-        generation: Which of its groups counts; workers of older ones are sent home.
-        alive: A worker of that group has asked for work.
-        order: The order that has not ended, if any.
-        waiting: It waits for a worker.
-        attempts: How often it was handed out.
-        restarted: Its reports so far are void.
-        cancelled: It shall stop at its next report.
-        closed: No more orders will come.
-        reports: News that the trial actor has not fetched yet.
-        last: How far the order has come.
-        trouble: Why the group cannot work.
-    """
-
-    taken: bool = False
-    generation: int = 0
-    alive: bool = False
-    order: Order | None = None
-    waiting: bool = False
-    attempts: int = 0
-    restarted: bool = False
-    cancelled: bool = False
-    closed: bool = False
-    reports: list[Report] = field(default_factory=list)
-    last: Outcome | None = None
-    trouble: str = ""
+from search.slot_state import DIED, Condition, SlotState, is_news, merged
 
 
 class Mailbox:
     """Orders and reports of all slots."""
 
-    def __init__(self, slots: int, briefing: Briefing):
+    def __init__(self, slots: int, briefing: Briefing, clock: Callable[[], float] = monotonic):
         """Open a mailbox.
 
         Args:
             slots: How many groups there will be.
             briefing: What every worker is told once.
+            clock: Seconds.
         """
-        self._slots = [_Slot() for _ in range(slots)]
+        self._clock = clock
+        self._slots = [SlotState() for _ in range(slots)]
         self._briefing = briefing
         self._changed = asyncio.Condition()
 
@@ -68,21 +38,40 @@ class Mailbox:
 
     # Trial actors
 
-    async def claim(self) -> int:
-        """Take the lowest free slot; wait for one if none is."""
+    async def claim(self, holder: Any = True) -> int:
+        """Take the lowest free slot; wait for one if none is.
+
+        Args:
+            holder: Who takes it: the handle of a trial actor.
+        """
         async with self._changed:
-            await self._changed.wait_for(lambda: any(not slot.taken for slot in self._slots))
-            number = next(number for number, slot in enumerate(self._slots) if not slot.taken)
+            await self._changed.wait_for(lambda: any(slot.holder is None for slot in self._slots))
+            number = next(number for number, slot in enumerate(self._slots) if slot.holder is None)
             generation = self._slots[number].generation
-            self._slots[number] = _Slot(taken=True, generation=generation)
+            self._slots[number] = SlotState(holder=holder, generation=generation)
             return number
 
-    async def new_group(self, slot: int) -> int:
-        """Begin a new group: send the workers of the last one home, and return the new one's generation."""
+    async def holders(self) -> dict[int, Any]:
+        """Return who has each slot that is taken."""
+        return {number: slot.holder for number, slot in enumerate(self._slots) if slot.holder is not None}
+
+    async def leave_place(self, slot: int) -> Any:
+        """Return the placement group that the slot's workers had, and forget it; None where there is none."""
+        place, self._slots[slot].place = self._slots[slot].place, None
+        return place
+
+    async def new_group(self, slot: int, cause: str = DIED) -> int:
+        """Begin a new group: send the workers of the last one home, and return the new one's generation.
+
+        Args:
+            slot: Which slot.
+            cause: What befell the worker of the last group, where one has an order.
+        """
         async with self._changed:
             state = self._slots[slot]
             state.generation += 1
             state.alive, state.trouble = False, ""
+            self._blame(slot, cause)
             self._changed.notify_all()
             return state.generation
 
@@ -90,28 +79,29 @@ class Mailbox:
         """Give the slot its next order; one that has not ended is dropped."""
         async with self._changed:
             state = self._slots[slot]
-            state.order, state.waiting, state.attempts, state.last = order, True, 0, None
-            state.cancelled = state.restarted = False
-            state.reports.clear()
+            # All else begins anew with the order.
+            self._slots[slot] = SlotState(
+                state.holder, state.generation, state.alive, order, True, self._clock(), place=state.place
+            )
             self._changed.notify_all()
 
     async def next_report(self, slot: int) -> Report:
         """Wait for an evaluation or the end of the order, and return all news since the last call.
 
-        A group that cannot work ends its order as failed.
+        A slot whose group cannot work gives its order back.
         """
         async with self._changed:
             state = self._slots[slot]
-            await self._changed.wait_for(lambda: bool(state.trouble) or _is_news(state.reports))
-            if state.trouble and not _is_news(state.reports):
-                return self._give_up(state, state.trouble)
-            report = _merged(state.reports, state.restarted)
-            state.reports, state.restarted = [], False
+            await self._changed.wait_for(lambda: bool(state.trouble) or is_news(state.reports))
+            if state.trouble and not is_news(state.reports):
+                return state.give_up(state.trouble)
+            report = merged(state.reports)
+            state.reports = []
             return report
 
-    async def alive(self, slot: int) -> bool:
-        """Say whether a worker of the slot's group has asked for work."""
-        return self._slots[slot].alive
+    async def condition(self, slot: int) -> Condition:
+        """Say how a slot stands; a hung worker is named once."""
+        return self._slots[slot].condition(self._clock(), self._briefing.space.budget.hung_after_s)
 
     async def cancel(self, slot: int) -> None:
         """Let the order of the slot stop at its next report."""
@@ -126,32 +116,43 @@ class Mailbox:
     async def close(self, slot: int) -> None:
         """Send the workers of a slot home and free it."""
         async with self._changed:
-            state = self._slots[slot]
-            state.closed = True
-            self._slots[slot] = _Slot(generation=state.generation + 1)
+            self._slots[slot] = SlotState(generation=self._slots[slot].generation + 1)
             self._changed.notify_all()
 
     # Workers
 
-    async def next_order(self, slot: int, generation: int) -> Order | None:
+    async def next_order(self, slot: int, generation: int, worker: Any = None, place: Any = None) -> Order | None:
         """Wait for the next order; None sends the worker home.
 
-        A worker that asks while an order is under way has taken the place of one that died: the order is run anew
-        under the same number, once; then it fails.
+        A worker that asks while an order is under way has taken the place of one that died: the order is handed out
+        again, to go on from its last checkpoint. It fails where this has not helped it past that checkpoint.
+
+        Args:
+            slot: Where it works.
+            generation: Of its group.
+            worker: Its handle.
+            place: The placement group in which it lives.
         """
         async with self._changed:
+            if generation == self._slots[slot].generation:
+                self._slots[slot].alive, self._slots[slot].place = True, place
+                self._blame(slot, DIED)
+
+            def wanted() -> bool:
+                return generation != self._slots[slot].generation or self._slots[slot].waiting
+
+            await self._changed.wait_for(wanted)
             state = self._slots[slot]
-            if generation == state.generation and not state.closed:
-                state.alive = True
-                self._blame_the_dead(state)
-            await self._changed.wait_for(lambda: state.closed or generation != state.generation or state.waiting)
-            if state.closed or generation != state.generation:
+            if generation != state.generation:
                 return None
             assert state.order is not None, "only an order can wait"
-            state.waiting = False
-            state.attempts += 1
-            state.last = Outcome(state.order, "running", slot=slot, started=now())
+            state.hand_out(worker, Outcome(state.order, "running", slot=slot, started=now()), self._clock())
             return state.order
+
+    async def leave(self, slot: int, generation: int) -> None:
+        """Note that a worker ends between two orders and will be replaced."""
+        if generation == self._slots[slot].generation:
+            self._slots[slot].alive = False
 
     async def report(self, slot: int, generation: int, report: Report) -> bool:
         """Deliver news of the order under way; the answer says whether to go on."""
@@ -160,11 +161,8 @@ class Mailbox:
             order = state.order
             if generation != state.generation or order is None or order != report.outcome.order:
                 return False
-            state.reports.append(report)
-            state.last = report.outcome
-            if report.outcome.state != "running":
-                state.order = None
-            if _is_news(state.reports):
+            state.take(report, self._clock())
+            if is_news(state.reports):
                 self._changed.notify_all()
             return not state.cancelled
 
@@ -173,32 +171,6 @@ class Mailbox:
         if generation == self._slots[slot].generation:
             await self.give_up(slot, reason)
 
-    def _blame_the_dead(self, state: _Slot) -> None:
-        if state.order is None or state.waiting:
-            return
-        if state.attempts < MOST_ATTEMPTS:
-            state.waiting = state.restarted = True
-            state.reports.clear()
-        else:
-            last = state.last or Outcome(state.order, "running")
-            state.reports.append(Report(last.ending("failed", f"worker died {state.attempts} times")))
-            state.order = None
+    def _blame(self, slot: int, cause: str) -> None:
+        if self._slots[slot].blame(cause, self._clock()):
             self._changed.notify_all()
-
-    def _give_up(self, state: _Slot, reason: str) -> Report:
-        assert state.order is not None, "a report is only awaited while an order is under way"
-        last = state.last or Outcome(state.order, "running")
-        state.order, state.waiting, state.reports, state.trouble = None, False, [], ""
-        state.generation += 1
-        state.alive = False
-        return Report(last.ending("failed", reason), group_lost=True)
-
-
-def _is_news(reports: list[Report]) -> bool:
-    """Say whether there is an evaluation or an end; losses alone wait for the next one."""
-    return any(report.evaluated or report.outcome.state != "running" for report in reports)
-
-
-def _merged(reports: list[Report], restarted: bool) -> Report:
-    rows = tuple(row for report in reports for row in report.rows)
-    return replace(reports[-1], rows=rows, restarted=restarted)

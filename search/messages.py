@@ -55,6 +55,8 @@ class Outcome:
         ended: When it ended, model written and all.
         metrics: The last evaluation.
         trace: The traceback of a failure, for the log.
+        resumed: When the worker that ended it took it, where an earlier one has trained some of its epochs; "" else.
+        before_s: Seconds that the epochs of earlier workers took.
     """
 
     order: Order
@@ -67,6 +69,8 @@ class Outcome:
     ended: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
     trace: str = ""
+    resumed: str = ""
+    before_s: float = 0.0
 
     def row(self) -> dict[str, Any]:
         """Return the trial's row of `trials.csv`; only a trial with a result has metrics."""
@@ -78,13 +82,20 @@ class Outcome:
             "seed": self.order.seed,
             "epochs": self.epochs,
             "slot": self.slot,
-            "seconds": seconds_between(self.started, self.ended) if self.started and self.ended else None,
+            "seconds": self.seconds,
             "started": self.started or None,
             "first_step": self.first_step or None,
             "ended": self.ended or None,
             **self.order.parameters,
             **values,
         }
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds of work that count: not those between two workers, nor epochs that had to be trained again."""
+        if not (self.started and self.ended):
+            return None
+        return self.before_s + seconds_between(self.resumed or self.started, self.ended)
 
     def ending(self, state: str, reason: str) -> Outcome:
         """Return this trial as ended now."""
@@ -99,14 +110,20 @@ class Report:
         outcome: How far the trial has come.
         rows: One row of `curves.csv` per epoch trained since, without the trial's id.
         evaluated: The last row holds an evaluation.
-        restarted: The trial began anew, since its worker died; earlier rows are void.
-        group_lost: The group cannot work; the next order needs a new one.
+        restarted_after: Where a worker has just taken the trial, the epochs that count of those before it: rows of
+            earlier reports are void, and these begin with those epochs. None: the worker is that of the last report.
+        saved: Epochs that the last checkpoint holds; 0 for none.
+        note: What the log should say; "" for nothing.
+        group_lost: The slot has no workers and cannot get any, for the outcome's reason; the trial has to be given out
+            again.
     """
 
     outcome: Outcome
     rows: tuple[dict[str, float], ...] = ()
     evaluated: bool = False
-    restarted: bool = False
+    restarted_after: int | None = None
+    saved: int = 0
+    note: str = ""
     group_lost: bool = False
 
 
@@ -118,8 +135,10 @@ class Briefing:
         space: What is searched, with the resources found out.
         folder: The run folder, absolute; every node sees it.
         study: The study's place in the object store, in a list so that it is not fetched on the way.
+        basis: What results depend on besides the configuration, as it is now: code and data.
     """
 
     space: Space
     folder: Path
     study: list[Any]
+    basis: dict[str, Any] = field(default_factory=dict)

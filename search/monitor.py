@@ -47,6 +47,7 @@ class Monitor:
         self._summarised = 0
         self._foreseen = 0
         self._said = (-1, False)
+        self._noticed = 0
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._show, name="monitor", daemon=True)
 
@@ -70,14 +71,23 @@ class Monitor:
             return
         with Live(console=self._console, auto_refresh=False, transient=True) as live:
             while not self._done.wait(LIVE_INTERVAL_S):
-                live.update(self._view(self._recorder.snapshot()), refresh=True)
+                snapshot = self._recorder.snapshot()
+                self._say_notices(snapshot)  # above the live view
+                live.update(self._view(snapshot), refresh=True)
+            self._say_notices(self._recorder.snapshot())
 
     def _say_progress(self) -> None:
         snapshot = self._recorder.snapshot()
+        self._say_notices(snapshot)
         known = time_left_s(snapshot, self._space) is not None
         if (len(snapshot.rows), known) != self._said:
             self._said = len(snapshot.rows), known
             self.say(self._counts(snapshot))
+
+    def _say_notices(self, snapshot: Snapshot) -> None:
+        for text in snapshot.notices[self._noticed :]:
+            self.say(text)
+        self._noticed = len(snapshot.notices)
 
     def _view(self, snapshot: Snapshot) -> RenderableType:
         parts: list[RenderableType] = [Text(self._counts(snapshot))]

@@ -75,7 +75,7 @@ def plan(wanted: Resources, available: Available, trials: int) -> Resources:
             f"resources.slots: {slots} slots x ({_amount(cpus, gpus)}) = {_amount(slots * cpus, slots * gpus)}, "
             f"but {_has(available)}; {fitting} would fit"
         )
-    return Resources(cpus=cpus, gpus=gpus, slots=slots)
+    return wanted.model_copy(update={"cpus": cpus, "gpus": gpus, "slots": slots})
 
 
 def _share(available: Available, gpus: float, slots: int | None) -> int:

@@ -19,6 +19,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.guards import violations
+from search.journal_file import cut_damage, set_aside
 from search.messages import Order, Outcome
 from search.replication import Attempt, Replication
 from search.samplers import Proposal, Proposer
@@ -60,8 +61,24 @@ class Proposals:
             seeds: Seeds with which a point has been trained in earlier runs; they come first.
         """
         self._space = space
-        _cut_unfinished_line(folder / JOURNAL_FILE)
-        backend: BaseJournalBackend = JournalFileBackend(str(folder / JOURNAL_FILE), lock_obj=_NoLock())  # type: ignore[arg-type]
+        self._file = folder / JOURNAL_FILE
+        self._known = known
+        self._seeds = seeds
+        self._replication = Replication(space)
+        self._again: list[int] = []
+        self._replicates_again: list[int] = []
+        damage = cut_damage(self._file)
+        self.mended = [damage] if damage else []
+        try:
+            self._open()
+        except Exception as error:
+            # Entries that do not follow from one another make the library raise whatever comes.
+            self._begin_anew(f"its entries do not fit together ({type(error).__name__}: {error})")
+
+    def _open(self) -> None:
+        """Open the journal, and copy it to the memory."""
+        space = self._space
+        backend: BaseJournalBackend = JournalFileBackend(str(self._file), lock_obj=_NoLock())  # type: ignore[arg-type]
         directions = [DIRECTIONS[objective.direction] for objective in space.objectives]
         self._journal = optuna.storages.JournalStorage(backend)
         self._study = optuna.create_study(
@@ -75,22 +92,23 @@ class Proposals:
         self._memory = optuna.storages.InMemoryStorage()
         self._copy = optuna.create_study(storage=self._memory, directions=directions)
         self._proposer = Proposer(space)
-        for number, outcome in enumerate(known):
+        for number, outcome in enumerate(self._known):
             self._copy.add_trial(self._proposer.running(Proposal(outcome.order.parameters, {})))
             self._tell(self._copy, number, outcome, ())
-        self._earlier = len(known)
+        self._earlier = len(self._known)
         self._copy.add_trials([self._unseen(t) if ROUND in t.user_attrs else t for t in self._study.get_trials()])
         self._share_notes(self._journal, self._memory)
-        self._seeds = seeds
-        self._replication = Replication(space)
-        self._again: list[int] = []
-        self._replicates_again: list[int] = []
+
+    def _begin_anew(self, reason: str) -> None:
+        self.mended.append(set_aside(self._file, reason))
+        self._open()
 
     def reconcile(self, ended: Iterable[Outcome]) -> list[int]:
-        """Bring journal and table together after a crash.
+        """Bring journal and table together after a crash; the table is right where they differ.
 
-        A trial that has a row and is still running in the journal is told from the row; one that has no row is
-        run again under the same number, with the same parameters and seed.
+        A trial that has a row and is still running in the journal is told from the row; one that has a row alone is
+        added from it. One that has no row is run again under the same number, with the same parameters and seed where
+        the journal has it.
 
         Args:
             ended: Trials that have a row in `trials.csv`.
@@ -100,6 +118,11 @@ class Proposals:
         """
         rows = {outcome.order.trial: outcome for outcome in ended}
         trials = self._study.get_trials(deepcopy=False)
+        strange = [n for n, row in rows.items() if n < len(trials) and not _is_same(self._order(trials[n]), row.order)]
+        if strange:
+            self._begin_anew(f"its trial {strange[0]} is another one than that of trials.csv")
+        self._add_missing(rows)
+        trials = self._study.get_trials(deepcopy=False)
         for trial in trials:
             if trial.number in rows and not trial.state.is_finished():
                 self.tell(rows[trial.number])
@@ -107,7 +130,30 @@ class Proposals:
         replicates = self.replicates
         self._again = [number for number in again if number not in replicates]
         self._replicates_again = [number for number in again if number in replicates]
+        lost = [number for number in again if trials[number].state.is_finished()]
+        if lost:
+            self.mended.append(f"trials.csv: has no row of {_named(lost)} that had ended; run again")
         return again
+
+    def _add_missing(self, rows: Mapping[int, Outcome]) -> None:
+        """Add trials that the table has beyond the end of the journal, and propose those in between anew."""
+        begin, end = len(self._study.get_trials(deepcopy=False)), max(rows, default=-1) + 1
+        for number in range(begin, end):
+            if number not in rows:
+                self._propose()
+                continue
+            order = rows[number].order
+            running = self._proposer.running(Proposal(order.parameters, {}))
+            running.set_user_attr(SEED, order.seed)
+            # The table does not say which trials are replicates: those beyond the budget that train a point again.
+            known = any(trial.params == running.params for trial in self._study.get_trials(deepcopy=False))
+            if known and number >= self._space.budget.trials:
+                running.set_user_attr(ROUND, 1)
+            self._copy.add_trial(self._unseen(running) if ROUND in running.user_attrs else running)
+            self._study.add_trial(running)
+        if end > begin:
+            taken = sorted(number for number in rows if number >= begin)
+            self.mended.append(f"{self._file.name}: had no entry of {_named(taken)}; taken from trials.csv")
 
     def order(self, trial: int) -> Order:
         """Return the order of a trial that has been asked for."""
@@ -130,6 +176,10 @@ class Proposals:
                 return None
             self._again = [self._propose().trial for _ in range(min(self._space.batch, most))]
         return self.order(self._again.pop(0)) if self._again else self._propose()
+
+    def give_back(self, trial: int) -> None:
+        """Take a trial back that has not ended; it is the next one to be given out."""
+        (self._replicates_again if trial in self.replicates else self._again).insert(0, trial)
 
     def replicate(self) -> Order | None:
         """Return the next replicate, a point's training with a further seed, once the budget's trials are given out.
@@ -254,12 +304,14 @@ class Proposals:
         return free[0] if free else next(s for s in count(self._space.trial_seed(number)) if s not in used)
 
 
-def _cut_unfinished_line(journal: Path) -> None:
-    """Remove what is left of an entry whose writing was cut off; the next one would be glued to it."""
-    if not journal.is_file():
-        return
-    data: Any = journal.read_bytes()
-    complete = data.rfind(b"\n") + 1
-    if complete != len(data):
-        with journal.open("r+b") as file:
-            file.truncate(complete)
+def _is_same(journal: Order, table: Order) -> bool:
+    """Say whether two orders are the same; an empty cell of the table says nothing."""
+    ours = journal.parameters
+    return journal.seed == table.seed and all(ours.get(name) == value for name, value in table.parameters.items())
+
+
+def _named(numbers: Sequence[int]) -> str:
+    """Return `trial 3`, or `5 trials (3, 4, 7, ...)`."""
+    if len(numbers) == 1:
+        return f"trial {numbers[0]}"
+    return f"{len(numbers)} trials ({', '.join(map(str, numbers[:3]))}{', ...' if len(numbers) > 3 else ''})"

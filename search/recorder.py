@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from results.records import CurveTable, TrialTable, read_curves
+from search.checkpoints import discard
 from search.messages import Order, Outcome, Report
 from search.schema import Space
+
+CURVED = ("finished", "stopped")  # states in which every epoch has a row
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +33,7 @@ class Snapshot(NamedTuple):
         ended_now: Trials that ended in this session.
         replicates: Numbers of the rows that are replicates.
         expected: Replicates that there will be, as far as is known; 0 before the budget's trials have ended.
+        notices: What the user should have seen so far.
     """
 
     rows: list[dict[str, object]]
@@ -38,6 +42,7 @@ class Snapshot(NamedTuple):
     ended_now: int
     replicates: frozenset[int] = frozenset()
     expected: int = 0
+    notices: tuple[str, ...] = ()
 
 
 class Recorder:
@@ -53,13 +58,12 @@ class Recorder:
         Raises:
             RecordError: A table is damaged.
         """
-        self._folder = folder
+        self.folder = folder
         self._metrics = space.metrics
         self._trials = TrialTable(folder, tuple(space.parameters))
         self._curves = CurveTable(folder)
-        for table in (self._trials, self._curves):
-            if table.repaired:
-                log.warning(table.repaired.message)
+        read_curves(folder)  # a cell that is no number is found now, not at the end of the search
+        self.mended = [table.repaired.message for table in (self._trials, self._curves) if table.repaired]
         self._rows: list[dict[str, object]] = []
         self._running: dict[int, Outcome] = {}
         self._pending: dict[int, list[dict[str, float]]] = {}
@@ -67,6 +71,7 @@ class Recorder:
         self._expected = 0
         self._began: float | None = None
         self._ended_now = 0
+        self._notices: list[str] = []
         self._lock = threading.Lock()
 
     def clear_interrupted(self, kept: Iterable[Outcome], again: Iterable[int], replicates: Iterable[int] = ()) -> None:
@@ -78,9 +83,17 @@ class Recorder:
             replicates: Numbers of all that are replicates.
         """
         self._replicates = set(replicates)
+        kept = list(kept)
         self._trials.drop_interrupted()
-        self._curves.drop(set(again))
+        curves = read_curves(self.folder).groupby("trial")["epoch"].count()
+        stay = {str(outcome.order.trial) for outcome in kept}
+        self._curves.drop({*again, *(trial for trial in curves.index if trial not in stay)})
         self._rows = [outcome.row() for outcome in kept]
+        self.sweep()
+        cut = [o.order.trial for o in kept if o.state in CURVED and curves.get(str(o.order.trial), 0) < o.epochs]
+        if cut:
+            named = ", ".join(map(str, cut[:5])) + (", ..." if len(cut) > 5 else "")
+            self.mended.append(f"{self._curves.path}: lacks epochs of {len(cut)} trials that have ended ({named})")
 
     def expect(self, replicates: int) -> None:
         """Note how many replicates there will be in all, as far as is known."""
@@ -99,25 +112,35 @@ class Recorder:
         """Note how far a trial has come."""
         trial = report.outcome.order.trial
         with self._lock:
-            if report.restarted:
+            again = report.restarted_after is not None and bool(self._pending[trial])
+            if report.restarted_after is not None:
                 self._pending[trial] = []
             self._pending[trial].extend(report.rows)
             self._running[trial] = report.outcome
-        if report.restarted:
-            log.warning("trial %d was begun anew: its worker died", trial)
+        if report.note or again:
+            log.warning("trial %d: %s", trial, report.note or "begun anew: its worker died")
+
+    def notice(self, text: str) -> None:
+        """Note something that the user should see at once."""
+        log.warning(text)
+        with self._lock:
+            self._notices.append(text)
 
     def end(self, outcome: Outcome) -> list[dict[str, float]]:
         """Write a trial that has ended, and return its curve."""
         trial = outcome.order.trial
-        curve = self._pending.pop(trial, [])
+        curve = self._pending.get(trial, [])
         for row in curve:
             self._curves.append({"trial": trial, **row})
         ended = outcome.row()
         self._trials.append(ended)
         with self._lock:
+            self._pending.pop(trial, None)
             self._running.pop(trial, None)
             self._rows.append(ended)
             self._ended_now += 1
+        if outcome.state != "interrupted":
+            discard(self.folder, trial)
         text = f"trial {trial} {outcome.state}" + (f": {outcome.reason}" if outcome.reason else "")
         log.info(text)
         if outcome.trace:
@@ -131,9 +154,15 @@ class Recorder:
             self.end(outcome.ending("interrupted", reason))
         return len(running)
 
+    def sweep(self) -> None:
+        """Remove checkpoints of trials that have ended: a worker that heard of the end late may have left one."""
+        for row in self._rows:
+            if row["state"] != "interrupted":
+                discard(self.folder, int(str(row["trial"])))
+
     def evaluations(self) -> list[dict[str, object]]:
         """Return every recorded evaluation of the trials that have ended, each with `trial` and `epoch`."""
-        curves = read_curves(self._folder)
+        curves = read_curves(self.folder)
         measured = [metric for metric in self._metrics if metric in curves]
         if len(measured) < len(self._metrics):
             return []
@@ -146,5 +175,5 @@ class Recorder:
         with self._lock:
             seconds = time.monotonic() - self._began if self._began else 0.0
             ended = frozenset(number for row in self._rows if (number := row["trial"]) in self._replicates)
-            running = list(self._running.values())
-            return Snapshot(list(self._rows), running, seconds, self._ended_now, ended, self._expected)
+            rows, running = list(self._rows), list(self._running.values())
+            return Snapshot(rows, running, seconds, self._ended_now, ended, self._expected, tuple(self._notices))

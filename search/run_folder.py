@@ -20,7 +20,7 @@ from typing import Any, TextIO
 import yaml
 
 from results.records import RunSpace, read_trials
-from search.messages import Order, Outcome
+from search.messages import Order, Outcome, seconds_between
 from search.schema import Space
 from search.space import SpaceError, parse_space, read_document
 
@@ -28,7 +28,17 @@ SPACE_FILE = "space.yaml"
 LOCK_FILE = ".lock"
 LOG_FILE = "log.txt"
 PACKAGES = ("ray", "optuna", "torch", "numpy", "pandas", "transformers", "aeon")
-MAY_CHANGE = ("budget.trials", "budget.wall_clock_s", "budget.evaluate_every", "budget.replicates", "resources.slots")
+MAY_CHANGE = (
+    "budget.trials",
+    "budget.wall_clock_s",
+    "budget.evaluate_every",
+    "budget.replicates",
+    "budget.checkpoint_every_s",
+    "budget.hung_after_s",
+    "resources.slots",
+    "resources.start_within_s",
+    "resources.recycle_after_trials",
+)
 HEADER = "# What this run searches, as resolved when it began. Written by the search; used by --resume.\n"
 
 
@@ -139,6 +149,7 @@ def _outcome(row: Mapping[Any, Any], space: Space) -> Outcome:
         key: row[key].isoformat(timespec="microseconds") if row[key] is not None else ""
         for key in ("started", "first_step", "ended")
     }
+    took_s = row["seconds"] if row["seconds"] is not None and times["started"] and times["ended"] else None
     return Outcome(
         Order(int(row["trial"]), parameters, int(row["seed"])),
         row["state"],
@@ -146,7 +157,11 @@ def _outcome(row: Mapping[Any, Any], space: Space) -> Outcome:
         epochs=int(row["epochs"] or 0),
         slot=int(row["slot"]) if row["slot"] else None,
         metrics={str(key): float(row[key]) for key in row if key not in known and row[key] is not None},
-        **times,
+        # Work that several workers shared took less than the time between its first and its last moment.
+        before_s=took_s - seconds_between(times["started"], times["ended"]) if took_s is not None else 0.0,
+        started=times["started"],
+        first_step=times["first_step"],
+        ended=times["ended"],
     )
 
 

@@ -49,8 +49,8 @@ class HalvingScheduler(FIFOScheduler):
         order: Order = trial.config[ORDER_KEY]
         if order.replicate:
             return TrialScheduler.CONTINUE
-        if report.restarted:
-            self._halving.forget(order.trial)
+        if report.restarted_after is not None:
+            self._halving.forget(order.trial, report.restarted_after)
         goes_on = True
         for row in report.rows:
             if all(metric in row for metric in self._metrics):

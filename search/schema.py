@@ -30,6 +30,10 @@ class Budget(Frozen):
         evaluate_every: Epochs between two evaluations within a trial; None evaluates about ten times per trial.
         replicates: Seeds that each point on and near the front has in the end, trained after the trials; 1 trains
             none again.
+        checkpoint_every_s: Least seconds between two checkpoints of a trial: about what a killed worker costs; 0 after
+            every epoch.
+        hung_after_s: Seconds without news after which a worker counts as hung and is replaced; None: 600, or 20 times
+            the longest epoch of the trial, whichever is longer.
     """
 
     trials: Annotated[Integer, Field(ge=1)]
@@ -37,6 +41,8 @@ class Budget(Frozen):
     wall_clock_s: Annotated[Number, Field(gt=0)] | None = None
     evaluate_every: Annotated[Integer, Field(ge=1)] | None = None
     replicates: Annotated[Integer, Field(ge=1)] = 1
+    checkpoint_every_s: Annotated[Number, Field(ge=0)] = 30.0
+    hung_after_s: Annotated[Number, Field(gt=0)] | None = None
 
     @property
     def evaluation_epochs(self) -> int:
@@ -67,11 +73,21 @@ class Halving(Frozen):
 
 
 class Resources(Frozen):
-    """What one trial gets, and how many run at a time; None is found out before the search."""
+    """What one trial gets, how many run at a time, and how long workers live.
+
+    Attributes:
+        cpus: Of one trial; None is found out before the search.
+        gpus: Of one trial; None is found out before the search.
+        slots: Trials at a time; None is found out before the search.
+        start_within_s: Seconds in which a group of workers has to be up; a slot where it is not is passed over.
+        recycle_after_trials: Trials after which a worker process is replaced; None: only when it has to be.
+    """
 
     cpus: Annotated[Integer, Field(ge=1)] | None = None
     gpus: Annotated[Number, Field(ge=0)] | None = None
     slots: Annotated[Integer, Field(ge=1)] | None = None
+    start_within_s: Annotated[Number, Field(gt=0)] = 180.0
+    recycle_after_trials: Annotated[Integer, Field(ge=1)] | None = None
 
 
 class Sampler(Frozen):

@@ -19,7 +19,8 @@ from results.errors import RecordError
 from results.front import FrontSummary, summarise
 from results.points import SEEDS_COLUMN
 from search import cluster
-from search.earlier_runs import Reusable, basis, read_earlier
+from search.disk import DiskFullError
+from search.earlier_runs import Reusable, basis, basis_now, read_earlier
 from search.interruption import EXIT_CODE, Interruption
 from search.messages import Outcome
 from search.monitor import Monitor, console, front_table
@@ -70,6 +71,8 @@ class Session:
             self._interruption.install()
             self._greet(dashboard)
             verdict = self._search()
+        except DiskFullError as error:
+            return self._out_of_space(error)
         except (KeyboardInterrupt, SystemExit):  # while Ray starts, its own handler of SIGTERM exits
             return self._interrupted()
         finally:
@@ -89,6 +92,9 @@ class Session:
         again = self._proposals.reconcile(ended)
         replicates = self._proposals.replicates
         recorder.clear_interrupted(ended, again, replicates)
+        for message in (*recorder.mended, *self._proposals.mended):
+            log.warning(message)
+            self._say(message.replace(str(self._folder.path), str(self._folder.shown)))
         self._recorder = recorder
         repeated = sum(outcome.order.trial in replicates for outcome in ended)
         self._remaining = max(0, self._space.budget.trials - (len(ended) - repeated))
@@ -145,6 +151,7 @@ class Session:
                 self._recorder,
                 self._remaining,
                 self._reusable,
+                basis_now(self._study),
                 self._interruption,
             )
 
@@ -161,6 +168,7 @@ class Session:
     def _conclude(self, verdict: str) -> int:
         """Rebuild the results and say what came out."""
         assert self._recorder is not None
+        self._recorder.sweep()
         rows = self._recorder.snapshot().rows
         states = Counter(str(row["state"]) for row in rows)
         counts = ", ".join(f"{number} {state}" for state, number in states.most_common()) or "none ended"
@@ -195,8 +203,14 @@ class Session:
     def _interrupted(self) -> int:
         """Record what was running, and say how to go on."""
         running = self._recorder.interrupt("interrupted by the user") if self._recorder else 0
-        self._say(f"interrupted, {running} running trials will be run again; continue with:\n  {self._resume()}")
+        self._say(f"interrupted, {running} running trials will go on later; continue with:\n  {self._resume()}")
         return EXIT_CODE
+
+    def _out_of_space(self, error: DiskFullError) -> int:
+        """Say that the disk is full; what is on it stays as it is."""
+        log.error("%s", error)
+        self._say(f"{self._folder.shown}: {error}; free some space, then continue with:\n  {self._resume()}")
+        return 1
 
     def _farewell(self) -> None:
         """Do the same in a hurry: a second signal has come."""

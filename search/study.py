@@ -6,6 +6,7 @@ Owns how the parts are put together. Whatever they are for is in their own modul
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from search.messages import Briefing
 from search.proposals import Proposals
 from search.protocol import Study
 from search.recorder import Recorder
-from search.replication import most_replicates
 from search.scheduler import HalvingScheduler
 from search.schema import Space
 from search.searcher import JournalSearcher
@@ -39,6 +39,7 @@ def run_search(
     recorder: Recorder,
     remaining: int,
     reusable: Reusable,
+    basis: Mapping[str, Any],
     interruption: Interruption,
 ) -> str:
     """Run trials until the budget is spent, then replicates.
@@ -51,6 +52,7 @@ def run_search(
         recorder: Where outcomes go.
         remaining: How many trials of the budget have to end.
         reusable: Finished trials of earlier runs.
+        basis: What results depend on besides the configuration, as it is now; a checkpoint counts only where it is so.
         interruption: Looked at between two events of Tune.
 
     Returns:
@@ -58,8 +60,9 @@ def run_search(
 
     Raises:
         KeyboardInterrupt: A signal came; trials are still running.
+        DiskFullError: The run folder cannot be written any more; trials are still running.
     """
-    briefing = Briefing(space, folder, [ray.put(study)])
+    briefing = Briefing(space, folder, [ray.put(study)], dict(basis))
     mailbox = ray.remote(num_cpus=0)(Mailbox).remote(space.resources.slots, briefing)
     searcher = JournalSearcher(space, proposals, recorder, remaining, reusable)
     trainable: Any = tune.with_parameters(WarmTrial, mailbox=mailbox, name=space.name)
@@ -70,7 +73,7 @@ def run_search(
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=HalvingScheduler(space, curves) if space.halving else None,
-            num_samples=remaining + most_replicates(space),  # an upper bound; the searcher says when it is over
+            num_samples=-1,  # the searcher says when it is over: a trial that lost its slot is given out again
             reuse_actors=True,
             trial_name_creator=_trial_name,
             trial_dirname_creator=_trial_name,
@@ -79,7 +82,7 @@ def run_search(
             name="tune",
             storage_path=str(folder / "ray"),
             verbose=0,
-            stop=_Interrupted(interruption),
+            stop=_Interrupted(interruption, searcher),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
@@ -93,8 +96,9 @@ def run_search(
 class _Interrupted(Stopper):
     """Stops no trial; raises out of Tune's loop, at a place where nothing is half done."""
 
-    def __init__(self, interruption: Interruption):
+    def __init__(self, interruption: Interruption, searcher: JournalSearcher):
         self._interruption = interruption
+        self._searcher = searcher
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False
@@ -105,6 +109,7 @@ class _Interrupted(Stopper):
 
     def stop_all(self) -> bool:
         self._interruption.raise_if_requested()
+        self._searcher.raise_if_disk_full()
         return False
 
 

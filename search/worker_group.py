@@ -7,22 +7,26 @@ kernels and its device's context from trial to trial.
 
 from __future__ import annotations
 
+import os
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
+from ray.util import get_current_placement_group
 
 from search.messages import Report
 from search.schema import Resources
 from search.trial_loop import TrialLoop
+from search.wear import Wear
+
+START_TIMEOUT = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"
 
 
-class DeviceFaultError(RuntimeError):
-    """The device is in an unknown state; the process has to be replaced."""
+class RecycledError(RuntimeError):
+    """The process has to be replaced, for the message's reason; Ray Train does so whenever the function raises."""
 
 
 def work(config: dict[str, Any]) -> None:
@@ -30,6 +34,9 @@ def work(config: dict[str, Any]) -> None:
 
     Args:
         config: `mailbox` (actor), `slot` and `generation` of the group.
+
+    Raises:
+        RecycledError: Between two orders, where the process is not fit for another one.
     """
     mailbox, slot, generation = config["mailbox"], config["slot"], config["generation"]
 
@@ -45,12 +52,19 @@ def work(config: dict[str, Any]) -> None:
         lines = str(error).strip().splitlines() or [""]
         ray.get(mailbox.trouble.remote(slot, generation, f"the worker cannot load the study: {lines[-1]}"))
         raise
-    loop = TrialLoop(study, briefing.space, briefing.folder, slot, deliver)
-    while (order := ray.get(mailbox.next_order.remote(slot, generation))) is not None:
+    loop = TrialLoop(study, briefing.space, briefing.folder, slot, deliver, briefing.basis)
+    wear = Wear(briefing.space.resources.recycle_after_trials)
+    # By these, the trial actor kills a worker that hangs, and frees the CPUs of a group whose controller died.
+    myself, place = ray.get_runtime_context().current_actor, get_current_placement_group()
+    while (order := ray.get(mailbox.next_order.remote(slot, generation, myself, place))) is not None:
         outcome = loop.run(order)
-        deliver(Report(outcome))
-        if "CUDA error" in outcome.reason:
-            raise DeviceFaultError(f"trial {order.trial}: {outcome.reason}; Ray Train replaces this worker")
+        worn_out = wear.after(outcome)
+        note = f"the worker of slot {slot} is replaced: {worn_out}" if worn_out else ""
+        if worn_out:
+            ray.get(mailbox.leave.remote(slot, generation))
+        deliver(Report(outcome, note=note))
+        if worn_out:
+            raise RecycledError(note)
 
 
 def _limit_threads(resources: Resources) -> None:
@@ -63,7 +77,7 @@ def _limit_threads(resources: Resources) -> None:
 class WorkerGroup:
     """One long run of Ray Train, kept going by a thread."""
 
-    def __init__(self, mailbox: Any, slot: int, resources: Resources, storage: Path, name: str):
+    def __init__(self, mailbox: Any, slot: int, resources: Resources, storage: Path, name: str, cause: str = ""):
         """Start the group; this returns at once.
 
         Args:
@@ -72,10 +86,11 @@ class WorkerGroup:
             resources: Of one worker.
             storage: Where Ray Train may write.
             name: Of this run of Ray Train, without the group's number; shown by the dashboard.
+            cause: Why the group before it ended; "" for none.
         """
-        generation = ray.get(mailbox.new_group.remote(slot))
+        generation = ray.get(mailbox.new_group.remote(slot, cause))
         self._error = ""
-        self._began = time.monotonic()
+        os.environ[START_TIMEOUT] = f"{resources.start_within_s:g}"
         gpus = resources.gpus or 0
         self._trainer = TorchTrainer(
             work,
@@ -85,11 +100,12 @@ class WorkerGroup:
                 use_gpu=gpus > 0,
                 resources_per_worker={"CPU": resources.cpus or 1, **({"GPU": gpus} if gpus else {})},
             ),
-            # A worker that dies is replaced for as long as the run lasts; the mailbox bounds how often a trial is.
+            # A worker that dies is replaced for as long as the run lasts; the mailbox bounds how often a trial is. A
+            # group that gets no place ends by itself: killed while it waits, it would leave its claim behind for ever.
             run_config=RunConfig(
                 name=f"{name}-slot{slot}-group{generation}",
                 storage_path=str(storage),
-                failure_config=FailureConfig(max_failures=-1),
+                failure_config=FailureConfig(max_failures=-1, controller_failure_limit=0),  # type: ignore[call-arg]
             ),
         )
         self._thread = threading.Thread(target=self._fit, name=f"group-{slot}", daemon=True)
@@ -112,11 +128,6 @@ class WorkerGroup:
     def error(self) -> str:
         """Why it ended; "" if it has not, or was sent home."""
         return self._error
-
-    @property
-    def age_s(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self._began
 
     def join(self, timeout_s: float) -> None:
         """Wait for the end of a group that was sent home."""

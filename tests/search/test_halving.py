@@ -83,7 +83,7 @@ def test_a_trial_counts_once_per_rung():
 def test_a_trial_that_begins_anew_is_forgotten():
     halving = policy(rungs=(2,))
     assert halving.goes_on(0, 2, metrics(0.1, 0.9))
-    halving.forget(0)
+    halving.forget(0, after=0)
     assert halving.goes_on(1, 2, metrics(0.6, 0.4))
 
 

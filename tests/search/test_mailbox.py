@@ -15,8 +15,8 @@ def mailbox(space):
     return Mailbox(2, Briefing(space, Path("."), []))
 
 
-def news(order, state="running", epoch=1, evaluated=False):
-    return Report(Outcome(order, state, epochs=epoch), ({"epoch": epoch},), evaluated=evaluated)
+def news(order, state="running", epoch=1, evaluated=False, **more):
+    return Report(Outcome(order, state, epochs=epoch), ({"epoch": epoch},), evaluated=evaluated, **more)
 
 
 def play(scene):
@@ -47,10 +47,10 @@ def test_a_waiting_worker_gets_the_order_and_its_reports_arrive_together(mailbox
     async def scene():
         slot = await mailbox.claim()
         generation = await mailbox.new_group(slot)
-        assert not await mailbox.alive(slot)
+        assert not (await mailbox.condition(slot)).alive
         worker = asyncio.create_task(mailbox.next_order(slot, generation))
         await asyncio.sleep(0)
-        assert await mailbox.alive(slot)
+        assert (await mailbox.condition(slot)).alive
         await mailbox.submit(slot, ORDER)
         assert await worker == ORDER
         reader = asyncio.create_task(mailbox.next_report(slot))
@@ -95,9 +95,9 @@ def test_a_dead_workers_order_is_run_once_more_and_then_fails(mailbox):
         await mailbox.next_order(slot, generation)
         await mailbox.report(slot, generation, news(ORDER))
         assert await mailbox.next_order(slot, generation) == ORDER, "the worker that took its place"
-        await mailbox.report(slot, generation, news(ORDER, epoch=1, evaluated=True))
+        await mailbox.report(slot, generation, news(ORDER, epoch=1, evaluated=True, restarted_after=0))
         report = await mailbox.next_report(slot)
-        assert report.restarted
+        assert report.restarted_after == 0
         assert [row["epoch"] for row in report.rows] == [1]
         third = asyncio.create_task(mailbox.next_order(slot, generation))
         report = await mailbox.next_report(slot)
@@ -109,7 +109,7 @@ def test_a_dead_workers_order_is_run_once_more_and_then_fails(mailbox):
     play(scene())
 
 
-def test_a_group_that_is_given_up_fails_its_order_and_is_sent_home(mailbox):
+def test_a_group_that_is_given_up_gives_its_order_back_and_is_sent_home(mailbox):
     async def scene():
         slot, generation = await ready(mailbox)
         reader = asyncio.create_task(mailbox.next_report(slot))
@@ -117,7 +117,7 @@ def test_a_group_that_is_given_up_fails_its_order_and_is_sent_home(mailbox):
         await mailbox.give_up(slot, "did not start")
         report = await reader
         assert report.group_lost
-        assert (report.outcome.state, report.outcome.reason) == ("failed", "did not start")
+        assert (report.outcome.state, report.outcome.reason) == ("interrupted", "did not start")
         assert await mailbox.next_order(slot, generation) is None, "too late"
         newer = await mailbox.new_group(slot)
         await mailbox.submit(slot, NEXT)
@@ -146,5 +146,80 @@ def test_closing_sends_waiting_workers_home(mailbox):
         assert await worker is None
         assert await mailbox.claim() == slot
         assert await mailbox.next_order(slot, generation) is None
+
+    play(scene())
+
+
+def test_a_worker_that_dies_beyond_its_checkpoint_is_not_counted_with_those_before(mailbox):
+    async def scene():
+        slot, generation = await ready(mailbox)
+        await mailbox.next_order(slot, generation)
+        for epoch in (2, 4, 6):
+            await mailbox.report(slot, generation, news(ORDER, epoch=epoch, saved=epoch))
+            assert await mailbox.next_order(slot, generation) == ORDER, "it has come further than the last one"
+        fourth = asyncio.create_task(mailbox.next_order(slot, generation))
+        report = await mailbox.next_report(slot)
+        assert report.outcome.reason == "worker died 2 times after epoch 6, its last checkpoint"
+        fourth.cancel()
+
+    play(scene())
+
+
+def test_a_hung_worker_is_named_once_and_its_order_goes_to_the_next(space):
+    moment = [0.0]
+    mailbox = Mailbox(2, Briefing(space, Path("."), []), clock=lambda: moment[0])
+
+    async def scene():
+        slot, generation = await ready(mailbox)
+        moment[0] = 100.0
+        assert await mailbox.condition(slot) == (100.0, False, None), "it waits for a worker"
+        await mailbox.next_order(slot, generation, "first worker")
+        moment[0] = 150.0
+        await mailbox.report(slot, generation, news(ORDER))
+        moment[0] = 150.0 + 999
+        assert await mailbox.condition(slot) == (0.0, True, None), "20 times its longest epoch has not passed"
+        moment[0] = 150.0 + 1001
+        assert (await mailbox.condition(slot)).hung == "first worker"
+        moment[0] += 5
+        assert await mailbox.condition(slot) == (5.0, True, None)
+        assert await mailbox.next_order(slot, generation, "second worker") == ORDER
+        moment[0] += 1001
+        assert (await mailbox.condition(slot)).hung == "second worker"
+        await mailbox.new_group(slot, "worker group ended")
+        report = await mailbox.next_report(slot)
+        assert report.outcome.reason == "hung (no news for 1001 s) 2 times"
+
+    play(scene())
+
+
+def test_an_order_moves_to_the_next_group(mailbox):
+    async def scene():
+        slot, generation = await ready(mailbox)
+        await mailbox.next_order(slot, generation)
+        await mailbox.report(slot, generation, news(ORDER, epoch=3))
+        newer = await mailbox.new_group(slot, "worker group ended (killed)")
+        assert not await mailbox.report(slot, generation, news(ORDER, epoch=4)), "the old worker is not heard any more"
+        assert await mailbox.next_order(slot, newer) == ORDER
+        await mailbox.new_group(slot, "worker group ended (killed)")
+        report = await mailbox.next_report(slot)
+        assert (report.outcome.state, report.outcome.epochs) == ("failed", 3)
+        assert report.outcome.reason == "worker group ended (killed) 2 times"
+
+    play(scene())
+
+
+def test_a_slot_tells_who_holds_it(mailbox):
+    async def scene():
+        assert await mailbox.claim("actor") == 0
+        assert await mailbox.holders() == {0: "actor"}
+        generation = await mailbox.new_group(0)
+        await mailbox.submit(0, ORDER)
+        await mailbox.next_order(0, generation, "worker", "place")
+        await mailbox.report(0, generation, news(ORDER, "finished"))
+        await mailbox.submit(0, NEXT)
+        assert await mailbox.leave_place(0) == "place"
+        assert await mailbox.leave_place(0) is None
+        await mailbox.close(0)
+        assert await mailbox.holders() == {}
 
     play(scene())

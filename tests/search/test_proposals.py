@@ -2,6 +2,7 @@ import random
 from pathlib import Path
 
 import optuna
+import pytest
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
@@ -184,3 +185,71 @@ def test_a_batch_is_no_larger_than_what_is_still_wanted_and_a_crash_keeps_it(spa
         again.tell(finish(order))
     assert [again.ask(2).trial, again.ask(1).trial] == [4, 5]
     assert len(journal(tmp_path)) == 6
+
+
+def damaged(folder, change):
+    """Change the journal of a run as an editor, a bad disk or a careless copy would."""
+    file = folder / "study.journal"
+    file.write_bytes(b"".join(change(file.read_bytes().splitlines(keepends=True))))
+
+
+DAMAGES = {
+    "a line of rubbish": (lambda lines: [*lines[:5], b"\0\0\0\n", *lines[6:]], "study.journal, line 6: damaged"),
+    "a line that is no entry": (lambda lines: [*lines[:5], b"[1]\n", *lines[6:]], "study.journal, line 6: damaged"),
+    "the end is gone": (lambda lines: lines[:5], "study.journal: had no entry of"),
+    "a cut line": (lambda lines: [*lines[:5], lines[5][:9]], "study.journal: the last line was cut off; 5 complete"),
+    "a trial is gone": (lambda lines: [lines[0], *lines[2:]], "study.journal: "),
+    "the beginning is gone": (lambda lines: lines[1:], "study.journal: had no entry of 5 trials (0, 1, 2, ...)"),
+    "nothing is left": (lambda lines: [], "study.journal: had no entry of 5 trials (0, 1, 2, ...)"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_journal_is_made_whole_from_the_table(space, tmp_path, finish, damage):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    for folder in (whole, broken):
+        folder.mkdir()
+        proposals, rows = Proposals(space, folder), []
+        for number in range(6):
+            order = proposals.ask()
+            rows.append(finish(order, 0.1 * number, 0.5))
+            if number != 4:
+                proposals.tell(rows[-1])
+    rows = [row for row in rows if row.order.trial != 4]
+    change, said = DAMAGES[damage]
+    damaged(broken, change)
+    again = Proposals(space, broken)
+    assert again.reconcile(rows) == [4]
+    assert any(said in message for message in again.mended), again.mended
+    assert all("\n" not in message for message in again.mended)
+    assert again.ask().trial == 4, "what was lost of a trial that had not ended is proposed anew"
+    undisturbed = Proposals(space, whole)
+    undisturbed.reconcile(rows)
+    for one, other in zip(journal(whole), journal(broken), strict=True):
+        assert (one.state, one.values, one.params, one.user_attrs) == (
+            other.state,
+            other.values,
+            other.params,
+            other.user_attrs,
+        )
+    if "damaged" in said or "fit" in said:
+        assert (broken / "study.journal.damaged").exists()
+    assert Proposals(space, broken).mended == []
+
+
+def test_a_whole_journal_needs_no_mending(space, tmp_path, finish):
+    proposals = Proposals(space, tmp_path)
+    rows = [finish(proposals.ask()) for _ in range(3)]
+    again = Proposals(space, tmp_path)
+    assert again.reconcile(rows) == []
+    assert again.mended == []
+
+
+def test_trials_without_a_row_that_had_ended_are_run_again_and_named(space, tmp_path, finish):
+    proposals = Proposals(space, tmp_path)
+    rows = [finish(proposals.ask()) for _ in range(3)]
+    for row in rows:
+        proposals.tell(row)
+    again = Proposals(space, tmp_path)
+    assert again.reconcile(rows[:1]) == [1, 2]
+    assert again.mended == ["trials.csv: has no row of 2 trials (1, 2) that had ended; run again"]

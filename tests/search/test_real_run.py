@@ -174,7 +174,7 @@ def test_one_slot_repeats_exactly_even_through_kill_and_ctrl_c(space_folder, doc
     assert process.wait(timeout=30) == 130
     interrupted = [line for line in lines("broken") if ",interrupted," in line]
     output = Path("output.txt").read_text()
-    assert f"interrupted, {len(interrupted)} running trials will be run again" in output
+    assert f"interrupted, {len(interrupted)} running trials will go on later" in output
     assert "--resume --out broken" in output
     assert lines("broken")[: len(kept)] == kept
 

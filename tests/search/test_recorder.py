@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from results.errors import RecordError
 from results.records import read_curves, read_trials
 from results.run_space import RunSpace
 from search.messages import Order, Outcome, Report
@@ -42,7 +43,7 @@ def test_a_trial_is_on_the_disk_when_it_ends(recorder, space, tmp_path, finish):
 def test_a_restart_voids_the_curve_so_far(recorder, tmp_path, finish):
     recorder.begin(ORDERS[0])
     recorder.note(rows(ORDERS[0], [1, 2]))
-    recorder.note(replace(rows(ORDERS[0], [1]), restarted=True))
+    recorder.note(replace(rows(ORDERS[0], [1]), restarted_after=0))
     recorder.end(finish(ORDERS[0]))
     assert read_curves(tmp_path)["epoch"].tolist() == [1]
 
@@ -73,3 +74,35 @@ def test_a_snapshot_says_how_the_run_stands(recorder, finish):
     snapshot = recorder.snapshot()
     assert [outcome.epochs for outcome in snapshot.running] == [4]
     assert (len(snapshot.rows), snapshot.ended_now) == (1, 1)
+
+
+def test_damage_to_the_tables_is_told_in_one_line_each(recorder, space, tmp_path, finish):
+    for order in ORDERS[:3]:
+        recorder.begin(order)
+        recorder.note(rows(order, list(range(1, 11))))
+        recorder.end(finish(order))
+    trials, curves = tmp_path / "trials.csv", tmp_path / "curves.csv"
+    trials.write_bytes(trials.read_bytes()[:-5])
+    curves.write_bytes(curves.read_bytes()[:-5])
+    again = Recorder(space, tmp_path)
+    again.clear_interrupted([finish(order) for order in ORDERS[:2]], [2])
+    assert [message.split(": ", 1)[1].split(" (")[0] for message in again.mended] == ["the last line was cut off"] * 2
+    assert "2 complete rows kept" in again.mended[0]
+    assert set(read_curves(tmp_path)["trial"]) == {"0", "1"}, "a curve without a row does not stay"
+    lines = curves.read_text().splitlines(keepends=True)
+    curves.write_text("".join(lines[:-2]))
+    again = Recorder(space, tmp_path)
+    again.clear_interrupted([finish(order) for order in ORDERS[:2]], [])
+    assert again.mended == [f"{curves}: lacks epochs of 1 trials that have ended (1)"]
+    curves.write_text("".join(lines[:-1]) + lines[-1].replace(",10,", ",ten,"))
+    with pytest.raises(RecordError, match=r"curves\.csv, line 21: epoch: 'ten' does not fit .*; correct or delete"):
+        Recorder(space, tmp_path)
+
+
+def test_checkpoints_of_a_trial_go_when_its_row_is_written(recorder, tmp_path, finish):
+    for order in ORDERS[:2]:
+        recorder.begin(order)
+        (tmp_path / f"trials/{order.trial}/unfinished/3").mkdir(parents=True)
+    recorder.end(finish(ORDERS[0]))
+    recorder.interrupt("by the user")
+    assert [place.name for place in (tmp_path / "trials").iterdir()] == ["1"], "an interrupted trial goes on later"

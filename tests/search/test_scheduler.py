@@ -19,9 +19,9 @@ def row(epoch, first, second=0.5, progress=1.0):
     return {"epoch": epoch, "seconds": 1.0, "first": first, "second": second, "progress": progress}
 
 
-def decide(scheduler, number, *rows, restarted=False):
+def decide(scheduler, number, *rows, restarted_after=None):
     order = Order(number, {"x": 0.5}, number)
-    report = Report(Outcome(order, "running", epochs=rows[-1]["epoch"]), rows, evaluated=True, restarted=restarted)
+    report = Report(Outcome(order, "running", epochs=rows[-1]["epoch"]), rows, True, restarted_after)
     return scheduler.on_trial_result(None, SimpleNamespace(config={"order": order}), {"report": report})
 
 
@@ -60,8 +60,18 @@ def test_all_evaluations_of_a_report_count_and_the_last_decides(space):
 def test_what_a_dead_worker_had_reported_is_void(space):
     scheduler = HalvingScheduler(space, [])
     decide(scheduler, 0, row(2, 0.1))
-    decide(scheduler, 0, row(2, 0.9), restarted=True)
+    decide(scheduler, 0, row(2, 0.9), restarted_after=0)
     assert decide(scheduler, 1, row(2, 0.5)) == TrialScheduler.CONTINUE
+
+
+def test_a_rung_that_a_trial_has_passed_stays_passed_when_it_goes_on(space):
+    scheduler = HalvingScheduler(space, [])
+    assert decide(scheduler, 0, row(2, 0.5)) == TrialScheduler.CONTINUE
+    assert decide(scheduler, 1, row(2, 0.4)) == TrialScheduler.CONTINUE
+    assert decide(scheduler, 0, row(2, 0.5), restarted_after=2) == TrialScheduler.CONTINUE, "it would be last by now"
+    assert decide(scheduler, 0, row(4, 0.3)) == TrialScheduler.CONTINUE
+    assert decide(scheduler, 0, row(2, 0.5), row(4, 0.9), restarted_after=2) == TrialScheduler.CONTINUE
+    assert decide(scheduler, 1, row(4, 0.5)) == TrialScheduler.CONTINUE, "what came after the checkpoint is void"
 
 
 def test_a_resumed_run_knows_what_it_knew(space, tmp_path):

@@ -1,6 +1,9 @@
+import errno
+
 import pytest
 from ray.tune.search import Searcher
 
+from search.disk import DiskFullError
 from search.messages import Outcome, Report
 from search.proposals import Proposals
 from search.recorder import Recorder
@@ -26,17 +29,26 @@ def test_at_most_one_order_per_slot_and_none_beyond_the_budget(make, finish):
     orders = {name: searcher.suggest(name)["order"] for name in "ab"}
     assert searcher.suggest("c") is None
     searcher.on_trial_complete("a", {"report": Report(finish(orders["a"]))})
-    assert searcher.suggest("c")["order"].trial == 2
-    assert searcher.suggest("d") == Searcher.FINISHED
+    c = searcher.suggest("c")["order"]
+    assert c.trial == 2
+    assert searcher.suggest("d") is None, "one of the two under way may have to be given out again"
+    searcher.on_trial_complete("b", {"report": Report(finish(orders["b"]))})
+    searcher.on_trial_complete("c", error=True)
+    assert searcher.suggest("d")["order"] == c
+    searcher.on_trial_complete("d", {"report": Report(finish(c))})
+    assert searcher.suggest("e") == Searcher.FINISHED
 
 
 def test_every_end_is_recorded(make, finish):
     searcher, recorder = make()
     a = searcher.suggest("a")["order"]
-    searcher.suggest("b")
+    b = searcher.suggest("b")["order"]
     searcher.on_trial_result("a", {"report": Report(Outcome(a, "running", epochs=1), ({"epoch": 1},))})
     searcher.on_trial_complete("a", {"report": Report(finish(a), ({"epoch": 2},))})
-    searcher.on_trial_complete("b", error=True)
+    for name in ("b", "again"):
+        searcher.on_trial_complete(name, error=True)
+        if name == "b":
+            assert searcher.suggest("again")["order"] == b, "a trial whose actor died is given out once more"
     c, d = (searcher.suggest(name)["order"] for name in "cd")
     report = Report(Outcome(c, "running", epochs=3, metrics={"first": 1.0}))
     searcher.on_trial_result("c", {"report": report})
@@ -44,7 +56,7 @@ def test_every_end_is_recorded(make, finish):
     searcher.on_trial_complete("d", {"report": Report(Outcome(d, "failed", "diverged"))})
     assert states(recorder) == [
         (0, "finished", ""),
-        (1, "failed", "the trial's actor died; see log.txt"),
+        (1, "failed", "the trial's actor died 2 times; see log.txt"),
         (2, "stopped", "stopped by the scheduler after epoch 3"),
         (3, "failed", "diverged"),
     ]
@@ -56,19 +68,78 @@ def test_the_wall_clock_ends_asking(make):
     assert "wall clock" in searcher.verdict
 
 
+def lose(searcher, name, order, reason):
+    """Let a slot's group be lost, as a trial actor tells it: it gives the trial back, then ends."""
+    outcome = Outcome(order, "interrupted", reason)
+    searcher.on_trial_result(name, {"report": Report(outcome, group_lost=True)})
+    searcher.on_trial_complete(name, error=True)
+
+
 def test_a_run_whose_groups_never_start_is_given_up(make):
-    searcher, _ = make(remaining=8)
-    for name in "ab":
-        order = searcher.suggest(name)["order"]
-        searcher.on_trial_complete(name, {"report": Report(Outcome(order, "failed", "no CPU"), group_lost=True)})
+    searcher, recorder = make(remaining=8)
+    orders = {name: searcher.suggest(name)["order"] for name in "ab"}
+    for name, order in orders.items():
+        lose(searcher, name, order, "no CPU")
     assert searcher.suggest("c") == Searcher.FINISHED
     assert searcher.verdict == "no CPU"
+    assert states(recorder) == []
 
 
-def test_a_run_goes_on_when_a_group_is_lost_later(make, finish):
-    searcher, _ = make(remaining=8)
+def test_a_trial_whose_slot_is_lost_goes_to_another_slot(make, finish, monkeypatch):
+    searcher, recorder = make(remaining=4)
+    a, b = (searcher.suggest(name)["order"] for name in "ab")
+    lose(searcher, "b", b, "slot 1: no worker")
+    assert searcher.suggest("c") is None, "that slot is passed over"
+    searcher.on_trial_complete("a", {"report": Report(finish(a))})
+    assert searcher.suggest("c")["order"] == b
+    assert searcher.suggest("d") is None
+    assert "slot 1: no worker; trial 1 goes to another slot" in recorder.snapshot().notices[0]
+    monkeypatch.setattr("search.searcher.time.monotonic", lambda: 1e9)
+    assert searcher.suggest("d")["order"].trial == 2, "after a while it is tried again"
+    assert searcher.verdict == ""
+    searcher.on_trial_complete("c", {"report": Report(finish(b))})
+    assert [row["trial"] for row in recorder.snapshot().rows] == [0, 1]
+    assert searcher.suggest("e")["order"].trial == 3
+    assert searcher.suggest("f") is None
+
+
+def test_a_full_disk_ends_the_search_and_no_trial(make, finish, monkeypatch):
+    searcher, recorder = make()
+    a, b = (searcher.suggest(name)["order"] for name in "ab")
+    searcher.on_trial_complete("a", {"report": Report(Outcome(a, "interrupted", "the disk is full (export)"))})
+    with pytest.raises(DiskFullError, match="the disk is full"):
+        searcher.raise_if_disk_full()
+    assert searcher.suggest("c") is None
+    assert states(recorder) == []
+
+    def no_room(row):
+        raise OSError(errno.ENOSPC, "No space left on device", "trials.csv")
+
+    searcher.disk_full = ""
+    monkeypatch.setattr(recorder._trials, "append", no_room)
+    searcher.on_trial_complete("b", {"report": Report(finish(b))})
+    with pytest.raises(DiskFullError, match=r"the disk is full .*trials\.csv"):
+        searcher.raise_if_disk_full()
+    assert [trial.state.name for trial in searcher._proposals._study.trials] == ["RUNNING", "RUNNING"]
+
+
+def test_a_run_whose_actors_all_die_is_ended_and_most_trials_are_left_for_later(make):
+    searcher, recorder = make(remaining=8)
+    for number in range(20):
+        if searcher.suggest(str(number)) == Searcher.FINISHED:
+            break
+        searcher.on_trial_complete(str(number), error=True)
+    assert searcher.verdict == "the actors of trials die one after another; see log.txt"
+    assert len(states(recorder)) == 3
+
+
+def test_a_single_slot_is_tried_again_at_once(make, finish):
+    searcher, _ = make(remaining=4)
+    searcher._slots = 1
     searcher.on_trial_complete("a", {"report": Report(finish(searcher.suggest("a")["order"]))})
-    for name in "bcd":
+    for name in "bc":
         order = searcher.suggest(name)["order"]
-        searcher.on_trial_complete(name, {"report": Report(Outcome(order, "failed", "gone"), group_lost=True)})
-    assert searcher.suggest("e")["order"].trial == 4
+        assert order.trial == 1
+        lose(searcher, name, order, "slot 0: no worker")
+    lose(searcher, "d", searcher.suggest("d")["order"], "slot 0: no worker")
+    assert searcher.verdict == "slot 0: no worker"

@@ -74,3 +74,13 @@ def test_a_trial_stops_when_it_is_told_to(space, tmp_path):
     outcome, _ = run(space, tmp_path, answers=3)
     assert (outcome.state, outcome.reason, outcome.epochs) == ("stopped", "stopped after epoch 3", 3)
     assert outcome.row()["first"] > 0, "a stopped trial keeps its last metrics"
+
+
+def test_a_fault_of_the_device_is_named_by_the_line_that_says_so(space, tmp_path, monkeypatch):
+    def fault(self):
+        raise RuntimeError(
+            "CUDA error: an illegal memory access was encountered\nFor debugging consider ...\nCompile ..."
+        )
+
+    monkeypatch.setattr(toy_study.ToyRun, "train_epoch", fault)
+    assert run(space, tmp_path)[0].reason == "RuntimeError: CUDA error: an illegal memory access was encountered"

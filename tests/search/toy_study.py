@@ -3,10 +3,13 @@
 import json
 import math
 import os
+import signal
 import time
 from pathlib import Path
 
 KNOWN = {"data", "width", "x", "kind", "level", "sleep_s", "misbehave", "nested", "noise", "epochs", "seed", "threads"}
+
+GROWN = []  # what a leak would leave behind
 
 
 class ToyRun:
@@ -14,6 +17,7 @@ class ToyRun:
         self.configuration = dict(configuration)
         self.data = data
         self.epoch = 0
+        self.chain = float(configuration["seed"])
         if self.trouble() == "build":
             raise RuntimeError("cannot build\nthis one")
 
@@ -30,10 +34,25 @@ class ToyRun:
             raise KeyError("no such thing")
         if self.trouble() == "die":
             os.kill(os.getpid(), 9)
-        if self.trouble() == "die_once" and not Path(self.data["died"]).exists():
-            Path(self.data["died"]).touch()
+        if self.trouble() == "die_once" and self.first_time():
             os.kill(os.getpid(), 9)
+        if self.trouble() == "die_late" and self.epoch == 7 and self.first_time():
+            os.kill(os.getpid(), 9)
+        if self.trouble() == "hang" and self.epoch == 7 and self.first_time():
+            os.kill(os.getpid(), signal.SIGSTOP)
+        if self.trouble() == "hang_always" and self.epoch == 7:
+            time.sleep(3600)
+        if self.trouble() == "grow" and not GROWN:
+            GROWN.append(bytearray(b"x" * (5 << 28)))
+        # every epoch follows from the one before it, so a trial that lost or doubled one would end with another value
+        self.chain = (self.chain * 3.7 + self.configuration["x"]) % 1.0
         return {"loss": 1.0 / self.epoch, "part": 0.5}
+
+    def first_time(self):
+        marker = Path(f"{self.data['died']}-{self.configuration['seed']}")
+        known = marker.exists()
+        marker.touch()
+        return not known
 
     def evaluate(self):
         x, width = self.configuration["x"], self.configuration["width"]
@@ -44,23 +63,24 @@ class ToyRun:
             "first": x**2 + 1.0 / width + noise,
             "second": (x - 1.0) ** 2 + 0.1 * (self.configuration["kind"] == "b"),
             "progress": progress,
+            "chain": self.chain,
             "train_worker": float(title.startswith("ray::RayTrainWorker")),
             "pid": float(os.getpid()) if self.configuration.get("nested") else 0.0,
             "threads_given": float(os.environ.get("OMP_NUM_THREADS", 0)),
         }
 
     def save(self, folder):
-        (folder / "state.json").write_text(json.dumps(self.epoch))
+        (folder / "state.json").write_text(json.dumps([self.epoch, self.chain]))
 
     def restore(self, folder):
-        self.epoch = json.loads((folder / "state.json").read_text())
+        self.epoch, self.chain = json.loads((folder / "state.json").read_text())
 
     def export(self, folder):
         (folder / "model.safetensors").write_bytes(b"toy")
 
 
 class ToyStudy:
-    metrics = ("first", "second", "progress", "train_worker", "pid", "threads_given")
+    metrics = ("first", "second", "progress", "chain", "train_worker", "pid", "threads_given")
 
     @classmethod
     def resolve(cls, fixed, folder):

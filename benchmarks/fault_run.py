@@ -1,0 +1,208 @@
+"""One real search of the toy study in a folder of its own, watched from outside while something befalls it.
+
+Owns finding the processes of the search, seeing which trials move, and judging afterwards what was lost. It talks to
+the search as a user does: by its command line, its signals and its run folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+import pandas as pd
+import yaml
+
+ROOT = Path(__file__).parents[1]
+TOY_STUDY = ROOT / "tests" / "search" / "toy_study.py"
+EPOCHS, EPOCH_S, TRIALS = 24, 0.25, 6
+SPACE = {
+    "name": "toy",
+    "study": "toy_study:ToyStudy",
+    "seed": 3,
+    "parameters": {
+        "x": {"type": "float", "low": 0.0, "high": 1.0},
+        "width": {"type": "choice", "values": [8, 16, 32]},
+        "kind": {"type": "choice", "values": ["a", "b"]},
+    },
+    "objectives": [
+        {"metric": "first", "name": "one", "direction": "minimise", "reference": 2.0},
+        {"metric": "second", "name": "two", "direction": "minimise", "reference": 2.0},
+    ],
+    "resources": {"slots": 2, "cpus": 1},
+    "sampler": {"name": "random"},
+}
+# Two agents of Ray's look every minute whether their node lives; they hold nothing, and are not waited for.
+RAY = r"^ray::(?!DashboardAgent|RuntimeEnvAgent)|raylet/raylet|gcs_server"
+
+
+class FaultRun:
+    """A search in a folder."""
+
+    def __init__(
+        self, folder: Path, fixed: dict | None = None, budget: dict | None = None, resources: dict | None = None
+    ):
+        """Write the space; nothing starts yet."""
+        self.folder = folder.resolve()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(TOY_STUDY, self.folder)
+        space = {
+            **SPACE,
+            "fixed": {"sleep_s": EPOCH_S, "nested": {"died": str(self.folder / "died")}, **(fixed or {})},
+            "resources": {**SPACE["resources"], **(resources or {})},
+            "budget": {"trials": TRIALS, "epochs": EPOCHS, "checkpoint_every_s": 0.5, **(budget or {})},
+        }
+        (self.folder / "toy.yaml").write_text(yaml.safe_dump(space, sort_keys=False))
+        self.run = self.folder / "runs" / "toy"
+        self.process: subprocess.Popen | None = None
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        """Call the command line in a process group of its own, as a terminal would."""
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        with (self.folder / "output.txt").open("w") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "search.run", "toy.yaml", *arguments],
+                cwd=self.folder,
+                env=environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return self.process
+
+    @property
+    def output(self) -> str:
+        """What the command line has printed."""
+        return (self.folder / "output.txt").read_text()
+
+    @property
+    def log(self) -> str:
+        """The run's log."""
+        return (self.run / "log.txt").read_text()
+
+    def finish(self, timeout_s: float = 240.0) -> int:
+        """Wait for the end of the command line."""
+        assert self.process is not None, "nothing was started"
+        try:
+            return self.process.wait(timeout_s)
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+
+    def rows(self) -> list[str]:
+        """Return the rows of `trials.csv`."""
+        file = self.run / "trials.csv"
+        return file.read_text().splitlines()[1:] if file.exists() else []
+
+    def moments(self) -> dict[int, float]:
+        """Return when each trial under way was last saved, by its number."""
+        found = {}
+        for place in (self.run / "trials").glob("*/unfinished/[0-9]*"):
+            try:
+                found[int(place.parts[-3])] = place.stat().st_mtime
+            except OSError:  # a newer one has just taken its place
+                continue
+        return found
+
+    def processes(self, pattern: str) -> list[int]:
+        """Return the processes of this search whose command line matches."""
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                if (entry / "cwd").resolve() == self.folder and re.search(pattern, command):
+                    found.append(int(entry.name))
+            except (OSError, ValueError):
+                continue
+        return sorted(found)
+
+    def until(self, condition: Callable[[], object], what: str, timeout_s: float = 240.0) -> float:
+        """Wait until something holds, and return the seconds that it took."""
+        began = time.monotonic()
+        while not condition():
+            if time.monotonic() - began > timeout_s:
+                raise TimeoutError(f"{self.folder}: no {what} within {timeout_s:g} s\n{self.output}")
+            time.sleep(0.05)
+        return time.monotonic() - began
+
+    def until_running(self) -> None:
+        """Wait until a trial has ended and both slots have saved one that is under way."""
+        self.until(lambda: self.rows() and len(self.moments()) >= 2, "two trials under way")
+
+    def until_moving(self, since: float, timeout_s: float = 240.0) -> float:
+        """Wait until every trial that was under way at a moment has gone on or ended; return the seconds since then."""
+        waiting = set(self.moments())
+        ended = {int(row.split(",")[0]) for row in self.rows()}
+
+        def moved() -> bool:
+            now, ends = self.moments(), {int(row.split(",")[0]) for row in self.rows()}
+            waiting.difference_update({n for n in waiting if now.get(n, 0.0) > since + 0.5 or n in ends - ended})
+            return not waiting
+
+        self.until(moved, f"progress of trials {waiting}", timeout_s)
+        return time.time() - since
+
+    def until_gone(self) -> float:
+        """Wait until no process of Ray's is left of this search."""
+        return self.until(lambda: not self.processes(RAY), "end of Ray's processes")
+
+    def kill(self, pattern: str, number: int = signal.SIGKILL, which: int = 0) -> float:
+        """Send a signal to one process, and return the moment."""
+        os.kill(self.processes(pattern)[which], number)
+        return time.time()
+
+    def close(self) -> None:
+        """End what is left, by process id."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for process in self.processes(RAY):
+            try:
+                os.kill(process, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+
+
+def running_in_journal(run: Path) -> int:
+    """Return how many trials the journal has as running."""
+    backend = optuna.storages.journal.JournalFileBackend(str(run / "study.journal"))
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.load_study(study_name="toy", storage=optuna.storages.JournalStorage(backend))
+    return sum(not trial.state.is_finished() for trial in study.trials)
+
+
+def lost_and_repeated(whole: Path, broken: Path, failed: dict[int, str] | None = None) -> tuple[int, int]:
+    """Compare a run with an undisturbed one.
+
+    Args:
+        whole: Run folder of the undisturbed one.
+        broken: Run folder of the other.
+        failed: Trials that have to fail, with a pattern of their reason.
+
+    Returns:
+        Trials without the very result of the undisturbed run, and epochs or trials that were recorded twice.
+    """
+    failed = failed or {}
+    one, other = (pd.read_csv(run / "trials.csv").set_index("trial").sort_index() for run in (whole, broken))
+    repeated = int(other.index.duplicated().sum())
+    lost = 0
+    for number, row in one.iterrows():
+        found = other.loc[number] if number in other.index else None
+        if found is not None and number in failed:
+            lost += not (found["state"] == "failed" and re.search(failed[number], found["reason"]))
+            continue
+        same = ["state", "epochs", "seed", "x", "width", "kind", "chain", "first", "second"]
+        lost += found is None or any(found[key] != row[key] for key in same)
+    curves = pd.read_csv(broken / "curves.csv")
+    repeated += int(curves.duplicated(["trial", "epoch"]).sum())
+    complete = curves[curves["trial"].isin(set(one.index) - set(failed))].groupby("trial")["epoch"].apply(list)
+    lost += sum(list(epochs) != list(range(1, EPOCHS + 1)) for epochs in complete)
+    return lost, repeated

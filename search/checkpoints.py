@@ -1,0 +1,159 @@
+"""How far a trial that has not ended has come, in its folder: the run of training, and the rows of its curve.
+
+Owns `trials/<number>/unfinished`. A checkpoint appears whole or not at all, is used only for the very same work, and
+is known by its digests to be what was written. It holds the whole curve so far, so that whoever takes the trial up
+again can tell all of it, and no row is lost or doubled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from time import perf_counter
+from uuid import uuid4
+
+from search.protocol import TrainingRun
+
+TRIALS_FOLDER = "trials"
+UNFINISHED = "unfinished"
+PROGRESS_FILE = "progress.json"
+SUMS_FILE = "SHA256SUMS"
+STATE = "run"
+WRITING = ".writing-"
+LEAST_PAUSES = 20  # a checkpoint is followed by at least so many times its own duration: 5 % of the time at most
+
+
+class DamagedCheckpointError(ValueError):
+    """A checkpoint that cannot be used; the message says why."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the search itself keeps of a trial that has not ended.
+
+    Attributes:
+        key: Of the trial's content: configuration, seed, code and data.
+        epoch: Epochs trained.
+        seconds: Of work on them.
+        started: When a worker took the trial for the first time.
+        first_step: When the first epoch began.
+        metrics: The last evaluation.
+        rows: One row of `curves.csv` per epoch.
+    """
+
+    key: str
+    epoch: int
+    seconds: float
+    started: str
+    first_step: str
+    metrics: dict[str, float] = field(default_factory=dict)
+    rows: list[dict[str, float]] = field(default_factory=list)
+
+
+class Checkpoints:
+    """The checkpoints of one trial; there is at most one, but for the moment in which a newer one takes its place."""
+
+    def __init__(self, folder: Path, trial: int, every_s: float, clock: Callable[[], float] = perf_counter):
+        """Name a place; nothing is made or read yet.
+
+        Args:
+            folder: The run folder.
+            trial: Its number.
+            every_s: Least seconds between two checkpoints; 0 means that it is always time for one.
+            clock: Seconds.
+        """
+        self._folder = unfinished(folder, trial)
+        self._every_s = every_s
+        self._clock = clock
+        self._due = clock() + every_s
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time for another one."""
+        return self._clock() >= self._due
+
+    def save(self, run: TrainingRun, progress: Progress) -> None:
+        """Write a checkpoint and remove those before it.
+
+        Raises:
+            OSError: It cannot be written; the one before it is still there.
+        """
+        began = self._clock()
+        draft = self._folder / f"{WRITING}{uuid4().hex}"
+        try:
+            (draft / STATE).mkdir(parents=True)
+            run.save(draft / STATE)
+            (draft / PROGRESS_FILE).write_text(json.dumps(asdict(progress)), encoding="utf-8")
+            (draft / SUMS_FILE).write_text(_sums(draft), encoding="utf-8")
+            place = self._folder / str(progress.epoch)
+            shutil.rmtree(place, ignore_errors=True)  # a damaged one that was not used
+            draft.rename(place)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+        finally:
+            ended = self._clock()
+            self._due = ended + (max(self._every_s, LEAST_PAUSES * (ended - began)) if self._every_s else 0.0)
+        for other in self._folder.iterdir():
+            if other != place:
+                shutil.rmtree(other, ignore_errors=True)
+
+    def newest(self, key: str) -> tuple[Progress, Path] | None:
+        """Return the newest checkpoint and the folder to restore from; None where there is none of this content.
+
+        Raises:
+            DamagedCheckpointError: It is not what was written.
+        """
+        epochs = [int(place.name) for place in _places(self._folder) if place.name.isdecimal()]
+        if not epochs:
+            return None
+        place = self._folder / str(max(epochs))
+        try:
+            if (place / SUMS_FILE).read_text(encoding="utf-8") != _sums(place):
+                raise DamagedCheckpointError(f"{place}: its files are not those that were written")
+            progress = Progress(**json.loads((place / PROGRESS_FILE).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise DamagedCheckpointError(_one_line(error)) from error
+        return (progress, place / STATE) if progress.key == key else None
+
+
+def unfinished(folder: Path, trial: int) -> Path:
+    """Return where the checkpoints of a trial are."""
+    return folder / TRIALS_FOLDER / str(trial) / UNFINISHED
+
+
+def discard(folder: Path, trial: int) -> None:
+    """Remove the checkpoints of a trial that has ended, and its folder where nothing else is in it."""
+    place = unfinished(folder, trial)
+    if place.exists():
+        shutil.rmtree(place, ignore_errors=True)
+        for parent in (place.parent, place.parent.parent):
+            try:
+                parent.rmdir()
+            except OSError:  # something is in it
+                return
+
+
+def _places(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def _sums(folder: Path) -> str:
+    """Return the digests of all files, in the form of the command `sha256sum`."""
+    lines = []
+    for file in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SUMS_FILE):
+        with file.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        lines.append(f"{digest}  {file.relative_to(folder).as_posix()}\n")
+    return "".join(lines)
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename:
+        return f"{os.fspath(error.filename)}: {error.strerror}"
+    return " ".join(str(error).split())

@@ -1,0 +1,45 @@
+"""Whether a disk is full: that is the fault of no trial, and the search has to stop and say so.
+
+Owns telling this from other errors. Libraries wrap the system's error in errors of their own, so its words count as
+well, and where they say nothing, a small file is tried.
+"""
+
+from __future__ import annotations
+
+import errno
+from contextlib import suppress
+from pathlib import Path
+from uuid import uuid4
+
+WORDS = ("No space left on device", "Disk quota exceeded")
+CODES = (errno.ENOSPC, errno.EDQUOT)
+DISK_FULL = "the disk is full"
+PROBE_BYTES = 1 << 20
+
+
+class DiskFullError(RuntimeError):
+    """The run folder cannot be written any more; the message says where."""
+
+
+def is_full(folder: Path, error: BaseException) -> bool:
+    """Say whether an error came of a full disk.
+
+    Args:
+        folder: Where was written.
+        error: What was raised.
+    """
+    if isinstance(error, OSError) and error.errno in CODES:
+        return True
+    return any(words in str(error) for words in WORDS) or not _has_room(folder)
+
+
+def _has_room(folder: Path) -> bool:
+    probe = folder / f".room-{uuid4().hex}"
+    try:
+        probe.write_bytes(b"\0" * PROBE_BYTES)
+    except OSError as error:
+        return error.errno not in CODES
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+    return True

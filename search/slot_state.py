@@ -1,0 +1,156 @@
+"""What is going on in one slot, and what follows from what befalls its worker. Pure logic, for the mailbox.
+
+Owns when a worker counts as hung, how often a trial is handed out again, and what is said where that did not help: a
+trial fails when its workers died twice without getting past its last checkpoint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from search.messages import Order, Outcome, Report
+
+MOST_ATTEMPTS = 2
+HUNG_AFTER_S = 600.0
+HUNG_AFTER_EPOCHS = 20
+DIED = "worker died"
+
+
+class Condition(NamedTuple):
+    """How a slot stands, for the trial actor that looks after it.
+
+    Attributes:
+        waited_s: Seconds for which its order has had no worker; 0 where it has one, or is none.
+        alive: A worker of the present group has asked for work.
+        hung: The worker to be killed, since nothing was heard of it for too long; None for none.
+    """
+
+    waited_s: float
+    alive: bool
+    hung: Any
+
+
+@dataclass
+class SlotState:
+    """One slot.
+
+    Attributes:
+        holder: Handle of the trial actor that has the slot; None where it is free.
+        generation: Which of its groups counts; workers of older ones are sent home.
+        alive: A worker of that group has asked for work.
+        order: The order that has not ended, if any.
+        waiting: It waits for a worker.
+        since: When it began to wait, or when it was last heard of, by the mailbox's clock.
+        longest_s: The longest time between two reports of it.
+        worker: Handle of who has it; None for nobody.
+        place: The placement group in which the slot's workers live; None until one has asked for work.
+        killed: That worker was found hung.
+        saved: Epochs that its last checkpoint holds.
+        causes: What befell its workers since then.
+        cancelled: It shall stop at its next report.
+        reports: News that the trial actor has not fetched yet.
+        last: How far the order has come.
+        trouble: Why the group cannot work.
+    """
+
+    holder: Any = None
+    generation: int = 0
+    alive: bool = False
+    order: Order | None = None
+    waiting: bool = False
+    since: float = 0.0
+    longest_s: float = 0.0
+    worker: Any = None
+    place: Any = None
+    killed: bool = False
+    saved: int = 0
+    causes: list[str] = field(default_factory=list)
+    cancelled: bool = False
+    reports: list[Report] = field(default_factory=list)
+    last: Outcome | None = None
+    trouble: str = ""
+
+    def condition(self, clock_s: float, hung_after_s: float | None) -> Condition:
+        """Say how the slot stands; a hung worker is named once.
+
+        Args:
+            clock_s: The present moment.
+            hung_after_s: Patience; None: as long as workers usually need.
+        """
+        quiet_s = clock_s - self.since if self.order is not None else 0.0
+        if self.waiting or self.killed:
+            return Condition(quiet_s, self.alive, None)
+        patience_s = hung_after_s or max(HUNG_AFTER_S, HUNG_AFTER_EPOCHS * self.longest_s)
+        if self.order is None or quiet_s < patience_s:
+            return Condition(0.0, self.alive, None)
+        self.killed, self.since = True, clock_s
+        self.causes.append(f"hung (no news for {quiet_s:.0f} s)")
+        return Condition(0.0, self.alive, self.worker)
+
+    def hand_out(self, worker: Any, outcome: Outcome, clock_s: float) -> None:
+        """Note who takes the order."""
+        self.waiting, self.killed, self.worker, self.since = False, False, worker, clock_s
+        self.last = self.last or outcome
+
+    def take(self, report: Report, clock_s: float) -> None:
+        """Note news of the order."""
+        self.reports.append(report)
+        self.last = report.outcome
+        self.longest_s, self.since = max(self.longest_s, clock_s - self.since), clock_s
+        if report.saved > self.saved:
+            self.saved, self.causes = report.saved, []
+        if report.outcome.state != "running":
+            self.order = None
+
+    def blame(self, cause: str, clock_s: float) -> bool:
+        """Note what befell the worker that has the order: it is handed out again, or ends as failed.
+
+        Returns:
+            Whether a worker had it.
+        """
+        if self.order is None or self.waiting:
+            return False
+        if not self.killed:
+            self.causes.append(cause)
+        self.worker, self.killed = None, False
+        if len(self.causes) < MOST_ATTEMPTS:
+            self.waiting, self.since = True, clock_s
+            return True
+        last = self.last or Outcome(self.order, "running")
+        self.reports.append(Report(last.ending("failed", _reason(self.causes, self.saved))))
+        self.order = None
+        return True
+
+    def give_up(self, reason: str) -> Report:
+        """Give the order back, and send the workers home."""
+        assert self.order is not None, "a report is only awaited while an order is under way"
+        last = self.last or Outcome(self.order, "running")
+        self.order, self.waiting, self.reports, self.trouble = None, False, [], ""
+        self.generation += 1
+        self.alive = False
+        return Report(last.ending("interrupted", reason), group_lost=True)
+
+
+def _reason(causes: list[str], saved: int) -> str:
+    """Say what befell the workers of a trial: `worker died 2 times after epoch 12, its last checkpoint`."""
+    counted = [f"{cause} {causes.count(cause)} times" if causes.count(cause) > 1 else cause for cause in causes]
+    where = f" after epoch {saved}, its last checkpoint" if saved else ""
+    return ", then ".join(dict.fromkeys(counted)) + where
+
+
+def is_news(reports: list[Report]) -> bool:
+    """Say whether there is an evaluation or an end; losses alone wait for the next one."""
+    return any(report.evaluated or report.outcome.state != "running" for report in reports)
+
+
+def merged(reports: list[Report]) -> Report:
+    """Return several reports as one; what a worker has reported before another took its place is void."""
+    restarts = [number for number, report in enumerate(reports) if report.restarted_after is not None]
+    valid = reports[restarts[-1] :] if restarts else reports
+    return replace(
+        reports[-1],
+        rows=tuple(row for report in valid for row in report.rows),
+        restarted_after=valid[0].restarted_after,
+        note="; ".join(report.note for report in reports if report.note),
+    )
