@@ -102,15 +102,19 @@ class FaultRun:
         file = self.run / "trials.csv"
         return file.read_text().splitlines()[1:] if file.exists() else []
 
-    def moments(self) -> dict[int, float]:
-        """Return when each trial under way was last saved, by its number."""
+    def ended(self) -> set[int]:
+        """Return the trials that have a row."""
+        return {int(row.split(",")[0]) for row in self.rows()}
+
+    def moments(self) -> dict[int, tuple[float, int]]:
+        """Return when each trial under way was last saved and after which epoch, by its number."""
         found = {}
         for place in (self.run / "trials").glob("*/unfinished/[0-9]*"):
             try:
-                found[int(place.parts[-3])] = place.stat().st_mtime
+                found[int(place.parts[-3])] = place.stat().st_mtime, int(place.name)
             except OSError:  # a newer one has just taken its place
                 continue
-        return found
+        return {number: saved for number, saved in found.items() if number not in self.ended()}
 
     def processes(self, pattern: str) -> list[int]:
         """Return the processes of this search whose command line matches."""
@@ -133,21 +137,25 @@ class FaultRun:
             time.sleep(0.05)
         return time.monotonic() - began
 
-    def until_running(self) -> None:
-        """Wait until a trial has ended and both slots have saved one that is under way."""
-        self.until(lambda: self.rows() and len(self.moments()) >= 2, "two trials under way")
+    def until_running(self) -> set[int]:
+        """Wait until both slots have saved a trial of which at least half is still to come, and return the two."""
 
-    def until_moving(self, since: float, timeout_s: float = 240.0) -> float:
-        """Wait until every trial that was under way at a moment has gone on or ended; return the seconds since then."""
-        waiting = set(self.moments())
-        ended = {int(row.split(",")[0]) for row in self.rows()}
+        def young() -> set[int]:
+            return {number for number, (_, epoch) in self.moments().items() if epoch <= EPOCHS // 2}
+
+        self.until(lambda: len(young()) >= 2, "two trials under way")
+        return young()
+
+    def until_moving(self, trials: set[int], since: float) -> float:
+        """Wait until each of some trials has gone on or ended; return the seconds since a moment."""
+        waiting = set(trials)
 
         def moved() -> bool:
-            now, ends = self.moments(), {int(row.split(",")[0]) for row in self.rows()}
-            waiting.difference_update({n for n in waiting if now.get(n, 0.0) > since + 0.5 or n in ends - ended})
+            saved, ended = self.moments(), self.ended()
+            waiting.difference_update({n for n in waiting if saved.get(n, (0.0, 0))[0] > since + 0.5 or n in ended})
             return not waiting
 
-        self.until(moved, f"progress of trials {waiting}", timeout_s)
+        self.until(moved, f"progress of trials {waiting}")
         return time.time() - since
 
     def until_gone(self) -> float:

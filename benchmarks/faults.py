@@ -60,8 +60,8 @@ def killed(pattern: str, word: str) -> Callable[[Path], tuple[FaultRun, Result, 
     def fault(folder: Path) -> tuple[FaultRun, Result, dict[int, str]]:
         run = FaultRun(folder)
         run.start()
-        run.until_running()
-        free_s = run.until_moving(run.kill(pattern))
+        trials = run.until_running()
+        free_s = run.until_moving(trials, run.kill(pattern))
         return run, Result(free_s, (run.finish(),), line(run.log, word)), {}
 
     return fault
@@ -143,8 +143,8 @@ def hung(folder: Path) -> tuple[FaultRun, Result, dict[int, str]]:
     """A worker stands still, as one that waits for a lock or a broken driver of a device."""
     run = FaultRun(folder, budget={"hung_after_s": HUNG_AFTER_S})
     run.start()
-    run.until_running()
-    free_s = run.until_moving(run.kill(WORKER, signal.SIGSTOP)) - HUNG_AFTER_S
+    trials = run.until_running()
+    free_s = run.until_moving(trials, run.kill(WORKER, signal.SIGSTOP)) - HUNG_AFTER_S
     return run, Result(free_s, (run.finish(),), line(run.log, "goes on after")), {}
 
 

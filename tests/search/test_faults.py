@@ -37,8 +37,8 @@ def test_no_fault_of_a_worker_loses_or_repeats_an_epoch(faults, tmp_path):
     run = faults.FaultRun(tmp_path, {"misbehave": mishaps}, {"trials": 12, "hung_after_s": 4.0})
     run.start()
     try:
-        run.until_running()
-        run.until_moving(run.kill(r"^ray::TrainController"))
+        trials = run.until_running()
+        run.until_moving(trials, run.kill(r"^ray::TrainController"))
         run.until(lambda: len(run.rows()) >= 3 and run.moments(), "a trial under way")
         run.kill(r"^ray::ResourceTrainable")
         assert run.finish(400) == 0, run.output
