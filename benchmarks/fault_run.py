@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import optuna
@@ -157,6 +158,11 @@ class FaultRun:
 
         self.until(moved, f"progress of trials {waiting}")
         return time.time() - since
+
+    def went_on_s(self, since: float) -> float:
+        """Return the seconds from a moment until the last trial went on from a checkpoint, as the log has it."""
+        found = re.findall(r"^([-\d]+ [:\d]+,\d+) .* goes on after", self.log, re.MULTILINE)
+        return datetime.strptime(found[-1], "%Y-%m-%d %H:%M:%S,%f").timestamp() - since if found else 0.0
 
     def until_gone(self) -> float:
         """Wait until no process of Ray's is left of this search."""

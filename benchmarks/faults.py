@@ -61,8 +61,11 @@ def killed(pattern: str, word: str) -> Callable[[Path], tuple[FaultRun, Result, 
         run = FaultRun(folder)
         run.start()
         trials = run.until_running()
-        free_s = run.until_moving(trials, run.kill(pattern))
-        return run, Result(free_s, (run.finish(),), line(run.log, word)), {}
+        moment = run.kill(pattern)
+        free_s = run.until_moving(trials, moment)
+        code = run.finish()
+        # Where the actor or the controller was killed, the worker may have saved once more before it died as well.
+        return run, Result(max(free_s, run.went_on_s(moment)), (code,), line(run.log, word)), {}
 
     return fault
 

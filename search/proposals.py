@@ -69,39 +69,45 @@ class Proposals:
         self._replicates_again: list[int] = []
         damage = cut_damage(self._file)
         self.mended = [damage] if damage else []
-        try:
-            self._open()
-        except Exception as error:
-            # Entries that do not follow from one another make the library raise whatever comes.
-            self._begin_anew(f"its entries do not fit together ({type(error).__name__}: {error})")
+        self._open()
 
     def _open(self) -> None:
         """Open the journal, and copy it to the memory."""
-        space = self._space
+        try:
+            self._load()
+        except OSError:
+            raise
+        except Exception as error:
+            # Entries that do not follow from one another make the library raise whatever comes.
+            reason = f"its entries do not fit together ({type(error).__name__}: {error})"
+            self.mended.append(set_aside(self._file, reason))
+            self._load()
+        self._remember()
+
+    def _load(self) -> None:
         backend: BaseJournalBackend = JournalFileBackend(str(self._file), lock_obj=_NoLock())  # type: ignore[arg-type]
-        directions = [DIRECTIONS[objective.direction] for objective in space.objectives]
+        directions = [DIRECTIONS[objective.direction] for objective in self._space.objectives]
         self._journal = optuna.storages.JournalStorage(backend)
         self._study = optuna.create_study(
             storage=self._journal,
-            study_name=space.name,
+            study_name=self._space.name,
             directions=directions,
             load_if_exists=True,
         )
+
+    def _remember(self) -> None:
+        """Begin the memory with what is known of earlier runs and of this one."""
         # Sampling is done on a copy in memory: the journal then gets a trial with all its parameters as one entry.
         # Asking the journal's study itself writes them one by one, and a driver killed in between leaves half a trial.
         self._memory = optuna.storages.InMemoryStorage()
-        self._copy = optuna.create_study(storage=self._memory, directions=directions)
-        self._proposer = Proposer(space)
+        self._copy = optuna.create_study(storage=self._memory, directions=self._study.directions)
+        self._proposer = Proposer(self._space)
         for number, outcome in enumerate(self._known):
             self._copy.add_trial(self._proposer.running(Proposal(outcome.order.parameters, {})))
             self._tell(self._copy, number, outcome, ())
         self._earlier = len(self._known)
         self._copy.add_trials([self._unseen(t) if ROUND in t.user_attrs else t for t in self._study.get_trials()])
         self._share_notes(self._journal, self._memory)
-
-    def _begin_anew(self, reason: str) -> None:
-        self.mended.append(set_aside(self._file, reason))
-        self._open()
 
     def reconcile(self, ended: Iterable[Outcome]) -> list[int]:
         """Bring journal and table together after a crash; the table is right where they differ.
@@ -120,7 +126,9 @@ class Proposals:
         trials = self._study.get_trials(deepcopy=False)
         strange = [n for n, row in rows.items() if n < len(trials) and not _is_same(self._order(trials[n]), row.order)]
         if strange:
-            self._begin_anew(f"its trial {strange[0]} is another one than that of trials.csv")
+            reason = f"its trial {strange[0]} is another one than that of trials.csv"
+            self.mended.append(set_aside(self._file, reason))
+            self._open()
         self._add_missing(rows)
         trials = self._study.get_trials(deepcopy=False)
         for trial in trials:

@@ -200,6 +200,14 @@ DAMAGES = {
     "a cut line": (lambda lines: [*lines[:5], lines[5][:9]], "study.journal: the last line was cut off; 5 complete"),
     "a trial is gone": (lambda lines: [lines[0], *lines[2:]], "study.journal: "),
     "the beginning is gone": (lambda lines: lines[1:], "study.journal: had no entry of 5 trials (0, 1, 2, ...)"),
+    "a state out of turn": (
+        lambda lines: [lines[0], *lines[3:]],
+        "study.journal: its trial 0 is another one than that of trials.csv",
+    ),
+    "an entry of no kind": (
+        lambda lines: [*lines[:5], b'{"op_code": 99}\n', *lines[5:]],
+        "study.journal: its entries do not fit together",
+    ),
     "nothing is left": (lambda lines: [], "study.journal: had no entry of 5 trials (0, 1, 2, ...)"),
 }
 
@@ -232,7 +240,7 @@ def test_a_damaged_journal_is_made_whole_from_the_table(space, tmp_path, finish,
             other.params,
             other.user_attrs,
         )
-    if "damaged" in said or "fit" in said:
+    if any(word in said for word in ("damaged", "fit", "another")):
         assert (broken / "study.journal.damaged").exists()
     assert Proposals(space, broken).mended == []
 
