@@ -11,12 +11,12 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from search.preflight import Available
-from search.schema import Resources
+from search.outbox import sees
+from search.preflight import Available, Node
 
 ENVIRONMENT = {
     "RAY_TRAIN_V2_ENABLED": "1",
@@ -34,6 +34,8 @@ ENVIRONMENT = {
 
 
 CONNECT_TIMEOUT_S = 5.0
+NODE_TIMEOUT_S = 120.0  # the first call to a node unpacks the code there and starts a process
+HEAD = "node:__internal_head__"
 QUIET: dict[str, Any] = {"log_to_driver": False, "ignore_reinit_error": False, "configure_logging": False}
 
 log = logging.getLogger(__name__)
@@ -95,11 +97,12 @@ def start_local(available: Available) -> Dashboard:
     return _dashboard(context)
 
 
-def join(address: str) -> Dashboard:
+def join(address: str, modules: Sequence[str]) -> Dashboard:
     """Connect to a cluster that is there already.
 
     Args:
         address: As for `ray.init`, such as `auto` or `10.0.0.1:6379`.
+        modules: Package folders and module files that its workers need.
 
     Raises:
         ClusterError: It cannot be reached.
@@ -110,9 +113,9 @@ def join(address: str) -> Dashboard:
     import ray
     from ray.exceptions import AuthenticationError, RaySystemError
 
-    shared = {**ENVIRONMENT, "PYTHONPATH": os.environ["PYTHONPATH"]}
+    brought = {"env_vars": ENVIRONMENT, "py_modules": list(modules), "excludes": ["__pycache__"]}
     try:
-        context = ray.init(address=address, runtime_env={"env_vars": shared}, **QUIET)
+        context = ray.init(address=address, runtime_env=brought, **QUIET)
     except (ConnectionError, RuntimeError, OSError, ValueError, AuthenticationError, RaySystemError) as error:
         raise ClusterError(f"--address {address}: no Ray cluster can be reached there: {_last_line(error)}") from error
     return _dashboard(context)
@@ -120,49 +123,49 @@ def join(address: str) -> Dashboard:
 
 def cluster_resources(address: str) -> Available:
     """Return what the joined cluster has in all, busy or not."""
+    nodes = tuple(Node(*(node["Resources"].get(what, 0.0) for what in ("CPU", "GPU"))) for node in _nodes())
+    cpus, gpus = (sum(amounts) for amounts in zip(*nodes, strict=True)) if nodes else (0.0, 0.0)
+    return Available(cpus, gpus, f"the cluster at {address}", nodes)
+
+
+def check_head_sees(folder: Path, session: str) -> list[str]:
+    """Return the addresses of the nodes that do not see the run folder; the head node has to.
+
+    Args:
+        folder: The run folder, marked.
+        session: Its mark.
+
+    Raises:
+        ClusterError: The head node does not see it.
+    """
     import ray
-
-    found: Mapping[str, float] = ray.cluster_resources()
-    return Available(found.get("CPU", 0.0), found.get("GPU", 0.0), f"the cluster at {address}")
-
-
-def fits_one_node(resources: Resources) -> bool:
-    """Say whether some node of the joined cluster is large enough for one trial."""
-    import ray
-
-    return any(
-        node["Alive"]
-        and node["Resources"].get("CPU", 0) >= (resources.cpus or 1)
-        and node["Resources"].get("GPU", 0) >= (resources.gpus or 0)
-        for node in ray.nodes()
-    )
-
-
-def nodes_without(folder: Path) -> list[str]:
-    """Return the addresses of the nodes that cannot read and write a folder of the driver's."""
-    import ray
+    from ray.exceptions import GetTimeoutError, RayError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    def sees(marker: str) -> bool:
-        try:
-            Path(marker).with_suffix(f".{os.getpid()}").touch()
-            Path(marker).with_suffix(f".{os.getpid()}").unlink()
-        except OSError:
-            return False
-        return Path(marker).exists()
-
-    marker = folder / ".seen"
-    marker.touch()
-    nodes = [node for node in ray.nodes() if node["Alive"]]
+    nodes = _nodes()
     answers = [
         ray.remote(num_cpus=0)(sees)
         .options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False))
-        .remote(str(marker))
+        .remote(folder, session)
         for node in nodes
     ]
-    seen = ray.get(answers, timeout=60)
-    marker.unlink()
-    return [node["NodeManagerAddress"] for node, sees_it in zip(nodes, seen, strict=True) if not sees_it]
+    try:
+        seen = ray.get(answers, timeout=NODE_TIMEOUT_S)
+    except (RayError, GetTimeoutError) as error:
+        raise ClusterError(f"some node of the cluster cannot run anything: {_last_line(error)}") from error
+    blind = [node for node, sees_it in zip(nodes, seen, strict=True) if not sees_it]
+    if any(HEAD in node["Resources"] for node in blind):
+        raise ClusterError(
+            f"{folder}: is not seen by the head node of the cluster; start the search there, or give a folder that "
+            "the head node sees as well with --out"
+        )
+    return [node["NodeManagerAddress"] for node in blind]
+
+
+def _nodes() -> list[dict[str, Any]]:
+    import ray
+
+    return [node for node in ray.nodes() if node["Alive"]]
 
 
 def leave() -> None:

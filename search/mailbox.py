@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Any
 
 from search.messages import Briefing, Order, Outcome, Report, now
+from search.outbox import TRIALS_FOLDER, unpack
 from search.slot_state import DIED, Condition, SlotState, is_news, merged
 
 
@@ -113,6 +114,12 @@ class Mailbox:
             self._slots[slot].trouble = reason
             self._changed.notify_all()
 
+    async def grow(self, slots: int) -> None:
+        """Have at least so many slots."""
+        async with self._changed:
+            self._slots += [SlotState() for _ in range(slots - len(self._slots))]
+            self._changed.notify_all()
+
     async def close(self, slot: int) -> None:
         """Send the workers of a slot home and free it."""
         async with self._changed:
@@ -165,6 +172,20 @@ class Mailbox:
             if is_news(state.reports):
                 self._changed.notify_all()
             return not state.cancelled
+
+    async def fail(self, slot: int, generation: int, reason: str) -> None:
+        """End the order under way as failed, from a worker that is not the one that reports."""
+        async with self._changed:
+            state = self._slots[slot]
+            if generation != state.generation or state.order is None or state.waiting:
+                return
+            last = state.last or Outcome(state.order, "running")
+            state.take(Report(last.ending("failed", reason)), self._clock())
+            self._changed.notify_all()
+
+    async def keep(self, trial: int, packed: bytes) -> None:
+        """Write what a trial has exported on a node that does not see the run folder; this actor's node does."""
+        unpack(packed, self._briefing.folder / TRIALS_FOLDER / str(trial))
 
     async def trouble(self, slot: int, generation: int, reason: str) -> None:
         """Tell why the group cannot work at all."""

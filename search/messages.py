@@ -133,12 +133,14 @@ class Briefing:
 
     Attributes:
         space: What is searched, with the resources found out.
-        folder: The run folder, absolute; every node sees it.
+        folder: The run folder, absolute; other nodes than the driver's need not see it.
         study: The study's place in the object store, in a list so that it is not fetched on the way.
         basis: What results depend on besides the configuration, as it is now: code and data.
+        session: What the file `.session` of the run folder holds: who sees another file sees another folder.
     """
 
     space: Space
     folder: Path
     study: list[Any]
     basis: dict[str, Any] = field(default_factory=dict)
+    session: str = ""

@@ -20,6 +20,27 @@ class PreflightError(ValueError):
     """A demand that can never be met; the message holds the arithmetic."""
 
 
+class Node(NamedTuple):
+    """What one machine has.
+
+    Attributes:
+        cpus: CPU cores that may be used.
+        gpus: GPUs that may be used.
+    """
+
+    cpus: float
+    gpus: float
+
+    def places(self, cpus: int, gpus: float) -> int:
+        """Return how many workers fit; a GPU that is shared is never shared across two devices."""
+        by_cpu = math.floor(self.cpus / cpus + TOLERANCE)
+        if gpus <= 0:
+            return by_cpu
+        if gpus < 1:
+            return min(by_cpu, math.floor(self.gpus) * math.floor(1 / gpus + TOLERANCE))
+        return min(by_cpu, math.floor(self.gpus / gpus + TOLERANCE))
+
+
 class Available(NamedTuple):
     """What there is.
 
@@ -27,11 +48,18 @@ class Available(NamedTuple):
         cpus: CPU cores that may be used.
         gpus: GPUs that may be used.
         where: How the message calls it, such as "this machine".
+        nodes: The machines of a cluster; () for a single machine.
     """
 
     cpus: float
     gpus: float
     where: str
+    nodes: tuple[Node, ...] = ()
+
+    @property
+    def machines(self) -> tuple[Node, ...]:
+        """Every machine by itself: a worker lives on one, while a trial's workers may live on several."""
+        return self.nodes or (Node(self.cpus, self.gpus),)
 
 
 def local_resources() -> Available:
@@ -46,7 +74,7 @@ def local_resources() -> Available:
 def plan(wanted: Resources, available: Available, trials: int) -> Resources:
     """Fill in what was left out, and refuse what cannot be had.
 
-    Without GPUs a trial gets one CPU; with GPUs it gets one of them and its share of the CPUs. There are as many
+    Without GPUs a worker gets one CPU; with GPUs it gets one of them and its share of the CPUs. There are as many
     slots as fit, at most one per trial.
 
     Args:
@@ -65,34 +93,44 @@ def plan(wanted: Resources, available: Available, trials: int) -> Resources:
         raise PreflightError(
             f"resources.gpus: {gpus:g} GPUs per trial; a share must be below 1, more must be whole GPUs"
         )
-    cpus = wanted.cpus or _share(available, gpus, wanted.slots)
-    fitting = _fitting(cpus, gpus, available)
+    if wanted.workers > 1 and 0 < gpus < 1:
+        raise PreflightError(
+            f"resources.workers: {wanted.workers} workers with {gpus:g} GPUs each could land on one GPU, where they "
+            "cannot talk to one another (NCCL); give them whole GPUs, or take one worker"
+        )
+    cpus = wanted.cpus or _share(available, gpus, wanted.workers, wanted.slots)
+    fitting = fitting_trials(cpus, gpus, wanted.workers, available)
+    each = (f"{wanted.workers} workers x " if wanted.workers > 1 else "") + f"({_amount(cpus, gpus)})"
     if fitting < 1:
-        raise PreflightError(f"resources: one trial needs {_amount(cpus, gpus)}, but {_has(available)}")
+        alone = each if wanted.workers > 1 else _amount(cpus, gpus)
+        raise PreflightError(f"resources: one trial needs {alone}, but {_has(available)}")
     slots = wanted.slots or min(fitting, trials)
     if slots > fitting:
+        places = slots * wanted.workers
         raise PreflightError(
-            f"resources.slots: {slots} slots x ({_amount(cpus, gpus)}) = {_amount(slots * cpus, slots * gpus)}, "
+            f"resources.slots: {slots} slots x {each} = {_amount(places * cpus, places * gpus)}, "
             f"but {_has(available)}; {fitting} would fit"
         )
     return wanted.model_copy(update={"cpus": cpus, "gpus": gpus, "slots": slots})
 
 
-def _share(available: Available, gpus: float, slots: int | None) -> int:
-    beside = slots or _fitting(1, gpus, available)
-    if gpus <= 0 or beside < 1:
-        return 1
-    return max(1, math.floor(available.cpus / beside))
+def fitting_trials(cpus: int, gpus: float, workers: int, available: Available) -> int:
+    """Return how many trials fit at a time; each worker on one machine, those of one trial on several if need be."""
+    return sum(machine.places(cpus, gpus) for machine in available.machines) // workers
 
 
-def _fitting(cpus: int, gpus: float, available: Available) -> int:
-    """Return how many trials fit at a time; a GPU that is shared is never shared across two devices."""
-    by_cpu = math.floor(available.cpus / cpus + TOLERANCE)
+def _share(available: Available, gpus: float, workers: int, slots: int | None) -> int:
+    """Return the CPUs of one worker, so that all the workers fit beside one another."""
     if gpus <= 0:
-        return by_cpu
-    if gpus < 1:
-        return min(by_cpu, math.floor(available.gpus) * math.floor(1 / gpus + TOLERANCE))
-    return min(by_cpu, math.floor(available.gpus / gpus + TOLERANCE))
+        return 1
+    places = [(machine.cpus, machine.places(1, gpus)) for machine in available.machines]
+    most = sum(number for _, number in places)
+    if slots and slots * workers <= most:
+        share = math.floor(available.cpus / (slots * workers))
+        while share > 1 and fitting_trials(share, gpus, workers, available) < slots:
+            share -= 1
+        return max(1, share)
+    return max(1, min((math.floor(cpus / number) for cpus, number in places if number), default=1))
 
 
 def _amount(cpus: float, gpus: float) -> str:
@@ -101,9 +139,10 @@ def _amount(cpus: float, gpus: float) -> str:
 
 
 def _has(available: Available) -> str:
-    return f"{available.where} has {_amount(available.cpus, available.gpus)}" + (
-        "" if available.gpus else " and no GPU"
-    )
+    gpus = "" if available.gpus else " and no GPU"
+    nodes = f" on {len(available.nodes)} nodes" if len(available.nodes) > 1 else ""
+    largest = f", at most {max(node.cpus for node in available.nodes):g} CPUs on one of them" if nodes else ""
+    return f"{available.where} has {_amount(available.cpus, available.gpus)}{gpus}{nodes}{largest}"
 
 
 def _cgroup_cores(file: Path) -> float | None:

@@ -76,13 +76,15 @@ class Resources(Frozen):
     """What one trial gets, how many run at a time, and how long workers live.
 
     Attributes:
-        cpus: Of one trial; None is found out before the search.
-        gpus: Of one trial; None is found out before the search.
-        slots: Trials at a time; None is found out before the search.
+        workers: Of one trial; they share its recordings.
+        cpus: Of one worker; None is found out before the search.
+        gpus: Of one worker; None is found out before the search.
+        slots: Trials at a time; None is found out before the search, and on a cluster again while it runs.
         start_within_s: Seconds in which a group of workers has to be up; a slot where it is not is passed over.
         recycle_after_trials: Trials after which a worker process is replaced; None: only when it has to be.
     """
 
+    workers: Annotated[Integer, Field(ge=1)] = 1
     cpus: Annotated[Integer, Field(ge=1)] | None = None
     gpus: Annotated[Number, Field(ge=0)] | None = None
     slots: Annotated[Integer, Field(ge=1)] | None = None
@@ -226,6 +228,8 @@ class Space(Frozen):
             del values["start"]
         if self.budget.replicates == 1:
             del values["budget"]["replicates"]
+        if self.resources.workers == 1:
+            del values["resources"]["workers"]
         return values
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
+from search.capacity import Capacity
 from search.disk import DISK_FULL, DiskFullError, is_full
 from search.earlier_runs import Reusable
 from search.messages import Order, Outcome, Report
@@ -39,6 +40,7 @@ class JournalSearcher(Searcher):
         recorder: Recorder,
         remaining: int,
         reusable: Reusable | None = None,
+        capacity: Capacity | None = None,
     ):
         """Prepare to give out orders.
 
@@ -48,6 +50,7 @@ class JournalSearcher(Searcher):
             recorder: Where outcomes go first.
             remaining: How many trials of the budget have to end.
             reusable: Finished trials of earlier runs; None where there are none.
+            capacity: Says how many trials run at a time; None: as many as the space says.
         """
         super().__init__(metric=None, mode=None)
         self._proposals = proposals
@@ -55,6 +58,7 @@ class JournalSearcher(Searcher):
         self._folder = recorder.folder
         self._remaining = remaining
         self._reusable = reusable
+        self._capacity = capacity
         self._slots = space.resources.slots or 1
         self._repeats = space.budget.replicates > 1
         self._wall_clock_s = space.budget.wall_clock_s
@@ -82,6 +86,8 @@ class JournalSearcher(Searcher):
                 return None if self._orders else Searcher.FINISHED
             if self.disk_full:
                 return None
+            if self._capacity is not None:
+                self._slots = self._capacity.slots()
             if len(self._orders) >= self._slots - self._resting():
                 return None
             with self._noting_a_full_disk():

@@ -24,12 +24,14 @@ from search.earlier_runs import Reusable, basis, basis_now, read_earlier
 from search.interruption import EXIT_CODE, Interruption
 from search.messages import Outcome
 from search.monitor import Monitor, console, front_table
-from search.preflight import Available, PreflightError, local_resources
+from search.outbox import open_session
+from search.preflight import Available, local_resources
 from search.preparation import Options, Prepared, run_provenance, settle_resources
 from search.proposals import Proposals
 from search.protocol import Study
 from search.recorder import Recorder
-from search.study import run_search
+from search.sources import sources
+from search.study import Place, run_search
 from search.warm_start import check_comparable, fitting, keep, kept
 
 log = logging.getLogger(__name__)
@@ -53,6 +55,7 @@ class Session:
         self._terminal = terminal
         self._folder = prepared.folder
         self._recorder: Recorder | None = None
+        self._follows, self._mark = False, ""
         self._interruption = Interruption(self._farewell)
 
     def run(self) -> int:
@@ -65,8 +68,8 @@ class Session:
                 self._say("starting Ray ...")
                 dashboard = cluster.start_local(local_resources())
             else:
-                dashboard = cluster.join(self._options.address)
-                self._settle(cluster.cluster_resources(self._options.address))
+                dashboard = cluster.join(self._options.address, sources(type(self._study)))
+                self._settle(self._look())
                 self._begin()
             self._interruption.install()
             self._greet(dashboard)
@@ -124,20 +127,20 @@ class Session:
         runs = [read_earlier(folder) for folder in self._options.reuse]
         return known, Reusable(self._space, ours, runs, self._folder.path)
 
+    def _look(self) -> Available:
+        """Find out what the cluster that was joined has now."""
+        return cluster.cluster_resources(self._options.address or "")
+
     def _settle(self, available: Available) -> None:
-        """Find out the resources on a cluster that was joined, and whether all its nodes see the run folder."""
+        """Find out the resources on a cluster that was joined, and which of its nodes see the run folder."""
+        self._follows = self._prepared.space.resources.slots is None
         self._prepared = settle_resources(self._prepared, available, self._options.file)
-        resources = self._prepared.space.resources
-        if not cluster.fits_one_node(resources):
-            raise PreflightError(
-                f"resources: one trial needs {resources.cpus} CPUs and {resources.gpus:g} GPUs on one node, "
-                f"but no node of {available.where} is that large"
-            )
-        blind = cluster.nodes_without(self._folder.path)
+        self._mark = open_session(self._folder.path)
+        blind = cluster.check_head_sees(self._folder.path, self._mark)
         if blind:
-            raise PreflightError(
-                f"{self._folder.path}: cannot be written on {', '.join(blind)}; "
-                "give a folder that every node sees with --out"
+            self._say(
+                f"{len(blind)} of {len(available.nodes)} nodes do not see {self._folder.shown}: models of trials there "
+                "are sent here when they have finished"
             )
 
     def _search(self) -> str:
@@ -146,7 +149,7 @@ class Session:
             return run_search(
                 self._space,
                 self._study,
-                self._folder.path,
+                Place(self._folder.path, self._mark, self._look if self._follows else None),
                 self._proposals,
                 self._recorder,
                 self._remaining,

@@ -6,18 +6,21 @@ Owns how the parts are put together. Whatever they are for is in their own modul
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ray
 from ray import tune
 from ray.tune import Stopper
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from search.capacity import Capacity
 from search.earlier_runs import Reusable
 from search.interruption import Interruption
 from search.mailbox import Mailbox
 from search.messages import Briefing
+from search.preflight import Available
 from search.proposals import Proposals
 from search.protocol import Study
 from search.recorder import Recorder
@@ -31,10 +34,24 @@ from search.trial import WarmTrial
 TRIAL_ACTOR_RESOURCES = {"cpu": 0, "node:__internal_head__": 0.001}
 
 
+class Place(NamedTuple):
+    """Where a search runs.
+
+    Attributes:
+        folder: The run folder, absolute.
+        session: Its mark, by which other nodes know whether they see it; "" on a single machine.
+        look: Returns what the cluster has now, where the number of slots follows it; None where it is fixed.
+    """
+
+    folder: Path
+    session: str
+    look: Callable[[], Available] | None
+
+
 def run_search(
     space: Space,
     study: Study,
-    folder: Path,
+    place: Place,
     proposals: Proposals,
     recorder: Recorder,
     remaining: int,
@@ -47,7 +64,7 @@ def run_search(
     Args:
         space: With the resources found out.
         study: What is searched.
-        folder: The run folder, absolute.
+        place: Where it runs.
         proposals: Where orders come from.
         recorder: Where outcomes go.
         remaining: How many trials of the budget have to end.
@@ -62,9 +79,14 @@ def run_search(
         KeyboardInterrupt: A signal came; trials are still running.
         DiskFullError: The run folder cannot be written any more; trials are still running.
     """
-    briefing = Briefing(space, folder, [ray.put(study)], dict(basis))
-    mailbox = ray.remote(num_cpus=0)(Mailbox).remote(space.resources.slots, briefing)
-    searcher = JournalSearcher(space, proposals, recorder, remaining, reusable)
+    folder = place.folder
+    briefing = Briefing(space, folder, [ray.put(study)], dict(basis), place.session)
+    # On the driver's node, which sees the run folder and does not end before the run.
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    options: dict[str, Any] = {"num_cpus": 0, "scheduling_strategy": here}
+    mailbox = ray.remote(**options)(Mailbox).remote(space.resources.slots, briefing)
+    capacity = Capacity(space.resources, place.look, mailbox.grow.remote) if place.look else None
+    searcher = JournalSearcher(space, proposals, recorder, remaining, reusable, capacity)
     trainable: Any = tune.with_parameters(WarmTrial, mailbox=mailbox, name=space.name)
     replicates = set(map(str, proposals.replicates))
     curves = [row for row in recorder.evaluations() if row["trial"] not in replicates]

@@ -13,12 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import ray
+import torch
 from ray.train import FailureConfig, RunConfig, ScalingConfig
-from ray.train.torch import TorchTrainer
+from ray.train.torch import TorchTrainer, get_device
 from ray.util import get_current_placement_group
 
 from search.messages import Report
+from search.outbox import Outbox
+from search.protocol import Study
 from search.schema import Resources
+from search.team import HOME, Team, TeamLostError, TeamStudy, follow
 from search.trial_loop import TrialLoop
 from search.wear import Wear
 
@@ -47,31 +51,65 @@ def work(config: dict[str, Any]) -> None:
         briefing = ray.get(mailbox.briefing.remote())
         study = ray.get(briefing.study[0])
         _limit_threads(briefing.space.resources)
+        if briefing.space.resources.gpus:
+            # Workers of one node see the GPUs of all of them; "cuda" has to mean this worker's own.
+            torch.cuda.set_device(get_device())
     except Exception as error:
         # Told to the mailbox, so that the trial that waits does not wait for ever; Ray Train gets it as well.
         lines = str(error).strip().splitlines() or [""]
         ray.get(mailbox.trouble.remote(slot, generation, f"the worker cannot load the study: {lines[-1]}"))
         raise
-    loop = TrialLoop(study, briefing.space, briefing.folder, slot, deliver, briefing.basis)
+    team = Team() if briefing.space.resources.workers > 1 else None
+    if team is not None and team.rank > 0:
+        _follow(study, team, mailbox, slot, generation)
+        return
+    outbox = Outbox(briefing.folder, briefing.session, lambda *sent: ray.get(mailbox.keep.remote(*sent)))
+    led = study if team is None else TeamStudy(study, team)
+    loop = TrialLoop(led, briefing.space, outbox.folder, slot, deliver, briefing.basis)
     wear = Wear(briefing.space.resources.recycle_after_trials)
     # By these, the trial actor kills a worker that hangs, and frees the CPUs of a group whose controller died.
     myself, place = ray.get_runtime_context().current_actor, get_current_placement_group()
     while (order := ray.get(mailbox.next_order.remote(slot, generation, myself, place))) is not None:
         outcome = loop.run(order)
-        worn_out = wear.after(outcome)
+        if team is not None and team.one_died:
+            raise TeamLostError(team.lost)  # the trial has not ended: the mailbox hands it out again
+        outcome = outbox.sent(outcome)
+        worn_out = wear.after(outcome) or (team.lost if team is not None else "")
         note = f"the worker of slot {slot} is replaced: {worn_out}" if worn_out else ""
         if worn_out:
             ray.get(mailbox.leave.remote(slot, generation))
         deliver(Report(outcome, note=note))
         if worn_out:
             raise RecycledError(note)
+    if team is not None:
+        team.tell(HOME)
+    outbox.discard()
+
+
+def _follow(study: Study, team: Team, mailbox: Any, slot: int, generation: int) -> None:
+    """Do what the first worker says until it ends."""
+    try:
+        follow(study, team)
+    except Exception:
+        # The first worker waits for this one's part of a step and cannot tell the reason itself.
+        if not team.one_died:
+            ray.get(mailbox.fail.remote(slot, generation, team.lost))
+        raise
 
 
 def _limit_threads(resources: Resources) -> None:
     """Let torch use as many threads as the worker has CPUs, no more: else slots slow one another down."""
-    import torch
-
     torch.set_num_threads(resources.cpus or 1)
+
+
+def scaling(resources: Resources) -> ScalingConfig:
+    """Return what Ray Train shall give one trial."""
+    gpus = resources.gpus or 0
+    return ScalingConfig(
+        num_workers=resources.workers,
+        use_gpu=gpus > 0,
+        resources_per_worker={"CPU": resources.cpus or 1, **({"GPU": gpus} if gpus else {})},
+    )
 
 
 class WorkerGroup:
@@ -91,15 +129,10 @@ class WorkerGroup:
         generation = ray.get(mailbox.new_group.remote(slot, cause))
         self._error = ""
         os.environ[START_TIMEOUT] = f"{resources.start_within_s:g}"
-        gpus = resources.gpus or 0
         self._trainer = TorchTrainer(
             work,
             train_loop_config={"mailbox": mailbox, "slot": slot, "generation": generation},
-            scaling_config=ScalingConfig(
-                num_workers=1,
-                use_gpu=gpus > 0,
-                resources_per_worker={"CPU": resources.cpus or 1, **({"GPU": gpus} if gpus else {})},
-            ),
+            scaling_config=scaling(resources),
             # A worker that dies is replaced for as long as the run lasts; the mailbox bounds how often a trial is. A
             # group that gets no place ends by itself: killed while it waits, it would leave its claim behind for ever.
             run_config=RunConfig(

@@ -1,0 +1,59 @@
+"""How many trials run at a time on a cluster that grows and shrinks.
+
+Owns when the number is found out again. Only a run that left the number of slots to the search follows its cluster.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from search.preflight import Available, fitting_trials
+from search.schema import Resources
+
+REPLAN_S = 10.0
+
+log = logging.getLogger(__name__)
+
+
+class Capacity:
+    """The number of slots at any moment."""
+
+    def __init__(
+        self,
+        resources: Resources,
+        look: Callable[[], Available],
+        grow: Callable[[int], object],
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        """Begin with the slots that were planned.
+
+        Args:
+            resources: With everything found out.
+            look: Returns what the cluster has now.
+            grow: Told of a number of slots before a trial is given out to the last of them.
+            clock: Seconds.
+        """
+        self._resources, self._look, self._grow, self._clock = resources, look, grow, clock
+        self._slots = resources.slots or 1
+        self._most = self._slots
+        self._next = clock() + REPLAN_S
+
+    def slots(self) -> int:
+        """Return how many trials may run now; 1 at least, so that a run without any node comes to an end of its own.
+
+        A trial that is running on a node when it is lost is none of this: its slot gives it back.
+        """
+        if self._clock() < self._next:
+            return self._slots
+        wanted = self._resources
+        found = max(1, fitting_trials(wanted.cpus or 1, wanted.gpus or 0.0, wanted.workers, self._look()))
+        self._next = self._clock() + REPLAN_S
+        if found != self._slots:
+            log.warning("the cluster has changed: %d trials at a time instead of %d", found, self._slots)
+        if found > self._most:
+            self._grow(found)
+            self._most = found
+        self._slots = found
+        return found
