@@ -5,6 +5,7 @@ import pytest
 
 from search.mailbox import Mailbox
 from search.messages import Briefing, Order, Outcome, Report
+from search.outbox import pack
 
 ORDER = Order(0, {"x": 0.5}, 3)
 NEXT = Order(1, {"x": 0.7}, 4)
@@ -223,3 +224,40 @@ def test_a_slot_tells_who_holds_it(mailbox):
         assert await mailbox.holders() == {}
 
     play(scene())
+
+
+def test_a_slot_that_is_added_goes_to_the_actor_that_waits_for_one(mailbox):
+    async def scene():
+        assert [await mailbox.claim(), await mailbox.claim()] == [0, 1]
+        third = asyncio.create_task(mailbox.claim())
+        await asyncio.sleep(0)
+        await mailbox.grow(2)
+        assert not third.done()
+        await mailbox.grow(3)
+        assert await third == 2
+
+    play(scene())
+
+
+def test_a_worker_that_does_not_report_can_still_say_why_the_trial_failed(mailbox):
+    async def scene():
+        slot, generation = await ready(mailbox)
+        await mailbox.fail(slot, generation, "too early: nobody has the order")
+        await mailbox.next_order(slot, generation)
+        await mailbox.fail(slot, generation - 1, "of an older group")
+        await mailbox.fail(slot, generation, "worker 1 of 2: ValueError: mine alone")
+        report = await mailbox.next_report(slot)
+        assert (report.outcome.state, report.outcome.reason) == ("failed", "worker 1 of 2: ValueError: mine alone")
+        assert not await mailbox.report(slot, generation, news(ORDER)), "the first worker is told to stop"
+        await mailbox.submit(slot, NEXT)
+        assert await mailbox.next_order(slot, generation) == NEXT, "its group has not been blamed for anything"
+
+    play(scene())
+
+
+def test_files_that_were_sent_land_in_the_run_folder(space, tmp_path):
+    (tmp_path / "sent").mkdir()
+    (tmp_path / "sent" / "model").write_bytes(b"toy")
+    mailbox = Mailbox(1, Briefing(space, tmp_path / "run", []))
+    play(mailbox.keep(3, pack(tmp_path / "sent")))
+    assert (tmp_path / "run" / "trials" / "3" / "model").read_bytes() == b"toy"

@@ -1,0 +1,53 @@
+import pytest
+
+from search.capacity import REPLAN_S, Capacity
+from search.preflight import Available, Node
+from search.schema import Resources
+
+
+class Cluster:
+    """A cluster, and a clock."""
+
+    def __init__(self, *cpus):
+        self.nodes = [Node(number, 0) for number in cpus]
+        self.looks, self.now, self.grown = 0, 0.0, []
+
+    def look(self):
+        self.looks += 1
+        return Available(sum(n.cpus for n in self.nodes), 0, "the cluster", tuple(self.nodes))
+
+    def capacity(self, **resources):
+        return Capacity(Resources(**resources), self.look, self.grown.append, lambda: self.now)
+
+
+def test_the_number_of_slots_follows_the_nodes():
+    cluster = Cluster(2, 2)
+    capacity = cluster.capacity(cpus=1, gpus=0, slots=4)
+    seen = []
+    for change in (None, [2, 2, 4], [2], [], [2, 2, 4], [2, 2, 4, 4]):
+        cluster.now += REPLAN_S
+        if change is not None:
+            cluster.nodes = [Node(cpus, 0) for cpus in change]
+        seen.append(capacity.slots())
+    assert seen == [4, 8, 2, 1, 8, 12]
+    assert cluster.grown == [8, 12], "the mailbox keeps the slots that it has had"
+
+
+def test_between_two_looks_nothing_is_asked_of_ray():
+    cluster = Cluster(2)
+    capacity = cluster.capacity(cpus=1, gpus=0, slots=2)
+    cluster.nodes = [Node(8, 0)]
+    assert capacity.slots() == 2
+    assert cluster.looks == 0
+    cluster.now = REPLAN_S
+    assert [capacity.slots(), capacity.slots()] == [8, 8]
+    assert cluster.looks == 1
+
+
+@pytest.mark.parametrize(("cpus", "workers", "slots"), [(2, 1, 3), (2, 3, 1), (1, 2, 4), (1, 8, 1)])
+def test_a_worker_lives_on_one_node_and_the_workers_of_a_trial_may_live_on_several(cpus, workers, slots):
+    cluster = Cluster(3, 3, 2)
+    cluster.now = -1.0
+    capacity = cluster.capacity(cpus=cpus, gpus=0, workers=workers, slots=7)
+    cluster.now = REPLAN_S
+    assert capacity.slots() == slots
