@@ -160,7 +160,8 @@ class Session:
 
     def _greet(self, dashboard: cluster.Dashboard) -> None:
         resources = self._space.resources
-        each = f"{resources.cpus} CPU" + (f" and {resources.gpus:g} GPU" if resources.gpus else "")
+        each = (f"{resources.workers} workers of " if resources.workers > 1 else "") + f"{resources.cpus} CPU"
+        each += f" and {resources.gpus:g} GPU" if resources.gpus else ""
         address = dashboard.address or "none (Ray could not start it)"
         self._say(f"dashboard: {address}" + (f"  ({dashboard.login})" if dashboard.login else ""))
         self._say(

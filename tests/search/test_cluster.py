@@ -1,0 +1,171 @@
+"""A run on a cluster that gains a node and loses it again; the node sees neither the code nor the run folder."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import optuna
+import pytest
+import yaml
+
+from results.records import read_curves, read_trials
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
+TRIALS, EPOCHS, EPOCH_S = 14, 20, 0.5
+
+STUDY = f"""
+from pathlib import Path
+import search
+from toy_study import ToyRun, ToyStudy
+
+class Run(ToyRun):
+    def evaluate(self):
+        brought = all("py_modules" in file for file in (__file__, search.__file__))
+        hidden = not Path("{ROOT}/search/run.py").exists()
+        return {{**super().evaluate(), "brought": float(brought), "hidden": float(hidden)}}
+
+class FarStudy(ToyStudy):
+    metrics = (*ToyStudy.metrics, "brought", "hidden")
+
+    def trial(self, configuration, device):
+        return Run(configuration, self.data)
+"""
+
+
+def can_hide() -> bool:
+    """Say whether this machine lets a process have a view of the file system and processes of its own."""
+    return shutil.which("unshare") is not None and not subprocess.call(
+        ["unshare", "-rmpf", "--mount-proc", "mount", "-t", "tmpfs", "none", "/mnt"], stderr=subprocess.DEVNULL
+    )
+
+
+class Cluster:
+    """Nodes on loopback, each with one CPU."""
+
+    def __init__(self):
+        self.temporary = Path(tempfile.mkdtemp(prefix="rc"))  # short: it holds Unix sockets
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{probe.getsockname()[1]}"
+        self.nodes = []
+
+    def add(self, hidden: list[Path]) -> subprocess.Popen:
+        """Start a node; the first is the head. Others find nothing in the folders that are hidden from them."""
+        place = [f"--address={self.address}"] if self.nodes else ["--head", f"--port={self.address.split(':')[1]}"]
+        ray = [str(Path(sys.executable).with_name("ray")), "start", "--block", "--num-cpus=1", *place]
+        ray += ["--node-ip-address=127.0.0.1", "--disable-usage-stats"]
+        if not self.nodes:
+            ray += [f"--temp-dir={self.temporary}", "--include-dashboard=false"]
+        else:
+            mounts = "".join(f"mount -t tmpfs none {folder} && " for folder in hidden)
+            ray = ["unshare", "-rmpf", "--mount-proc", "--kill-child", "sh", "-c", f'{mounts}exec "$@"', "sh", *ray]
+        environment = {**os.environ, "RAY_TMPDIR": str(self.temporary), "OMP_NUM_THREADS": "1"}
+        environment.pop("PYTHONPATH", None)
+        with (self.temporary / f"node{len(self.nodes)}.txt").open("w") as output:
+            self.nodes.append(
+                subprocess.Popen(
+                    ray, cwd="/", env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+                )
+            )
+        return self.nodes[-1]
+
+    def stop(self) -> None:
+        for node in reversed(self.nodes):
+            if node.poll() is None:
+                node.send_signal(signal.SIGTERM)
+                try:
+                    node.wait(timeout=30)
+                except subprocess.TimeoutExpired:
+                    os.killpg(node.pid, signal.SIGKILL)
+        shutil.rmtree(self.temporary, ignore_errors=True)
+
+
+@pytest.fixture
+def cluster():
+    cluster = Cluster()
+    yield cluster
+    cluster.stop()
+
+
+def until(condition, what: str, timeout_s: float = 240.0):
+    deadline = time.monotonic() + timeout_s
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"no {what} within {timeout_s:g} s"
+        time.sleep(0.2)
+    return found
+
+
+def answers(address: str) -> bool:
+    host, port = address.split(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not can_hide(), reason="needs unshare, to hide folders from a node")
+def test_a_run_takes_in_a_node_and_loses_it_without_losing_a_trial(cluster, document, tmp_path):
+    shutil.copy(Path(__file__).with_name("toy_study.py"), tmp_path)
+    (tmp_path / "far_study.py").write_text(STUDY)
+    space = {
+        **document,
+        "study": "far_study:FarStudy",
+        "fixed": {"sleep_s": EPOCH_S},
+        "budget": {"trials": TRIALS, "epochs": EPOCHS, "evaluate_every": 5, "checkpoint_every_s": 1.0},
+        "resources": {"cpus": 1, "start_within_s": 20},
+    }
+    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(space, sort_keys=False))
+    cluster.add([])
+    until(lambda: answers(cluster.address), "head node")
+    output, run = tmp_path / "output.txt", tmp_path / "runs" / "toy"
+    with output.open("w") as file:
+        search = subprocess.Popen(
+            [sys.executable, "-m", "search.run", "toy.yaml", "--address", cluster.address],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        until(lambda: "1 at a time" in output.read_text() or search.poll() is not None, "beginning")
+        assert search.poll() is None, output.read_text()
+        node = cluster.add([tmp_path, *(ROOT / package for package in ("search", "results", "model"))])
+
+        def far() -> list:
+            trials = read_trials(run) if (run / "trials.csv").exists() else None
+            return [] if trials is None or "hidden" not in trials else list(trials[trials["hidden"] == 1]["trial"])
+
+        ended_there = until(lambda: far() or search.poll() is not None, "trial on the second node")
+        assert search.poll() is None, output.read_text()
+        time.sleep(EPOCHS * EPOCH_S / 2)  # the next one is under way there
+        os.killpg(node.pid, signal.SIGKILL)
+        killed = time.monotonic()
+        assert search.wait(timeout=300) == 0, output.read_text()
+    finally:
+        if search.poll() is None:
+            search.kill()
+            search.wait()
+    print(f"ended {time.monotonic() - killed:.0f} s after the node was killed\n{output.read_text()}")
+    log = (run / "log.txt").read_text()
+    assert re.findall(r"(\d+) trials at a time instead of (\d+)", log) == [("2", "1"), ("1", "2")]
+    trials = read_trials(run)
+    assert sorted(map(int, trials["trial"])) == list(range(TRIALS))
+    assert set(trials["state"]) == {"finished"}
+    assert (trials["brought"] == 1).all(), "every worker has the code that the driver brought"
+    assert set(trials[trials["hidden"] == 1]["trial"]) == set(ended_there)
+    curves = read_curves(run)
+    assert curves.groupby("trial").size().tolist() == [EPOCHS] * TRIALS
+    for number in trials["trial"]:
+        assert (run / "trials" / number / "model.safetensors").read_bytes() == b"toy"
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(run / "study.journal")))
+    journal = optuna.load_study(study_name=None, storage=storage).get_trials(deepcopy=False)
+    assert {trial.state for trial in journal} == {optuna.trial.TrialState.COMPLETE}
