@@ -33,6 +33,7 @@ class Options(NamedTuple):
         file: The space file.
         out: The run folder.
         address: The Ray cluster to join.
+        mirror: Where a copy of the run folder is kept.
         resume: Continue the run in the folder.
         trials: Overrules budget.trials.
         epochs: Overrules budget.epochs.
@@ -49,6 +50,7 @@ class Options(NamedTuple):
     file: Path
     out: Path | None = None
     address: str | None = None
+    mirror: str | None = None
     resume: bool = False
     trials: int | None = None
     epochs: int | None = None

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from search import cluster
 from search.interruption import EXIT_CODE as INTERRUPTED
+from search.mirror import Mirror
 from search.preflight import local_resources
 from search.preparation import Options, Prepared, build_study, import_folders, prepare, settle_resources
 from search.protocol import Study
@@ -36,9 +37,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prepared = prepare(options)
         if options.address is None:
             prepared = settle_resources(prepared, local_resources(), options.file)
+        mirror = Mirror(prepared.folder.path, options.mirror) if options.mirror else None
         cluster.prepare_environment(prepared.space.resources.slots, import_folders(options.file))
         print(f"{prepared.space.name}: loading {prepared.space.study} ...", flush=True)
-        return _search(prepared, build_study(prepared, options.file), options)
+        study = build_study(prepared, options.file)
+        if mirror is None:
+            return _search(prepared, study, options)
+        with mirror:
+            code = _search(prepared, study, options)
+        print(f"mirror: {mirror.trouble or options.mirror}", flush=True)
+        return code
     except ValueError as error:
         print(str(error), file=sys.stderr)
         return MISTAKE
@@ -80,6 +88,7 @@ def _options(arguments: Sequence[str] | None) -> Options:
     parser.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: runs/<name of the space>)")
     parser.add_argument("--resume", action="store_true", help="go on with the run in the run folder")
     parser.add_argument("--address", help="Ray cluster to use, such as auto (default: one is started here)")
+    parser.add_argument("--mirror", metavar="URL", help="keep a copy of the run folder there, such as s3://bucket/run")
     parser.add_argument("--trials", type=_count, metavar="N", help="instead of budget.trials")
     parser.add_argument("--epochs", type=_count, metavar="N", help="instead of budget.epochs")
     parser.add_argument(

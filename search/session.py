@@ -226,6 +226,7 @@ class Session:
     def _resume(self) -> str:
         command = f"python -m search.run {self._options.file} --resume"
         command += f" --out {self._options.out}" if self._options.out else ""
+        command += f" --mirror {self._options.mirror}" if self._options.mirror else ""
         return command + (f" --address {self._options.address}" if self._options.address else "")
 
     def _say(self, text: str) -> None:
