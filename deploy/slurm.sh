@@ -10,6 +10,8 @@
 #SBATCH --signal=B:TERM@120
 
 set -eu
+export RAY_AUTH_MODE=token  # by ~/.ray/auth_token, which every node has to see
+ray get-auth-token --generate >/dev/null
 nodes=($(scontrol show hostnames "$SLURM_JOB_NODELIST"))
 address="$(srun --overlap --nodes=1 --ntasks=1 --nodelist="${nodes[0]}" hostname --ip-address | cut -d" " -f1):${RAY_PORT:-6379}"
 gpus=${SLURM_GPUS_ON_NODE:-0}

@@ -12,7 +12,11 @@ from typing import Any, ClassVar, Protocol
 
 
 class TrainingRun(Protocol):
-    """One trial in a worker."""
+    """One trial in a worker.
+
+    Where a trial has several workers, each of them builds it, trains, evaluates and restores at the same time, in
+    torch's default process group; `save` and `export` are the first one's alone, so they may not wait for the others.
+    """
 
     def train_epoch(self) -> dict[str, float]:
         """Train one epoch and return the means of the losses over it: `loss` and its parts."""

@@ -21,12 +21,14 @@ import yaml
 
 from results.records import RunSpace, read_trials
 from search.messages import Order, Outcome, seconds_between
+from search.outbox import SESSION_FILE
 from search.schema import Space
 from search.space import SpaceError, parse_space, read_document
 
 SPACE_FILE = "space.yaml"
 LOCK_FILE = ".lock"
 LOG_FILE = "log.txt"
+UNUSED = frozenset({LOCK_FILE, LOG_FILE, SESSION_FILE})  # what a folder holds in which no run was begun
 PACKAGES = ("ray", "optuna", "torch", "numpy", "pandas", "transformers", "aeon")
 MAY_CHANGE = (
     "budget.trials",
@@ -65,7 +67,7 @@ class RunFolder:
             return
         if not self.path.is_dir():
             raise RunFolderError(f"{self.shown}: is a file; give another folder with --out")
-        if any(entry.name not in (LOCK_FILE, LOG_FILE) for entry in self.path.iterdir()):
+        if any(entry.name not in UNUSED for entry in self.path.iterdir()):
             raise RunFolderError(
                 f"{self.shown}: already exists; continue it with --resume, or give another folder with --out"
             )
@@ -99,7 +101,7 @@ class RunFolder:
     def discard_if_unused(self) -> None:
         """Remove the folder where no run was begun in it."""
         names = {entry.name for entry in self.path.iterdir()}
-        if names <= {LOCK_FILE, LOG_FILE}:
+        if names <= UNUSED:
             for name in names:
                 (self.path / name).unlink()
             self.path.rmdir()

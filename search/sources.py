@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import sysconfig
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
@@ -25,10 +26,10 @@ def sources(study: type) -> list[str]:
     wanted = {*OWN, study.__module__.partition(".")[0]}
     found = []
     for name, module in sorted(sys.modules.items()):
-        place = _place(module)
-        if "." in name or name == "__main__" or place is None:
+        if "." in name or name == "__main__":
             continue
-        if name in wanted or not _is_installed(place):
+        place = _place(module)
+        if place is not None and (name in wanted or not _is_installed(place)):
             found.append(str(place))
     return list(dict.fromkeys(found))
 
@@ -40,8 +41,9 @@ def _is_installed(place: Path) -> bool:
 
 def _place(module: ModuleType) -> Path | None:
     """Return a module's file, or the folder of a package; None for what is built in or has several places."""
-    folders = list(getattr(module, "__path__", []))
-    if folders:
+    path = getattr(module, "__path__", None)
+    if isinstance(path, Iterable):
+        folders = list(path)
         return Path(folders[0]).resolve() if len(folders) == 1 else None
     file = getattr(module, "__file__", None)
     return Path(file).resolve() if file and file.endswith(".py") else None

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from uuid import uuid4
 
 import optuna
 import pytest
@@ -19,7 +20,7 @@ from results.records import read_curves, read_trials
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
-TRIALS, EPOCHS, EPOCH_S = 14, 20, 0.5
+TRIALS, EPOCHS, EPOCH_S = 24, 20, 0.5
 
 STUDY = f"""
 from pathlib import Path
@@ -55,6 +56,8 @@ class Cluster:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.address = f"127.0.0.1:{probe.getsockname()[1]}"
+        # Ray's head asks for a token where it finds one, its other nodes send none by themselves.
+        self.environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid4().hex, "OMP_NUM_THREADS": "1"}
         self.nodes = []
 
     def add(self, hidden: list[Path]) -> subprocess.Popen:
@@ -67,7 +70,7 @@ class Cluster:
         else:
             mounts = "".join(f"mount -t tmpfs none {folder} && " for folder in hidden)
             ray = ["unshare", "-rmpf", "--mount-proc", "--kill-child", "sh", "-c", f'{mounts}exec "$@"', "sh", *ray]
-        environment = {**os.environ, "RAY_TMPDIR": str(self.temporary), "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, **self.environment, "RAY_TMPDIR": str(self.temporary)}
         environment.pop("PYTHONPATH", None)
         with (self.temporary / f"node{len(self.nodes)}.txt").open("w") as output:
             self.nodes.append(
@@ -95,7 +98,7 @@ def cluster():
     cluster.stop()
 
 
-def until(condition, what: str, timeout_s: float = 240.0):
+def until(condition, what: str, timeout_s: float = 300.0):
     deadline = time.monotonic() + timeout_s
     while not (found := condition()):
         assert time.monotonic() < deadline, f"no {what} within {timeout_s:g} s"
@@ -121,7 +124,7 @@ def test_a_run_takes_in_a_node_and_loses_it_without_losing_a_trial(cluster, docu
         "study": "far_study:FarStudy",
         "fixed": {"sleep_s": EPOCH_S},
         "budget": {"trials": TRIALS, "epochs": EPOCHS, "evaluate_every": 5, "checkpoint_every_s": 1.0},
-        "resources": {"cpus": 1, "start_within_s": 20},
+        "resources": {"cpus": 1, "start_within_s": 60},
     }
     (tmp_path / "toy.yaml").write_text(yaml.safe_dump(space, sort_keys=False))
     cluster.add([])
@@ -131,7 +134,7 @@ def test_a_run_takes_in_a_node_and_loses_it_without_losing_a_trial(cluster, docu
         search = subprocess.Popen(
             [sys.executable, "-m", "search.run", "toy.yaml", "--address", cluster.address],
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+            env={**os.environ, **cluster.environment, "PYTHONPATH": str(ROOT)},
             stdout=file,
             stderr=subprocess.STDOUT,
         )
@@ -160,8 +163,9 @@ def test_a_run_takes_in_a_node_and_loses_it_without_losing_a_trial(cluster, docu
     trials = read_trials(run)
     assert sorted(map(int, trials["trial"])) == list(range(TRIALS))
     assert set(trials["state"]) == {"finished"}
-    assert (trials["brought"] == 1).all(), "every worker has the code that the driver brought"
-    assert set(trials[trials["hidden"] == 1]["trial"]) == set(ended_there)
+    far_away = trials[trials["hidden"] == 1]
+    assert set(far_away["trial"]) >= set(ended_there)
+    assert (far_away["brought"] == 1).all(), "the node has the code that the driver brought"
     curves = read_curves(run)
     assert curves.groupby("trial").size().tolist() == [EPOCHS] * TRIALS
     for number in trials["trial"]:

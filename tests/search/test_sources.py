@@ -1,3 +1,4 @@
+import importlib
 import sys
 from pathlib import Path
 
@@ -9,14 +10,15 @@ ROOT = Path(__file__).parents[2]
 
 def test_a_run_brings_the_study_beside_the_space_file_and_the_search(space_folder, monkeypatch):
     (space_folder / "beside").mkdir()
-    (space_folder / "beside" / "__init__.py").touch()
+    (space_folder / "beside" / "part.py").touch()  # without __init__.py
     monkeypatch.syspath_prepend(str(space_folder))
-    __import__("beside.__init__")
+    importlib.import_module("beside.part")
     found = sources(import_study("toy_study:ToyStudy", space_folder / "toy.yaml"))
     assert {str(space_folder / "toy_study.py"), str(space_folder / "beside")} <= set(found)
     assert {Path(path).name for path in found} >= {"search", "results"}
     assert len(found) == len(set(found))
-    sys.modules.pop("beside")
+    for name in ("beside", "beside.part"):
+        sys.modules.pop(name)
 
 
 def test_installed_packages_stay_where_they_are(space_folder):
