@@ -41,6 +41,7 @@ class Mirror:
         from pyarrow.fs import FileSystem
 
         self._folder, self._url, self._every_s = folder, url, every_s
+        self._base: str
         try:
             self._filesystem, self._base = (filesystem, url) if filesystem else FileSystem.from_uri(url)
             self._filesystem.create_dir(self._base, recursive=True)

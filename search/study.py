@@ -84,7 +84,7 @@ def run_search(
     # On the driver's node, which sees the run folder and does not end before the run.
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     options: dict[str, Any] = {"num_cpus": 0, "scheduling_strategy": here}
-    mailbox = ray.remote(**options)(Mailbox).remote(space.resources.slots, briefing)
+    mailbox: Any = ray.remote(**options)(Mailbox).remote(space.resources.slots, briefing)
     capacity = Capacity(space.resources, place.look, mailbox.grow.remote) if place.look else None
     searcher = JournalSearcher(space, proposals, recorder, remaining, reusable, capacity)
     trainable: Any = tune.with_parameters(WarmTrial, mailbox=mailbox, name=space.name)

@@ -64,7 +64,7 @@ def work(config: dict[str, Any]) -> None:
         _follow(study, team, mailbox, slot, generation)
         return
     outbox = Outbox(briefing.folder, briefing.session, lambda *sent: ray.get(mailbox.keep.remote(*sent)))
-    led = study if team is None else TeamStudy(study, team)
+    led: Any = study if team is None else TeamStudy(study, team)
     loop = TrialLoop(led, briefing.space, outbox.folder, slot, deliver, briefing.basis)
     wear = Wear(briefing.space.resources.recycle_after_trials)
     # By these, the trial actor kills a worker that hangs, and frees the CPUs of a group whose controller died.

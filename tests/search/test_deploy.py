@@ -73,9 +73,9 @@ FAKES = {
     "scontrol": "echo one; echo two",
     "srun": 'while [ "${1#--}" != "$1" ]; do case $1 in --nodelist=*) node=${1#*=};; esac; shift; done\n'
     'echo "$node: $*" >>calls; [ "$1" = hostname ] && echo 10.0.0.1 && exit; exec "$@"',
-    "ray": 'echo "ray $*" >>calls\ncase $1 in health-check) [ -f up ];;\n'
-    "start) case $* in *--head*) sleep 0.3; touch up;; esac; trap 'echo ended >>calls; exit' TERM; "
-    "while :; do sleep 0.1; done;; esac",
+    "ray": "trap 'echo ended >>calls; exit' TERM\n"
+    'echo "ray $*" >>calls\ncase $1 in health-check) [ -f up ];;\n'
+    "start) case $* in *--head*) sleep 0.3; touch up;; esac; while :; do sleep 0.1; done;; esac",
     "python": 'echo "python $*" >>calls\ntrap "echo interrupted >>calls; exit 130" TERM\n'
     'touch searching; [ -z "$HOLD" ] || while :; do sleep 0.1; done; exit 3',
 }
