@@ -37,23 +37,34 @@ class Capacity:
         """
         self._resources, self._look, self._grow, self._clock = resources, look, grow, clock
         self._slots = resources.slots or 1
-        self._most = self._slots
+        self._most, self._stranded = self._slots, 0
         self._next = clock() + REPLAN_S
 
     def slots(self) -> int:
-        """Return how many trials may run now; 1 at least, so that a run without any node comes to an end of its own.
+        """Return how many trials may run now, those on lost nodes included until their slots give them back.
 
-        A trial that is running on a node when it is lost is none of this: its slot gives it back.
+        It is 1 at least, so that a run without any node comes to an end of its own.
         """
-        if self._clock() < self._next:
-            return self._slots
+        if self._clock() >= self._next:
+            self._look_again()
+        return self._slots + self._stranded
+
+    def given_back(self) -> bool:
+        """Note that a slot without workers has given its trial back, and say whether a lost node explains that."""
+        explained = self._stranded > 0
+        self._stranded -= explained
+        return explained
+
+    def _look_again(self) -> None:
         wanted = self._resources
         found = max(1, fitting_trials(wanted.cpus or 1, wanted.gpus or 0.0, wanted.workers, self._look()))
         self._next = self._clock() + REPLAN_S
         if found != self._slots:
             log.warning("the cluster has changed: %d trials at a time instead of %d", found, self._slots)
+        # A trial ran in every place that is lost, and still counts as running; where none did, the next one that is
+        # given out finds no place and comes back.
+        self._stranded = max(0, self._stranded + self._slots - found)
         if found > self._most:
             self._grow(found)
             self._most = found
         self._slots = found
-        return found

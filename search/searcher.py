@@ -203,11 +203,12 @@ class JournalSearcher(Searcher):
 
     def _rest(self, outcome: Outcome) -> None:
         """Pass a slot over for a while; end a run in which none can work: each trial would wait for its deadline."""
-        self._rest_until.append(time.monotonic() + REST_S)
+        after = f"this one is tried again in {REST_S:g} s"
+        if self._capacity is not None and self._capacity.given_back():
+            after = "the cluster has lost the node of this one"  # and one slot less is given out anyway
+        else:
+            self._rest_until.append(time.monotonic() + REST_S)
         self._lost_in_a_row += 1
-        self._recorder.notice(
-            f"{outcome.reason}; trial {outcome.order.trial} goes to another slot, this one is tried again in "
-            f"{REST_S:g} s"
-        )
+        self._recorder.notice(f"{outcome.reason}; trial {outcome.order.trial} goes to another slot, {after}")
         if self._lost_in_a_row >= self._slots * (MOST_LOST if self._any_began else 1):
             self.verdict = outcome.reason

@@ -23,14 +23,39 @@ class Cluster:
 def test_the_number_of_slots_follows_the_nodes():
     cluster = Cluster(2, 2)
     capacity = cluster.capacity(cpus=1, gpus=0, slots=4)
-    seen = []
+    seen, settled = [], []
     for change in (None, [2, 2, 4], [2], [], [2, 2, 4], [2, 2, 4, 4]):
         cluster.now += REPLAN_S
         if change is not None:
             cluster.nodes = [Node(cpus, 0) for cpus in change]
         seen.append(capacity.slots())
-    assert seen == [4, 8, 2, 1, 8, 12]
+        while capacity.given_back():
+            pass
+        settled.append(capacity.slots())
+    assert seen == [4, 8, 8, 2, 8, 12], "trials on lost nodes still count as running"
+    assert settled == [4, 8, 2, 1, 8, 12], "until they are given back"
     assert cluster.grown == [8, 12], "the mailbox keeps the slots that it has had"
+
+
+def test_a_node_that_is_lost_leaves_the_other_slots_at_work():
+    cluster = Cluster(1, 1, 1)
+    capacity = cluster.capacity(cpus=1, gpus=0, slots=3)
+    cluster.nodes, cluster.now = cluster.nodes[:2], REPLAN_S
+    assert capacity.slots() == 3, "two are at work, and one trial waits for a worker"
+    assert capacity.given_back()
+    assert capacity.slots() == 2
+    assert not capacity.given_back()
+    assert capacity.slots() == 2, "a slot that lost its workers for another reason has its place still"
+
+
+def test_a_node_that_comes_back_in_time_takes_the_trial_that_waits():
+    cluster = Cluster(1, 1)
+    capacity = cluster.capacity(cpus=1, gpus=0, slots=2)
+    both = cluster.nodes
+    cluster.nodes, cluster.now = both[:1], REPLAN_S
+    assert capacity.slots() == 2
+    cluster.nodes, cluster.now = both, 2 * REPLAN_S
+    assert capacity.slots() == 2
 
 
 def test_between_two_looks_nothing_is_asked_of_ray():
@@ -48,6 +73,6 @@ def test_between_two_looks_nothing_is_asked_of_ray():
 def test_a_worker_lives_on_one_node_and_the_workers_of_a_trial_may_live_on_several(cpus, workers, slots):
     cluster = Cluster(3, 3, 2)
     cluster.now = -1.0
-    capacity = cluster.capacity(cpus=cpus, gpus=0, workers=workers, slots=7)
+    capacity = cluster.capacity(cpus=cpus, gpus=0, workers=workers, slots=1)
     cluster.now = REPLAN_S
     assert capacity.slots() == slots

@@ -20,7 +20,7 @@ from results.records import read_curves, read_trials
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
-TRIALS, EPOCHS, EPOCH_S = 24, 20, 0.5
+TRIALS, EPOCHS, EPOCH_S = 20, 20, 0.5
 
 STUDY = f"""
 from pathlib import Path
@@ -152,7 +152,7 @@ def test_a_run_takes_in_a_node_and_loses_it_without_losing_a_trial(cluster, docu
         time.sleep(EPOCHS * EPOCH_S / 2)  # the next one is under way there
         os.killpg(node.pid, signal.SIGKILL)
         killed = time.monotonic()
-        assert search.wait(timeout=300) == 0, output.read_text()
+        assert search.wait(timeout=500) == 0, output.read_text()
     finally:
         if search.poll() is None:
             search.kill()

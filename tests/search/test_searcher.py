@@ -3,8 +3,10 @@ import errno
 import pytest
 from ray.tune.search import Searcher
 
+from search.capacity import REPLAN_S, Capacity
 from search.disk import DiskFullError
 from search.messages import Outcome, Report
+from search.preflight import Available, Node
 from search.proposals import Proposals
 from search.recorder import Recorder
 from search.searcher import JournalSearcher
@@ -143,3 +145,30 @@ def test_a_single_slot_is_tried_again_at_once(make, finish):
         lose(searcher, name, order, "slot 0: no worker")
     lose(searcher, "d", searcher.suggest("d")["order"], "slot 0: no worker")
     assert searcher.verdict == "slot 0: no worker"
+
+
+def test_a_cluster_that_loses_a_node_keeps_its_other_slots_busy(space, tmp_path, finish):
+    nodes, moment = [Node(1, 0)] * 2, [0.0]
+    capacity = Capacity(
+        space.resources, lambda: Available(len(nodes), 0, "it", tuple(nodes)), lambda slots: None, lambda: moment[0]
+    )
+    recorder = Recorder(space, tmp_path)
+    searcher = JournalSearcher(space, Proposals(space, tmp_path), recorder, 8, capacity=capacity)
+    far, near = (searcher.suggest(name)["order"] for name in ("far", "near"))
+    del nodes[1]
+    moment[0] = REPLAN_S
+    searcher.on_trial_complete("near", {"report": Report(finish(near))})
+    near = searcher.suggest("near")["order"]
+    assert near.trial == 2, "the trial on the lost node has not been given back yet"
+    assert searcher.suggest("c") is None
+    lost = Report(Outcome(far, "interrupted", "slot 0: no worker"), group_lost=True)
+    searcher.on_trial_result("far", {"report": lost})
+    searcher.on_trial_complete("far", error=True)
+    assert recorder.snapshot().notices[0].endswith("goes to another slot, the cluster has lost the node of this one")
+    assert searcher.suggest("d") is None
+    searcher.on_trial_complete("near", {"report": Report(finish(near))})
+    assert searcher.suggest("e")["order"] == far
+    nodes += [Node(1, 0)] * 2
+    moment[0] = 2 * REPLAN_S
+    assert [searcher.suggest(name)["order"].trial for name in "fg"] == [3, 4]
+    assert searcher.suggest("h") is None
