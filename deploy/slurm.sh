@@ -36,6 +36,6 @@ for node in "${nodes[@]:1}"; do on "$node" --address="$address"; done
 # Nodes that are not up yet are taken in when they are. Two minutes before the time limit Slurm interrupts the search.
 python -m search.run "$@" --address "$address" &
 search=$!
-trap 'kill -TERM "$search"' TERM
+trap 'kill -TERM "$search" 2>/dev/null || true' TERM
 while kill -0 "$search" 2>/dev/null; do wait "$search" && status=0 || status=$?; done
 exit "$status"

@@ -60,7 +60,7 @@ class Capacity:
         found = max(1, fitting_trials(wanted.cpus or 1, wanted.gpus or 0.0, wanted.workers, self._look()))
         self._next = self._clock() + REPLAN_S
         if found != self._slots:
-            log.warning("the cluster has changed: %d trials at a time instead of %d", found, self._slots)
+            log.warning("the cluster has changed: trials at a time now %d, before %d", found, self._slots)
         # A trial ran in every place that is lost, and still counts as running; where none did, the next one that is
         # given out finds no place and comes back.
         self._stranded = max(0, self._stranded + self._slots - found)

@@ -69,14 +69,16 @@ def test_the_ray_job_has_what_kuberay_requires():
     assert resumed == "test -f /work/runs/tradeoff/space.yaml && echo --resume)'"
 
 
+NOTE = 'note() { (flock 9; echo "$*" >>calls) 9>lock; }'
 FAKES = {
     "scontrol": "echo one; echo two",
     "srun": 'while [ "${1#--}" != "$1" ]; do case $1 in --nodelist=*) node=${1#*=};; esac; shift; done\n'
-    'echo "$node: $*" >>calls; [ "$1" = hostname ] && echo 10.0.0.1 && exit; exec "$@"',
-    "ray": "trap 'echo ended >>calls; exit' TERM\n"
-    'echo "ray $*" >>calls\ncase $1 in health-check) [ -f up ];;\n'
+    'note "$node: $*"; [ "$1" = hostname ] && echo 10.0.0.1 && exit; exec "$@"',
+    "ray": "trap 'note ended; exit' TERM\n"
+    'note "ray $*"\ncase $1 in health-check) [ -f up ];;\n'
     "start) case $* in *--head*) sleep 0.3; touch up;; esac; while :; do sleep 0.1; done;; esac",
-    "python": 'echo "python $*" >>calls\ntrap "echo interrupted >>calls; exit 130" TERM\n'
+    "python": 'note "python $*"\ntrap "note interrupted; exit 130" TERM\n'
+    'while [ "$(grep -c "^ray start" calls)" != 2 ]; do sleep 0.1; done\n'
     'touch searching; [ -z "$HOLD" ] || while :; do sleep 0.1; done; exit 3',
 }
 
@@ -84,7 +86,7 @@ FAKES = {
 def slurm(folder: Path, hold: str) -> subprocess.Popen:
     """Start the script with stand-ins for Slurm, Ray and Python that write down how they were called."""
     for name, body in FAKES.items():
-        (folder / name).write_text(f"#!/bin/bash\n{body}\n")
+        (folder / name).write_text(f"#!/bin/bash\n{NOTE}\n{body}\n")
         (folder / name).chmod(0o755)
     environment = {"SLURM_JOB_NODELIST": "[one-two]", "SLURM_CPUS_PER_TASK": "8", "HOLD": hold}
     environment["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
