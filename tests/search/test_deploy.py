@@ -66,7 +66,7 @@ def test_the_ray_job_has_what_kuberay_requires():
     assert mounted == {volume["name"] for volume in head["template"]["spec"]["volumes"]}
     command, _, resumed = spec["entrypoint"].partition(" $(")
     asks_for(command)
-    assert resumed == "test -f /work/runs/tradeoff/space.yaml && echo --resume)'"
+    assert resumed == "test -f /search/runs/tradeoff/space.yaml && echo --resume)'"
 
 
 NOTE = 'note() { (flock 9; echo "$*" >>calls) 9>lock; }'
