@@ -88,13 +88,11 @@ def run_search(
     capacity = Capacity(space.resources, place.look, mailbox.grow.remote) if place.look else None
     searcher = JournalSearcher(space, proposals, recorder, remaining, reusable, capacity)
     trainable: Any = tune.with_parameters(WarmTrial, mailbox=mailbox, name=space.name)
-    replicates = set(map(str, proposals.replicates))
-    curves = [row for row in recorder.evaluations() if row["trial"] not in replicates]
     tuner = tune.Tuner(
         tune.with_resources(trainable, TRIAL_ACTOR_RESOURCES),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
-            scheduler=HalvingScheduler(space, curves) if space.halving else None,
+            scheduler=_scheduler(space, proposals, recorder),
             num_samples=-1,  # the searcher says when it is over: a trial that lost its slot is given out again
             reuse_actors=True,
             trial_name_creator=_trial_name,
@@ -113,6 +111,14 @@ def run_search(
     with interruption.deferred():
         tuner.fit()
     return searcher.verdict
+
+
+def _scheduler(space: Space, proposals: Proposals, recorder: Recorder) -> HalvingScheduler | None:
+    """Return who stops trials early, with what has been recorded; None, and nothing read, where nobody does."""
+    if space.halving is None:
+        return None
+    replicates = set(map(str, proposals.replicates))
+    return HalvingScheduler(space, [row for row in recorder.evaluations() if row["trial"] not in replicates])
 
 
 class _Interrupted(Stopper):
