@@ -49,11 +49,17 @@ class Capacity:
             self._look_again()
         return self._slots + self._stranded
 
-    def given_back(self) -> bool:
-        """Note that a slot without workers has given its trial back, and say whether a lost node explains that."""
+    def given_back(self, node_lost: bool = False) -> bool:
+        """Note that a slot without workers has given its trial back, and say whether a lost node explains that.
+
+        Args:
+            node_lost: One is known to have been lost, so the cluster is looked at again.
+        """
+        if node_lost:
+            self._look_again()
         explained = self._stranded > 0
         self._stranded -= explained
-        return explained
+        return explained or node_lost
 
     def _look_again(self) -> None:
         wanted = self._resources

@@ -71,7 +71,7 @@ class Mailbox:
         async with self._changed:
             state = self._slots[slot]
             state.generation += 1
-            state.alive, state.trouble = False, ""
+            state.alive, state.trouble, state.nodes = False, "", {}
             self._blame(slot, cause)
             self._changed.notify_all()
             return state.generation
@@ -81,8 +81,9 @@ class Mailbox:
         async with self._changed:
             state = self._slots[slot]
             # All else begins anew with the order.
+            kept = {"place": state.place, "nodes": state.nodes}
             self._slots[slot] = SlotState(
-                state.holder, state.generation, state.alive, order, True, self._clock(), place=state.place
+                state.holder, state.generation, state.alive, order, True, self._clock(), **kept
             )
             self._changed.notify_all()
 
@@ -104,14 +105,18 @@ class Mailbox:
         """Say how a slot stands; a hung worker is named once."""
         return self._slots[slot].condition(self._clock(), self._briefing.space.budget.hung_after_s)
 
+    async def nodes(self, slot: int) -> list[str]:
+        """Return the nodes on which the workers of a slot are, or were before they died."""
+        return list(self._slots[slot].nodes.values())
+
     async def cancel(self, slot: int) -> None:
         """Let the order of the slot stop at its next report."""
         self._slots[slot].cancelled = True
 
-    async def give_up(self, slot: int, reason: str) -> None:
-        """Note why the group of a slot cannot work."""
+    async def give_up(self, slot: int, reason: str, node_lost: bool = False) -> None:
+        """Note why the group of a slot cannot work; `node_lost`: since a node of it has left the cluster."""
         async with self._changed:
-            self._slots[slot].trouble = reason
+            self._slots[slot].trouble, self._slots[slot].node_lost = reason, node_lost
             self._changed.notify_all()
 
     async def grow(self, slots: int) -> None:
@@ -155,6 +160,11 @@ class Mailbox:
             assert state.order is not None, "only an order can wait"
             state.hand_out(worker, Outcome(state.order, "running", slot=slot, started=now()), self._clock())
             return state.order
+
+    async def at_work(self, slot: int, generation: int, rank: int, node: str) -> None:
+        """Note on which node a worker has begun; `rank` is its number among those of the slot."""
+        if generation == self._slots[slot].generation:
+            self._slots[slot].nodes[rank] = node
 
     async def leave(self, slot: int, generation: int) -> None:
         """Note that a worker ends between two orders and will be replaced."""

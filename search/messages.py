@@ -116,6 +116,7 @@ class Report:
         note: What the log should say; "" for nothing.
         group_lost: The slot has no workers and cannot get any, for the outcome's reason; the trial has to be given out
             again.
+        node_lost: The reason is that a node of its workers has left the cluster.
     """
 
     outcome: Outcome
@@ -125,6 +126,7 @@ class Report:
     saved: int = 0
     note: str = ""
     group_lost: bool = False
+    node_lost: bool = False
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ class JournalSearcher(Searcher):
         self._recorder.note(report)
         self._latest[trial_id] = report.outcome
         if report.group_lost:
-            self._rest(report.outcome)
+            self._rest(report)
         else:
             self._lost_in_a_row, self._any_began = 0, True
 
@@ -201,14 +201,15 @@ class JournalSearcher(Searcher):
         self._rest_until = [moment for moment in self._rest_until if moment > time.monotonic()]
         return min(len(self._rest_until), self._slots - 1)
 
-    def _rest(self, outcome: Outcome) -> None:
+    def _rest(self, report: Report) -> None:
         """Pass a slot over for a while; end a run in which none can work: each trial would wait for its deadline."""
-        after = f"this one is tried again in {REST_S:g} s"
-        if self._capacity is not None and self._capacity.given_back():
-            after = "the cluster has lost the node of this one"  # and one slot less is given out anyway
+        outcome, after = report.outcome, f", this one is tried again in {REST_S:g} s"
+        if self._capacity is not None and self._capacity.given_back(report.node_lost):
+            # One slot less is given out anyway, or the cluster has another place for this one.
+            after = "" if report.node_lost else ", the cluster has lost the node of this one"
         else:
             self._rest_until.append(time.monotonic() + REST_S)
         self._lost_in_a_row += 1
-        self._recorder.notice(f"{outcome.reason}; trial {outcome.order.trial} goes to another slot, {after}")
+        self._recorder.notice(f"{outcome.reason}; trial {outcome.order.trial} goes to another slot{after}")
         if self._lost_in_a_row >= self._slots * (MOST_LOST if self._any_began else 1):
             self.verdict = outcome.reason

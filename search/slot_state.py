@@ -45,6 +45,7 @@ class SlotState:
         longest_s: The longest time between two reports of it.
         worker: Handle of who has it; None for nobody.
         place: The placement group in which the slot's workers live; None until one has asked for work.
+        nodes: The node of each of its workers, by rank.
         killed: That worker was found hung.
         saved: Epochs that its last checkpoint holds.
         causes: What befell its workers since then.
@@ -52,6 +53,7 @@ class SlotState:
         reports: News that the trial actor has not fetched yet.
         last: How far the order has come.
         trouble: Why the group cannot work.
+        node_lost: It is that a node has left the cluster.
     """
 
     holder: Any = None
@@ -63,6 +65,7 @@ class SlotState:
     longest_s: float = 0.0
     worker: Any = None
     place: Any = None
+    nodes: dict[int, str] = field(default_factory=dict)
     killed: bool = False
     saved: int = 0
     causes: list[str] = field(default_factory=list)
@@ -70,6 +73,7 @@ class SlotState:
     reports: list[Report] = field(default_factory=list)
     last: Outcome | None = None
     trouble: str = ""
+    node_lost: bool = False
 
     def condition(self, clock_s: float, hung_after_s: float | None) -> Condition:
         """Say how the slot stands; a hung worker is named once.
@@ -128,8 +132,8 @@ class SlotState:
         last = self.last or Outcome(self.order, "running")
         self.order, self.waiting, self.reports, self.trouble = None, False, [], ""
         self.generation += 1
-        self.alive = False
-        return Report(last.ending("interrupted", reason), group_lost=True)
+        self.alive, self.nodes = False, {}
+        return Report(last.ending("interrupted", reason), group_lost=True, node_lost=self.node_lost)
 
 
 def _reason(causes: list[str], saved: int) -> str:

@@ -15,6 +15,7 @@ from ray import tune
 from ray.exceptions import GetTimeoutError, RayActorError
 from ray.util import remove_placement_group
 
+from search.lost_nodes import lost_node
 from search.messages import Briefing, Order, Report
 from search.worker_group import WorkerGroup
 
@@ -65,6 +66,9 @@ class WarmTrial(tune.Trainable):
             GroupLostError: The report before this one gave the trial back.
         """
         if self._lost:
+            if self._group is not None:
+                self._group.join(GOODBYE_S)  # killed with this actor, it would leave its claim on CPUs behind
+                self._group = None
             raise GroupLostError(self._lost)
         reference = self._mailbox.next_report.remote(self._slot)
         while True:
@@ -74,7 +78,7 @@ class WarmTrial(tune.Trainable):
                 self._check_group()
                 continue
             if report.group_lost:
-                self._group, self._lost = None, report.outcome.reason
+                self._lost = report.outcome.reason
             return self._result(report)
 
     def cleanup(self) -> None:
@@ -120,7 +124,9 @@ class WarmTrial(tune.Trainable):
         condition = ray.get(self._mailbox.condition.remote(self._slot))
         patience_s = self._briefing.space.resources.start_within_s
         ended = self._group is not None and not self._group.running
-        if condition.hung is not None:
+        if lost := lost_node(ray.get(self._mailbox.nodes.remote(self._slot))):
+            self._give_up(f"its node {lost} has left the cluster", node_lost=True)
+        elif condition.hung is not None:
             ray.kill(condition.hung)
         elif condition.waited_s > patience_s and (ended or condition.waited_s > patience_s + LATE_S):
             self._give_up(f"had no worker for {patience_s:g} s; are its CPUs and GPUs free on the cluster?")
@@ -137,8 +143,8 @@ class WarmTrial(tune.Trainable):
     def _error(self) -> str:
         return (self._group.error if self._group is not None else "") or "no reason given"
 
-    def _give_up(self, reason: str) -> None:
-        ray.get(self._mailbox.give_up.remote(self._slot, f"slot {self._slot}: {reason}"))
+    def _give_up(self, reason: str, node_lost: bool = False) -> None:
+        ray.get(self._mailbox.give_up.remote(self._slot, f"slot {self._slot}: {reason}", node_lost))
 
     def _result(self, report: Report) -> dict[str, Any]:
         """Return what Tune shows and schedulers may look at, and the report for the searcher."""

@@ -14,10 +14,11 @@ from typing import Any
 
 import ray
 import torch
-from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train import FailureConfig, RunConfig, ScalingConfig, get_context
 from ray.train.torch import TorchTrainer, get_device
 from ray.util import get_current_placement_group
 
+from search.lost_nodes import EndWithNode
 from search.messages import Report
 from search.outbox import Outbox
 from search.protocol import Study
@@ -50,6 +51,8 @@ def work(config: dict[str, Any]) -> None:
     try:
         briefing = ray.get(mailbox.briefing.remote())
         study = ray.get(briefing.study[0])
+        node = ray.get_runtime_context().get_node_id()
+        ray.get(mailbox.at_work.remote(slot, generation, get_context().get_world_rank(), node))
         _limit_threads(briefing.space.resources)
         if briefing.space.resources.gpus:
             # Workers of one node see the GPUs of all of them; "cuda" has to mean this worker's own.
@@ -139,6 +142,7 @@ class WorkerGroup:
                 name=f"{name}-slot{slot}-group{generation}",
                 storage_path=str(storage),
                 failure_config=FailureConfig(max_failures=-1, controller_failure_limit=0),  # type: ignore[call-arg]
+                callbacks=[EndWithNode(mailbox, slot)],  # type: ignore[list-item]
             ),
         )
         self._thread = threading.Thread(target=self._fit, name=f"group-{slot}", daemon=True)

@@ -48,6 +48,17 @@ def test_a_node_that_is_lost_leaves_the_other_slots_at_work():
     assert capacity.slots() == 2, "a slot that lost its workers for another reason has its place still"
 
 
+def test_a_node_known_to_be_lost_is_taken_into_account_at_once():
+    cluster = Cluster(1, 1, 1)
+    capacity = cluster.capacity(cpus=1, gpus=0, slots=3)
+    cluster.nodes = cluster.nodes[:2]
+    assert capacity.given_back(node_lost=True)
+    assert capacity.slots() == 2
+    cluster.nodes = [Node(1, 0), Node(1, 0), Node(1, 0)]
+    assert capacity.given_back(node_lost=True), "another node has come for the one that went"
+    assert capacity.slots() == 3
+
+
 def test_a_node_that_comes_back_in_time_takes_the_trial_that_waits():
     cluster = Cluster(1, 1)
     capacity = cluster.capacity(cpus=1, gpus=0, slots=2)

@@ -20,7 +20,7 @@ from results.records import read_curves, read_trials
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
-TRIALS, EPOCHS, EPOCH_S = 20, 20, 0.5
+TRIALS, EPOCHS, EPOCH_S = 12, 20, 0.5
 
 STUDY = f"""
 from pathlib import Path
@@ -152,6 +152,8 @@ def test_a_run_takes_in_a_node_and_loses_it_without_losing_a_trial(cluster, docu
         time.sleep(EPOCHS * EPOCH_S / 2)  # the next one is under way there
         os.killpg(node.pid, signal.SIGKILL)
         killed = time.monotonic()
+        until(lambda: "has left the cluster" in output.read_text() or search.poll() is not None, "notice")
+        print(f"given back {time.monotonic() - killed:.0f} s after the node was killed")
         assert search.wait(timeout=500) == 0, output.read_text()
     finally:
         if search.poll() is None:
@@ -160,6 +162,8 @@ def test_a_run_takes_in_a_node_and_loses_it_without_losing_a_trial(cluster, docu
     shutil.rmtree(Path(tempfile.gettempdir(), f"search-{(run / '.session').read_text()}"), ignore_errors=True)
     print(f"ended {time.monotonic() - killed:.0f} s after the node was killed\n{output.read_text()}")
     log = (run / "log.txt").read_text()
+    lost = re.search(r"slot \d: its node [\d.]+ has left the cluster; trial \d+ goes to another slot", log)
+    assert lost, log
     assert re.findall(r"trials at a time now (\d+), before (\d+)", log) == [("2", "1"), ("1", "2")]
     trials = read_trials(run)
     assert sorted(map(int, trials["trial"])) == list(range(TRIALS))

@@ -127,6 +127,28 @@ def test_a_group_that_is_given_up_gives_its_order_back_and_is_sent_home(mailbox)
     play(scene())
 
 
+def test_the_nodes_of_the_workers_are_those_of_the_present_group(mailbox):
+    async def scene():
+        slot, generation = await ready(mailbox)
+        await mailbox.at_work(slot, generation, 0, "a")
+        await mailbox.at_work(slot, generation, 1, "b")
+        await mailbox.at_work(slot, generation, 1, "c")
+        assert await mailbox.nodes(slot) == ["a", "c"], "a worker that was replaced counts where it is now"
+        await mailbox.submit(slot, NEXT)
+        assert await mailbox.nodes(slot) == ["a", "c"], "a warm group goes on where it is"
+        newer = await mailbox.new_group(slot)
+        await mailbox.at_work(slot, generation, 0, "a")
+        assert await mailbox.nodes(slot) == []
+        await mailbox.at_work(slot, newer, 0, "d")
+        await mailbox.give_up(slot, "its node has left", node_lost=True)
+        report = await mailbox.next_report(slot)
+        assert report.group_lost
+        assert report.node_lost
+        assert await mailbox.nodes(slot) == []
+
+    play(scene())
+
+
 def test_trouble_of_an_older_group_is_ignored(mailbox):
     async def scene():
         slot, generation = await ready(mailbox)

@@ -172,3 +172,17 @@ def test_a_cluster_that_loses_a_node_keeps_its_other_slots_busy(space, tmp_path,
     moment[0] = 2 * REPLAN_S
     assert [searcher.suggest(name)["order"].trial for name in "fg"] == [3, 4]
     assert searcher.suggest("h") is None
+
+
+def test_a_trial_whose_node_is_lost_goes_on_at_once_where_the_cluster_has_another(space, tmp_path, finish):
+    cluster = Available(2, 0, "it", (Node(1, 0), Node(1, 0)))
+    capacity = Capacity(space.resources, lambda: cluster, lambda slots: None)
+    recorder = Recorder(space, tmp_path)
+    searcher = JournalSearcher(space, Proposals(space, tmp_path), recorder, 8, capacity=capacity)
+    far = searcher.suggest("far")["order"]
+    searcher.suggest("near")
+    lost = Report(Outcome(far, "interrupted", "slot 0: its node has left"), group_lost=True, node_lost=True)
+    searcher.on_trial_result("far", {"report": lost})
+    searcher.on_trial_complete("far", error=True)
+    assert recorder.snapshot().notices[0].endswith("its node has left; trial 0 goes to another slot")
+    assert searcher.suggest("c")["order"] == far, "no slot rests"
