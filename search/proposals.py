@@ -1,45 +1,24 @@
 """Which points are tried: Optuna's ask and tell over a journal in the run folder.
 
-Owns the states of the journal (finished is COMPLETE, stopped early is PRUNED with its curve, an error or NaN is FAIL
-with its reason), the guards as constraints of the sampler, the seeds, and what a crash left behind. One driver writes;
-it holds the run folder's lock, so the journal needs none of its own. No Ray in here.
+Owns the numbers and the seeds of trials, who is given out again, and what a crash left behind. No Ray in here.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-import optuna
-from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
-from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
-from search.guards import violations
-from search.journal_file import cut_damage, set_aside
 from search.messages import Order, Outcome
 from search.replication import Attempt, Replication
 from search.samplers import Proposal, Proposer
 from search.schema import Space
+from search.study_journal import ROUND, SEED, StudyJournal
 
-JOURNAL_FILE = "study.journal"
-SEED = "seed"  # attributes of a trial in the journal
-ROUND = "round"  # of a replicate
 STATES = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "stopped", TrialState.FAIL: "failed"}
-DIRECTIONS = {"minimise": StudyDirection.MINIMIZE, "maximise": StudyDirection.MAXIMIZE}
-
-
-class _NoLock:
-    """Stands in for the journal's lock file, which a killed driver would leave behind for 30 s."""
-
-    def acquire(self) -> bool:
-        return True
-
-    def release(self) -> None:
-        pass
 
 
 class Proposals:
@@ -61,53 +40,17 @@ class Proposals:
             seeds: Seeds with which a point has been trained in earlier runs; they come first.
         """
         self._space = space
-        self._file = folder / JOURNAL_FILE
-        self._known = known
         self._seeds = seeds
         self._replication = Replication(space)
         self._again: list[int] = []
         self._replicates_again: list[int] = []
-        damage = cut_damage(self._file)
-        self.mended = [damage] if damage else []
-        self._open()
+        self._proposer = Proposer(space)
+        self._journal = StudyJournal(space, folder, known)
 
-    def _open(self) -> None:
-        """Open the journal, and copy it to the memory."""
-        try:
-            self._load()
-        except OSError:
-            raise
-        except Exception as error:
-            # Entries that do not follow from one another make the library raise whatever comes.
-            reason = f"its entries do not fit together ({type(error).__name__}: {error})"
-            self.mended.append(set_aside(self._file, reason))
-            self._load()
-        self._remember()
-
-    def _load(self) -> None:
-        backend: BaseJournalBackend = JournalFileBackend(str(self._file), lock_obj=_NoLock())  # type: ignore[arg-type]
-        directions = [DIRECTIONS[objective.direction] for objective in self._space.objectives]
-        self._journal = optuna.storages.JournalStorage(backend)
-        self._study = optuna.create_study(
-            storage=self._journal,
-            study_name=self._space.name,
-            directions=directions,
-            load_if_exists=True,
-        )
-
-    def _remember(self) -> None:
-        """Begin the memory with what is known of earlier runs and of this one."""
-        # Sampling is done on a copy in memory: the journal then gets a trial with all its parameters as one entry.
-        # Asking the journal's study itself writes them one by one, and a driver killed in between leaves half a trial.
-        self._memory = optuna.storages.InMemoryStorage()
-        self._copy = optuna.create_study(storage=self._memory, directions=self._study.directions)
-        self._proposer = Proposer(self._space)
-        for number, outcome in enumerate(self._known):
-            self._copy.add_trial(self._proposer.running(Proposal(outcome.order.parameters, {})))
-            self._tell(self._copy, number, outcome, ())
-        self._earlier = len(self._known)
-        self._copy.add_trials([self._unseen(t) if ROUND in t.user_attrs else t for t in self._study.get_trials()])
-        self._share_notes(self._journal, self._memory)
+    @property
+    def mended(self) -> list[str]:
+        """What was found damaged, and what of it was kept; a line each."""
+        return self._journal.mended
 
     def reconcile(self, ended: Iterable[Outcome]) -> list[int]:
         """Bring journal and table together after a crash; the table is right where they differ.
@@ -123,14 +66,14 @@ class Proposals:
             The numbers of the trials to be run again.
         """
         rows = {outcome.order.trial: outcome for outcome in ended}
-        trials = self._study.get_trials(deepcopy=False)
+        trials = self._journal.trials
         strange = [n for n, row in rows.items() if n < len(trials) and not _is_same(self._order(trials[n]), row.order)]
         if strange:
             reason = f"its trial {strange[0]} is another one than that of trials.csv"
-            self.mended.append(set_aside(self._file, reason))
-            self._open()
+            self._journal.begin_anew(reason)
+            self._proposer = Proposer(self._space)
         self._add_missing(rows)
-        trials = self._study.get_trials(deepcopy=False)
+        trials = self._journal.trials
         for trial in trials:
             if trial.number in rows and not trial.state.is_finished():
                 self.tell(rows[trial.number])
@@ -145,7 +88,7 @@ class Proposals:
 
     def _add_missing(self, rows: Mapping[int, Outcome]) -> None:
         """Add trials that the table has beyond the end of the journal, and propose those in between anew."""
-        begin, end = len(self._study.get_trials(deepcopy=False)), max(rows, default=-1) + 1
+        begin, end = len(self._journal.trials), max(rows, default=-1) + 1
         for number in range(begin, end):
             if number not in rows:
                 self._propose()
@@ -154,18 +97,17 @@ class Proposals:
             running = self._proposer.running(Proposal(order.parameters, {}))
             running.set_user_attr(SEED, order.seed)
             # The table does not say which trials are replicates: those beyond the budget that train a point again.
-            known = any(trial.params == running.params for trial in self._study.get_trials(deepcopy=False))
+            known = any(trial.params == running.params for trial in self._journal.trials)
             if known and number >= self._space.budget.trials:
                 running.set_user_attr(ROUND, 1)
-            self._copy.add_trial(self._unseen(running) if ROUND in running.user_attrs else running)
-            self._study.add_trial(running)
+            self._journal.add(running)
         if end > begin:
             taken = sorted(number for number in rows if number >= begin)
-            self.mended.append(f"{self._file.name}: had no entry of {_named(taken)}; taken from trials.csv")
+            self.mended.append(f"{self._journal.name}: had no entry of {_named(taken)}; taken from trials.csv")
 
     def order(self, trial: int) -> Order:
         """Return the order of a trial that has been asked for."""
-        return self._order(self._study.get_trials(deepcopy=False)[trial])
+        return self._order(self._journal.trials[trial])
 
     def ask(self, most: int = 1) -> Order | None:
         """Return the next trial: one that a crash interrupted, or a new one.
@@ -200,18 +142,17 @@ class Proposals:
         lack = self._replication.lack(self._attempts())
         if not lack.points:
             return None
-        number = len(self._study.get_trials(deepcopy=False))
+        number = len(self._journal.trials)
         running = self._proposer.running(Proposal(lack.points[0], {}))
         running.set_user_attr(SEED, self._seed(lack.points[0], number))
         running.set_user_attr(ROUND, lack.round)
-        self._study.add_trial(running)
-        self._copy.add_trial(self._unseen(running))
+        self._journal.add(running)
         return self.order(number)
 
     @property
     def replicates(self) -> frozenset[int]:
         """Numbers of the replicates that have been asked for."""
-        return frozenset(t.number for t in self._study.get_trials(deepcopy=False) if ROUND in t.user_attrs)
+        return frozenset(t.number for t in self._journal.trials if ROUND in t.user_attrs)
 
     @property
     def expected_replicates(self) -> int:
@@ -233,30 +174,20 @@ class Proposals:
                 trial.user_attrs.get("metrics", {}),
                 trial.user_attrs.get(ROUND, 0),
             )
-            for trial in self._study.get_trials(deepcopy=False)
+            for trial in self._journal.trials
         ]
 
     def _proposed(self) -> list[FrozenTrial]:
-        return [trial for trial in self._study.get_trials(deepcopy=False) if ROUND not in trial.user_attrs]
+        return [trial for trial in self._journal.trials if ROUND not in trial.user_attrs]
 
     def _propose(self) -> Order:
         number = len(self._proposed())
-        proposal = self._proposer.propose(self._copy, number)
-        self._share_notes(self._memory, self._journal)
+        proposal = self._proposer.propose(self._journal.memory, number)
+        self._journal.keep_notes()
         running = self._proposer.running(proposal)
         running.set_user_attr(SEED, self._seed(proposal.parameters, number))
-        self._study.add_trial(running)
-        return self._order(self._study.get_trials(deepcopy=False)[-1])
-
-    def _unseen(self, replicate: FrozenTrial) -> FrozenTrial:
-        """Return what stands for a replicate in the sampler's memory: a failed trial, which every sampler ignores.
-
-        The front's points would weigh more than others otherwise, when a run goes on with a larger budget; like this
-        it goes on as if it had had that budget from its beginning.
-        """
-        return create_trial(
-            state=TrialState.FAIL, params=dict(replicate.params), distributions=dict(replicate.distributions)
-        )
+        self._journal.add_proposed(running)
+        return self._order(self._journal.trials[-1])
 
     def tell(self, outcome: Outcome, curve: Sequence[dict[str, float]] = ()) -> None:
         """Record an outcome; a trial that the journal has as ended already stays as it is.
@@ -266,36 +197,7 @@ class Proposals:
             curve: The rows of a trial that was stopped early.
         """
         if outcome.state != "interrupted":
-            self._tell(self._study, outcome.order.trial, outcome, curve)
-            self._tell(self._copy, self._earlier + outcome.order.trial, outcome, curve)
-
-    def _tell(self, study: optuna.Study, number: int, outcome: Outcome, curve: Sequence[Mapping[str, float]]) -> None:
-        frozen = study.get_trials(deepcopy=False)[number]
-        if frozen.state.is_finished():
-            return
-        trial = optuna.trial.Trial(study, frozen._trial_id)
-        if outcome.state == "finished":
-            trial.set_user_attr("metrics", outcome.metrics)
-            for guard in self._space.guards:
-                for bound, amount in violations(guard, outcome.metrics.get(guard.metric, math.nan)).items():
-                    trial.set_constraint(f"{guard.metric}:{bound}", amount)
-            study.tell(trial, [outcome.metrics[objective.metric] for objective in self._space.objectives])
-            return
-        trial.set_user_attr("reason", outcome.reason)
-        if outcome.state == "stopped":
-            trial.set_user_attr("curve", [dict(row) for row in curve])
-        study.tell(trial, state=TrialState.PRUNED if outcome.state == "stopped" else TrialState.FAIL)
-
-    def _share_notes(self, source: optuna.storages.BaseStorage, target: optuna.storages.BaseStorage) -> None:
-        """Copy what samplers keep in the study, such as the parents of a generation, between journal and memory.
-
-        Each holds one study, so the trials that a note names have the same numbers again after a restart.
-        """
-        ids = [storage.get_all_studies()[0]._study_id for storage in (source, target)]
-        known = target.get_study_system_attrs(ids[1])
-        for key, value in source.get_study_system_attrs(ids[0]).items():
-            if known.get(key) != value:
-                target.set_study_system_attr(ids[1], key, value)
+            self._journal.tell(outcome, curve)
 
     def _order(self, trial: FrozenTrial) -> Order:
         seed = trial.user_attrs.get(SEED, self._space.trial_seed(trial.number))
@@ -306,7 +208,7 @@ class Proposals:
 
         It is one with which an earlier run has, or else the first from the trial's own.
         """
-        trials = self._study.get_trials(deepcopy=False)
+        trials = self._journal.trials
         used = {trial.user_attrs.get(SEED) for trial in trials if trial.params == parameters}
         free = [seed for seed in self._seeds(parameters) if seed not in used]
         return free[0] if free else next(s for s in count(self._space.trial_seed(number)) if s not in used)

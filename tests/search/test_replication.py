@@ -183,7 +183,7 @@ def test_an_interruption_changes_nothing_whenever_it_comes(repeating, tmp_path, 
     space = repeating(3, budget={"trials": 16}).model_copy(update={"batch": 2})
     whole = Player(space, tmp_path / "whole", finish, failing=0.3)
     whole.play()
-    rounds = {trial.user_attrs.get("round", 0) for trial in whole.proposals._study.get_trials()}
+    rounds = {trial.user_attrs.get("round", 0) for trial in whole.proposals._journal.trials}
     assert max(rounds) >= 3, "the case is worth testing"
     for number in range(8):
         chance = random.Random(number)

@@ -122,7 +122,7 @@ def test_a_full_disk_ends_the_search_and_no_trial(make, finish, monkeypatch):
     searcher.on_trial_complete("b", {"report": Report(finish(b))})
     with pytest.raises(DiskFullError, match=r"the disk is full .*trials\.csv"):
         searcher.raise_if_disk_full()
-    assert [trial.state.name for trial in searcher._proposals._study.trials] == ["RUNNING", "RUNNING"]
+    assert [trial.state.name for trial in searcher._proposals._journal.trials] == ["RUNNING", "RUNNING"]
 
 
 def test_a_run_whose_actors_all_die_is_ended_and_most_trials_are_left_for_later(make):
