@@ -85,7 +85,7 @@ class Moasha:
 
         from syne_tune.backend.trial_status import Trial
         from syne_tune.config_space import choice
-        from syne_tune.optimizer.schedulers.multiobjective import MOASHA as Scheduler
+        from syne_tune.optimizer.schedulers.multiobjective.moasha import MOASHA as Scheduler
 
         assert space.halving is not None
         np.random.seed(seed)  # noqa: NPY002 - its draws come from the global generator
@@ -184,7 +184,7 @@ def methods(options: argparse.Namespace, console: Console) -> list[Method]:
     """What is compared."""
     found = [Method(sampler, halving) for sampler in options.samplers for halving in (False, True)]
     try:
-        import syne_tune.optimizer.schedulers.multiobjective  # noqa: F401
+        import syne_tune.optimizer.schedulers.multiobjective.moasha  # noqa: F401
     except ImportError:
         console.print("syne-tune is not installed: without its MOASHA")
         return found
