@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -41,6 +41,43 @@ def save_model(path: Path, model: nn.Module, tensors: Mapping[str, Tensor], abou
     os.replace(draft, path)
 
 
+class Stored(NamedTuple):
+    """What a file of `save_model` holds: weights and further tensors by name, and the description."""
+
+    weights: dict[str, Tensor]
+    tensors: dict[str, Tensor]
+    about: dict[str, Any]
+
+
+def read_model(path: Path) -> Stored:
+    """Reads a file of `save_model`.
+
+    Raises:
+        CheckpointError: The file is missing or damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            about = json.loads((file.metadata() or {}).get("about", "{}"))
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: cannot be read as a checkpoint ({error})") from None
+    weights = {name.removeprefix("model."): t for name, t in stored.items() if name.startswith("model.")}
+    return Stored(weights, {name: t for name, t in stored.items() if not name.startswith("model.")}, about)
+
+
+def load_weights(path: Path, model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Puts the weights that were read from `path` into `model`.
+
+    Raises:
+        CheckpointError: They belong to a model of other sizes.
+    """
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise CheckpointError(f"{path}: does not fit this configuration ({first})") from None
+
+
 def load_model(path: Path, model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Reads a file of `save_model` into `model`.
 
@@ -50,19 +87,9 @@ def load_model(path: Path, model: nn.Module) -> tuple[dict[str, Tensor], dict[st
     Raises:
         CheckpointError: The file is missing or damaged, or belongs to a model of other sizes.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            about = json.loads((file.metadata() or {}).get("about", "{}"))
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: cannot be read as a checkpoint ({error})") from None
-    weights = {name.removeprefix("model."): t for name, t in stored.items() if name.startswith("model.")}
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        raise CheckpointError(f"{path}: does not fit this configuration ({first})") from None
-    return {name: t for name, t in stored.items() if not name.startswith("model.")}, about
+    stored = read_model(path)
+    load_weights(path, model, stored.weights)
+    return stored.tensors, stored.about
 
 
 def save_training(folder: Path, state: Mapping[str, Any]) -> None:

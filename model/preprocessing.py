@@ -76,6 +76,21 @@ def normalise(series: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return x.astype(np.float32), mean.astype(np.float32), scale.astype(np.float32)
 
 
+def series_levels(x: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Offset and scale of each series, as the encoder is told them.
+
+    Args:
+        x: (recordings, channels, length), from `normalise`, as are the others.
+        mean: (recordings, channels).
+        scale: (recordings, channels), 1 for a constant channel, whose samples are all 0.
+
+    Returns:
+        float32, (recordings, channels, 2); a constant channel has the scale 0.
+    """
+    moving = np.abs(x).max(axis=-1) > 0
+    return np.stack([mean, np.where(moving, scale, 0.0)], axis=-1).astype(np.float32)
+
+
 def constant_channels(series: np.ndarray) -> np.ndarray:
     """Which channels do not move, by the rule of `normalise`: bool, (recordings, channels)."""
     largest = np.abs(series).max(axis=-1)

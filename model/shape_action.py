@@ -6,7 +6,8 @@ the text enters only in `ShapeAction.teacher`, whose outputs are never quantised
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import MutableMapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,10 +18,18 @@ from model.attributes import AttributeDecoder, AttributeEncoder, Attributes
 from model.channels import ChannelHandling, per_series
 from model.classification import ClassHeads
 from model.codebook_decoding import decode
+from model.hub import HubModel
 from model.levels import LevelEmbedding
 from model.quantizer import Quantized, Quantizer
 from model.shapes import ShapeDecoder
 from model.signal_encoder import PatchEncoder, SeriesDecoder, Tokenizer
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from model.tokens import Tokens
+
+EARLIER_PREFIX, PREFIX = "tokenize.", "to_tokens."
 
 
 class SignalOutput(NamedTuple):
@@ -76,11 +85,11 @@ class SeriesRebuilder(nn.Module):
         return self.decoder(self.attributes(code, attributes))
 
 
-class ShapeAction(nn.Module):
+class ShapeAction(nn.Module, HubModel):
     """VQShape with sub-actions.
 
     Args:
-        tokenize: Series to tokens.
+        to_tokens: Series to tokens.
         attributes: Token to attributes.
         quantizer: The codebook.
         shapes: Code to shape.
@@ -92,7 +101,7 @@ class ShapeAction(nn.Module):
 
     def __init__(
         self,
-        tokenize: SignalTokenizer,
+        to_tokens: SignalTokenizer,
         attributes: AttributeDecoder,
         quantizer: Quantizer,
         shapes: ShapeDecoder,
@@ -102,10 +111,11 @@ class ShapeAction(nn.Module):
         classes: ClassHeads | None = None,
     ):
         super().__init__()
-        self.tokenize, self.attributes, self.quantizer = tokenize, attributes, quantizer
+        self.to_tokens, self.attributes, self.quantizer = to_tokens, attributes, quantizer
         self.shapes, self.rebuild, self.action = shapes, rebuild, action
         self.teacher, self.classes = teacher, classes
         self.mixed_precision = False  # True runs the transformers in bfloat16; codes, windows and losses stay float32
+        self.register_load_state_dict_pre_hook(_rename_earlier)
 
     def forward(
         self, x: Tensor, *, level: Tensor | None = None, quantize: bool = True, kept: Tensor | None = None
@@ -125,7 +135,7 @@ class ShapeAction(nn.Module):
         if len(x) % self.channels_per_token:
             raise ValueError(f"{len(x)} series are no whole recordings of {self.channels_per_token} channels")
         with self._mixed(x):
-            tokens = self.tokenize(x, kept, level)
+            tokens = self.to_tokens(x, kept, level)
         tokens = tokens.float() if self.mixed_precision else tokens
         attributes = self.attributes(tokens)
         quantized = self.quantizer(attributes.z)
@@ -139,15 +149,38 @@ class ShapeAction(nn.Module):
         log_q = decode(self.action, quantized, book) if self.reads_codes else self.action(tokens)
         return SignalOutput(tokens, attributes, quantized, shapes, decoded, series.to(x.dtype), log_q)
 
+    def tokenize(self, x: np.ndarray | Tensor) -> Tokens:
+        """Tokens of new recordings, resampled and normalised as in training.
+
+        Args:
+            x: `(recordings, channels, samples)`, raw, with the channels of the training data in their order; any number
+                of samples where the model resamples.
+
+        Returns:
+            Codes, windows and sub-actions, see `model.tokens.Tokens`.
+
+        Raises:
+            ValueError: Other channels or another length than the model can take, or a value that is no finite number.
+        """
+        from model.tokens import tokenize
+
+        return tokenize(self, x)
+
     def _mixed(self, x: Tensor) -> torch.autocast:
         return torch.autocast(x.device.type, torch.bfloat16, enabled=self.mixed_precision)
 
     @property
     def channels_per_token(self) -> int:
         """Channels that a token describes: 1, or all of a recording where channels are fused."""
-        return self.tokenize.channels.per_token
+        return self.to_tokens.channels.per_token
 
     @property
     def reads_codes(self) -> bool:
         """Whether sub-actions are predicted from the code (Method 2) and not from the token (Method 1)."""
         return isinstance(self.action, ActionDecoder)
+
+
+def _rename_earlier(model: nn.Module, state: MutableMapping[str, Any], prefix: str, *_: Any) -> None:
+    """Lets checkpoints be read in which the part before the tokens had the name that the method has now."""
+    for name in [name for name in state if name.startswith(prefix + EARLIER_PREFIX)]:
+        state[prefix + PREFIX + name.removeprefix(prefix + EARLIER_PREFIX)] = state.pop(name)

@@ -139,6 +139,10 @@ class ShapeActionStudy:
             "channels": list(self.dataset.channel_names),
             "sub_actions": list(merged.names),
             "owned": merged.owned.astype(int).tolist(),
+            "dataset": self.dataset.name,
+            "samples": int(self.dataset.train.x.shape[-1]),
+            "native_samples": self.dataset.native_length,
+            "rate_hz": self.dataset.rate_hz,
         }
 
     def test_split(self, device: str) -> Batch | None:
@@ -179,10 +183,9 @@ def _batch(part: Any, device: str) -> Batch:
     import torch
 
     from model.losses import Batch
+    from model.preprocessing import series_levels
 
     # In one memory layout whatever the source: sums over another layout differ in the last digit.
     x = torch.tensor(np.ascontiguousarray(part.x), device=device)
-    # Normalisation gives a constant channel, whose samples are all 0, the scale 1.
-    moving = np.abs(part.x).max(axis=-1) > 0
-    level = np.stack([part.mean, np.where(moving, part.scale, 0.0)], axis=-1).astype(np.float32)
-    return Batch(x, torch.tensor(part.y, device=device), torch.tensor(level, device=device))
+    level = torch.tensor(series_levels(part.x, part.mean, part.scale), device=device)
+    return Batch(x, torch.tensor(part.y, device=device), level)

@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from model.augmentation import random_crop
 from model.building import build_model, longest_window
-from model.checkpoint import MODEL_FILE, load_training, save_model, save_training
+from model.checkpoint import MODEL_FILE, load_model, load_training, save_training
 from model.class_text import ClassText
 from model.code_meaning import CODES_FILE, CodeMeaning, write_codes
 from model.configuration import Configuration
@@ -58,8 +58,8 @@ class ShapeActionRun:
         channels, samples = train.x.shape[1:]
         self.model = build_model(configuration, text, channels, samples).to(device)
         self._check(validation)
-        if self.model.tokenize.levels is not None:
-            self.model.tokenize.levels.start(self._levels(train))
+        if self.model.to_tokens.levels is not None:
+            self.model.to_tokens.levels.start(self._levels(train))
         self.model.mixed_precision = device.type == "cuda"
         self.generator = torch.Generator().manual_seed(configuration.seed)
         self.longest = longest_window(configuration)
@@ -161,7 +161,7 @@ class ShapeActionRun:
         self.replicas.agree(part for name, part in self.model.state_dict().items() if name.startswith("quantizer."))
 
     def _kept(self, series: int) -> Tensor | None:
-        patches = self.model.tokenize.encoder.patches
+        patches = self.model.to_tokens.encoder.patches
         hidden = min(round(self.configuration.training.mask_fraction * patches), patches - 1)
         if hidden == 0:
             return None
@@ -223,18 +223,27 @@ class ShapeActionRun:
     def export(self, folder: Path) -> None:
         """Writes the finished model with what its codes mean, and tables for people.
 
-        The tables are `codes.csv`, a row per code, `confusion.csv`, what the linear classifiers say of the validation
+        `config.json` says what it is to those who load it; the tables are `codes.csv`, a row per code, `confusion.csv`, what the linear classifiers say of the validation
         split, and what `model.vocabulary_files` writes.
         """
         learnt, seen = collect(self.model, self.train), collect(self.model, self.validation)
         meaning = self._meaning(learnt)
         tensors = {name: torch.from_numpy(array) for name, array in meaning.tensors().items()}
-        save_model(folder / MODEL_FILE, self.model, tensors, self.about | meaning.names())
+        self.model.describe(self.about | meaning.names(), tensors)
+        self.model.write(folder)
         write_codes(folder / CODES_FILE, meaning)
         confusions = classify(self.model, learnt, self.train.y, seen, self.validation.y)
         write_confusions(folder / CONFUSION_FILE, confusions, meaning.classes)
         if self.vocabulary is not None:
             self.vocabulary.write(folder)
+
+    def load_export(self, folder: Path) -> None:
+        """Puts the weights that `export` wrote in place of this run's, to be measured again.
+
+        Raises:
+            CheckpointError: There are none, or they belong to a model of other sizes.
+        """
+        load_model(folder / MODEL_FILE, self.model)
 
     def _meaning(self, learnt: Collected) -> CodeMeaning:
         text = self.model.teacher.text

@@ -72,8 +72,8 @@ def test_one_fused_channel_is_a_separate_one(small: dict, fused: dict, class_tex
     together = build_model(Configuration(**fused | {"method": method}), class_text, 1).eval()
     together.load_state_dict(alone.state_dict())
     # What it would be if its one channel were fused, told apart from no other.
-    together.tokenize.channels = FusedChannels(1, 16)
-    torch.nn.init.zeros_(together.tokenize.channels.embedding)
+    together.to_tokens.channels = FusedChannels(1, 16)
+    torch.nn.init.zeros_(together.to_tokens.channels.embedding)
     x = recordings(4, channels=1).x.flatten(0, 1)
     first, second = alone(x), together(x)
     for a, b in zip((*first.attributes, *first.quantized), (*second.attributes, *second.quantized), strict=True):
@@ -134,14 +134,14 @@ def test_the_action_loss_reaches_encoder_and_channels(fused: dict, class_text: C
     output = model(recordings(3).x.flatten(0, 1))
     p = model.teacher.label(output.tokens, torch.tensor([0, 1, 2]))
     kl_divergence(p, output.log_q).mean().backward()
-    handling = model.tokenize.channels
-    for parameter in (model.tokenize.encoder.project.weight, handling.embedding, handling.mixture):
+    handling = model.to_tokens.channels
+    for parameter in (model.to_tokens.encoder.project.weight, handling.embedding, handling.mixture):
         assert parameter.grad is not None
         assert float(parameter.grad.abs().max()) > 0
 
 
 def test_decoding_the_codebook_is_decoding_the_tokens(model: ShapeAction) -> None:
-    z = model.attributes(model.tokenize(recordings(4).x.flatten(0, 1))).z.detach().requires_grad_()
+    z = model.attributes(model.to_tokens(recordings(4).x.flatten(0, 1))).z.detach().requires_grad_()
     weights = torch.randn(4, 8, 3 * 16)
     gradients = []
     for form in ("direct", "table"):

@@ -285,7 +285,7 @@ def test_a_training_step_is_the_same_with_and_without_the_table(
         assert output.log_q.shape == (24, 8, 5)
         found.append((loss.detach(), grads))
     assert found[0][1].keys() == found[1][1].keys()
-    assert "tokenize.encoder.project.weight" in found[0][1]
+    assert "to_tokens.encoder.project.weight" in found[0][1]
     assert any(key.startswith("quantizer.") for key in found[0][1]) == (name != "ema")
     assert_same([found[0][0], *found[0][1].values()], [found[1][0], *found[1][1].values()])
 

@@ -72,8 +72,8 @@ def test_channels_that_never_move_or_never_change_are_finite() -> None:
 def test_tokens_know_the_scale_and_need_it(small: dict, class_text: ClassText, channels: str) -> None:
     architecture = small["architecture"] | {"channels": channels, "levels": "scale"}
     model = build_model(Configuration(**small | {"architecture": architecture}), class_text, 3, 64).eval()
-    assert model.tokenize.levels is not None
-    model.tokenize.levels.start(levels(20).float())
+    assert model.to_tokens.levels is not None
+    model.to_tokens.levels.start(levels(20).float())
     x, level = torch.randn(4 * 3, 64), levels(4).float()
     louder = level * torch.tensor([1.0, 2.0])
     assert not torch.allclose(model(x, level=level).tokens, model(x, level=louder).tokens)

@@ -96,7 +96,7 @@ def test_the_classification_loss_is_the_mean_cross_entropy_of_the_attached_heads
 
 
 CODE_SIDE = ("quantizer.codes", "attributes.to_code")
-TOKEN_SIDE = ("tokenize.encoder", "tokenize.tokenizer")
+TOKEN_SIDE = ("to_tokens.encoder", "to_tokens.tokenizer")
 
 
 @pytest.mark.parametrize("quantizer", ["synchronised", "straight_through"])

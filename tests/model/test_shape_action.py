@@ -54,7 +54,7 @@ def test_labels_do_not_leak_into_what_is_quantised_decoded_or_predicted(
 def test_the_action_loss_reaches_the_encoder(small: dict, class_text: ClassText, method: str) -> None:
     model = build(small, class_text, method=method)
     action_loss(model).backward()
-    gradient = model.tokenize.encoder.project.weight.grad
+    gradient = model.to_tokens.encoder.project.weight.grad
     assert gradient is not None
     assert float(gradient.abs().max()) > 0
 
@@ -112,4 +112,4 @@ def test_building_is_repeatable_and_leaves_the_random_state_alone(small: dict, c
     second = build(small, class_text).state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
     other = build(small, class_text, seed=1).state_dict()
-    assert not torch.equal(first["tokenize.encoder.project.weight"], other["tokenize.encoder.project.weight"])
+    assert not torch.equal(first["to_tokens.encoder.project.weight"], other["to_tokens.encoder.project.weight"])

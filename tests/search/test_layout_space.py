@@ -41,7 +41,7 @@ def test_channels_and_patches_are_searched(tmp_path: Path) -> None:
         point = {"architecture.channels": channels, "architecture.patches": 20}
         run = study.trial(prepared.space.configuration(point, 0), "cpu")  # type: ignore[attr-defined]
         assert run.model.channels_per_token == per_token
-        assert run.model.tokenize(run.train.x[0], level=run.train.level[:1]).shape == (rows, 32, 16)
+        assert run.model.to_tokens(run.train.x[0], level=run.train.level[:1]).shape == (rows, 32, 16)
         assert run.train.x.shape == (28, 6, 100)
 
 
