@@ -1,6 +1,6 @@
 """How well the frozen features of trained configurations classify, beside MiniRocket.
 
-    python benchmarks/classifiers.py runs/tradeoff/best/knee.yaml
+    python benchmarks/classifiers.py runs/tradeoff/best/knee
     python benchmarks/classifiers.py one.yaml two.yaml --seeds 5 --json classifiers.json
 
 Each configuration is trained with the seeds 0, 1, …, in place of its own, without a search. Then linear classifiers on

@@ -152,7 +152,7 @@ def load_code_meaning(path: Path) -> CodeMeaning:
     """Reads what the codes of a checkpoint mean.
 
     Args:
-        path: A `model.safetensors`, or any of `best/*.safetensors`.
+        path: A `model.safetensors`, of a trial or of a folder of `best/`.
 
     Raises:
         CheckpointError: The file is missing or damaged, or was written without the meaning of its codes.

@@ -27,6 +27,8 @@ from model.configuration_sections import (
     Windows,
 )
 
+CONFIGURATION_FILE = "configuration.yaml"  # in the folder of a trial or of an exported point
+
 
 class ConfigurationError(ValueError):
     """A configuration that cannot be used; the message names the dotted key and says what to do."""
@@ -79,11 +81,17 @@ def parse_configuration(values: Mapping[str, Any]) -> Configuration:
 
 
 def read_configuration(path: Path) -> Configuration:
-    """Reads a YAML file; paths inside it are relative to the file's folder.
+    """Reads a YAML file, or the `configuration.yaml` of a folder; paths inside it are relative to the file's folder.
 
     Raises:
         ConfigurationError: The file is missing, is not YAML, or does not describe a configuration.
     """
+    if path.is_dir():
+        path = path / CONFIGURATION_FILE
+    elif not path.exists() and path.with_suffix("").is_dir():  # as runs wrote it before points had folders
+        raise ConfigurationError(
+            f"{path}: there is no such file; it may be {path.with_suffix('') / CONFIGURATION_FILE}"
+        )
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:

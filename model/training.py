@@ -223,8 +223,9 @@ class ShapeActionRun:
     def export(self, folder: Path) -> None:
         """Writes the finished model with what its codes mean, and tables for people.
 
-        `config.json` says what it is to those who load it; the tables are `codes.csv`, a row per code, `confusion.csv`, what the linear classifiers say of the validation
-        split, and what `model.vocabulary_files` writes.
+        `config.json` says what the model is to those who load it. The tables are `codes.csv`, a row per code,
+        `confusion.csv`, what the linear classifiers say of the validation split, and what `model.vocabulary_files`
+        writes.
         """
         learnt, seen = collect(self.model, self.train), collect(self.model, self.validation)
         meaning = self._meaning(learnt)

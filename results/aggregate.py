@@ -9,10 +9,11 @@ from pathlib import Path
 import pandas as pd
 
 from results.cells import frame_text, write_atomically
+from results.choices import front_choices
 from results.errors import RecordError
 from results.export import export_best
 from results.overview import Overview, overview
-from results.records import Run, metric_names, read_run
+from results.records import Run, read_run
 from results.run_space import SPACE_FILE
 
 FRONT_FILE, HISTORY_FILE = "front.csv", "hypervolume.csv"
@@ -97,10 +98,7 @@ def _check_distinct(paths: Sequence[Path]) -> None:
 def _rebuild(run: Run) -> Rebuilt:
     name = run.folder.resolve().name
     view = overview({name: run}, title=name)
-    metrics = metric_names(run.trials, run.space)
-    exported, missing = export_best(
-        run.folder, view.front, metrics, name, [objective.name for objective in run.space.objectives]
-    )
+    exported, missing = export_best(run, front_choices(run))
     history = run.folder / HISTORY_FILE
     write_atomically(history, frame_text(view.histories[name]))
     (front, *shown) = _write(view, run.folder, missing)

@@ -1,7 +1,7 @@
-"""Owns `best/`: the knee, the end of each objective and what users pick, each a folder that is ready to be taken home.
+"""Owns `best/`: the knee, the end of each objective and what users pick, each a folder that is ready to take home.
 
-A folder holds the configuration, the checkpoint, the vocabulary, the tables of the trial and a model card. It belongs to
-the export as far as `export.json` lists its files: these are replaced, whatever else lies there stays.
+A folder holds the configuration, the checkpoint, the vocabulary, the tables of the trial and a model card. It belongs
+to the export as far as `export.json` lists its files: these are replaced, whatever else lies there stays.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from results.cells import cell, write_atomically
 from results.errors import RecordError
 from results.export_record import RECORD_FILE, ExportRecord, read_record, sha256
 from results.model_card import Exported, model_card
-from results.points import SEEDS_COLUMN
 from results.records import Run, metric_names
 from results.table_text import short
 
@@ -125,9 +124,9 @@ def _contents(run: Run, chosen: Chosen, source: Path, target: Path) -> tuple[dic
     warnings = []
     configuration, checkpoint = source / CONFIGURATION_FILE, source / CHECKPOINT_FILE
     if configuration.is_file():
-        text = configuration.read_bytes()
-        contents[CONFIGURATION_FILE] = _header(run, chosen).encode() + text
-        vocabulary = _mapping(text).get("vocabulary")
+        written = configuration.read_bytes()
+        contents[CONFIGURATION_FILE] = _header(run, chosen).encode() + written
+        vocabulary = _mapping(written).get("vocabulary")
         if isinstance(vocabulary, dict) and vocabulary:
             dumped = yaml.safe_dump(vocabulary, sort_keys=False, allow_unicode=True, width=120)
             contents[VOCABULARY_FILE] = dumped.encode()
@@ -137,12 +136,14 @@ def _contents(run: Run, chosen: Chosen, source: Path, target: Path) -> tuple[dic
         contents[CHECKPOINT_FILE] = checkpoint
         about = checkpoint_about(checkpoint)
         if about:  # as the checkpoint's own package writes it; earlier trials have no such file
-            contents[CONFIG_FILE] = (json.dumps({"about": about}, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode()
+            contents[CONFIG_FILE] = (
+                json.dumps({"about": about}, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+            ).encode()
     else:
         warnings.append(f"{checkpoint} is missing: {target / CHECKPOINT_FILE} was not written")
     contents |= {path.name: path for path in sorted(source.glob("*")) if path.suffix in TABLES and path.is_file()}
     exported = Exported(run, _title(run), chosen.name, chosen.what, chosen.point, chosen.seeds, chosen.notes)
-    contents[CARD_FILE] = model_card(exported, (*contents, CARD_FILE)).encode()
+    contents[CARD_FILE] = model_card(exported, (*contents, CARD_FILE, RECORD_FILE)).encode()
     return contents, warnings
 
 

@@ -9,8 +9,8 @@ chord becomes the plane through the unit points, Das's convex hull of individual
 
 **Distance to the utopia point**: the point nearest to the one that has the best of every objective, so the smallest
 √(Σ f²) (Zeleny, "Compromise programming", in Cochrane and Zeleny (eds.), Multiple criteria decision making, 1973; also
-Yu, "A class of solutions for group decision problems", Management Science 19, 1973). It looks at one point at a time and
-needs no bend in the front; on a round front the two agree, on an uneven one the chord favours the sharpest bend.
+Yu, "A class of solutions for group decision problems", Management Science 19, 1973). It needs no bend in the front. On
+a round front the two agree; on an uneven one the chord favours a sharp bend, even near an end.
 
 Where no point lies below the chord (one point, two points, a straight or concave front) there is no knee in
 that sense, and the extremes would win. The most balanced point is taken instead: the smallest worst scaled

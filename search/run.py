@@ -113,7 +113,7 @@ def _options(arguments: Sequence[str] | None) -> Options:
         help="propose trials in batches, one per slot, so that nothing depends on which of them ends first",
     )
     for option, what in (
-        ("--start", "try the point of this configuration first, such as runs/old/best/knee.yaml"),
+        ("--start", "try the point of this configuration first, such as runs/old/best/knee"),
         ("--warm-start", "let the sampler begin with the values of an earlier run"),
         ("--reuse", "take over finished trials of an earlier run that are the same work"),
     ):

@@ -17,12 +17,13 @@ from search.messages import Order, Outcome
 from search.run_folder import RunFolderError
 from search.schema import Space
 from search.space import SpaceError, read_document
+from search.trial_loop import CONFIGURATION_FILE
 
 WARM_START_FILE = "warm_start.json"
 
 
 def read_points(files: Sequence[Path], space: Space) -> tuple[dict[str, Any], ...]:
-    """Read a starting point from each file: a configuration, such as `best/knee.yaml` of an earlier run.
+    """Read a starting point from each file: a configuration, or a folder with one, such as an earlier `best/knee`.
 
     Returns:
         Of each file the values of what is searched.
@@ -31,7 +32,8 @@ def read_points(files: Sequence[Path], space: Space) -> tuple[dict[str, Any], ..
         SpaceError: A file is no YAML, has nothing that is searched, or a value outside what is searched.
     """
     points = []
-    for file in files:
+    for given in files:
+        file = given / CONFIGURATION_FILE if given.is_dir() else given
         configuration = read_document(file)
         point = {name: value for name in space.parameters if (value := _value(configuration, name)) is not None}
         if not point:

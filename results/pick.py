@@ -1,0 +1,206 @@
+"""Owns the command line `python -m results.pick RUN`: what can be chosen, and one configuration to take home."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from results.bounds import Bound, best_row, check_name, within
+from results.choices import KNEE, UTOPIA, chosen_point, named_choices, run_points, what_of
+from results.errors import RecordError
+from results.export import BEST_FOLDER, CHECKPOINT_FILE, TRIAL_FOLDER, Chosen, export_point
+from results.front import eligible, front, reference_point
+from results.knee import knee, nearest_to_utopia
+from results.knee_stability import RESAMPLES
+from results.near import NEAR_FRACTION
+from results.objectives import Direction, minimised, objective_values
+from results.points import SEEDS_COLUMN, Points
+from results.records import Run, metric_names, read_run
+from results.table_text import short
+
+BAD_INPUT, INTERRUPTED = 2, 130
+DEFAULT_NAME = "pick"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
+RULES = {"chord": (KNEE, knee), UTOPIA: (UTOPIA, nearest_to_utopia)}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print what a run offers, or export the best trial within bounds.
+
+    Args:
+        arguments: Command line without the program's name; None takes the process's own.
+
+    Returns:
+        0, 2 for bad input, 130 after Ctrl-C.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return _pick(options)
+    except RecordError as error:
+        print(f"results: {error}", file=sys.stderr)
+    except OSError as error:
+        reason = error.strerror or error
+        print(f"results: {error.filename or 'a file'}: cannot be read or written ({reason})", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return INTERRUPTED
+    return BAD_INPUT
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m results.pick",
+        description="Choose a configuration of a run: the best trial within bounds, or a knee of the front, among the "
+        "finished trials that keep the guards (means, where a point has several seeds). It is printed and exported to "
+        "RUN/best/NAME. Without a criterion: what can be chosen, and how sure each choice is.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="run folder, such as runs/tradeoff")
+    for option, kind in (("--at-most", "at most"), ("--at-least", "at least")):
+        parser.add_argument(
+            option,
+            dest="bounds",
+            action="append",
+            default=[],
+            type=_bound(kind),  # type: ignore[arg-type]
+            metavar="METRIC=VALUE",
+            help=f"bound: the metric is {kind} so much; may be given several times",
+        )
+    rule = parser.add_mutually_exclusive_group()
+    rule.add_argument("--minimise", "--minimize", metavar="METRIC", help="smallest of what is within the bounds")
+    rule.add_argument("--maximise", "--maximize", metavar="METRIC", help="largest of what is within the bounds")
+    rule.add_argument("--knee", choices=sorted(RULES), help="knee of the front of what is within the bounds")
+    parser.add_argument("--name", help=f"folder below RUN/{BEST_FOLDER}; default {DEFAULT_NAME}, or utopia for --knee")
+    return parser
+
+
+def _bound(kind: Literal["at most", "at least"]) -> object:
+    def parse(text: str) -> Bound:
+        metric, equals, value = text.partition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            number = float("nan")
+        if not equals or not metric or number != number:
+            raise argparse.ArgumentTypeError(f"expected METRIC=VALUE, such as stitch_fvu=0.4, got {text!r}")
+        return Bound(metric.strip(), kind, number)
+
+    return parse
+
+
+def _pick(options: argparse.Namespace) -> int:
+    run = read_run(options.run)
+    points = run_points(run)
+    able = eligible(points.table, run.space.objectives, run.space.guards)
+    metric = options.minimise or options.maximise
+    for name in [bound.metric for bound in options.bounds] + ([metric] if metric else []):
+        check_name(run, name)
+    if metric is None and options.knee is None:
+        if options.bounds or options.name:
+            raise RecordError("bounds alone choose nothing; add --minimise METRIC, --maximise METRIC or --knee utopia")
+        _offer(run, points)
+        return 0
+    rows = within(run, points.table, able, options.bounds)
+    if metric is not None:
+        direction: Direction = "minimise" if options.minimise else "maximise"
+        row, default = best_row(run, points.table, rows, metric, direction), DEFAULT_NAME
+        what = f"the {'smallest' if options.minimise else 'largest'} {metric}"
+    else:
+        row, default, what = *_knee(run, points, rows, options.knee), _rule_text(options.knee)
+    what += f" of the trials with {' and '.join(map(str, options.bounds))}" if options.bounds else " of all trials"
+    chosen = chosen_point(run, points, row, _name(run, options.name or default), what)
+    _export(run, chosen)
+    return 0
+
+
+def _rule_text(rule: str) -> str:
+    return what_of(RULES[rule][0]).removesuffix(" of the front")
+
+
+def _knee(run: Run, points: Points, rows: np.ndarray, rule: str) -> tuple[int, str]:
+    """Return the row of a knee among some rows, and the usual name of its folder."""
+    best = front(points.table.iloc[rows], run.space.objectives, ())
+    values = minimised(objective_values(best, run.space.objectives), run.space.objectives)
+    trial = best["trial"].iloc[RULES[rule][1](values, reference_point(run.space.objectives))]
+    row = next(row for row in rows if points.table["trial"].iloc[row] == trial)
+    return int(row), UTOPIA if rule == UTOPIA else DEFAULT_NAME
+
+
+def _name(run: Run, name: str) -> str:
+    taken = (KNEE, *(objective.name for objective in run.space.objectives))
+    if not NAME.fullmatch(name):
+        raise RecordError(
+            f"--name {name}: a folder's name has letters, digits, _, - and . only, and begins with no sign"
+        )
+    if name in taken:
+        raise RecordError(f"--name {name}: every rebuild writes {BEST_FOLDER}/{name} anew; choose another name")
+    return name
+
+
+def _export(run: Run, chosen: Chosen) -> None:
+    checkpoint = run.folder / TRIAL_FOLDER / str(chosen.point["trial"]) / CHECKPOINT_FILE
+    if not checkpoint.is_file():
+        raise RecordError(
+            f"{checkpoint}: trial {chosen.point['trial']} is {chosen.what}, but its checkpoint is missing; "
+            "nothing was exported"
+        )
+    written = export_point(run, chosen, "pick")
+    _show(run, chosen)
+    for line in written.warnings:
+        print(f"warning: {line}", file=sys.stderr)
+    print(f"written to {run.folder / BEST_FOLDER / chosen.name}")
+
+
+def _show(run: Run, chosen: Chosen) -> None:
+    """Print a point: parameters, then metrics, those that judge first."""
+    from rich.console import Console
+    from rich.table import Table
+
+    point, several = chosen.point, len(chosen.seeds) > 1
+    seeds = f", means over {len(chosen.seeds)} seeds" if several else ""
+    console = Console(highlight=False)
+    console.print(f"trial {point['trial']}: {chosen.what}{seeds}", style="bold", soft_wrap=True)
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=several, header_style="dim")
+    for title in ("", "value", *(["std"] if several else [])):
+        table.add_column(title, justify="left" if not title else "right", overflow="fold")
+    judged = [o.metric for o in run.space.objectives] + [guard.metric for guard in run.space.guards]
+    metrics = dict.fromkeys([*judged, *metric_names(run.trials, run.space)])
+    for name in (*run.space.parameter_names, *metrics):
+        if name in point and name != SEEDS_COLUMN:
+            spread = chosen.seeds[name].std() if several and name in metrics else None
+            table.add_row(name, short(point[name]), *([short(spread)] if several else []))
+    console.print(table)
+
+
+def _offer(run: Run, points: Points) -> None:
+    """Print what can be chosen, and how sure each choice is."""
+    from rich.console import Console
+    from rich.table import Table
+
+    choices = named_choices(run, points)
+    if not choices:
+        raise RecordError(f"{run.folder}: no trial has finished and keeps the guards, so there is nothing to pick")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    objectives = [objective.metric for objective in run.space.objectives]
+    for title in ("choice", "trial", *objectives, "same", "near", "held", "rule"):
+        table.add_column(title, justify="left" if title in ("choice", "rule") else "right")
+    for choice in choices:
+        row, how = points.table.iloc[choice.row], choice.stability
+        shares = [f"{share:.0%}" for share in (how.same, how.near, how.held)]
+        table.add_row(choice.name, str(row["trial"]), *(short(row[m]) for m in objectives), *shares, choice.rule)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    console.print(table)
+    print(
+        f"Of {RESAMPLES} bootstrap resamples of the trials and their seeds: same, those that choose this very point; near, "
+        f"this or one within {NEAR_FRACTION:.0%} of the front's extent; held, those that it is drawn in at all."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
