@@ -46,9 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m model.train", description="Train one configuration.")
-    parser.add_argument(
-        "config", type=Path, help="a YAML configuration, or a folder with one, such as runs/tradeoff/best/knee"
-    )
+    parser.add_argument("config", type=Path, help="a YAML configuration, or a folder with one: runs/tradeoff/best/knee")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
     parser.add_argument("--out", type=Path, help="folder for model.safetensors; without it nothing is written")
     parser.add_argument("--epochs", type=int, help="instead of the configuration's")

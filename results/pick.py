@@ -65,10 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     for option, kind in (("--at-most", "at most"), ("--at-least", "at least")):
         parser.add_argument(
             option,
-            dest="bounds",
             action="append",
             default=[],
-            type=_bound(kind),  # type: ignore[arg-type]
             metavar="METRIC=VALUE",
             help=f"bound: the metric is {kind} so much; may be given several times",
         )
@@ -80,47 +78,43 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _bound(kind: Literal["at most", "at least"]) -> object:
-    def parse(text: str) -> Bound:
-        metric, equals, value = text.partition("=")
-        try:
-            number = float(value)
-        except ValueError:
-            number = float("nan")
-        if not equals or not metric or number != number:
-            raise argparse.ArgumentTypeError(f"expected METRIC=VALUE, such as stitch_fvu=0.4, got {text!r}")
-        return Bound(metric.strip(), kind, number)
-
-    return parse
+def _bound(text: str, kind: Literal["at most", "at least"]) -> Bound:
+    metric, equals, value = text.partition("=")
+    try:
+        number = float(value)
+    except ValueError:
+        number = float("nan")
+    if not equals or not metric or number != number:
+        raise RecordError(f"--{kind.replace(' ', '-')} {text}: expected METRIC=VALUE, such as stitch_fvu=0.4")
+    return Bound(metric.strip(), kind, number)
 
 
 def _pick(options: argparse.Namespace) -> int:
+    bounds = [_bound(text, "at most") for text in options.at_most]
+    bounds += [_bound(text, "at least") for text in options.at_least]
     run = read_run(options.run)
     points = run_points(run)
     able = eligible(points.table, run.space.objectives, run.space.guards)
     metric = options.minimise or options.maximise
-    for name in [bound.metric for bound in options.bounds] + ([metric] if metric else []):
+    for name in [bound.metric for bound in bounds] + ([metric] if metric else []):
         check_name(run, name)
     if metric is None and options.knee is None:
-        if options.bounds or options.name:
+        if bounds or options.name:
             raise RecordError("bounds alone choose nothing; add --minimise METRIC, --maximise METRIC or --knee utopia")
         _offer(run, points)
         return 0
-    rows = within(run, points.table, able, options.bounds)
+    rows = within(run, points.table, able, bounds)
     if metric is not None:
         direction: Direction = "minimise" if options.minimise else "maximise"
         row, default = best_row(run, points.table, rows, metric, direction), DEFAULT_NAME
         what = f"the {'smallest' if options.minimise else 'largest'} {metric}"
     else:
-        row, default, what = *_knee(run, points, rows, options.knee), _rule_text(options.knee)
-    what += f" of the trials with {' and '.join(map(str, options.bounds))}" if options.bounds else " of all trials"
+        row, default = _knee(run, points, rows, options.knee)
+        what = what_of(RULES[options.knee][0])
+    what += f" of the trials with {' and '.join(map(str, bounds))}" if bounds else ""
     chosen = chosen_point(run, points, row, _name(run, options.name or default), what)
     _export(run, chosen)
     return 0
-
-
-def _rule_text(rule: str) -> str:
-    return what_of(RULES[rule][0]).removesuffix(" of the front")
 
 
 def _knee(run: Run, points: Points, rows: np.ndarray, rule: str) -> tuple[int, str]:
@@ -136,7 +130,7 @@ def _name(run: Run, name: str) -> str:
     taken = (KNEE, *(objective.name for objective in run.space.objectives))
     if not NAME.fullmatch(name):
         raise RecordError(
-            f"--name {name}: a folder's name has letters, digits, _, - and . only, and begins with no sign"
+            f"--name {name}: a name has letters, digits, _, - and . only, and begins with a letter or digit"
         )
     if name in taken:
         raise RecordError(f"--name {name}: every rebuild writes {BEST_FOLDER}/{name} anew; choose another name")
@@ -197,8 +191,8 @@ def _offer(run: Run, points: Points) -> None:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     console.print(table)
     print(
-        f"Of {RESAMPLES} bootstrap resamples of the trials and their seeds: same, those that choose this very point; near, "
-        f"this or one within {NEAR_FRACTION:.0%} of the front's extent; held, those that it is drawn in at all."
+        f"Of {RESAMPLES} bootstrap resamples of the trials and their seeds: same, those that choose this very point; "
+        f"near, this or one within {NEAR_FRACTION:.0%} of the front's extent; held, those that it is drawn in at all."
     )
 
 
