@@ -64,7 +64,7 @@ def read_csv_recordings(
     first: Recording | None = None
     lengths: dict[str, int] = {}
     for entry in track(entries):
-        recording = _read(entry.path, time)
+        recording = read_recording(entry.path, time)
         first = first or recording
         _check_like_first(entry.path, recording, entries[0].name, first, rates=rate_hz is None and length is None)
         lengths[entry.name] = len(recording.x)
@@ -98,7 +98,16 @@ def _add(
     part.add(whole[None].astype(np.float32), entry.label, group)
 
 
-def _read(file: Path, time: str | None) -> Recording:
+def read_recording(file: Path, time: str | None) -> Recording:
+    """Reads one file.
+
+    Args:
+        file: A CSV file whose header names the channels.
+        time: Name of a column that is the time in seconds and no channel; None where there is none.
+
+    Raises:
+        DataError: One line that names the file, and line and column where it can.
+    """
     _, header = next(csv_lines(file), (1, []))
     _check_header(file, header)
     values = _numbers(file, header)

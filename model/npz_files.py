@@ -48,6 +48,25 @@ def read_npz(path: Path) -> tuple[RawPart, RawPart | None]:
     return train._replace(channels=channels, rate_hz=rate_hz), test
 
 
+def read_unlabelled(path: Path) -> tuple[list[tuple[str, np.ndarray]], tuple[str, ...] | None]:
+    """Reads the recordings alone: `X`, and `X_test` where it is there; classes may be there or not.
+
+    Returns:
+        Parts, each with what stands before its recordings' numbers ("" or "test ") and float64 (recordings, channels,
+        length), and the names of the channels or None.
+
+    Raises:
+        DataError: The file is missing or cannot be used.
+    """
+    arrays = _load_arrays(path)
+    if "X" not in arrays:
+        raise DataError(f"{path}: missing X (recordings, channels, length); it holds {', '.join(arrays) or 'nothing'}")
+    parts = [("", _numbers(path, arrays, "X"))]
+    if "X_test" in arrays:
+        parts.append(("test ", _numbers(path, arrays, "X_test")))
+    return parts, _channels(arrays, parts[0][1].shape[1], path)
+
+
 def write_npz(path: Path, train: RawPart, test: RawPart | None) -> None:
     """Writes what `read_npz` reads, X as float32, classes and groups by name.
 
@@ -87,18 +106,25 @@ def _load_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def _npz_part(path: Path, arrays: dict[str, np.ndarray], suffix: str, class_names: tuple[str, ...] | None) -> RawPart:
-    x, key = arrays[f"X{suffix}"], f"X{suffix}"
-    if x.ndim != 3:
-        raise DataError(f"{path}: {key} must be (recordings, channels, length), got {x.shape}; one channel: X[:, None]")
-    if x.dtype.kind not in "iuf":
-        raise DataError(f"{path}: {key} must hold numbers, got {x.dtype}")
+    key = f"X{suffix}"
+    x = _numbers(path, arrays, key)
     names = _names(arrays[f"y{suffix}"], f"y{suffix}", len(x), path)
     if class_names is not None:
         names = _look_up(names, class_names, f"y{suffix}", path)
     groups = arrays.get(f"groups{suffix}")
     if groups is not None:
         groups = np.array(_names(groups, f"groups{suffix}", len(x), path))
-    return RawPart(str(path) if not suffix else f"{path} ({key})", x.astype(np.float64), names, groups)
+    return RawPart(str(path) if not suffix else f"{path} ({key})", x, names, groups)
+
+
+def _numbers(path: Path, arrays: dict[str, np.ndarray], key: str) -> np.ndarray:
+    """The recordings under a key, float64."""
+    x = arrays[key]
+    if x.ndim != 3:
+        raise DataError(f"{path}: {key} must be (recordings, channels, length), got {x.shape}; one channel: X[:, None]")
+    if x.dtype.kind not in "iuf":
+        raise DataError(f"{path}: {key} must hold numbers, got {x.dtype}")
+    return x.astype(np.float64)
 
 
 def _names(values: np.ndarray, key: str, recordings: int, path: Path) -> tuple[str, ...]:

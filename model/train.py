@@ -62,7 +62,7 @@ def _train(options: argparse.Namespace) -> int:
 
     from model.study import ShapeActionStudy
 
-    device = _device(options.device)
+    device = find_device(options.device)
     try:
         study = ShapeActionStudy(values)
         study.check(values)
@@ -96,7 +96,12 @@ def _train(options: argparse.Namespace) -> int:
     return 0
 
 
-def _device(name: str) -> str:
+def find_device(name: str) -> str:
+    """The device that a command line names; auto is a GPU where there is one.
+
+    Raises:
+        ConfigurationError: There is no such device.
+    """
     import torch
 
     if name == "auto":

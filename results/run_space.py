@@ -37,11 +37,13 @@ class RunSpace(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     name: str
+    study: str = ""
     seed: int | None = None
     parameters: tuple[Parameter, ...]
     objectives: tuple[Objective, ...] = Field(min_length=1)
     guards: tuple[Guard, ...] = ()
     budget: dict[str, Any] = {}
+    resources: dict[str, Any] = {}
     fixed: dict[str, Any] = {}
     provenance: dict[str, Any] = {}
 

@@ -1,0 +1,209 @@
+"""Annotates recordings with the tokens of a model: `python -m model.annotate FOLDER DATA --out CSV`."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from model.annotation_data import AnnotationData, NamedRecording, channel_order, open_data
+from model.data_sources import DataError
+
+if TYPE_CHECKING:
+    from model.shape_action import ShapeAction
+    from model.tokens import Tokens
+
+EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+HEADER = ("recording", "channel", "token", "start", "end", "code", "sub_action", "probability", "phrase")
+ALL_CHANNELS = "all"  # of a token that describes every channel
+PIECES_AT_ONCE = 64
+
+
+class Piece(NamedTuple):
+    """A window of a recording, or all of it: x (channels, samples), from sample `at` on, the `number`th of it."""
+
+    recording: str
+    number: int
+    at: int
+    x: np.ndarray
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line.
+
+    Returns:
+        The exit code: 0, 1 for a file that cannot be opened or written, 2 for input that cannot be used, 130 after
+        Ctrl-C. In every case but the first nothing is written.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return _annotate(options)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        print("stopped; nothing was written", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m model.annotate",
+        description="Write the tokens of recordings: a row per token with its window, its code and its sub-action.",
+    )
+    parser.add_argument("folder", metavar="FOLDER", help="a model: runs/tradeoff/best/knee, or a name on the hub")
+    parser.add_argument(
+        "data", metavar="DATA", help="an .npz, .ts or .csv file, a folder of CSV files, or a data set's name"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="CSV", help="the file to write")
+    parser.add_argument("--force", action="store_true", help="replace the file if it is there")
+    parser.add_argument("--time", metavar="NAME", help="column of CSV files that is the time, and no channel")
+    parser.add_argument("--window", type=int, metavar="N", help="cut every recording into windows of N samples")
+    parser.add_argument("--step", type=int, metavar="M", help="samples between windows' starts (default N)")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+    return parser
+
+
+def _annotate(options: argparse.Namespace) -> int:
+    _check(options)
+    data = open_data(options.data, options.time)
+
+    from model.pretrained import load_pretrained
+    from model.shape_action import ShapeAction
+    from model.train import find_device
+
+    device = find_device(options.device)
+    model = load_pretrained(
+        options.folder, lambda place, local: ShapeAction.from_pretrained(place, local_files_only=local)
+    ).to(device)
+    console = Console(stderr=True)
+    watched = track(
+        data.recordings, "annotating", data.total, console=console, transient=True, disable=not console.is_terminal
+    )
+    pieces = _pieces(_ordered(watched, data, model), options.window, options.step or options.window)
+    rows = _write(options.out, _rows(model, pieces, data.file))
+    print(f"{options.out} is written: {rows:,} tokens of {data.total:,} recordings")
+    return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    out: Path = options.out
+    if out.is_dir():
+        raise DataError(f"--out {out}: is a folder")
+    if out.exists() and not options.force:
+        raise DataError(f"--out {out}: is there already; --force replaces it")
+    if not out.parent.is_dir():
+        raise DataError(f"--out {out}: there is no folder {out.parent}")
+    for name, least in (("window", 2), ("step", 1)):
+        value = getattr(options, name)
+        if value is not None and value < least:
+            raise DataError(f"--{name} {value}: expected {least} or more samples")
+    if options.step is not None and options.window is None:
+        raise DataError("--step: is for --window; give both, or neither")
+
+
+def _ordered(
+    recordings: Iterable[NamedRecording], data: AnnotationData, model: ShapeAction
+) -> Iterator[NamedRecording]:
+    """The recordings with the channels of the model, and a warning where they may not be what they seem."""
+    order, remark = channel_order(data, model.about["channels"])
+    if remark:
+        print(f"warning: {remark}", file=sys.stderr)
+    for recording in recordings:
+        yield recording if order is None else recording._replace(x=recording.x[order])
+
+
+def _pieces(recordings: Iterable[NamedRecording], window: int | None, step: int | None) -> Iterator[Piece]:
+    for name, x in recordings:
+        if window is None or step is None:
+            yield Piece(name, 0, 0, x)
+            continue
+        starts = range(0, x.shape[1] - window + 1, step)
+        if not starts:
+            raise DataError(f"recording {name} has {x.shape[1]} samples, fewer than --window {window}")
+        for number, at in enumerate(starts):
+            yield Piece(name, number, at, x[:, at : at + window])
+
+
+def _rows(model: ShapeAction, pieces: Iterator[Piece], file: str) -> Iterator[tuple[object, ...]]:
+    """A row per token, as `HEADER` names its cells."""
+    usual, warned = model.about.get("native_samples"), False
+    while batch := list(islice(pieces, PIECES_AT_ONCE)):
+        for alike in _alike(batch):
+            samples = alike[0].x.shape[1]
+            if usual is not None and samples != usual and not warned:
+                warned = True
+                print(
+                    f"warning: {file}: recording {alike[0].recording} is read as {samples} samples, those of training "
+                    f"had {usual}: sub-actions were learnt at that duration (--window cuts longer recordings)",
+                    file=sys.stderr,
+                )
+            try:
+                tokens = model.tokenize(np.stack([piece.x for piece in alike]))
+            except ValueError as error:
+                raise DataError(f"{file}: {error}") from None
+            for number, piece in enumerate(alike):
+                yield from _rows_of(piece, tokens, number, model)
+
+
+def _alike(batch: Sequence[Piece]) -> Iterator[list[Piece]]:
+    """Neighbours of one length."""
+    group = [batch[0]]
+    for piece in batch[1:]:
+        if piece.x.shape != group[0].x.shape:
+            yield group
+            group = []
+        group.append(piece)
+    yield group
+
+
+def _rows_of(piece: Piece, tokens: Tokens, number: int, model: ShapeAction) -> Iterator[tuple[object, ...]]:
+    rows, each = tokens.codes.shape[1:]
+    channels = model.about["channels"] if rows > 1 or model.channels_per_token == 1 else [ALL_CHANNELS]
+    for row in range(rows):
+        for n in range(each):
+            at = number, row, n
+            start = piece.at + float(tokens.start[at])
+            action = int(tokens.sub_action[at])
+            yield (
+                piece.recording,
+                channels[row],
+                piece.number * each + n,
+                f"{start:.2f}",
+                f"{start + float(tokens.length[at]):.2f}",
+                int(tokens.codes[at]),
+                action,
+                f"{tokens.probabilities[at][action]:.4f}",
+                tokens.names[action],
+            )
+
+
+def _write(out: Path, rows: Iterable[Sequence[object]]) -> int:
+    """Writes the file whole or not at all, and returns its rows without the header."""
+    draft, count = out.with_name(f".{out.name}.part"), 0
+    try:
+        with draft.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(HEADER)
+            for count, row in enumerate(rows, start=1):  # noqa: B007
+                writer.writerow(row)
+        os.replace(draft, out)
+    finally:
+        draft.unlink(missing_ok=True)
+    return count
+
+
+if __name__ == "__main__":
+    sys.exit(main())
