@@ -26,6 +26,7 @@ from results.table_text import short
 
 BAD_INPUT, INTERRUPTED = 2, 130
 DEFAULT_NAME = "pick"
+PIPE_WIDTH = 160
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
 RULES = {"chord": (KNEE, knee), UTOPIA: (UTOPIA, nearest_to_utopia)}
 
@@ -188,7 +189,7 @@ def _offer(run: Run, points: Points) -> None:
         row, how = points.table.iloc[choice.row], choice.stability
         shares = [f"{share:.0%}" for share in (how.same, how.near, how.held)]
         table.add_row(choice.name, str(row["trial"]), *(short(row[m]) for m in objectives), *shares, choice.rule)
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
     console.print(table)
     print(
         f"Of {RESAMPLES} bootstrap resamples of the trials and their seeds: same, those that choose this very point; "

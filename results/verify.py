@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 DIFFERS, BAD_INPUT, INTERRUPTED = 1, 2, 130
 DEFAULT_SEEDS = 5
 LINES_SHOWN = 5
+PIPE_WIDTH = 160
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,7 +81,7 @@ def _verify(options: argparse.Namespace) -> int:
     least = 1 if len(recorded) > 1 else 2
     if options.seeds < least:
         raise RecordError(f"--seeds {options.seeds}: expected {least} or more; {len(recorded)} seeds are recorded")
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
     wrong = [*front_differences(run), *export_differences(run, options.folder)]
     if wrong:
         return _differ(wrong)

@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import pytest
-import yaml
 
 from results import RecordError, rebuild, unite
 
@@ -40,68 +39,6 @@ def test_the_same_records_give_the_same_bytes(maker):
     first = {path: path.read_bytes() for path in rebuild(folder).paths}
     second = {path: path.read_bytes() for path in rebuild(folder).paths}
     assert first == second
-
-
-def test_best_holds_configuration_and_checkpoint(maker):
-    folder = maker.write(maker.rows(POINTS))
-    rebuild(folder)
-    best = folder / "best"
-    assert sorted(path.name for path in best.iterdir()) == sorted(
-        f"{name}.{kind}" for name in ("knee", "recon", "kl") for kind in ("yaml", "safetensors")
-    )
-    text = (best / "knee.yaml").read_text()
-    assert "# demo: the knee of the front, trial 1.\n" in text
-    assert "# stitch_fvu: 0.3\n" in text
-    source = folder / "trials" / "1"
-    assert text.endswith((source / "configuration.yaml").read_text())
-    assert yaml.safe_load(text) == {"seed": 1, "epochs": 4}
-    assert (best / "knee.safetensors").read_bytes() == (source / "model.safetensors").read_bytes()
-
-
-def test_tables_of_a_trial_go_with_it_whatever_they_are_named(maker):
-    folder = maker.write(maker.rows(POINTS))
-    for trial in range(2):
-        (folder / "trials" / str(trial) / "codes.csv").write_text(f"codes of {trial}\n")
-    (folder / "trials/1/confusion.csv").write_text("confusion of 1\n")
-    (folder / "trials/1/vocabulary.json").write_text("scores of 1\n")
-    (folder / "trials/1/codes.csv.part").write_text("half of a tab")
-    assert rebuild(folder).warnings == ()
-    best = folder / "best"
-    assert {path.name: path.read_text() for path in best.iterdir() if path.suffix in (".csv", ".json", ".part")} == {
-        "recon.codes.csv": "codes of 0\n",
-        "knee.codes.csv": "codes of 1\n",
-        "knee.confusion.csv": "confusion of 1\n",
-        "knee.vocabulary.json": "scores of 1\n",
-    }
-    (folder / "trials/1/confusion.csv").unlink()
-    (folder / "trials/1/vocabulary.json").unlink()
-    for mine in ("mine.csv", "mine.too.json"):
-        (best / mine).write_text("mine")
-    assert best / "knee.codes.csv" in rebuild(folder).paths
-    tables = sorted(path.name for path in best.iterdir() if path.suffix in (".csv", ".json"))
-    assert tables == ["knee.codes.csv", "mine.csv", "mine.too.json", "recon.codes.csv"]
-
-
-def test_missing_checkpoints_are_warnings_and_stale_ones_go(maker):
-    folder = maker.write(maker.rows(POINTS))
-    rebuild(folder)
-    (folder / "trials/1/model.safetensors").unlink()
-    (folder / "trials/2/configuration.yaml").unlink()
-    (folder / "best/old.yaml").write_text("stale")
-    (folder / "best/notes.txt").write_text("mine")
-    made = rebuild(folder)
-    assert [line.split(" is missing")[0].split("trials/")[1] for line in made.warnings] == [
-        "1/model.safetensors",
-        "2/configuration.yaml",
-    ]
-    assert sorted(path.name for path in (folder / "best").iterdir()) == [
-        "kl.safetensors",
-        "knee.yaml",
-        "notes.txt",
-        "recon.safetensors",
-        "recon.yaml",
-    ]
-    assert "model.safetensors is missing" in (folder / "report.html").read_text()
 
 
 def test_no_finished_trial_still_gives_a_report(maker):

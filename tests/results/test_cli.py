@@ -16,7 +16,7 @@ def test_one_run(maker, capsys):
     out, err = capsys.readouterr()
     assert err == ""
     assert "demo: 3 on the front, hypervolume 0.51" in out
-    for part in ("stitch_fvu", "codebook_size", "knee", f"{folder}/front.csv", f"{folder}/best/kl.safetensors"):
+    for part in ("stitch_fvu", "codebook_size", "knee", f"{folder}/front.csv", f"{folder}/best/kl/model.safetensors"):
         assert part in out
 
 

@@ -1,8 +1,9 @@
 """The knee by hand."""
 
 import numpy as np
+import pytest
 
-from results.knee import knee
+from results.knee import knee, nearest_to_utopia
 
 ONE = np.ones(2)
 
@@ -47,3 +48,36 @@ def test_equal_points_give_the_first():
 def test_three_objectives_take_the_compromise():
     points = np.vstack([np.eye(3), [[0.2, 0.3, 0.2]], [[0.5, 0.1, 0.6]]])
     assert knee(points, np.ones(3)) == 3
+
+
+def nearest_by_hand(points):
+    """The point with the smallest scaled distance to the best of each objective, one by one."""
+    lows, highs = points.min(axis=0), points.max(axis=0)
+    distances = [sum(((p - lows) / (highs - lows)) ** 2) ** 0.5 for p in points]
+    return distances.index(min(distances))
+
+
+@pytest.mark.parametrize("objectives", [2, 3])
+def test_the_nearest_to_utopia_is_found_by_hand(objectives):
+    rng = np.random.default_rng(3)
+    for _ in range(50):
+        points = rng.uniform(size=(9, objectives))
+        assert nearest_to_utopia(points, np.ones(objectives)) == nearest_by_hand(points)
+
+
+def test_utopia_is_scale_free_and_works_on_few_points():
+    points = np.array([[0.0, 1.0], [0.3, 0.3], [0.1, 0.8], [1.0, 0.0]])
+    assert nearest_to_utopia(points, np.ones(2)) == 1
+    assert nearest_to_utopia(points * [1000.0, 1e-3], np.array([1000.0, 1e-3])) == 1
+    assert nearest_to_utopia(np.array([[0.5, 0.5]]), np.ones(2)) == 0
+    two = np.array([[0.1, 0.9], [0.4, 0.2]])  # equally far, as always with two; the second dominates more
+    assert nearest_to_utopia(two, np.ones(2)) == 1
+
+
+def test_the_rules_differ_where_a_bend_lies_near_an_end():
+    points = np.array([[0.0, 1.0], [0.02, 0.55], [0.4, 0.4], [0.42, 0.1], [1.0, 0.0]])
+    below = (1 - points.sum(axis=1)) / np.sqrt(2)
+    assert knee(points, np.ones(2)) == int(np.argmax(below)) == 3
+    uneven = np.array([[0.0, 1.0], [0.02, 0.60], [0.38, 0.38], [1.0, 0.0]])
+    assert knee(uneven, np.ones(2)) == 1
+    assert nearest_to_utopia(uneven, np.ones(2)) == 2

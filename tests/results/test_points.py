@@ -171,8 +171,8 @@ def test_a_run_is_rebuilt_from_its_points(repeated):
     assert rows["action_kl_ratio"].tolist() == pytest.approx([0.84, 0.32, 0.2])
     assert (repeated / "front.csv").read_text().splitlines()[3].startswith("kl,2,1,finished,,2,")
     assert rows["stitch_fvu_std"].isna().tolist() == [False, False, True]
-    assert (repeated / "best/recon.safetensors").read_bytes() == b"weights of 5"
-    header = (repeated / "best/recon.yaml").read_text()
+    assert (repeated / "best/recon/model.safetensors").read_bytes() == b"weights of 5"
+    header = (repeated / "best/recon/configuration.yaml").read_text()
     assert "trial 5.\n# Of 3 seeds of this point it is the nearest to their means, which are:\n" in header
     assert "# stitch_fvu: 0.22 ± 0.02\n" in header
     history = pd.read_csv(repeated / "hypervolume.csv")["hypervolume"]

@@ -58,8 +58,8 @@ def test_a_run_has_the_scores_in_its_record_and_beside_every_checkpoint(space_fi
     assert record["scores"]["title_rebuilt"]["top1"] == 1.0
     assert "title_rebuilt" in (folder / "report.html").read_text()
     for name in ("knee", "recon", "kl"):
-        table = pd.read_csv(folder / "best" / f"{name}.sub_actions.csv")
+        table = pd.read_csv(folder / "best" / name / "sub_actions.csv")
         assert len(table) == 15
-        scores = json.loads((folder / "best" / f"{name}.vocabulary.json").read_text())
+        scores = json.loads((folder / "best" / name / "vocabulary.json").read_text())
         assert scores["sub_actions"] == 15
         assert scores["redundancy"]["nearest_cosine"] == pytest.approx(table.nearest_cosine.mean(), abs=1e-3)
