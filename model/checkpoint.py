@@ -36,7 +36,7 @@ def save_model(path: Path, model: nn.Module, tensors: Mapping[str, Tensor], abou
     save_file(
         {name: value.detach().cpu().contiguous() for name, value in state.items()},
         draft,
-        metadata={"about": json.dumps(dict(about), ensure_ascii=False)},
+        metadata={"about": json.dumps(dict(about), ensure_ascii=False, sort_keys=True)},
     )
     os.replace(draft, path)
 
