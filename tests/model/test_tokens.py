@@ -145,7 +145,7 @@ def test_the_mode_of_the_model_stays(made: Callable[..., ShapeAction]) -> None:
         (np.zeros((1, 2, 1)), "recordings of 2 or more, but these have 1"),
         (
             np.where(np.arange(64) == 5, np.nan, np.ones((1, 2, 64))),
-            "recording 0, channel acc x, sample 5 is no finite",
+            "recording 0, channel acc x, sample 5 is no",
         ),
     ],
 )

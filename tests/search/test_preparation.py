@@ -103,3 +103,9 @@ def test_starting_points_of_the_command_line_are_kept(begin, tmp_path):
     assert space.start == ({"x": 0.5, "width": 16, "kind": "a"},)
     (tmp_path / "knee.yaml").unlink()
     assert begin(resume=True) == space
+
+
+def test_a_folder_with_a_configuration_is_a_starting_point(begin, tmp_path):
+    (tmp_path / "knee").mkdir()
+    (tmp_path / "knee/configuration.yaml").write_text(yaml.safe_dump({"x": 0.5, "width": 16, "kind": "a"}))
+    assert begin(start=[tmp_path / "knee"]).start == ({"x": 0.5, "width": 16, "kind": "a"},)
