@@ -88,10 +88,8 @@ def read_configuration(path: Path) -> Configuration:
     """
     if path.is_dir():
         path = path / CONFIGURATION_FILE
-    elif not path.exists() and path.with_suffix("").is_dir():  # as runs wrote it before points had folders
-        raise ConfigurationError(
-            f"{path}: there is no such file; it may be {path.with_suffix('') / CONFIGURATION_FILE}"
-        )
+    elif not path.exists() and (moved := path.with_suffix("") / CONFIGURATION_FILE).is_file():
+        raise ConfigurationError(f"{path}: there is no such file; it may be {moved}")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pandas as pd
 
 from results.aggregate import FRONT_FILE
-from results.append_table import read_content
 from results.cells import frame_text
 from results.choices import run_points
 from results.errors import RecordError
@@ -19,8 +18,6 @@ from results.front import best_points, front
 from results.overview import overview
 from results.records import Run
 from results.run_space import SPACE_FILE
-
-DIFFERENCES_LISTED = 3
 
 
 def run_of(folder: Path) -> Path:
@@ -50,18 +47,15 @@ def front_differences(run: Run) -> list[str]:
     expected = overview({run.folder.name: run}, run.folder.name).front
     if path.read_bytes() == frame_text(expected).encode():
         return []
-    try:
-        content = read_content(path)
-    except RecordError as error:
-        return [str(error)]
-    rows = {row.get("trial", ""): row for row in content.rows}
+    header, found_rows = _read(path.read_text(encoding="utf-8", errors="replace"))
+    rows = {row.get("trial", ""): row for row in found_rows}
     lines = []
     columns = [str(name) for name in expected.columns]
-    if list(content.header) != columns:
-        missing = [name for name in columns if name not in content.header]
-        added = [name for name in content.header if name not in columns]
+    if header != columns:
+        missing = [name for name in columns if name not in header]
+        added = [name for name in header if name not in columns]
         lines.append(f"{path}: its columns differ (missing {missing or 'none'}, added {added or 'none'})")
-    texts = _rows(expected)
+    texts = _read(frame_text(expected))[1]
     trials = [row["trial"] for row in texts]
     for trial in [trial for trial in rows if trial not in trials]:
         lines.append(f"{path}: trial {trial} is not on the front that trials.csv gives")
@@ -77,8 +71,11 @@ def front_differences(run: Run) -> list[str]:
     return lines or [f"{path}: its rows are in another order, or written otherwise, than trials.csv gives"]
 
 
-def _rows(frame: pd.DataFrame) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(frame_text(frame))))
+def _read(text: str) -> tuple[list[str], list[dict[str, str]]]:
+    """Return the columns and the rows of a table, in which nothing need be right."""
+    lines = [line for line in csv.reader(io.StringIO(text)) if line]
+    header = lines[0] if lines else []
+    return header, [dict(zip(header, line, strict=False)) for line in lines[1:]]
 
 
 def export_differences(run: Run, folder: Path) -> list[str]:

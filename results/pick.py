@@ -94,6 +94,8 @@ def _pick(options: argparse.Namespace) -> int:
     bounds = [_bound(text, "at most") for text in options.at_most]
     bounds += [_bound(text, "at least") for text in options.at_least]
     run = read_run(options.run)
+    for line in run.warnings:
+        print(f"warning: {line}", file=sys.stderr)
     points = run_points(run)
     able = eligible(points.table, run.space.objectives, run.space.guards)
     metric = options.minimise or options.maximise

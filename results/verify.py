@@ -77,6 +77,8 @@ def _verify(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     run = read_run(run_of(options.folder))
+    for line in run.warnings:
+        print(f"warning: {line}", file=sys.stderr)
     recorded = recorded_seeds(run, options.folder)
     least = 1 if len(recorded) > 1 else 2
     if options.seeds < least:
