@@ -73,7 +73,10 @@ def front_differences(run: Run) -> list[str]:
 
 def _read(text: str) -> tuple[list[str], list[dict[str, str]]]:
     """Return the columns and the rows of a table, in which nothing need be right."""
-    lines = [line for line in csv.reader(io.StringIO(text)) if line]
+    try:
+        lines = [line for line in csv.reader(io.StringIO(text)) if line]
+    except csv.Error:
+        lines = []
     header = lines[0] if lines else []
     return header, [dict(zip(header, line, strict=False)) for line in lines[1:]]
 
