@@ -58,18 +58,26 @@ def stability(
     chosen = _choose(means, everything, reference, rule)
     extent = front_extent(means[moocore.is_nondominated(means, keep_weakly=True)], reference)
     alike = np.all(np.abs(means - means[chosen]) <= NEAR_FRACTION * extent, axis=1)
-    repeated = np.array([len(of) > 1 for of in seeds])
+    groups = _by_count(seeds)
     rng = np.random.default_rng(seed)
     picks, held = [], 0
     for _ in range(resamples):
         drawn = np.unique(rng.integers(len(means), size=len(means)))  # a point drawn twice is no second point
         values = means.copy()
-        for point in drawn[repeated[drawn]]:
-            values[point] = seeds[point][rng.integers(len(seeds[point]), size=len(seeds[point]))].mean(axis=0)
+        for points, of in groups:
+            again = rng.integers(of.shape[1], size=of.shape[:2])
+            values[points] = np.take_along_axis(of, again[..., None], axis=1).mean(axis=1)
         picks.append(_choose(values, drawn, reference, rule))
         held += int(chosen in drawn)
     same = np.array(picks) == chosen
     return Stability(chosen, float(same.mean()), float((same | alike[picks]).mean()), held / resamples)
+
+
+def _by_count(seeds: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return, for each number of seeds above one, the points that have it and their seeds, (points, seeds, m)."""
+    counts = np.array([len(of) for of in seeds])
+    members = [np.flatnonzero(counts == count) for count in np.unique(counts[counts > 1])]
+    return [(points, np.stack([seeds[point] for point in points])) for points in members]
 
 
 def _choose(values: np.ndarray, points: np.ndarray, reference: np.ndarray, rule: Rule) -> int:
