@@ -17,6 +17,7 @@ from model.configuration import Configuration, ConfigurationError, parse_configu
 from model.metric_names import METRICS
 
 if TYPE_CHECKING:
+    from model.dataset import Recordings
     from model.losses import Batch
     from model.training import ShapeActionRun
 
@@ -147,13 +148,13 @@ class ShapeActionStudy:
 
     def test_split(self, device: str) -> Batch | None:
         """The test part, for a final figure only; None where the data has none."""
-        return None if self.dataset.test is None else _batch(self.dataset.test, device)
+        return None if self.dataset.test is None else as_batch(self.dataset.test, device)
 
     def _batches(self, device: str) -> tuple[Batch, Batch]:
         if device not in self._on_device:
             self._on_device[device] = (
-                _batch(self.dataset.train, device),
-                _batch(self.dataset.validation, device),
+                as_batch(self.dataset.train, device),
+                as_batch(self.dataset.validation, device),
             )
         return self._on_device[device]
 
@@ -178,7 +179,8 @@ def _blaming(key: str) -> Iterator[None]:
         raise ConfigurationError(f"{key}: {error}") from error
 
 
-def _batch(part: Any, device: str) -> Batch:
+def as_batch(part: Recordings, device: str) -> Batch:
+    """One part of a data set as tensors on `device`."""
     import numpy as np
     import torch
 
