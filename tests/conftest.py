@@ -1,4 +1,4 @@
-"""What tests of several packages share: a language model's endpoint on loopback."""
+"""What tests of several packages share: a language model's endpoint on loopback, and a browser."""
 
 from __future__ import annotations
 
@@ -6,16 +6,25 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-specification = importlib.util.spec_from_file_location(
-    "language_model_server", Path(__file__).with_name("language_model_server.py")
-)
-server_module = importlib.util.module_from_spec(specification)
-sys.modules[specification.name] = server_module  # so that `from language_model_server import Reply` finds it in tests
-specification.loader.exec_module(server_module)
+
+def _load(name: str) -> ModuleType:
+    """Load a file beside this one, so that `from NAME import ...` finds it in tests."""
+    specification = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[name] = module
+    specification.loader.exec_module(module)
+    return module
+
+
+server_module = _load("language_model_server")
+browser_module = _load("browser")
 
 
 @pytest.fixture
@@ -28,3 +37,18 @@ def language_model_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     server = server_module.LanguageModelServer()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A `Browser`; where none is installed, the test is skipped."""
+    pytest.importorskip("selenium", reason="selenium, which drives the browser, is not installed")
+    missing = browser_module.missing_part()
+    if missing:
+        pytest.skip(missing)
+    with pytest.MonkeyPatch.context() as environment:
+        for name in ("NO_PROXY", "no_proxy"):  # the driver listens on loopback
+            environment.setenv(name, "localhost,127.0.0.1")
+        opened = browser_module.Browser(tmp_path_factory.mktemp("profile"))
+        yield opened
+        opened.close()
