@@ -132,7 +132,10 @@ def _class_text(text: Tensor, belongs: Tensor) -> ClassText:
 
 
 def _configuration(files: ExportedFiles, about: dict[str, Any]) -> Configuration:
-    trained = parse_configuration(about["configuration"])
+    try:
+        trained = parse_configuration(about["configuration"])
+    except ConfigurationError as error:
+        raise CheckpointError(f"{files.checkpoint}: was trained by another version: {error}; train it again") from None
     if files.configuration is None:
         return trained
     configuration = read_configuration(files.configuration)

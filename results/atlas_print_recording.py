@@ -56,7 +56,7 @@ def draw_recording(view: AtlasView, example: Example) -> Figure:
     figure.suptitle(f"{title} {example.stitch_fvu:.3f}", fontsize=9, fontweight="bold", x=0.01, ha="left")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="upper right", ncols=2, frameon=False, fontsize=7.5, borderaxespad=0.1)
-    figure.align_ylabels(panels)
+    figure.align_ylabels([panel for panel, (kind, _) in zip(panels, kinds, strict=False) if kind == "signal"])
     figure.supylabel("normalised signal (mean 0, deviation 1)", fontsize=8, color=FAINT)
     return figure
 

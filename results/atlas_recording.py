@@ -15,7 +15,7 @@ from results.atlas_view import AtlasView, ink_on, lanes_of, over_time, ticks
 if TYPE_CHECKING:
     from model.code_atlas import Example
 
-LEFT, RIGHT, WIDTH = 204, 990, 1000  # of the picture, and of what is drawn over time; about CSS pixels
+LEFT, RIGHT, WIDTH = 222, 990, 1000  # of the picture, and of what is drawn over time; about CSS pixels
 SIGNAL, BAND, GAP = 74, 64, 14  # heights of a channel, of its windows, and of what parts two channels
 LOWEST_LANE, LANE, ROW = 5, 16, 18  # heights of a lane where there are many or few, and of a sub-action
 NAME = 30  # characters of a name that fit beside the picture
@@ -78,7 +78,7 @@ def _signal(view: AtlasView, example: Example, channel: int, top: float) -> str:
         return top + SIGNAL - (np.clip(values, low, high) - low) / (high - low) * SIGNAL
 
     marks = []
-    for value in ticks(low, high, 4):
+    for value in ticks(low, high, 5):
         y, number = float(place(np.array(value))), f"{value:g}".replace("-", "−")
         marks.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{RIGHT}"/>')
         marks.append(f'<text class="tick" x="{LEFT - 6}" y="{y + 4:.1f}">{number}</text>')

@@ -26,7 +26,7 @@ STYLE = """
 .code li i { position: absolute; inset: 0 auto 0 0; background: var(--c); opacity: .22; border-radius: 3px; }
 .code li span, .code li em { position: relative; font-style: normal; min-width: 0; }
 .code li span { overflow-wrap: anywhere; }
-.code li em { font-variant-numeric: tabular-nums; }
+.code li em { flex: none; font-variant-numeric: tabular-nums; }
 .code footer { display: flex; align-items: center; gap: 6px; margin-top: 6px; color: var(--soft); }
 .code footer u { flex: 1; height: 5px; border-radius: 3px; background: var(--line); overflow: hidden; }
 .code footer u i { display: block; height: 100%; background: #4b5563; }
@@ -35,6 +35,7 @@ STYLE = """
 .shape .zero { stroke: #d5d9df; stroke-width: 1; }
 .shape text { font-size: 9px; fill: var(--soft); }
 .shape image { image-rendering: pixelated; }
+.unused { margin-top: 14px; }
 .unused .codes { grid-template-columns: repeat(auto-fill, minmax(104px, 1fr)); }
 .sheet { display: flex; min-width: 560px; }
 .sheet > div { flex: none; width: 196px; font-size: 12px; background: white; position: sticky; left: 0; z-index: 1; }
@@ -54,6 +55,7 @@ STYLE = """
 .recording .signal { stroke: #6b7280; stroke-width: 1.4; }
 .recording .stitched { stroke: #d55e00; stroke-width: 1.5; stroke-linejoin: round; }
 .recording .grid { stroke: #eceef1; }
+.likely { shape-rendering: crispEdges; }
 .recording .axis { stroke: #6b7280; }
 .recording .frame { stroke: #e1e4e9; }
 .recording .name { fill: var(--ink); }

@@ -1,4 +1,4 @@
-"""What tests of several packages share: a language model's endpoint on loopback, and a browser."""
+"""What tests of several packages share: a language model's endpoint on loopback, a browser, and trained models."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ def _load(name: str) -> ModuleType:
 
 server_module = _load("language_model_server")
 browser_module = _load("browser")
+exports_module = _load("small_exports")
 
 
 @pytest.fixture
@@ -52,3 +53,9 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         opened = browser_module.Browser(tmp_path_factory.mktemp("profile"))
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="session")
+def small_exports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, dict[str, float]]]:
+    """Small trained models, each in a folder of its own, with what their runs measured; not to be changed."""
+    return exports_module.train_small(tmp_path_factory.mktemp("best"))

@@ -15,11 +15,16 @@ FORBIDDEN = {
     "results": {"ray", "torch", "search", "model"},
     "search": {"model"},
 }
+# The atlas draws what a trained model says. It asks for plain arrays, inside the function that needs them, so that
+# importing it stays light; its other rooms name the type of what comes back.
+ASKING_THE_MODEL = "atlas*.py"
 
 
-def imported(path: Path) -> set[str]:
+def imported(path: Path, at_run_time: bool = False) -> set[str]:
+    """Packages that a file imports; `at_run_time`, those that importing the file itself loads."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in tree.body if at_run_time else ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
@@ -32,10 +37,12 @@ def test_packages_import_only_what_they_may(package: str) -> None:
     files = sorted((ROOT / package).rglob("*.py"))
     assert files
     for path in files:
-        assert not imported(path) & FORBIDDEN[package], path
+        asks = package == "results" and path.match(ASKING_THE_MODEL)
+        assert not imported(path) & (FORBIDDEN[package] - ({"model"} if asks else set())), path
+        assert not imported(path, at_run_time=True) & FORBIDDEN[package], path
 
 
-@pytest.mark.parametrize("statement", ["import results", "import search.space", "import model"])
+@pytest.mark.parametrize("statement", ["import results", "import results.atlas", "import search.space", "import model"])
 def test_light_imports_stay_light(statement: str) -> None:
     code = (
         f"import sys; {statement}; sys.exit(str([m for m in ('torch', 'ray', 'plotly') if m in sys.modules]) != '[]')"
