@@ -127,8 +127,8 @@ def _about_codes(view: AtlasView) -> str:
     source = (
         "as the action decoder reads them from the code" if decoded else "as the tokens that chose it say on average"
     )
-    lines.append("Above it the number of the code and its part of all tokens of the training split;")
-    lines.append(f"below it the likeliest sub-actions, {source}, and how sure that is:")
+    lines.append("Above a shape the number of the code and its part of all tokens of the training split;")
+    lines.append(f"below, the likeliest sub-actions, {source}, and how sure that is:")
     lines.append("from 0, nothing is known, to 1, always the same and in many recordings.")
     return " ".join(lines)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,7 @@ STYLE: dict[Any, Any] = {
 PREFIX = "atlas-"
 DPI = 200
 WIDTH, TALLEST = 7.2, 9.6  # inches; a page with its margins
-COLUMNS, MARGIN, HEADING, LABEL = 8, 0.08, 0.3, 0.17  # inches but for the columns
+COLUMNS, MARGIN, HEADING, LABEL, CAPTION = 8, 0.08, 0.3, 0.17, 0.13  # inches but for the columns
 NUMBERED = 64  # codes in the matrix; of more, the numbers would not be readable
 
 
@@ -113,7 +114,22 @@ def _cell(view: AtlasView) -> float:
 
 
 def _height(view: AtlasView, page: list[Line]) -> float:
-    return 0.1 + sum(HEADING if kind == "heading" else LABEL + _cell(view) + MARGIN for kind, *_ in page)
+    rows = sum(HEADING if kind == "heading" else LABEL + _cell(view) + MARGIN for kind, *_ in page)
+    return 0.2 + rows + CAPTION * len(_caption(view))
+
+
+def _caption(view: AtlasView) -> list[str]:
+    """What the shapes are, in lines."""
+    text = (
+        "Shapes have mean 0 and deviation 1 and share one scale; beside the number of a code, its part of the tokens."
+    )
+    if view.fused:
+        names = view.atlas.channels
+        if view.lanes > SHAPES_DRAWN_AS_LINES:
+            text += f" Rows are channels, from {names[0]} down to {names[-1]}; blue is below the mean, red above."
+        else:
+            text += f" Lanes are channels, from the top: {', '.join(names)}."
+    return textwrap.wrap(text, 118)
 
 
 def draw_codes(view: AtlasView, page: list[Line]) -> Figure:
@@ -137,6 +153,9 @@ def draw_codes(view: AtlasView, page: list[Line]) -> Figure:
         for column, code in enumerate(codes):
             _draw_code(view, axes, code, MARGIN + column * (WIDTH - 2 * MARGIN) / COLUMNS, at)
         at += LABEL + _cell(view) + MARGIN
+    for line in _caption(view):
+        at += CAPTION
+        axes.text(MARGIN, at, line, fontsize=7, color=FAINT)
     return figure
 
 
@@ -164,10 +183,12 @@ def draw_matrix(view: AtlasView) -> Figure:
     m, used = view.atlas.meaning, view.used
     figure = new_figure(WIDTH, 1.55 + 0.165 * len(view.rows), layout="constrained")
     bars, cells = figure.subplots(2, 1, sharex=True, height_ratios=[0.5, 0.165 * len(view.rows)])
-    bars.bar(np.arange(len(used)), 100 * m.share[used], width=0.85, color="#9ca3af")
+    bars.bar(np.arange(len(used)), 100 * m.share[used], width=0.85 if len(used) <= NUMBERED else 1.0, color="#9ca3af")
     bars.set_ylabel("tokens (%)")
     bars.tick_params(bottom=False, labelbottom=False)
-    image = cells.imshow(m.distribution[used][:, view.rows].T, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    image = cells.imshow(
+        m.distribution[used][:, view.rows].T, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest"
+    )
     cells.set_yticks(range(len(view.rows)), [m.sub_actions[k] for k in view.rows])
     cells.tick_params(length=0)
     cells.spines[:].set_visible(False)

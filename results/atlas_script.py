@@ -33,7 +33,7 @@ STYLE = """
 .shape { display: block; width: 100%; height: auto; }
 .shape path { fill: none; stroke: var(--ink); stroke-width: 1.8; stroke-linejoin: round; }
 .shape .zero { stroke: #d5d9df; stroke-width: 1; }
-.shape text { font-size: 9px; fill: var(--soft); }
+.shape text { font-size: 12px; fill: var(--soft); }
 .shape image { image-rendering: pixelated; }
 .unused { margin-top: 14px; }
 .unused .codes { grid-template-columns: repeat(auto-fill, minmax(104px, 1fr)); }
@@ -67,6 +67,7 @@ STYLE = """
 .token.found rect { stroke: #111827; stroke-width: 2; }
 .key { display: flex; flex-wrap: wrap; gap: 2px 18px; font-size: 13px; margin: 0 0 10px; color: var(--soft); }
 .key i { display: inline-block; width: 22px; border-top: 2px solid; margin-right: 6px; vertical-align: middle; }
+@media (max-width: 600px) { .sheet > div { width: 128px; } }
 #tip { position: fixed; z-index: 9; max-width: min(290px, 92vw); padding: 8px 11px; border-radius: 8px;
   font-size: 12.5px; background: white; border: 1px solid #c6cbd3;
   box-shadow: 0 4px 16px rgb(0 0 0 / 14%); pointer-events: none; }

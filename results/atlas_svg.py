@@ -42,13 +42,13 @@ def shape(view: AtlasView, code: int) -> str:
         )
     height = HEIGHT if lanes == 1 else LANE
     half = height / 2 - 2
-    x = np.linspace(3, WIDTH - 3, samples)
+    x = np.linspace(3 if lanes == 1 else 16, WIDTH - 3, samples)
     drawn = []
     for lane, row in enumerate(values):
         middle = lane * height + height / 2
         drawn.append(f'<path class="zero" d="M0 {middle:g}h{WIDTH}"/>')
         drawn.append(f'<path d="{path(x, middle - np.clip(row / view.reach, -1, 1) * half)}"/>')
-        drawn.append("" if lanes == 1 else f'<text x="1" y="{lane * height + 10}">{lane + 1}</text>')
+        drawn.append("" if lanes == 1 else f'<text x="1" y="{lane * height + 12}">{lane + 1}</text>')
     return f'<svg class="shape" viewBox="0 0 {WIDTH} {lanes * height}" role="img">{title}{"".join(drawn)}</svg>'
 
 
