@@ -30,8 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        for path in write_atlas(options.exported, options.out, options.per_class):
-            print(path)
+        written = write_atlas(options.exported, options.out, options.per_class)
     except ValueError as error:
         print(f"atlas: {' '.join(str(error).split())}", file=sys.stderr)
         return BAD_INPUT
@@ -40,8 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"atlas: {place}: cannot be read or written ({reason})", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        print("atlas: stopped; what is not listed was not written", file=sys.stderr)
+        print("atlas: stopped; pictures of an earlier atlas may lie beside new ones", file=sys.stderr)
         return INTERRUPTED
+    print("\n".join(map(str, written)))
     return 0
 
 

@@ -27,21 +27,10 @@ DIGIT = 0.055  # inches, of the number of a code
 
 def draw_recording(view: AtlasView, example: Example) -> Figure:
     """The first channels of a recording, their windows with the codes, and the likeliest sub-actions below."""
-    m, shown = view.atlas.meaning, min(CHANNELS, len(view.atlas.channels))
+    shown = min(CHANNELS, len(view.atlas.channels))
     q = over_time(example, min(BINS, example.x.shape[-1]))
     rows = likeliest_rows(q.mean(0))
-    bands = [0] if view.fused else list(range(shown))
-    tall = [_band(example, row) for row in bands]
-    heights, kinds = [], []
-    for channel in range(shown):
-        heights.append(SIGNAL)
-        kinds.append(("signal", channel))
-        if channel < len(bands) and (not view.fused or shown == 1):
-            heights.append(tall[channel])
-            kinds.append(("windows", channel))
-    if view.fused and shown > 1:
-        heights.append(tall[0])
-        kinds.append(("windows", 0))
+    kinds, heights = _plan(view, example, shown)
     heights.append(ROW * len(rows))
     figure = new_figure(WIDTH, 1.1 + sum(heights) + 0.04 * len(heights), layout=_layout())
     panels = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
@@ -51,14 +40,31 @@ def draw_recording(view: AtlasView, example: Example) -> Figure:
         else:
             _draw_windows(view, panel, example, which)
     _draw_sub_actions(view, panels[-1], example, q, rows)
-    left_out = f", {shown} of {len(view.atlas.channels)} channels" if shown < len(view.atlas.channels) else ""
-    title = f"{m.classes[example.y]}, validation recording {example.number}{left_out}: stitch_fvu"
-    figure.suptitle(f"{title} {example.stitch_fvu:.3f}", fontsize=9, fontweight="bold", x=0.01, ha="left")
+    figure.suptitle(_title(view, example, shown), fontsize=9, fontweight="bold", x=0.01, ha="left")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="upper right", ncols=2, frameon=False, fontsize=7.5, borderaxespad=0.1)
     figure.align_ylabels([panel for panel, (kind, _) in zip(panels, kinds, strict=False) if kind == "signal"])
     figure.supylabel("normalised signal (mean 0, deviation 1)", fontsize=8, color=FAINT)
     return figure
+
+
+def _plan(view: AtlasView, example: Example, shown: int) -> tuple[list[tuple[str, int]], list[float]]:
+    """What the panels show from the top, each with its channel or row of tokens, and their heights in inches."""
+    kinds: list[tuple[str, int]] = []
+    for channel in range(shown):
+        kinds.append(("signal", channel))
+        if not view.fused:
+            kinds.append(("windows", channel))
+    if view.fused:
+        kinds.append(("windows", 0))
+    return kinds, [SIGNAL if kind == "signal" else _band(example, which) for kind, which in kinds]
+
+
+def _title(view: AtlasView, example: Example, shown: int) -> str:
+    channels = len(view.atlas.channels)
+    left_out = f", {shown} of {channels} channels" if shown < channels else ""
+    name = view.atlas.meaning.classes[example.y]
+    return f"{name}, validation recording {example.number}{left_out}: stitch_fvu {example.stitch_fvu:.3f}"
 
 
 def _layout() -> ConstrainedLayoutEngine:

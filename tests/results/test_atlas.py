@@ -252,9 +252,10 @@ def test_a_browser_says_what_the_mouse_is_on(browser: Any, written: dict[str, Pa
     column, row = 2, 1
     x = ((column + 0.5) / len(codes) - 0.5) * box[0]
     y = ((known["bar"] + row + 0.5) / (known["bar"] + len(rows)) - 0.5) * box[1]
-    browser.hover(matrix, x, y)
     c, p = codes[column]["c"], codes[column]["all"][row] / 100
-    browser.wait(lambda: f"code {c}\n{p:.2f} {known['sub_actions'][rows[row]]}" in tip.text, "code of the cell")
+    cell = f"code {c}\n{p:.2f} {known['sub_actions'][rows[row]]}"
+    # Scrolling hides the note, so the mouse moves again once the page has come to rest; here and below.
+    browser.wait(lambda: browser.hover(matrix, x, y) or cell in tip.text, "code of the cell")
     assert f"{codes[column]['n']} tokens" in tip.text
     token, (card, *_), (likely, *_) = browser.all(".token")[3], browser.all("#codes .code"), browser.all(".likely rect")
     for element, words in (
@@ -262,7 +263,6 @@ def test_a_browser_says_what_the_mouse_is_on(browser: Any, written: dict[str, Pa
         (likely, ("probability", " s")),
         (card, (f"code {card.get_attribute('data-c')}\n", "nats")),
     ):
-        # Scrolling hides the note, so the mouse moves again once the page has come to rest.
         browser.wait(lambda e=element, w=words: browser.hover(e) or all(word in tip.text for word in w), words[0])
     browser.wait(lambda: browser.hover(browser.all("h1")[0]) or not tip.is_displayed(), "end of the note")
     browser.script("arguments[0].dispatchEvent(new MouseEvent('click', {bubbles: true}))", token)
