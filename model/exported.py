@@ -7,20 +7,15 @@ are read again.
 
 from __future__ import annotations
 
-import json
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from safetensors import SafetensorError, safe_open
-
-from model.checkpoint import MODEL_FILE, CheckpointError, load_model
+from model.checkpoint import MODEL_FILE, CheckpointError, read_model
 from model.configuration import Configuration, ConfigurationError, parse_configuration, read_configuration
+from model.hub import rebuild
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from model.class_text import ClassText
     from model.dataset import Dataset
     from model.shape_action import ShapeAction
 
@@ -91,44 +86,15 @@ def load_exported(files: ExportedFiles) -> ExportedModel:
         ConfigurationError: The configuration is damaged, or names data that are not there.
         DataError: The recordings cannot be read.
     """
-    about, text = _read_text(files.checkpoint)
-    configuration = _configuration(files, about)
-    dataset = _recordings(configuration, files, about)
-    from model.building import build_model
-
-    try:
-        model = build_model(configuration, text, len(dataset.channel_names), dataset.train.x.shape[-1])
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{files.configuration or files.checkpoint}: {error}") from None
-    load_model(files.checkpoint, model)
-    return ExportedModel(configuration, about, dataset, model.eval())
-
-
-def _read_text(checkpoint: Path) -> tuple[dict[str, Any], ClassText]:
-    """Reads the description and the phrases of each class; without the weights, which need a model."""
-    try:
-        with safe_open(checkpoint, framework="pt") as file:
-            about = json.loads((file.metadata() or {}).get("about", "{}"))
-            stored = set(file.keys())
-            keys = [f"model.teacher.text.{name}" for name in ("text", "belongs")]
-            missing = [key for key in ("configuration", "classes", "channels", "sub_actions") if key not in about]
-            missing += [key for key in keys if key not in stored]
-            if missing:
-                raise CheckpointError(f"{checkpoint}: lacks {', '.join(missing)}; train it again")
-            text, belongs = map(file.get_tensor, keys)
-    except (OSError, SafetensorError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{checkpoint}: cannot be read as a checkpoint ({error})") from None
-    return about, _class_text(text, belongs)
-
-
-def _class_text(text: Tensor, belongs: Tensor) -> ClassText:
-    """`ClassText` of its own state, `(classes, M, text_width)` and `(classes, M, K)`."""
-    from model.class_text import ClassText
-
-    present = belongs.sum(-1) > 0
-    phrases = [rows[there] for rows, there in zip(text, present, strict=True)]
-    clusters = [rows[there].argmax(-1).tolist() for rows, there in zip(belongs, present, strict=True)]
-    return ClassText(phrases, clusters, belongs.shape[-1])
+    stored = read_model(files.checkpoint)
+    missing = [key for key in ("configuration", "classes", "channels", "sub_actions") if key not in stored.about]
+    if missing:
+        raise CheckpointError(f"{files.checkpoint}: lacks {', '.join(missing)}; train it again")
+    configuration = _configuration(files, stored.about)
+    dataset = _recordings(configuration, files, stored.about)
+    about = {**stored.about, "samples": dataset.train.x.shape[-1]}
+    model = rebuild(files.checkpoint, stored, about)
+    return ExportedModel(configuration, stored.about, dataset, model.eval())
 
 
 def _configuration(files: ExportedFiles, about: dict[str, Any]) -> Configuration:
