@@ -33,6 +33,7 @@ ENVIRONMENT = {
 }
 
 
+METRICS_PORT = 8099  # deploy/prometheus.yaml looks there
 CONNECT_TIMEOUT_S = 5.0
 NODE_TIMEOUT_S = 120.0  # the first call to a node unpacks the code there and starts a process
 HEAD = "node:__internal_head__"
@@ -51,10 +52,12 @@ class Dashboard(NamedTuple):
     Attributes:
         address: Its URL; "" if there is none.
         login: What a user does to log in; "" if nothing.
+        metrics: URL of the driver's node at which Prometheus finds the run's gauges; "" if there is none.
     """
 
     address: str
     login: str
+    metrics: str
 
 
 def prepare_environment(slots: int | None, import_folders: list[Path]) -> None:
@@ -86,7 +89,7 @@ def start_local(available: Available) -> Dashboard:
 
     given: dict[str, Any] = {"num_cpus": int(available.cpus), "num_gpus": int(available.gpus), **QUIET}
     try:
-        context = ray.init(address="local", include_dashboard=True, **given)
+        context = ray.init(address="local", include_dashboard=True, _metrics_export_port=_metrics_port(), **given)
     except (ImportError, RuntimeError, OSError) as error:
         log.warning("Ray did not start with a dashboard, trying without: %s", error)
         ray.shutdown()
@@ -178,13 +181,34 @@ def leave() -> None:
 
 def _dashboard(context: Any) -> Dashboard:
     url = context.dashboard_url or ""
+    metrics = _metrics_address()
     if not url:
-        return Dashboard("", "")
+        return Dashboard("", "", metrics)
     token = os.environ.get("RAY_AUTH_MODE", "").lower() == "token"
     return Dashboard(
         url if "://" in url else f"http://{url}",
         f"log in with the token that `{_ray_command()} get-auth-token` prints" if token else "",
+        metrics,
     )
+
+
+def _metrics_port() -> int | None:
+    """Return the fixed port for metrics; None, for one that Ray finds, where it is taken."""
+    with socket.socket() as probe:
+        try:
+            probe.bind(("", METRICS_PORT))
+        except OSError:
+            log.warning("port %d is taken, metrics go elsewhere: another search may run here", METRICS_PORT)
+            return None
+    return METRICS_PORT
+
+
+def _metrics_address() -> str:
+    import ray
+
+    here = ray.get_runtime_context().get_node_id()
+    ports = [(node["NodeManagerAddress"], node["MetricsExportPort"]) for node in _nodes() if node["NodeID"] == here]
+    return next((f"http://{host}:{port}/metrics" for host, port in ports if port > 0), "")
 
 
 def _check_reachable(address: str) -> None:

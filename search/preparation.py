@@ -7,6 +7,7 @@ resources, and only then the study with its data and every corner of the space. 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -23,6 +24,7 @@ from search.space import SpaceError, parse_space, read_document
 from search.warm_start import read_points
 
 OVERRULED = ("seed", "budget", "resources")
+TRACKERS = ("mlflow", "wandb")
 STUDY_MEMBERS = ("metrics", "resolve", "check", "provenance", "trial")
 
 
@@ -105,6 +107,7 @@ def prepare(options: Options) -> Prepared:
         space = space.model_copy(update={"start": (*read_points(options.start, space), *space.start)})
     study = import_study(space.study, options.file)
     _check_metrics(space, study, options.file)
+    _check_trackers(space, options.file)
     space = _resolve(space, study, options.file)
     if before is not None and recorded is not None:
         space = _as_recorded(space, before, recorded.get("written", {}), written)
@@ -238,6 +241,12 @@ def _as_recorded(space: Space, before: Space, then: dict[str, Any], now: dict[st
         merged = {**before.resources.model_dump(), **space.resources.model_dump(exclude_none=True)}
         kept["resources"] = Resources(**merged)
     return space.model_copy(update=kept)
+
+
+def _check_trackers(space: Space, file: Path) -> None:
+    for name in TRACKERS:
+        if getattr(space.track, name) is not None and importlib.util.find_spec(name) is None:
+            raise SpaceError(f"{file}: track.{name}: {name} is not installed; pip install {name}, or leave it out")
 
 
 def _overrule(space: Space, options: Options) -> Space:

@@ -40,6 +40,9 @@ MAY_CHANGE = (
     "resources.slots",
     "resources.start_within_s",
     "resources.recycle_after_trials",
+    "track.tensorboard",
+    "track.mlflow",
+    "track.wandb",
 )
 HEADER = "# What this run searches, as resolved when it began. Written by the search; used by --resume.\n"
 

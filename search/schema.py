@@ -108,6 +108,20 @@ class Sampler(Frozen):
     population: Annotated[Integer, Field(ge=2)] = 20
 
 
+class Track(Frozen):
+    """Where else trials are logged, beside the run folder.
+
+    Attributes:
+        tensorboard: Event files in `tensorboard/` of the run folder, one folder per trial.
+        mlflow: Tracking URI of MLflow, such as `file:mlruns` or `http://host:5000`.
+        wandb: Project of Weights & Biases.
+    """
+
+    tensorboard: bool = True
+    mlflow: str | None = None
+    wandb: str | None = None
+
+
 class Space(Frozen):
     """A search space, complete."""
 
@@ -122,6 +136,7 @@ class Space(Frozen):
     resources: Resources = Resources()
     sampler: Sampler = Sampler()
     halving: Halving | None = None
+    track: Track = Track()
     batch: Annotated[Integer, Field(ge=1)] | None = Field(
         None, description="trials proposed together, so that no proposal depends on which of them ends first"
     )
@@ -226,6 +241,8 @@ class Space(Frozen):
                 del entry["when"]
         if not self.start:
             del values["start"]
+        if self.track == Track():
+            del values["track"]
         if self.budget.replicates == 1:
             del values["budget"]["replicates"]
         if self.resources.workers == 1:

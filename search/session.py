@@ -21,6 +21,7 @@ from results.points import SEEDS_COLUMN
 from search import cluster
 from search.disk import DiskFullError
 from search.earlier_runs import Reusable, basis, basis_now, read_earlier
+from search.gauges import Gauges
 from search.interruption import EXIT_CODE, Interruption
 from search.messages import Outcome
 from search.monitor import Monitor, console, front_table
@@ -145,7 +146,7 @@ class Session:
 
     def _search(self) -> str:
         assert self._recorder is not None
-        with Monitor(self._space, self._recorder, self._terminal):
+        with Monitor(self._space, self._recorder, self._terminal), Gauges(self._space, self._recorder):
             return run_search(
                 self._space,
                 self._study,
@@ -164,6 +165,8 @@ class Session:
         each += f" and {resources.gpus:g} GPU" if resources.gpus else ""
         address = dashboard.address or "none (Ray could not start it)"
         self._say(f"dashboard: {address}" + (f"  ({dashboard.login})" if dashboard.login else ""))
+        if dashboard.metrics:
+            self._say(f"metrics, for Prometheus: {dashboard.metrics}")
         self._say(
             f"{self._work()}; {self._space.budget.epochs} epochs each, {resources.slots} at a time with {each} each, "
             f"into {self._folder.shown}; the first begins when its workers are up"
@@ -194,7 +197,13 @@ class Session:
             self._say(f"hypervolume {summary.hypervolume:.4f}; best configurations in {shown / 'best'}")
         else:
             self._say("no trial keeps every guard, so the front is empty; see trials.csv for which one is broken")
-        self._say(f"report: {shown / 'report.html'}   again: python -m results {shown}")
+        self._say(f"report: {shown / 'report.html'}")
+        if len(summary.front):
+            knee = shown / "best" / "knee"
+            self._say(f"next:   python -m results.atlas {knee}    # what each code draws and means")
+            self._say(f"        python -m results.verify {knee}   # trained again on fresh seeds, does it hold?")
+            self._say(f"        python -m results.pick {shown}           # other choices from the front")
+        self._say(f"again:  python -m results {shown}")
 
     def _say_seeds(self, summary: FrontSummary) -> None:
         """Say whether every point on the front has the seeds that were asked for."""

@@ -27,6 +27,7 @@ from search.recorder import Recorder
 from search.scheduler import HalvingScheduler
 from search.schema import Space
 from search.searcher import JournalSearcher
+from search.tracking import trackers
 from search.trial import WarmTrial
 
 # Trial actors sit on the head node beside the driver and hold no CPU: with 0.001 CPU each, two of them left 0.998 of
@@ -103,6 +104,7 @@ def run_search(
             storage_path=str(folder / "ray"),
             verbose=0,
             stop=_Interrupted(interruption, searcher),
+            callbacks=trackers(space, folder),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )

@@ -18,6 +18,7 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig, get_context
 from ray.train.torch import TorchTrainer, get_device
 from ray.util import get_current_placement_group
 
+from search.gauges import WorkerGauge
 from search.lost_nodes import EndWithNode
 from search.messages import Report
 from search.outbox import Outbox
@@ -46,6 +47,7 @@ def work(config: dict[str, Any]) -> None:
     mailbox, slot, generation = config["mailbox"], config["slot"], config["generation"]
 
     def deliver(report: Report) -> bool:
+        memory.set()
         return bool(ray.get(mailbox.report.remote(slot, generation, report)))
 
     try:
@@ -66,6 +68,7 @@ def work(config: dict[str, Any]) -> None:
     if team is not None and team.rank > 0:
         _follow(study, team, mailbox, slot, generation)
         return
+    memory = WorkerGauge(briefing.space.name, slot)
     outbox = Outbox(briefing.folder, briefing.session, lambda *sent: ray.get(mailbox.keep.remote(*sent)))
     led: Any = study if team is None else TeamStudy(study, team)
     loop = TrialLoop(led, briefing.space, outbox.folder, slot, deliver, briefing.basis)
