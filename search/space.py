@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 
 from results.objectives import Guard, Objective
 from search.parameters import Choice, FloatRange, IntegerRange
-from search.schema import Budget, Halving, Resources, Sampler, Space
+from search.schema import Budget, Halving, Resources, Sampler, Space, Track
 
 PARAMETERS: dict[str, type[BaseModel]] = {
     "choice": Choice,
@@ -29,6 +29,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "resources": Resources,
     "sampler": Sampler,
     "halving": Halving,
+    "track": Track,
     "guards": Guard,
     "objectives": Objective,
 }

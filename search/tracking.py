@@ -60,20 +60,20 @@ class PerEpoch(LoggerCallback):
     def log_trial_start(self, trial: Trial) -> None:
         """Tell it of a trial."""
         self._views[trial.trial_id] = _View(trial)
-        self._callback.log_trial_start(self._views[trial.trial_id])
+        self._callback.log_trial_start(self._views[trial.trial_id])  # type: ignore[arg-type]
 
     def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
         """Tell it of the epochs since the last report."""
         report: Report = result[REPORT_KEY]
         for row in report.rows:
             epoch = {TRAINING_ITERATION: int(row["epoch"]), **{name: row[name] for name in row if name != "epoch"}}
-            self._callback.log_trial_result(iteration, self._views[trial.trial_id], epoch)
+            self._callback.log_trial_result(iteration, self._views[trial.trial_id], epoch)  # type: ignore[arg-type]
 
     def log_trial_end(self, trial: Trial, failed: bool = False) -> None:
         """Tell it of the end."""
         report = (trial.last_result or {}).get(REPORT_KEY)
         failed = failed or (report is not None and report.outcome.state == "failed")
-        self._callback.log_trial_end(self._views.pop(trial.trial_id), failed)
+        self._callback.log_trial_end(self._views.pop(trial.trial_id), failed)  # type: ignore[arg-type]
 
     def __getstate__(self) -> dict[str, Any]:
         """Return nothing: Tune pickles callbacks when it begins, but open files and connections cannot be kept."""

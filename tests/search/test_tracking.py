@@ -59,11 +59,12 @@ def test_every_epoch_is_in_the_event_file_of_its_trial(space, tmp_path):
     for number in (0, 1):
         (file,) = (tmp_path / "tensorboard" / f"trial-{number}").iterdir()
         found = list(events(file))
-        scalars = [(e.step, v.tag, v.simple_value) for e in found for v in e.summary.value if v.tag in ("loss", "first")]
+        values = [(e.step, v) for e in found for v in e.summary.value]
+        scalars = [(step, v.tag, v.simple_value) for step, v in values if v.tag in ("loss", "first")]
         expected = [(n, tag, value) for n in (1, 2, 3) for tag, value in (("loss", 1 / n), ("first", 0.5))]
         assert [s[:2] for s in scalars] == [e[:2] for e in expected]
         assert [s[2] for s in scalars] == pytest.approx([e[2] for e in expected])
-        texts = [v.tensor.string_val[0].decode() for e in found for v in e.summary.value if "configuration" in v.tag]
+        texts = [v.tensor.string_val[0].decode() for _, v in values if "configuration" in v.tag]
         assert texts == [f"- x: 0.25\n- kind: a\n- seed: {40 + number}"]
 
 
