@@ -17,7 +17,7 @@ from results.records import Run, read_run
 from results.run_space import SPACE_FILE
 
 FRONT_FILE, HISTORY_FILE = "front.csv", "hypervolume.csv"
-FIGURE_FILE, REPORT_FILE = "front.png", "report.html"
+FIGURE_FILE, FIGURES_FOLDER, REPORT_FILE = "front.png", "figures", "report.html"
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Rebuilt:
 
 
 def rebuild(folder: Path | str) -> Rebuilt:
-    """Rebuild front.csv, hypervolume.csv, best/, front.png and report.html of a run from its records.
+    """Rebuild front.csv, hypervolume.csv, best/, front.png, figures/ and report.html of a run from its records.
 
     A run without a finished trial gets them as well: an empty front, hypervolume 0, and a warning.
 
@@ -63,7 +63,7 @@ def unite(folders: Sequence[Path | str], out: Path | str) -> tuple[list[Rebuilt]
 
     Args:
         folders: The run folders; all are read before anything is written.
-        out: Folder for front.csv (with a column `run`), front.png and report.html; made if it is missing.
+        out: Folder for front.csv (with a column `run`), front.png, figures/ and report.html; made if it is missing.
 
     Returns:
         What was made of each run, and of the union.
@@ -107,11 +107,12 @@ def _rebuild(run: Run) -> Rebuilt:
 
 def _write(view: Overview, folder: Path, warnings: Sequence[str] = ()) -> tuple[Path, ...]:
     # Drawing libraries load here, not with the package: reading a run needs neither.
-    from results.figures import draw_front
+    from results.print_figures import FRONT, write_figures
     from results.report import write_report
 
     front, figure, report = folder / FRONT_FILE, folder / FIGURE_FILE, folder / REPORT_FILE
     write_atomically(front, frame_text(view.front))
-    draw_front(view, figure)
+    figures = write_figures(view, folder / FIGURES_FOLDER)
+    write_atomically(figure, (folder / FIGURES_FOLDER / FRONT).with_suffix(".png").read_bytes())
     write_report(view, report, warnings)
-    return front, figure, report
+    return front, figure, report, *figures

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from results.aggregate import Rebuilt, rebuild, unite
+from results.aggregate import FIGURES_FOLDER, Rebuilt, rebuild, unite
 from results.errors import RecordError
 from results.overview import Overview
 from results.points import SEEDS_COLUMN, std_column
@@ -90,7 +90,8 @@ def _show(rebuilt: Rebuilt) -> None:
         console.print(table)
     for warning in rebuilt.warnings:
         console.print(Text(f"warning: {warning}", style="yellow"), soft_wrap=True)
-    for path in rebuilt.paths:
+    figures = rebuilt.folder / FIGURES_FOLDER  # one line for all: there are two files for each picture
+    for path in (*(path for path in rebuilt.paths if path.parent != figures), figures):
         console.print(Text(f"  {path}", style="dim"), soft_wrap=True)
 
 

@@ -6,16 +6,16 @@ staircase would lie; one objective is drawn over the order of the trials.
 
 from __future__ import annotations
 
-import io
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from results.cells import write_atomically
 from results.encoding import Encoding, encode
 from results.extent import axis_limits, outside_note
+from results.figure_style import FAINT, INK, LINE, SHADE, TEXT_WIDTH_IN, add_grid, new_figure, print_style, save
+from results.figure_titles import place_title
 from results.front import best_points
 from results.labels import place_labels
 from results.legend import draw_legend
@@ -26,64 +26,61 @@ from results.staircase import attained_outline, staircase
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-INK, FAINT, LINE, SHADE = "#1f2937", "#9ca3af", "#374151", "#f0f4fb"
 SYMBOLS = ("o", "s", "^", "D", "v", "P")
-STYLE: dict[Any, Any] = {
-    "font.size": 9.5,
-    "axes.titlesize": 11,
-    "axes.labelsize": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": FAINT,
-    "axes.labelcolor": INK,
-    "text.color": INK,
-    "xtick.color": LINE,
-    "ytick.color": LINE,
-    "svg.hashsalt": "front",
-}
 
 
-def draw_front(view: Overview, path: Path) -> None:
+def draw_front(view: Overview, *paths: Path) -> None:
     """Draw all points and the front; of points with several seeds the means, their spread, and each seed faintly.
 
     Args:
         view: What to draw.
-        path: The PNG file to write, in one step.
+        paths: The PNG or SVG files to write, each in one step.
     """
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    with print_style():
+        figure = front_figure(view)
+        for path in paths:
+            save(figure, path)
 
+
+def front_figure(view: Overview) -> Figure:
+    """Return the front as a figure; to be called, and saved, in the style for print."""
     values = objective_values(view.points.table, view.objectives)
     pairs = list(combinations(range(len(view.objectives)), 2))
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(7.2 + 4.4 * (max(len(pairs), 1) - 1), 4.9), layout="constrained")
-        FigureCanvasAgg(figure)
-        panels = figure.subplots(1, max(len(pairs), 1), squeeze=False)[0]
-        encoding = encode(view)
-        figure.suptitle(_title(view), x=0.01, ha="left", fontsize=11.5, fontweight="bold")
-        draw_legend(figure, view, encoding, SYMBOLS)
-        figure.draw_without_rendering()  # settles the axes, so that labels can be placed
-        if pairs:
-            for panel, (x, y) in zip(panels, pairs, strict=True):
-                _draw_pair(panel, view, encoding, values, (x, y), with_staircase=len(pairs) == 1)
-        else:
-            _draw_single(panels[0], view, encoding, values[:, 0])
-        figure.draw_without_rendering()
-        for panel, (x, y) in zip(panels, pairs or [(-1, 0)], strict=True):
-            _label(panel, view, values, x, y)
-        image = io.BytesIO()
-        figure.savefig(image, format="png", dpi=200, metadata={"Software": ""})
-    write_atomically(path, image.getvalue())
+    encoding = encode(view)
+    figure, panels = _panels(max(len(pairs), 1))
+    draw_legend(figure, view, encoding, SYMBOLS)
+    place_title(figure, view.title, _counted(view))
+    figure.draw_without_rendering()  # settles the axes, so that labels can be placed
+    if pairs:
+        for panel, (x, y) in zip(panels, pairs, strict=True):
+            _draw_pair(panel, view, encoding, values, (x, y), with_staircase=len(pairs) == 1)
+    else:
+        _draw_single(panels[0], view, encoding, values[:, 0])
+    figure.draw_without_rendering()
+    for panel, (x, y) in zip(panels, pairs or [(-1, 0)], strict=True):
+        _label(panel, view, values, x, y)
+    return figure
 
 
-def _title(view: Overview) -> str:
+def _panels(count: int) -> tuple[Figure, list[Axes]]:
+    """Return a figure and its panels: one alone, more in two columns."""
+    columns = min(count, 2)
+    rows = -(-count // columns)
+    figure = new_figure(TEXT_WIDTH_IN * (1.3 if columns > 1 else 1.0), 4.9 if rows == 1 else 3.9 * rows)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for spare in grid[count:]:
+        spare.remove()
+    return figure, list(grid[:count])
+
+
+def _counted(view: Overview) -> str:
     finished = int((view.trials["state"] == "finished").sum())
     counted = f"{len(view.front)} on the front of {finished} finished"
     if view.points.repeated:
         counted = f"{len(view.front)} of {(view.points.seeds > 0).sum()} points on the front"
-    return f"{view.title}: {counted}, hypervolume {view.hypervolume:.4g}"
+    return f"{counted}, hypervolume {view.hypervolume:.4g}"
 
 
 def _draw_pair(
@@ -102,8 +99,7 @@ def _draw_pair(
         getattr(axes, f"set_{axis}label")(f"{objective.label}\n{objective.better}")
         limits = axis_limits(view, values[:, column], objective.reference, seeds[:, column])
         getattr(axes, f"set_{axis}lim")(*limits)
-    axes.grid(color="#eef0f3", linewidth=0.8)
-    axes.set_axisbelow(True)
+    add_grid(axes)
     if with_staircase and len(view.front):
         _draw_staircase(axes, view)
     draw_spread(axes, view, encoding, values[:, [x, y]], seeds[:, [x, y]], view.points.std[:, [x, y]])
@@ -118,8 +114,7 @@ def _draw_single(axes: Axes, view: Overview, encoding: Encoding, values: np.ndar
     axes.set_ylabel(f"{objective.label}\n{objective.better}")
     axes.set_ylim(*axis_limits(view, values, objective.reference, seeds))
     axes.set_xlim(0, len(values) + 1)
-    axes.grid(color="#eef0f3", linewidth=0.8)
-    axes.set_axisbelow(True)
+    add_grid(axes)
     counted = [verdict in ("front", "dominated") for verdict in view.verdicts]
     kept = np.where(counted, values * objective.sign, np.inf)
     best = np.minimum.accumulate(kept) * objective.sign if len(kept) else kept

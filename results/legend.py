@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LINE = "#374151"
+LETTERS = 26
 
 
 def draw_legend(figure: Figure, view: Overview, encoding: Encoding, symbols: Sequence[str]) -> None:
@@ -27,7 +28,8 @@ def draw_legend(figure: Figure, view: Overview, encoding: Encoding, symbols: Seq
     from matplotlib.lines import Line2D
 
     def entry(label: str, colour: str, symbol: str, **style: Any) -> Line2D:
-        return Line2D([], [], linestyle="none", marker=symbol, color=colour, label=label, markersize=7, **style)
+        shown = label if len(label) <= LETTERS else label[: LETTERS - 1] + "…"
+        return Line2D([], [], linestyle="none", marker=symbol, color=colour, label=shown, markersize=7, **style)
 
     groups: list[tuple[str, Sequence[Line2D]]] = [
         (encoding.colour_title, [entry(label, colour, "o") for label, colour in encoding.colour_legend]),

@@ -1,4 +1,4 @@
-"""Owns the interactive charts of the report, as plotly figures: front and hypervolume."""
+"""Owns the interactive chart of the front, and what all charts of the report have in common, as plotly figures."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from results.encoding import CATEGORICAL, Encoding
+from results.encoding import Encoding
 from results.extent import axis_limits, outside_note
 from results.front import best_points
 from results.objectives import Objective, objective_values
@@ -52,34 +51,6 @@ def front_charts(view: Overview, encoding: Encoding) -> list[Figure]:
         _seeds(chart, view, encoding, seeds[:, [x, y]])
         charts.append(_points(chart, view, encoding, values[:, [x, y]], (x, y)))
     return charts
-
-
-def hypervolume_chart(view: Overview) -> Figure:
-    """Return the growth of each run's hypervolume over its ended trials."""
-    import plotly.graph_objects as go
-
-    chart = blank_chart("ended trials", "hypervolume")
-    for number, (label, history) in enumerate(view.histories.items()):
-        text = [
-            f"{html.escape(label)}, after {row.trials} trials<br>hypervolume {row.hypervolume:.4g}"
-            f"<br>{row.front_size} on the front<br>{row.epochs} epochs, {row.seconds:.0f} s"
-            for row in history.itertuples()
-        ]
-        chart.add_trace(
-            go.Scatter(
-                x=history["trials"].tolist(),
-                y=history["hypervolume"].tolist(),
-                mode="lines+markers",
-                line={"shape": "hv", "color": CATEGORICAL[number % len(CATEGORICAL)], "width": 2},
-                marker={"size": 5},
-                text=text,
-                hovertemplate="%{text}<extra></extra>",
-                name=label,
-                showlegend=len(view.histories) > 1,
-            )
-        )
-    chart.update_yaxes(rangemode="tozero")
-    return chart
 
 
 def blank_chart(x: str, y: str) -> Figure:
@@ -147,7 +118,7 @@ def _points(
     """Draw the points; `axes` are the objectives on x and y, None for none."""
     import plotly.graph_objects as go
 
-    hover = [_hover(view, position) for position in range(len(view.points.table))]
+    hover = hover_texts(view)
     for verdict, title in VERDICTS.items():
         rows = [row for row, found in enumerate(view.verdicts) if found == verdict]
         hollow = "-open" if verdict == "guard" else ""
@@ -201,17 +172,20 @@ def _name_points(chart: Figure, view: Overview, points: np.ndarray) -> None:
         )
 
 
-def _hover(view: Overview, position: int) -> str:
-    """Return the configuration and the objectives of a point as plotly's small HTML."""
-    row: pd.Series = view.points.table.iloc[position]
-    run = f"{row['run']}, " if "run" in view.trials else ""
-    seeds = view.points.seeds[position]
-    several = f", and {seeds - 1} further seeds" if seeds > 1 else ""
-    lines = [f"<b>{html.escape(run)}trial {html.escape(str(row['trial']))}</b>{several}"]
-    for objective, std in zip(view.objectives, view.points.std[position], strict=True):
-        spread = f" ± {short(std)}" if seeds > 1 else ""
-        lines.append(f"{html.escape(objective.metric)} = {short(row.get(objective.metric))}{spread}")
-    lines += [
-        f"{html.escape(name)}: {html.escape(short(row[name]))}" for name in view.parameter_names if short(row[name])
-    ]
-    return "<br>".join(lines)
+def hover_texts(view: Overview) -> list[str]:
+    """Return the configuration and the objectives of each point as plotly's small HTML."""
+    table = view.points.table
+    names = [*(o.metric for o in view.objectives), *view.parameter_names]
+    columns = {name: [short(value) for value in table[name]] if name in table else [""] * len(table) for name in names}
+    runs = [f"{run}, " for run in table["run"]] if "run" in view.trials else [""] * len(table)
+    texts = []
+    for row, (run, trial, seeds) in enumerate(zip(runs, table["trial"], view.points.seeds, strict=True)):
+        several = f", and {seeds - 1} further seeds" if seeds > 1 else ""
+        lines = [f"<b>{html.escape(run)}trial {html.escape(str(trial))}</b>{several}"]
+        for objective, std in zip(view.objectives, view.points.std[row], strict=True):
+            spread = f" ± {short(std)}" if seeds > 1 else ""
+            lines.append(f"{html.escape(objective.metric)} = {columns[objective.metric][row]}{spread}")
+        parameters = ((name, columns[name][row]) for name in view.parameter_names)
+        lines += [f"{html.escape(name)}: {html.escape(text)}" for name, text in parameters if text]
+        texts.append("<br>".join(lines))
+    return texts

@@ -4,77 +4,84 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from results.encoding import CATEGORICAL
+from results.learning_curves import Curve, CurveGroup, Kind
 from results.objectives import Objective
-from results.overview import Overview
 from results.report_charts import axis_title, blank_chart
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+COLOURS: dict[Kind, str] = {"failed": "#e3b9b0", "stopped": "#d6d9df", "other": "#b9c0ca", "front": "#7f8ea6"}
+WIDTH: dict[Kind, float] = {"failed": 1.0, "stopped": 1.0, "other": 1.1, "front": 1.4, "named": 2.5}
+ENDED_EARLY: tuple[Kind, ...] = ("stopped", "failed")
 
-def curve_chart(view: Overview, objective: Objective) -> Figure | None:
-    """Return one objective over the epochs of every trial, named points in colour; None if none was measured."""
-    keys = ["run", "trial"] if "run" in view.trials else ["trial"]
-    named = _names_of_trials(view, keys)
-    groups: dict[str, list[_Curve]] = {"other trials": [], "others on the front": []}
-    for label, run in view.runs.items():
-        if objective.metric not in run.curves:
-            continue
-        measured = run.curves[np.isfinite(run.curves[objective.metric])]
-        # A trial that a restarted worker continued may have an epoch twice; the later one is what was trained on.
-        measured = measured.drop_duplicates(["trial", "epoch"], keep="last").sort_values("epoch", kind="stable")
-        for trial, curve in measured.groupby("trial", sort=False):
-            key = (label, trial) if "run" in view.trials else (trial,)
-            names = named.get(key)
-            group = "other trials" if names is None else names.replace("+", " + ") or "others on the front"
-            title = "trial " + " · ".join(str(part) for part in key)
-            groups.setdefault(group, []).append(
-                _Curve(title, curve["epoch"].tolist(), curve[objective.metric].tolist())
-            )
-    if not any(groups.values()):
-        return None
+
+def curve_chart(objective: Objective, groups: Sequence[CurveGroup]) -> Figure:
+    """Return one objective over the epochs of every trial, named points in colour, trials that ended early faded."""
     chart = blank_chart("epoch", axis_title(objective))
-    colours = {"other trials": "#d3d7dd", "others on the front": "#8795ab"}
-    order = [*colours, *(names.replace("+", " + ") for names in view.front["names"] if names)]
-    for group in dict.fromkeys(order):
-        if groups.get(group):
-            colour = colours.setdefault(group, CATEGORICAL[(len(colours) - 2) % len(CATEGORICAL)])
-            chart.add_trace(_curves(group, groups[group], colour, bold=group not in order[:2]))
+    for group, colour in zip(groups, group_colours(groups), strict=True):
+        chart.add_trace(_lines(group, colour))
+        ends = _ends(group, colour)
+        if ends is not None:
+            chart.add_trace(ends)
     return chart
 
 
-def _names_of_trials(view: Overview, keys: list[str]) -> dict[tuple[Any, ...], str]:
-    """Return the names of every trial on the front; all seeds of a point have its names."""
-    by_point = dict(zip(view.front[keys].itertuples(index=False, name=None), view.front["names"], strict=True))
-    rows = list(view.points.table[keys].itertuples(index=False, name=None))
-    trials = view.trials[keys].itertuples(index=False, name=None)
-    found = ((trial, by_point.get(rows[row])) for trial, row in zip(trials, view.points.owner, strict=True))
-    return {trial: names for trial, names in found if names is not None}
+def group_colours(groups: Sequence[CurveGroup]) -> list[str]:
+    """Return a colour per group; named ones get those of the palette in turn."""
+    named = [group.name for group in groups if group.kind == "named"]
+    return [
+        COLOURS.get(group.kind) or CATEGORICAL[named.index(group.name) % len(CATEGORICAL)]  # in the palette's order
+        for group in groups
+    ]
 
 
-class _Curve(NamedTuple):
-    title: str
-    epochs: list[float]
-    values: list[float]
-
-
-def _curves(name: str, curves: Sequence[_Curve], colour: str, *, bold: bool) -> Any:
+def _lines(group: CurveGroup, colour: str) -> Any:
     """Return many curves as one trace with gaps: hundreds of traces make a page slow."""
     import plotly.graph_objects as go
 
     return go.Scatter(
-        x=[value for curve in curves for value in (*curve.epochs, None)],
-        y=[value for curve in curves for value in (*curve.values, None)],
-        text=[html.escape(curve.title) for curve in curves for _ in range(len(curve.epochs) + 1)],
-        mode="lines+markers",
-        line={"color": colour, "width": 2.5 if bold else 1.2},
-        marker={"size": 6 if bold else 3},
-        name=name,
+        **_joined(group.curves),
+        mode="lines+markers" if group.kind == "named" else "lines",
+        line={"color": colour, "width": WIDTH[group.kind], "dash": "dot" if group.kind in ENDED_EARLY else "solid"},
+        marker={"size": 6},
+        name=html.escape(group.name),
+        legendgroup=group.name,
         showlegend=True,
-        hovertemplate="%{text}<br>epoch %{x}: %{y:.4g}<extra></extra>",
     )
+
+
+def _ends(group: CurveGroup, colour: str) -> Any:
+    """Return a mark where each curve ended early, and for curves of one epoch; None if there is none."""
+    import plotly.graph_objects as go
+
+    early = group.kind in ENDED_EARLY
+    marked = [curve for curve in group.curves if early or (len(curve.epochs) == 1 and group.kind != "named")]
+    if not marked:
+        return None
+    last = [Curve(curve.title, curve.epochs[-1:], curve.values[-1:]) for curve in marked]
+    return go.Scatter(
+        **_joined(last),
+        mode="markers",
+        marker={"size": 5, "symbol": "x-thin-open" if early else "circle", "color": colour, "line": {"width": 1.2}},
+        name=html.escape(group.name),
+        legendgroup=group.name,
+        showlegend=False,
+    )
+
+
+def _joined(curves: Sequence[Curve]) -> dict[str, Any]:
+    return {
+        "x": [value for curve in curves for value in (*curve.epochs, None)],
+        "y": [_rounded(value) for curve in curves for value in (*curve.values, None)],
+        "text": [html.escape(curve.title) for curve in curves for _ in range(len(curve.epochs) + 1)],
+        "hovertemplate": "%{text}<br>epoch %{x}: %{y:.4g}<extra></extra>",
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    """Return a value with the digits that a screen can show: half the size of the page is such numbers."""
+    return None if value is None else float(f"{value:.5g}")

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from results.encoding import Encoding
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 STYLE = """
 :root { color-scheme: light; --ink: #1f2937; --soft: #6b7280; --line: #e5e7eb; --paper: #f6f7f9; }
@@ -27,10 +31,11 @@ section { margin-top: 20px; padding: 20px; min-width: 0; }
 .warning { margin: 14px 0 0; padding: 10px 14px; border-radius: 10px; background: #fff7e6;
   border: 1px solid #f3d9a4; overflow-wrap: anywhere; }
 .chart { width: 100%; min-width: 0; overflow: hidden; }
-.scroll { overflow-x: auto; }
+.row { display: grid; gap: 8px 12px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 290px), 1fr)); }
+.scroll { overflow: auto; max-height: 560px; }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 7px 14px 7px 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th { color: var(--soft); font-weight: 500; }
+th { color: var(--soft); font-weight: 500; position: sticky; top: 0; background: white; }
 tr:last-child td { border-bottom: 0; }
 td.number, th.number { text-align: right; }
 td.long { white-space: normal; min-width: 220px; overflow-wrap: anywhere; }
@@ -66,6 +71,26 @@ def page(title: str, subtitle: str, body: Sequence[str]) -> str:
 def section(title: str, content: str) -> str:
     """Return a titled part of the page; the content is HTML."""
     return f"<section>\n<h2>{html.escape(title)}</h2>\n{content}\n</section>"
+
+
+def note(text: str) -> str:
+    """Return a line of explanation."""
+    return f'<p class="note">{html.escape(text)}</p>'
+
+
+def chart_html(chart: Figure, name: str, least_width_px: int = 0) -> str:
+    """Return a chart as HTML.
+
+    Args:
+        chart: What to draw.
+        name: Id of its element, the only one of that name in the page.
+        least_width_px: On a narrower screen the chart is scrolled sideways; 0 lets it shrink with the page.
+    """
+    config = {"responsive": True, "displaylogo": False, "displayModeBar": False}
+    drawn = chart.to_html(full_html=False, include_plotlyjs=False, config=config, div_id=name)
+    if not least_width_px:
+        return f'<div class="chart">{drawn}</div>'
+    return f'<div class="scroll"><div class="chart" style="min-width:{least_width_px}px">{drawn}</div></div>'
 
 
 def cards(counts: Sequence[tuple[str, str]]) -> str:

@@ -22,6 +22,8 @@ class Parameter(BaseModel):
         name: Dotted key, and column in `trials.csv`.
         type: choice, int, float or log.
         values: The values of a choice, in the space's order; empty for the other types.
+        low: The smallest value of the other types; None for a choice.
+        high: The largest value of the other types; None for a choice.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -29,6 +31,8 @@ class Parameter(BaseModel):
     name: str
     type: str
     values: tuple[Any, ...] = ()
+    low: float | None = None
+    high: float | None = None
 
 
 class RunSpace(BaseModel):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
+from results import print_figures
 from results.records import CurveTable, TrialTable
 
 START = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
@@ -123,3 +124,17 @@ class RunMaker:
 @pytest.fixture
 def maker(tmp_path):
     return RunMaker(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def front_alone(request, monkeypatch):
+    """Draw only the front for print, but where a test asks for `all_figures`: all take 2 s, some fifty times."""
+    if "all_figures" in request.fixturenames:
+        return
+    drawn = print_figures.pictures
+    monkeypatch.setattr(print_figures, "pictures", lambda view: {print_figures.FRONT: drawn(view)[print_figures.FRONT]})
+
+
+@pytest.fixture
+def all_figures():
+    """Let rebuilding draw every figure for print, as it does outside the tests."""

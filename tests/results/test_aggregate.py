@@ -34,7 +34,7 @@ def test_a_run_is_rebuilt_from_its_records(maker):
     assert (folder / "front.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_same_records_give_the_same_bytes(maker):
+def test_the_same_records_give_the_same_bytes(maker, all_figures):
     folder = maker.write(maker.trade(20))
     first = {path: path.read_bytes() for path in rebuild(folder).paths}
     second = {path: path.read_bytes() for path in rebuild(folder).paths}
@@ -92,7 +92,8 @@ def test_union_keeps_the_origin_of_each_point(maker, tmp_path):
         ("first", "2", ""),
     ]
     assert union.hypervolume > max(single.hypervolume for single in singles)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["front.csv", "front.png", "report.html"]
+    made = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert made == ["figures", "front.csv", "front.png", "report.html"]
     assert (first / "front.csv").is_file()
 
 

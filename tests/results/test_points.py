@@ -9,6 +9,7 @@ import pytest
 from results import read_run, rebuild, unite
 from results.encoding import encode
 from results.front import Guard, Objective, front, hypervolume, hypervolume_history, points_of, summarise
+from results.learning_curves import curve_groups
 from results.overview import overview
 from results.points import gather, point_numbers, represent, running_means
 from results.report_charts import front_charts
@@ -199,7 +200,7 @@ def test_pictures_show_means_bars_and_seeds(repeated):
     assert "trial 5</b>, and 2 further seeds<br>stitch_fvu = 0.22 ± 0.02<br>" in traces["on the front"].text[0]
     seeds = next(trace for trace in chart.data if trace.text and "one seed of a point" in trace.text[0])
     assert list(seeds.x) == [0.2, 0.3, 0.24, 0.22, 0.32]
-    curves = curve_chart(view, view.objectives[0])
+    curves = curve_chart(view.objectives[0], curve_groups(view, view.objectives[0]))
     named = {trace.name: set(trace.text) for trace in curves.data}
     assert named["recon"] == {"trial 0", "trial 4", "trial 5"}, "every seed's curve has its point's name"
 

@@ -1,0 +1,122 @@
+"""Owns which learning curves are drawn alike: the front's, other trials', and those of trials that ended early."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from results.objectives import Objective
+from results.overview import Overview
+from results.thinning import evenly, thinned_note
+
+Kind = Literal["failed", "stopped", "other", "front", "named"]
+# In the order of drawing: the front on top.
+TITLES: dict[Kind, str] = {
+    "failed": "failed or interrupted",
+    "stopped": "stopped early",
+    "other": "other trials",
+    "front": "others on the front",
+}
+# 5,000 trials of 48 epochs would be 240,000 points per objective, which no browser draws as vectors.
+MOST_CURVES, MOST_EPOCHS = 150, 60
+
+
+class Curve(NamedTuple):
+    """One trial's values of one objective, in the order of its epochs."""
+
+    title: str
+    epochs: list[float]
+    values: list[float]
+
+
+class CurveGroup(NamedTuple):
+    """Curves that look alike.
+
+    Attributes:
+        name: For the legend.
+        kind: How they are drawn.
+        curves: Those that are drawn.
+        total: How many there are.
+    """
+
+    name: str
+    kind: Kind
+    curves: list[Curve]
+    total: int
+
+
+def curve_groups(view: Overview, objective: Objective) -> list[CurveGroup]:
+    """Return the curves of an objective in the order of drawing; named points have a group each.
+
+    A group of many is thinned to `MOST_CURVES` trials, a curve of many epochs to `MOST_EPOCHS`.
+    """
+    kinds = _kinds(view)
+    measured = {
+        label: _measured(run.curves, objective.metric)
+        for label, run in view.runs.items()
+        if objective.metric in run.curves
+    }
+    present = {
+        (label, trial)
+        for label, curves in measured.items()
+        for trial in dict.fromkeys(curves.index.get_level_values(0))
+    }
+    groups: dict[tuple[Kind, str], list[tuple[str, str]]] = {(kind, title): [] for kind, title in TITLES.items()}
+    for names in view.front["names"]:
+        if names:
+            groups.setdefault(("named", names.replace("+", " + ")), [])
+    for key, group in kinds.items():
+        if key in present:
+            groups[group].append(key)
+    several = len(view.runs) > 1
+    return [
+        CurveGroup(name, kind, [_curve(measured, keys[position], several) for position in chosen], len(keys))
+        for (kind, name), keys in groups.items()
+        if len(chosen := evenly(len(keys), MOST_CURVES))
+    ]
+
+
+def thinning_notes(groups: Sequence[CurveGroup]) -> list[str]:
+    """Say which groups are not drawn in full."""
+    names = {"failed": "curves of failed or interrupted trials", "stopped": "curves of trials stopped early"}
+    names |= {"other": "curves of other trials", "front": "other curves of the front"}
+    notes = (thinned_note(len(g.curves), g.total, names.get(g.kind, f"curves of {g.name}")) for g in groups)
+    return [note for note in notes if note]
+
+
+def _kinds(view: Overview) -> dict[tuple[str, str], tuple[Kind, str]]:
+    """Return the group of every trial, by run and trial; all seeds of a point have its names."""
+    keys = ["run", "trial"] if "run" in view.trials else ["trial"]
+    named = dict(zip(view.front[keys].itertuples(index=False, name=None), view.front["names"], strict=True))
+    rows = list(view.points.table[keys].itertuples(index=False, name=None))
+    (only, *_) = view.runs
+    found: dict[tuple[str, str], tuple[Kind, str]] = {}
+    trials = view.trials[keys].itertuples(index=False, name=None)
+    for key, state, owner in zip(trials, view.trials["state"], view.points.owner, strict=True):
+        names = named.get(rows[owner])
+        kind: Kind = "other" if names is None else "named" if names else "front"
+        if state != "finished":
+            kind = "stopped" if state == "stopped" else "failed"
+        name = (names or "").replace("+", " + ") if kind == "named" else TITLES[kind]
+        found[key if len(key) == 2 else (only, *key)] = (kind, name)
+    return found
+
+
+def _measured(curves: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return epoch and value, by trial, where the metric was measured."""
+    measured = curves.loc[np.isfinite(curves[metric].to_numpy()), ["trial", "epoch", metric]]
+    # A trial that a restarted worker continued may have an epoch twice; the later one is what was trained on.
+    measured = measured.drop_duplicates(["trial", "epoch"], keep="last")
+    ordered = measured.sort_values(["trial", "epoch"], kind="stable")
+    return ordered.set_index("trial").rename(columns={metric: "value"})
+
+
+def _curve(measured: dict[str, pd.DataFrame], key: tuple[str, str], several: bool) -> Curve:
+    label, trial = key
+    rows: Any = measured[label].loc[[trial]]
+    kept = evenly(len(rows), MOST_EPOCHS)
+    title = f"trial {label} · {trial}" if several else f"trial {trial}"
+    return Curve(title, rows["epoch"].iloc[kept].tolist(), rows["value"].iloc[kept].tolist())
