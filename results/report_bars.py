@@ -25,6 +25,7 @@ def importance_chart(parameters: Sequence[str], found: Sequence[Importance]) -> 
     order = by_importance(parameters, told)
     chart = blank_chart("share of the importance", "")
     chart.update_layout(
+        margin_l=16,
         barmode="group",
         bargap=0.3,
         height=150 + 22 * len(order) * max(len(told), 1),
@@ -48,7 +49,7 @@ def importance_chart(parameters: Sequence[str], found: Sequence[Importance]) -> 
         )
     longest = max((share for importance in told for share in importance.shares), default=1.0)
     chart.update_xaxes(tickformat=".0%", range=[0, 1.2 * longest])  # room for the number behind the longest bar
-    chart.update_yaxes(autorange="reversed", showgrid=False, ticks="")
+    chart.update_yaxes(autorange="reversed", showgrid=False, ticks="", automargin=True)
     return chart
 
 
@@ -65,7 +66,9 @@ def cost_chart(costs: Sequence[StateCost]) -> Figure:
     import plotly.graph_objects as go
 
     chart = blank_chart("share", "")
-    chart.update_layout(barmode="stack", height=250, legend={"y": 1.02, "yanchor": "bottom", "traceorder": "normal"})
+    chart.update_layout(
+        margin_l=16, barmode="stack", height=250, legend={"y": 1.02, "yanchor": "bottom", "traceorder": "normal"}
+    )
     totals = [sum(getattr(cost, quantity) for cost in costs) for quantity in ("trials", "epochs", "seconds")]
     for cost in costs:
         amounts = (cost.trials, cost.epochs, cost.seconds)
@@ -86,5 +89,5 @@ def cost_chart(costs: Sequence[StateCost]) -> Figure:
             )
         )
     chart.update_xaxes(tickformat=".0%", range=[0, 1])
-    chart.update_yaxes(autorange="reversed", showgrid=False, ticks="")
+    chart.update_yaxes(autorange="reversed", showgrid=False, ticks="", automargin=True)
     return chart

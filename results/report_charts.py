@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 INK, FAINT, LINE, GRID, SHADE = "#1f2937", "#9ca3af", "#374151", "#eef0f3", "#f0f4fb"
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
+# Room for a title of two lines and ticks of six characters. Plotly's own measuring of margins draws everything twice:
+# 0.6 s instead of 0.3 s for 5,000 points.
+LEFT_PX = 92
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
 OPACITY: dict[Verdict, float] = {"guard": 0.8, "dominated": 0.4, "front": 1.0}
 SIZE: dict[Verdict, int] = {"guard": 8, "dominated": 8, "front": 12}
@@ -61,7 +64,7 @@ def blank_chart(x: str, y: str) -> Figure:
     chart.update_layout(
         template="none",
         height=430,
-        margin={"l": 64, "r": 16, "t": 24, "b": 64},
+        margin={"l": LEFT_PX, "r": 16, "t": 24, "b": 64},
         font={"family": FONT, "size": 13, "color": INK},
         hoverlabel={"bgcolor": "white", "bordercolor": FAINT, "font": {"color": INK}, "align": "left"},
         paper_bgcolor="white",
@@ -71,8 +74,8 @@ def blank_chart(x: str, y: str) -> Figure:
         dragmode=False,
     )
     line = {"gridcolor": GRID, "zeroline": False, "linecolor": FAINT, "ticks": "outside", "tickcolor": FAINT}
-    chart.update_xaxes(title={"text": x, "standoff": 8, "font": {"size": 13}}, automargin=True, **line)
-    chart.update_yaxes(title={"text": y, "standoff": 8, "font": {"size": 13}}, automargin=True, **line)
+    chart.update_xaxes(title={"text": x, "standoff": 8, "font": {"size": 13}}, **line)
+    chart.update_yaxes(title={"text": y, "standoff": 8, "font": {"size": 13}}, **line)
     return chart
 
 

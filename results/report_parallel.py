@@ -107,7 +107,6 @@ def _draw_axes(chart: Figure, lines: ParallelLines) -> None:
         ticktext=[wrapped(html.escape(axis.title), "<br>") for axis in lines.axes],
         tickangle=0,
         side="top",
-        automargin=False,
         showgrid=False,
         showline=False,
         ticks="",

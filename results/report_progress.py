@@ -27,7 +27,7 @@ def hypervolume_charts(view: Overview) -> list[Figure]:
     charts = []
     for title, column, unit in progress_axes(view):
         chart = blank_chart(title, "hypervolume")
-        chart.update_layout(height=HEIGHT_PX, margin={"l": 56, "r": 12, "t": 16, "b": 56}, legend={"y": -0.3})
+        chart.update_layout(height=HEIGHT_PX, margin={"l": 64, "r": 12, "t": 16, "b": 56}, legend={"y": -0.3})
         for number, (label, history) in enumerate(view.histories.items()):
             shown = growth(history, column)
             chart.add_trace(
