@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from results.encoding import CATEGORICAL, Encoding
+from results.encoding import Encoding
 from results.figure_style import FAINT, INK, LINE, TEXT_WIDTH_IN, add_grid, new_figure
 from results.figure_titles import place_title
 from results.learning_curves import CurveGroup
@@ -14,7 +14,7 @@ from results.overview import Overview
 from results.parallel import MISSING_PLACE, ParallelLines
 from results.report_curves import ENDED_EARLY, WIDTH, group_colours
 from results.report_parallel import looks, wrapped
-from results.report_progress import growth, progress_axes
+from results.report_progress import growth, progress_axes, run_colours
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,10 +30,9 @@ def hypervolume_figure(view: Overview) -> Figure:
     figure = new_figure(TEXT_WIDTH_IN * 1.15, 2.9 if len(view.histories) == 1 else 3.3)
     panels = figure.subplots(1, 3, sharey=True)
     for panel, (title, column, unit) in zip(panels, progress_axes(view), strict=True):
-        for number, (label, history) in enumerate(view.histories.items()):
+        for (label, history), (_, colour) in zip(view.histories.items(), run_colours(view), strict=True):
             shown = growth(history, column)
             across, up = [0.0, *(shown[column] / unit)], [0.0, *shown["hypervolume"]]
-            colour = CATEGORICAL[number % len(CATEGORICAL)]
             panel.step(across, up, where="post", color=colour, linewidth=1.5, label=label)
         panel.set_xlabel(title)
         panel.set_xlim(left=0)
@@ -68,14 +67,11 @@ def curves_figure(view: Overview, objective: Objective, groups: Sequence[CurveGr
     axes.set_ylabel(f"{objective.label}\n{objective.better}")
     add_grid(axes)
     figure.legend(loc="outside lower center", ncols=4, frameon=False)
-    thinned = [f"{len(group.curves):,} of {group.total:,} {group.name}" for group in groups if _thinned(group)]
+    drawn, total = sum(len(group.curves) for group in groups), sum(group.total for group in groups)
     place_title(figure, view.title, f"{objective.metric} while learning")
-    axes.set_title("drawn: " + ", ".join(thinned) if thinned else "", loc="right", fontsize=TICK_POINTS, color=FAINT)
+    cut = f"{drawn:,} of {total:,} curves drawn" if drawn < total else ""
+    axes.set_title(cut, loc="right", fontsize=TICK_POINTS, color=FAINT)
     return figure
-
-
-def _thinned(group: CurveGroup) -> bool:
-    return len(group.curves) < group.total
 
 
 def parallel_figure(view: Overview, encoding: Encoding, lines: ParallelLines) -> Figure:

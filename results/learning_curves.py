@@ -22,6 +22,7 @@ TITLES: dict[Kind, str] = {
 }
 # 5,000 trials of 48 epochs would be 240,000 points per objective, which no browser draws as vectors.
 MOST_CURVES, MOST_EPOCHS = 150, 60
+MOST_ON_FRONT = 40  # more of these strong lines would hide the others
 
 
 class Curve(NamedTuple):
@@ -51,7 +52,8 @@ class CurveGroup(NamedTuple):
 def curve_groups(view: Overview, objective: Objective) -> list[CurveGroup]:
     """Return the curves of an objective in the order of drawing; named points have a group each.
 
-    A group of many is thinned to `MOST_CURVES` trials, a curve of many epochs to `MOST_EPOCHS`.
+    A group of many is thinned to `MOST_CURVES` trials, the front's to `MOST_ON_FRONT`, a curve of many epochs to
+    `MOST_EPOCHS`.
     """
     kinds = _kinds(view)
     measured = {
@@ -75,7 +77,7 @@ def curve_groups(view: Overview, objective: Objective) -> list[CurveGroup]:
     return [
         CurveGroup(name, kind, [_curve(measured, keys[position], several) for position in chosen], len(keys))
         for (kind, name), keys in groups.items()
-        if len(chosen := evenly(len(keys), MOST_CURVES))
+        if len(chosen := evenly(len(keys), MOST_ON_FRONT if kind == "front" else MOST_CURVES))
     ]
 
 

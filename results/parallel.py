@@ -25,7 +25,7 @@ from results.thinning import evenly
 MISSING_PLACE = -0.13
 SPREAD = 0.5  # share of the distance between two values of a choice that lines are spread over
 MOST_LINES = 300  # of those that are not on the front
-MOST_FRONT = 300
+MOST_FRONT = 60  # besides the named ones
 MOST_TICKS = 8
 
 
@@ -66,7 +66,7 @@ def parallel_lines(view: Overview) -> ParallelLines:
     table = view.points.table
     others = [row for row, verdict in enumerate(view.verdicts) if verdict in ("dominated", "guard")]
     fronts = [row for row, verdict in enumerate(view.verdicts) if verdict == "front"]
-    rows = [others[n] for n in evenly(len(others), MOST_LINES)] + [fronts[n] for n in evenly(len(fronts), MOST_FRONT)]
+    rows = [others[n] for n in evenly(len(others), MOST_LINES)] + _shown_of_front(view, fronts)
     values = objective_values(table, view.objectives)
     order = np.argsort(np.argsort(values[rows, 0], kind="stable"), kind="stable")
     axes, columns = [], []
@@ -80,6 +80,15 @@ def parallel_lines(view: Overview) -> ParallelLines:
         columns.append(places)
     verdicts = [view.verdicts[row] for row in rows]
     return ParallelLines(axes, np.stack(columns, axis=1), rows, verdicts, len(others), len(fronts))
+
+
+def _shown_of_front(view: Overview, fronts: list[int]) -> list[int]:
+    """Return the rows of the front to draw: an even share of many, and every named one."""
+    keys = ["run", "trial"] if "run" in view.front else ["trial"]
+    named = set(view.front.loc[view.front["names"] != "", keys].itertuples(index=False, name=None))
+    chosen = {fronts[n] for n in evenly(len(fronts), MOST_FRONT)}
+    trials = view.points.table[keys].iloc[fronts].itertuples(index=False, name=None)
+    return [row for row, key in zip(fronts, trials, strict=True) if row in chosen or key in named]
 
 
 def _parameter_axis(view: Overview, name: str, rows: pd.DataFrame, order: np.ndarray) -> tuple[Axis, np.ndarray]:

@@ -19,6 +19,8 @@ from results.report_analysis import cost_part, importance_part, others_part, par
 from results.report_page import cards, page, section
 from results.report_parts import curves_part, front_part, front_table_part, hypervolume_part
 
+SHORT_MINUTES = 10  # from here on, seconds are not worth their room
+
 
 def write_report(view: Overview, path: Path, warnings: Sequence[str] = ()) -> None:
     """Write the report.
@@ -67,7 +69,9 @@ def _duration(seconds: float) -> str:
     if seconds != seconds:
         return "–"
     hours, minutes = divmod(round(seconds) // 60, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {round(seconds) % 60:02d} s"
+    if hours or minutes >= SHORT_MINUTES:
+        return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
+    return f"{minutes} min {round(seconds) % 60} s" if minutes else f"{round(seconds)} s"
 
 
 def _provenance(view: Overview) -> str:

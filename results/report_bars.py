@@ -29,7 +29,6 @@ def importance_chart(parameters: Sequence[str], found: Sequence[Importance]) -> 
         barmode="group",
         bargap=0.3,
         height=150 + 22 * len(order) * max(len(told), 1),
-        legend={"y": 1.02, "yanchor": "bottom", "traceorder": "normal"},
     )
     for importance in told:
         number = found.index(importance)
@@ -88,6 +87,6 @@ def cost_chart(costs: Sequence[StateCost]) -> Figure:
                 hovertemplate=f"{cost.title}<br>%{{customdata}}, %{{x:.1%}}<extra></extra>",
             )
         )
-    chart.update_xaxes(tickformat=".0%", range=[0, 1])
+    chart.update_xaxes(tickformat=".0%", range=[0, 1.05], dtick=0.25)
     chart.update_yaxes(autorange="reversed", showgrid=False, ticks="", automargin=True)
     return chart

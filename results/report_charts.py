@@ -26,6 +26,9 @@ SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross
 # 0.6 s instead of 0.3 s for 5,000 points.
 LEFT_PX = 92
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
+# Below left first, where no trial can be when both objectives are minimised; y points down.
+LABEL_OFFSETS = ((-26, 24), (30, -26), (-26, -26), (30, 24), (0, 48), (0, -48))
+LABEL_PX, NARROW_PX = np.array([56.0, 18.0]), np.array([260.0, 300.0])
 OPACITY: dict[Verdict, float] = {"guard": 0.8, "dominated": 0.4, "front": 1.0}
 SIZE: dict[Verdict, int] = {"guard": 8, "dominated": 8, "front": 12}
 # In the order of drawing: the front on top.
@@ -69,7 +72,14 @@ def blank_chart(x: str, y: str) -> Figure:
         hoverlabel={"bgcolor": "white", "bordercolor": FAINT, "font": {"color": INK}, "align": "left"},
         paper_bgcolor="white",
         plot_bgcolor="white",
-        legend={"orientation": "h", "y": -0.24, "yanchor": "top", "x": 0, "font": {"size": 12}},
+        legend={
+            "orientation": "h",
+            "y": 1.02,
+            "yanchor": "bottom",
+            "x": 0,
+            "traceorder": "normal",
+            "font": {"size": 12},
+        },
         hovermode="closest",
         dragmode=False,
     )
@@ -157,15 +167,17 @@ def _name_points(chart: Figure, view: Overview, points: np.ndarray) -> None:
     table = view.points.table
     keys = ["run", "trial"] if "run" in table else ["trial"]
     places = {key: row for row, key in enumerate(table.loc[:, keys].itertuples(index=False, name=None))}
-    for position in sorted(set(best_points(view.front).values())):
-        row = view.front.iloc[position]
-        x, y = points[places[tuple(row[keys])]]
+    positions = sorted(set(best_points(view.front).values()))
+    rows = [view.front.iloc[position] for position in positions]
+    named = np.array([points[places[tuple(row[keys])]] for row in rows]).reshape(-1, 2)
+    extent = np.ptp(points[np.isfinite(points).all(axis=1)], axis=0) if len(rows) else np.ones(2)
+    for row, place, away in zip(rows, named, _offsets(named / np.where(extent > 0, extent, 1.0)), strict=True):
         chart.add_annotation(
-            x=float(x),
-            y=float(y),
+            x=float(place[0]),
+            y=float(place[1]),
             text=f"<b>{row['names'].replace('+', ' + ')}</b>",
-            ax=-26,
-            ay=24,
+            ax=away[0],
+            ay=away[1],
             arrowcolor=FAINT,
             arrowwidth=1,
             arrowhead=0,
@@ -173,6 +185,22 @@ def _name_points(chart: Figure, view: Overview, points: np.ndarray) -> None:
             bgcolor="rgba(255,255,255,0.8)",
             borderpad=1,
         )
+
+
+def _offsets(places: np.ndarray) -> list[tuple[int, int]]:
+    """Return where labels stand from their points, in pixels, so that those of points close together stay apart.
+
+    Args:
+        places: The points, (labels, 2), in units of the chart's range, which is taken for that of a narrow screen.
+    """
+    chosen: list[tuple[int, int]] = []
+    taken: list[np.ndarray] = []
+    for place in places:
+        stands = {(x, y): place * NARROW_PX + (x, -y) for x, y in LABEL_OFFSETS}
+        free = (away for away, at in stands.items() if all((np.abs(at - other) > LABEL_PX).any() for other in taken))
+        chosen.append(next(free, LABEL_OFFSETS[0]))
+        taken.append(stands[chosen[-1]])
+    return chosen
 
 
 def hover_texts(view: Overview) -> list[str]:

@@ -10,6 +10,7 @@ from results.encoding import CATEGORICAL
 from results.learning_curves import Curve, CurveGroup, Kind
 from results.objectives import Objective
 from results.report_charts import axis_title, blank_chart
+from results.report_page import colour_legend
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -28,6 +29,12 @@ def curve_chart(objective: Objective, groups: Sequence[CurveGroup]) -> Figure:
         if ends is not None:
             chart.add_trace(ends)
     return chart
+
+
+def curve_legend(groups: Sequence[CurveGroup]) -> str:
+    """Return what the lines mean; under the chart, since plotly's own takes half of it on a narrow screen."""
+    lines = zip(groups, group_colours(groups), strict=True)
+    return colour_legend([(group.name, colour, "┅ ×" if group.kind in ENDED_EARLY else "━") for group, colour in lines])
 
 
 def group_colours(groups: Sequence[CurveGroup]) -> list[str]:
@@ -49,8 +56,7 @@ def _lines(group: CurveGroup, colour: str) -> Any:
         line={"color": colour, "width": WIDTH[group.kind], "dash": "dot" if group.kind in ENDED_EARLY else "solid"},
         marker={"size": 6},
         name=html.escape(group.name),
-        legendgroup=group.name,
-        showlegend=True,
+        showlegend=False,
     )
 
 
@@ -67,8 +73,6 @@ def _ends(group: CurveGroup, colour: str) -> Any:
         **_joined(last),
         mode="markers",
         marker={"size": 5, "symbol": "x-thin-open" if early else "circle", "color": colour, "line": {"width": 1.2}},
-        name=html.escape(group.name),
-        legendgroup=group.name,
         showlegend=False,
     )
 

@@ -21,10 +21,10 @@ h1 { margin: 0; font-size: 28px; letter-spacing: -0.01em; overflow-wrap: anywher
 h2 { margin: 0 0 8px; font-size: 18px; }
 h3 { margin: 16px 0 4px; font-size: 15px; }
 .subtitle { margin: 4px 0 20px; color: var(--soft); }
-.cards { display: grid; gap: 12px; grid-template-columns: repeat(auto-fit, minmax(120px, 1fr)); }
+.cards { display: grid; gap: 12px; grid-template-columns: repeat(auto-fit, minmax(112px, 1fr)); }
 .card, section { background: white; border: 1px solid var(--line); border-radius: 10px; }
-.card { padding: 12px 14px; }
-.card b { display: block; font-size: 18px; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.card { padding: 12px; }
+.card b { display: block; font-size: 16px; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .card span, .note { color: var(--soft); font-size: 13.5px; }
 section { margin-top: 20px; padding: 20px; min-width: 0; }
 .note { margin: 0 0 10px; overflow-wrap: anywhere; }
@@ -46,7 +46,7 @@ pre { margin: 0; overflow-x: auto; font-size: 12.5px; line-height: 1.45; }
 details { margin: 14px 0; }
 summary { cursor: pointer; margin-bottom: 8px; }
 @media (max-width: 600px) { main { padding: 20px 10px 40px; } section { padding: 14px 12px; } h1 { font-size: 23px; }
-  .cards { grid-template-columns: repeat(auto-fit, minmax(104px, 1fr)); gap: 8px; } }
+  .cards { grid-template-columns: repeat(auto-fit, minmax(104px, 1fr)); gap: 8px; } .card { padding: 10px; } }
 """
 GLYPHS = ("●", "■", "▲", "◆", "▼", "✚")
 KIND_STYLE = {"front": "", "dominated": "opacity:.4", "guard": "", "seed": "opacity:.5;font-size:60%"}
@@ -131,6 +131,12 @@ def legend(encoding: Encoding, kinds: Mapping[str, str], title: str) -> str:
     ]
     parts = (f"<div><b>{html.escape(heading)}</b>{''.join(entries)}</div>" for heading, entries in groups if entries)
     return f'<div class="legend">{"".join(parts)}</div>'
+
+
+def colour_legend(entries: Sequence[tuple[str, str, str]]) -> str:
+    """Return what colours mean: labels, their colours and their glyphs."""
+    shown = "".join(_entry(glyph, label, f"color:{colour}") for label, colour, glyph in entries)
+    return f'<div class="legend"><div>{shown}</div></div>'
 
 
 def _entry(glyph: str, label: str, style: str = "") -> str:

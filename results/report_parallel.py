@@ -20,9 +20,10 @@ from results.report_charts import FAINT, INK, LINE, blank_chart, hover_texts
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-OTHER_COLOUR, GUARD_COLOUR = "#b4bcc8", "#e0d5b8"
+OTHER_COLOUR, GUARD_COLOUR = "#b4bcc8", "#d6c795"
 AXIS_WIDTH_PX = 112
 TITLE_LETTERS = 14
+MANY = 20  # more lines of the front than this are drawn thinner
 
 
 def parallel_chart(view: Overview, encoding: Encoding, lines: ParallelLines) -> Figure:
@@ -42,8 +43,9 @@ def parallel_chart(view: Overview, encoding: Encoding, lines: ParallelLines) -> 
 def looks(encoding: Encoding, lines: ParallelLines) -> list[tuple[str, str, float, list[int]]]:
     """Return what is drawn alike, in the order of drawing: kind, colour, width in pixels, and positions of lines."""
     groups: dict[tuple[str, str, float], list[int]] = {}
+    front_width = 2.0 if lines.verdicts.count("front") <= MANY else 1.2
     for number, (row, verdict) in enumerate(zip(lines.rows, lines.verdicts, strict=True)):
-        look = ("front", encoding.colours[row], 2.0) if verdict == "front" else ("dominated", OTHER_COLOUR, 0.8)
+        look = ("front", encoding.colours[row], front_width) if verdict == "front" else ("dominated", OTHER_COLOUR, 0.8)
         groups.setdefault(("guard", GUARD_COLOUR, 0.8) if verdict == "guard" else look, []).append(number)
     order = ("guard", "dominated", "front")
     return [(*look, members) for look, members in sorted(groups.items(), key=lambda entry: order.index(entry[0][0]))]

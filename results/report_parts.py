@@ -9,9 +9,9 @@ from results.learning_curves import curve_groups, thinning_notes
 from results.overview import Overview
 from results.points import SEEDS_COLUMN, std_column
 from results.report_charts import VERDICTS, front_charts
-from results.report_curves import curve_chart
-from results.report_page import chart_html, legend, note, table
-from results.report_progress import hypervolume_charts
+from results.report_curves import curve_chart, curve_legend
+from results.report_page import chart_html, colour_legend, legend, note, table
+from results.report_progress import hypervolume_charts, run_colours
 from results.table_text import short
 
 
@@ -56,17 +56,20 @@ def hypervolume_part(view: Overview) -> str:
     shrinks = " A further seed of a point may let it shrink." if view.points.repeated else ""
     charts = [chart_html(chart, f"hypervolume-{number}") for number, chart in enumerate(hypervolume_charts(view))]
     text = f"Volume between the front and the reference point ({reference}).{shrinks}"
-    return note(text) + f'<div class="row">{"".join(charts)}</div>'
+    return (
+        note(text)
+        + f'<div class="row">{"".join(charts)}</div>'
+        + (colour_legend([(label, colour, "━") for label, colour in run_colours(view)]) if len(view.runs) > 1 else "")
+    )
 
 
 def curves_part(view: Overview) -> str:
     """Return the learning curves of each objective."""
-    parts = []
-    for number, objective in enumerate(view.objectives):
-        groups = curve_groups(view, objective)
-        if groups:
-            notes = thinning_notes(groups)
-            thinned = note("Not all are drawn: " + "; ".join(notes) + ".") if notes else ""
-            chart = chart_html(curve_chart(objective, groups), f"curves-{number}")
-            parts.append(f"<h3>{html.escape(objective.metric)}</h3>{thinned}{chart}")
+    groups = {objective: curve_groups(view, objective) for objective in view.objectives}
+    notes = dict.fromkeys(line for found in groups.values() for line in thinning_notes(found))
+    parts = [note("Not all are drawn: " + "; ".join(notes) + ".")] if notes else []
+    drawn = [(objective, found) for objective, found in groups.items() if found]
+    for number, (objective, found) in enumerate(drawn):
+        chart = chart_html(curve_chart(objective, found), f"curves-{number}")
+        parts.append(f"<h3>{html.escape(objective.metric)}</h3>{chart}{curve_legend(found)}")
     return "".join(parts) or note("No learning curve of an objective was recorded.")

@@ -27,26 +27,30 @@ def hypervolume_charts(view: Overview) -> list[Figure]:
     charts = []
     for title, column, unit in progress_axes(view):
         chart = blank_chart(title, "hypervolume")
-        chart.update_layout(height=HEIGHT_PX, margin={"l": 64, "r": 12, "t": 16, "b": 56}, legend={"y": -0.3})
-        for number, (label, history) in enumerate(view.histories.items()):
+        chart.update_layout(height=HEIGHT_PX, margin={"l": 64, "r": 12, "t": 16, "b": 56})
+        for (label, history), (_, colour) in zip(view.histories.items(), run_colours(view), strict=True):
             shown = growth(history, column)
             chart.add_trace(
                 go.Scatter(
                     x=[0.0, *(shown[column] / unit).tolist()],
                     y=[0.0, *shown["hypervolume"].tolist()],
                     mode="lines+markers",
-                    line={"shape": "hv", "color": CATEGORICAL[number % len(CATEGORICAL)], "width": 2},
+                    line={"shape": "hv", "color": colour, "width": 2},
                     marker={"size": 4},
                     text=["before the first trial ended", *_texts(label, shown)],
                     hovertemplate="%{text}<extra></extra>",
-                    name=html.escape(label),
-                    showlegend=len(view.histories) > 1,
+                    showlegend=False,
                 )
             )
         chart.update_yaxes(rangemode="tozero")
         chart.update_xaxes(rangemode="tozero")
         charts.append(chart)
     return charts
+
+
+def run_colours(view: Overview) -> list[tuple[str, str]]:
+    """Return each run's label and the colour of its line."""
+    return [(label, CATEGORICAL[number % len(CATEGORICAL)]) for number, label in enumerate(view.histories)]
 
 
 def progress_axes(view: Overview) -> list[tuple[str, str, float]]:
