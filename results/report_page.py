@@ -19,7 +19,7 @@ body { margin: 0; background: var(--paper); color: var(--ink); line-height: 1.5;
 main { max-width: 1080px; margin: 0 auto; padding: 32px 20px 64px; }
 h1 { margin: 0; font-size: 28px; letter-spacing: -0.01em; overflow-wrap: anywhere; }
 h2 { margin: 0 0 8px; font-size: 18px; }
-h3 { margin: 16px 0 4px; font-size: 15px; }
+h3 { margin: 24px 0 4px; font-size: 15px; }
 .subtitle { margin: 4px 0 20px; color: var(--soft); }
 .cards { display: grid; gap: 12px; grid-template-columns: repeat(auto-fit, minmax(112px, 1fr)); }
 .card, section { background: white; border: 1px solid var(--line); border-radius: 10px; }
