@@ -58,7 +58,11 @@ class Browser:
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         self.driver.get_log("browser")
-        self.driver.get(page.resolve().as_uri())
+        address = page.resolve().as_uri()
+        self.driver.get(address)
+        # On a busy machine the driver may come back while the earlier page, or none, is still there.
+        whole = "return location.href === arguments[0] && document.readyState === 'complete'"
+        self.wait(lambda: self.script(whole, address), f"whole page {address}")
 
     def script(self, code: str, *arguments: Any) -> Any:
         """Run JavaScript; `return` gives its value back."""
