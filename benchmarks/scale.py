@@ -39,6 +39,7 @@ from training_report import machine
 QUARTERS = 4
 SAMPLE_S = 0.5
 START_DEADLINE_S = 120.0
+STOP_DEADLINE_S = 15.0
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -82,7 +83,11 @@ def ray_cluster(cpus: int) -> Iterator[str]:
         yield f"127.0.0.1:{port}"
     finally:
         head.terminate()
-        head.wait(30)
+        with suppress(subprocess.TimeoutExpired):
+            head.wait(STOP_DEADLINE_S)
+        if head.poll() is None:
+            os.killpg(head.pid, signal.SIGKILL)
+            head.wait()
         for pid in _processes_of(sessions):  # workers have other names; they end with their node
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

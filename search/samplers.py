@@ -94,8 +94,13 @@ class Proposer:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             if settings.name == "tpe":
+                # Parameters are modelled together: a front is a curve through all of them.
                 return optuna.samplers.TPESampler(
-                    seed=seed, n_startup_trials=settings.startup_trials, constant_liar=True
+                    seed=seed,
+                    n_startup_trials=settings.startup_trials,
+                    constant_liar=True,
+                    multivariate=True,
+                    group=self._conditional,
                 )
             if settings.name == "gp":
                 return optuna.samplers.GPSampler(seed=seed, n_startup_trials=settings.startup_trials)

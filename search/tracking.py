@@ -6,7 +6,10 @@ The run folder has all of it anyway; nothing is read back from there.
 
 from __future__ import annotations
 
+import logging
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,8 @@ from ray.tune.result import TRAINING_ITERATION
 from search.messages import Order, Report
 from search.schema import Space
 from search.trial import ORDER_KEY, REPORT_KEY
+
+log = logging.getLogger(__name__)
 
 EVENTS_FOLDER = "tensorboard"
 FLUSH_S = 5
@@ -46,34 +51,58 @@ def trackers(space: Space, folder: Path) -> list[Callback]:
 
 
 class PerEpoch(LoggerCallback):
-    """Lets a callback of Tune see trials as this project has them: a result per epoch, parameters as configuration."""
+    """Lets a callback of Tune see trials as this project has them: a result per epoch, parameters as configuration.
+
+    A tracker that fails, such as a server that is gone, is left out from then on: it must not end the search.
+    """
 
     def __init__(self, callback: LoggerCallback):
         """Stand in front of a callback."""
         self._callback = callback
-        self._views: dict[str, _View] = {}
+        self._views: dict[str, Any] = {}
+        self._failed = False
 
     def setup(self, *args: Any, **kwargs: Any) -> None:
         """Let it prepare."""
-        self._callback.setup(*args, **kwargs)
+        with self._surviving():
+            self._callback.setup(*args, **kwargs)
 
     def log_trial_start(self, trial: Trial) -> None:
         """Tell it of a trial."""
-        self._views[trial.trial_id] = _View(trial)
-        self._callback.log_trial_start(self._views[trial.trial_id])  # type: ignore[arg-type]
+        if self._failed:
+            return
+        with self._surviving():
+            self._views[trial.trial_id] = view = _View(trial)
+            self._callback.log_trial_start(view)  # type: ignore[arg-type]
 
     def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
         """Tell it of the epochs since the last report."""
+        if self._failed:
+            return
         report: Report = result[REPORT_KEY]
-        for row in report.rows:
-            epoch = {TRAINING_ITERATION: int(row["epoch"]), **{name: row[name] for name in row if name != "epoch"}}
-            self._callback.log_trial_result(iteration, self._views[trial.trial_id], epoch)  # type: ignore[arg-type]
+        with self._surviving():
+            for row in report.rows:
+                epoch = {TRAINING_ITERATION: int(row["epoch"]), **{name: row[name] for name in row if name != "epoch"}}
+                self._callback.log_trial_result(iteration, self._views[trial.trial_id], epoch)
 
     def log_trial_end(self, trial: Trial, failed: bool = False) -> None:
         """Tell it of the end."""
+        if self._failed:
+            return
         report = (trial.last_result or {}).get(REPORT_KEY)
         failed = failed or (report is not None and report.outcome.state == "failed")
-        self._callback.log_trial_end(self._views.pop(trial.trial_id), failed)  # type: ignore[arg-type]
+        with self._surviving():
+            self._callback.log_trial_end(self._views.pop(trial.trial_id), failed)
+
+    @contextmanager
+    def _surviving(self) -> Iterator[None]:
+        """Leave the tracker out once it has failed; nothing is raised."""
+        try:
+            yield
+        except Exception as error:
+            # Trackers raise whatever their network and files do.
+            self._failed = True
+            log.warning("%s fails and gets no more trials: %s", type(self._callback).__name__, error, exc_info=True)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return nothing: Tune pickles callbacks when it begins, but open files and connections cannot be kept."""

@@ -103,3 +103,12 @@ def test_a_tracker_that_is_not_installed_is_named(space_folder, document, monkey
 def test_a_misspelt_tracker_is_refused(document):
     with pytest.raises(SpaceError, match=r"track\.mlfow"):
         parse_space({**document, "track": {"mlfow": "file:mlruns"}}, Path("toy.yaml"))
+
+
+def test_a_tracker_that_fails_is_left_out_and_ends_nothing(space, tmp_path, caplog):
+    (callback,) = trackers(space, tmp_path)
+    (tmp_path / "tensorboard").write_text("a file where the folder should be")
+    play(callback, Trial(0))
+    play(callback, Trial(1))
+    (message,) = [record.getMessage() for record in caplog.records if "gets no more trials" in record.getMessage()]
+    assert message.startswith("EventFiles fails")
