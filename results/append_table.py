@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from results.cells import cell, csv_lines, sync_folder, write_atomically
+from results.damage import Damage, DamagedLine, refuse
 from results.errors import RecordError
+
+BOM = b"\xef\xbb\xbf"  # what a spreadsheet puts before the header
 
 
 class Content(NamedTuple):
@@ -47,46 +50,77 @@ class Repair(NamedTuple):
     message: str
 
 
-def read_content(path: Path) -> Content:
+def read_content(path: Path, damage: Damage = refuse) -> Content:
     """Read a CSV file; a missing file reads as an empty one.
 
+    Args:
+        path: The file.
+        damage: Told of every complete line that does not fit the header or is not text. If it returns, the line is
+            left out.
+
     Raises:
-        RecordError: A complete line does not fit the header or is not text.
+        RecordError: The file cannot be read, or has no sound header.
+    """
+    return parse_content(path, *split_tail(read_bytes(path)), damage)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return what a file holds; nothing if it is missing.
+
+    Raises:
+        RecordError: It cannot be read.
     """
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError:
-        data = b""
+        return b""
     except OSError as error:
         raise RecordError(f"{path}: cannot be read ({error.strerror}); give a readable file") from error
+
+
+def split_tail(data: bytes) -> tuple[bytes, str]:
+    """Return the complete lines of a file, without the last line feed, and what follows them."""
     complete, _, tail = data.rpartition(b"\n")
-    header: tuple[str, ...] = ()
+    return complete, tail.decode("utf-8", errors="replace")
+
+
+def parse_content(
+    path: Path, complete: bytes, tail: str, damage: Damage, header: tuple[str, ...] = (), first_line: int = 1
+) -> Content:
+    """Read complete lines, as `read_content` does.
+
+    Args:
+        path: Where they are from.
+        complete: The lines, without the last line feed.
+        tail: What follows them.
+        damage: As in `read_content`.
+        header: Of the file; () if the first line that is not empty holds it.
+        first_line: Number of the first line.
+    """
     rows: list[dict[str, str]] = []
     lines: list[int] = []
-    for number, line in enumerate(complete.split(b"\n") if complete else (), start=1):
-        cells = _cells(path, number, line)
+    for number, line in enumerate(complete.split(b"\n") if complete else (), start=first_line):
+        cells = _cells(path, number, line, damage if header else refuse)
         if not cells:
             continue
         if not header:
             header = _header(path, number, cells)
-            continue
-        if len(cells) != len(header):
-            raise RecordError(
-                f"{path}, line {number}: expected {len(header)} cells, found {len(cells)}; "
-                "restore the line or delete it"
-            )
-        rows.append(dict(zip(header, cells, strict=True)))
-        lines.append(number)
-    return Content(header, rows, lines, tail.decode("utf-8", errors="replace"))
+        elif len(cells) != len(header):
+            problem = f"expected {len(header)} cells, found {len(cells)}"
+            damage(DamagedLine(path, number, problem, "restore the line or delete it"))
+        else:
+            rows.append(dict(zip(header, cells, strict=True)))
+            lines.append(number)
+    return Content(header, rows, lines, tail)
 
 
-def _cells(path: Path, number: int, line: bytes) -> list[str]:
+def _cells(path: Path, number: int, line: bytes, damage: Damage) -> list[str]:
+    text = line.removeprefix(BOM) if number == 1 else line
     try:
-        return next(csv.reader([line.decode("utf-8").rstrip("\r")], strict=True), [])
+        return next(csv.reader([text.decode("utf-8").rstrip("\r")], strict=True), [])
     except (UnicodeDecodeError, csv.Error) as error:
-        raise RecordError(
-            f"{path}, line {number}: not a line of CSV text ({error}); restore the line or delete it"
-        ) from error
+        damage(DamagedLine(path, number, f"not a line of CSV text ({error})", "restore the line or delete it"))
+        return []
 
 
 def _header(path: Path, number: int, cells: list[str]) -> tuple[str, ...]:

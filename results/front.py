@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from results.errors import RecordError
+from results.growth import GrowingFront
 from results.knee import knee
 from results.near import front_extent
 from results.objectives import Guard, Objective, metric_values, minimised, objective_values
@@ -164,20 +165,12 @@ def hypervolume_history(
     ended = ended.sort_values("ended", kind="stable", na_position="last")
     numbers, so_far = running_means(ended, parameters)
     points = minimised(objective_values(so_far, objectives), objectives)
+    growth = GrowingFront(len(objectives), lambda kept: _volume(kept, objectives))
     sizes, volumes = [], []
-    counted: dict[int, np.ndarray] = {}
-    size, volume = 0, 0.0
     for number, point, counts in zip(numbers, points, eligible(so_far, objectives, guards), strict=True):
-        changed = counts or number in counted
-        if counts:
-            counted[number] = point
-        elif changed:
-            del counted[number]
-        if changed:
-            kept = _nondominated(np.array(list(counted.values())).reshape(-1, len(objectives)))
-            size, volume = len(kept), _volume(kept, objectives)
-        sizes.append(size)
-        volumes.append(volume)
+        growth.set(int(number), point if counts else None)
+        sizes.append(growth.size)
+        volumes.append(growth.volume)
     seconds = (ended["ended"] - ended["started"].min()).dt.total_seconds() if len(ended) else []
     columns: tuple[Any, ...] = (
         np.arange(1, len(ended) + 1),
@@ -217,10 +210,6 @@ def summarise(
         trials = pd.DataFrame({"trial": [], "state": []}, dtype=object)
     best = front(points_of(trials, objectives, guards, parameters).table, objectives, guards)
     return FrontSummary(best, hypervolume(best, objectives))
-
-
-def _nondominated(points: np.ndarray) -> np.ndarray:
-    return points[moocore.is_nondominated(points, keep_weakly=True)] if len(points) else points
 
 
 def _volume(points: np.ndarray, objectives: Sequence[Objective]) -> float:

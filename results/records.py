@@ -7,18 +7,16 @@ named by `space.yaml`, all others are metrics.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from results.append_table import Content, read_content, truncation_message
-from results.cells import cell
+from results.curves import parse_curves, read_for_report
+from results.damage import LeftOut
 from results.errors import RecordError
-from results.run_space import Parameter, RunSpace, read_space
+from results.run_space import RunSpace, read_space
 from results.trial_table import (
     CURVE_COLUMNS,
     CURVES_FILE,
@@ -28,6 +26,7 @@ from results.trial_table import (
     CurveTable,
     TrialTable,
 )
+from results.trials import completed, parse_trials
 
 __all__ = [
     "CURVE_COLUMNS",
@@ -67,25 +66,22 @@ class Run(NamedTuple):
 
 
 def read_run(folder: Path | str) -> Run:
-    """Read all records of a run.
+    """Read all records of a run, for a report: damage costs the lines that it is in, and each loss is a warning.
 
     Raises:
-        RecordError: The folder is not a run folder, or a file in it is damaged.
+        RecordError: The folder is not a run folder, or a file in it cannot be read at all.
     """
     folder = Path(folder)
-    space = read_space(folder)
-    trials, curves = read_content(folder / TRIALS_FILE), read_content(folder / CURVES_FILE)
-    return Run(
-        folder,
-        space,
-        _trials(folder / TRIALS_FILE, trials, space),
-        _curves(folder / CURVES_FILE, curves),
-        tuple(
-            truncation_message(folder / name, content)
-            for name, content in ((TRIALS_FILE, trials), (CURVES_FILE, curves))
-            if content.tail
-        ),
-    )
+    left_out = LeftOut()
+    space = read_space(folder, left_out.say)
+    path = folder / TRIALS_FILE
+    content = read_content(path, left_out)
+    if content.tail:
+        left_out.say(truncation_message(path, content))
+    content, space = completed(path, content, space, left_out)
+    trials = parse_trials(path, content, space, left_out)
+    curves = read_for_report(folder / CURVES_FILE, left_out)
+    return Run(folder, space, trials, curves, left_out.warnings)
 
 
 def read_trials(folder: Path | str, space: RunSpace | None = None) -> pd.DataFrame:
@@ -104,7 +100,7 @@ def read_trials(folder: Path | str, space: RunSpace | None = None) -> pd.DataFra
         RecordError: The file is damaged; the message names the line.
     """
     path = Path(folder) / TRIALS_FILE
-    return _trials(path, _content(path), space or read_space(folder))
+    return parse_trials(path, _content(path), space or read_space(folder))
 
 
 def read_curves(folder: Path | str) -> pd.DataFrame:
@@ -113,8 +109,10 @@ def read_curves(folder: Path | str) -> pd.DataFrame:
     Raises:
         RecordError: The file is damaged; the message names the line.
     """
-    path = Path(folder) / CURVES_FILE
-    return _curves(path, _content(path))
+    frame, cut = parse_curves(Path(folder) / CURVES_FILE)
+    if cut:
+        log.warning(cut)
+    return frame
 
 
 def metric_names(trials: pd.DataFrame, space: RunSpace) -> list[str]:
@@ -128,106 +126,3 @@ def _content(path: Path) -> Content:
     if content.tail:
         log.warning(truncation_message(path, content))
     return content
-
-
-def _trials(path: Path, content: Content, space: RunSpace) -> pd.DataFrame:
-    leading = (*TRIAL_COLUMNS, *space.parameter_names)
-    header = content.header or leading
-    absent = [name for name in leading if name not in header]
-    if absent:
-        raise RecordError(
-            f"{path}, line 1: no column {', '.join(absent)}; restore the header or the space.yaml of this run"
-        )
-    parameters = {parameter.name: parameter for parameter in space.parameters}
-    frame = pd.DataFrame(
-        {name: _trial_column(path, content, name, parameters.get(name)) for name in header},
-        columns=list(header),
-    )
-    _check_ids(path, content)
-    return frame
-
-
-def _trial_column(path: Path, content: Content, name: str, parameter: Parameter | None) -> Any:
-    if parameter is not None:
-        values = _values(path, content, name, _parser(parameter))
-        return _array(values, parameter.type)
-    if name in ("seed", "epochs"):
-        return pd.array(_values(path, content, name, int), dtype="Int64")
-    if name in ("started", "first_step", "ended"):
-        return pd.to_datetime(pd.Series(_values(path, content, name, _moment), dtype="object"), utc=True)
-    if name == "state":
-        return np.array(_values(path, content, name, _state), dtype=object)
-    if name in TRIAL_COLUMNS and name != "seconds":
-        return np.array([row[name] for row in content.rows], dtype=object)
-    return _array(_values(path, content, name, float), "float")
-
-
-def _curves(path: Path, content: Content) -> pd.DataFrame:
-    header = content.header or CURVE_COLUMNS
-    if header[: len(CURVE_COLUMNS)] != CURVE_COLUMNS:
-        raise RecordError(f"{path}, line 1: expected {', '.join(CURVE_COLUMNS)} first; restore the header")
-    columns: dict[str, Any] = {
-        name: _array(_values(path, content, name, float), "float") for name in header if name != "trial"
-    }
-    columns["trial"] = np.array([row["trial"] for row in content.rows], dtype=object)
-    return pd.DataFrame({name: columns[name] for name in header}, columns=list(header))
-
-
-def _values(path: Path, content: Content, name: str, parse: Callable[[str], Any]) -> list[Any]:
-    """Parse one column; an empty cell is None."""
-    values = []
-    for row, line in zip(content.rows, content.lines, strict=True):
-        try:
-            values.append(parse(row[name]) if row[name] else None)
-        except ValueError as error:
-            raise RecordError(
-                f"{path}, line {line}: {name}: {row[name]!r} does not fit ({error}); correct or delete the line"
-            ) from error
-    return values
-
-
-def _array(values: list[Any], type_name: str) -> Any:
-    if type_name in ("float", "log"):
-        return np.array([np.nan if value is None else value for value in values], dtype=float)
-    if type_name == "int":
-        return pd.array(values, dtype="Int64")
-    return np.array([*values, None], dtype=object)[:-1]  # the None keeps lists from becoming an axis
-
-
-def _parser(parameter: Parameter) -> Callable[[str], Any]:
-    if parameter.type == "int":
-        return int
-    if parameter.type in ("float", "log"):
-        return float
-    values = {cell(value): value for value in parameter.values}
-    return lambda text: values[text] if text in values else _scalar(text)
-
-
-def _scalar(text: str) -> int | float | str:
-    for number in (int, float):
-        try:
-            return number(text)
-        except ValueError:
-            continue
-    return text
-
-
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def _state(text: str) -> str:
-    if text not in STATES:
-        raise ValueError(f"expected one of {', '.join(STATES)}")
-    return text
-
-
-def _check_ids(path: Path, content: Content) -> None:
-    seen: dict[str, int] = {}
-    for row, line in zip(content.rows, content.lines, strict=True):
-        trial = row["trial"]
-        if not trial or trial in seen:
-            problem = f"trial {trial} has a row already in line {seen[trial]}" if trial else "no trial id"
-            raise RecordError(f"{path}, line {line}: {problem}; delete one of the two or name the trial")
-        seen[trial] = line

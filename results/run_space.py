@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from results.errors import RecordError
 from results.objectives import Guard, Objective
 
 SPACE_FILE = "space.yaml"
+log = logging.getLogger(__name__)
 
 
 class Parameter(BaseModel):
@@ -65,8 +67,12 @@ class RunSpace(BaseModel):
         return tuple(parameter.name for parameter in self.parameters)
 
 
-def read_space(folder: Path | str) -> RunSpace:
+def read_space(folder: Path | str, say: Callable[[str], None] = log.warning) -> RunSpace:
     """Read what a run searched.
+
+    Args:
+        folder: The run folder.
+        say: Told, in one line each, of keys that are missing and can be done without.
 
     Raises:
         RecordError: The folder is missing, is not a run folder, or its `space.yaml` is damaged.
@@ -79,7 +85,11 @@ def read_space(folder: Path | str) -> RunSpace:
         raise RecordError(
             f"{folder}: not a run folder, it has no {SPACE_FILE}; give a folder that a search has written"
         )
-    document = _yaml(path)
+    document = dict(_yaml(path))
+    for key, stand_in, name in (("name", folder.resolve().name, "the folder's name"), ("parameters", {}, "none")):
+        if document.get(key) is None:
+            say(f"{path}: no {key}, as an older version may have written it; taken as {name}")
+            document[key] = stand_in
     try:
         return RunSpace.model_validate(_arranged(path, document))
     except ValidationError as error:

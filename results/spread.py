@@ -36,19 +36,22 @@ def draw_spread(
     owner = view.points.owner[view.seeds]
     colours = [encoding.colours[row] for row in owner]
     axes.scatter(seeds[:, 0], seeds[:, 1], s=SEED_SIZE, c=colours, alpha=SEED_ALPHA, linewidths=0, zorder=3)
-    for row in np.unique(owner):
-        bars = np.where(np.isfinite(std[row]), std[row], 0.0)
+    rows = np.unique(owner)
+    verdicts = np.array([view.verdicts[row] for row in rows], dtype=object)
+    for verdict, alpha in BAR_ALPHA.items():  # one call for many bars: a call for each takes 20 s for 1,600 points
+        chosen = rows[verdicts == verdict]
+        bars = np.where(std[chosen] > 0, std[chosen], np.nan)  # no bar, nor its ends, where there is no spread
         axes.errorbar(
-            means[row, 0],
-            means[row, 1],
-            xerr=bars[0] or None,
-            yerr=bars[1] or None,
+            means[chosen, 0],
+            means[chosen, 1],
+            xerr=bars[:, 0],
+            yerr=bars[:, 1],
             fmt="none",
             ecolor=BAR_COLOUR,
             elinewidth=BAR_WIDTH,
             capsize=BAR_END_POINTS,
             capthick=BAR_WIDTH,
-            alpha=BAR_ALPHA[view.verdicts[row]],
+            alpha=alpha,
             zorder=BAR_LAYER,
         )
 

@@ -37,7 +37,7 @@ def test_union_goes_to_runs_union_by_default(maker, tmp_path, monkeypatch, capsy
 
 
 def damage(folder):
-    (folder / "trials.csv").write_text("trial,state\n0\n")
+    (folder / "trials.csv").write_text("trial,verdict\n0,good\n")
 
 
 def no_guard(folder):
@@ -50,7 +50,7 @@ def no_guard(folder):
     [
         (lambda folder: (folder / "space.yaml").unlink(), "not a run folder"),
         (lambda folder: (folder / "space.yaml").write_text("a: [\n"), "not YAML"),
-        (damage, "trials.csv, line 2: expected 2 cells, found 1"),
+        (damage, "trials.csv, line 1: no column state"),
         (no_guard, "guard 'window_length': no trial recorded this metric"),
     ],
 )

@@ -99,7 +99,7 @@ def test_damaged_headers_are_named(maker):
     damaged(folder, 1, lambda line: line.replace("mode", "seed"))
     with pytest.raises(RecordError, match=r"the header has column 'seed' twice"):
         read_trials(folder)
-    (folder / "curves.csv").write_bytes(b"a,b\n\xff,2\n")
+    (folder / "curves.csv").write_bytes(b"trial,epoch,seconds\n\xff,2,3\n")
     with pytest.raises(RecordError, match=r"curves\.csv, line 2: not a line of CSV text"):
         read_curves(folder)
 
