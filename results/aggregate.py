@@ -12,6 +12,7 @@ from results.cells import frame_text, write_atomically
 from results.choices import front_choices
 from results.errors import RecordError
 from results.export import export_best
+from results.fronts_folder import groupings_of, missing_note, write_fronts
 from results.overview import Overview, overview
 from results.records import Run, read_run
 from results.run_space import SPACE_FILE
@@ -47,23 +48,32 @@ class Rebuilt:
         return self.view.hypervolume
 
 
-def rebuild(folder: Path | str) -> Rebuilt:
-    """Rebuild front.csv, hypervolume.csv, best/, front.png, figures/ and report.html of a run from its records.
+def rebuild(folder: Path | str, by: Sequence[str] | None = None) -> Rebuilt:
+    """Rebuild front.csv, hypervolume.csv, best/, fronts/, front.png, figures/ and report.html of a run.
 
     A run without a finished trial gets them as well: an empty front, hypervolume 0, and a warning.
 
+    Args:
+        folder: The run folder.
+        by: What fronts are grouped by in fronts/ (see `results.groups`); None for every choice and whole number.
+
     Raises:
-        RecordError: The folder is not a run folder, or a record in it is damaged.
+        RecordError: The folder is not a run folder, a record in it cannot be read, or no run has a column of `by`.
     """
-    return _rebuild(read_run(folder))
+    return _rebuild(read_run(folder), by)
 
 
-def unite(folders: Sequence[Path | str], out: Path | str) -> tuple[list[Rebuilt], Rebuilt]:
+def unite(
+    folders: Sequence[Path | str], out: Path | str, by: Sequence[str] | None = None
+) -> tuple[list[Rebuilt], Rebuilt]:
     """Rebuild several runs, and put their union front into a folder of its own.
 
     Args:
         folders: The run folders; all are read before anything is written.
-        out: Folder for front.csv (with a column `run`), front.png, figures/ and report.html; made if it is missing.
+        out: Folder for front.csv (with a column `run`), fronts/, front.png, figures/ and report.html; made if it is
+            missing.
+        by: What the union's fronts are grouped by; None for the run, and every choice and whole number. The runs' own
+            are grouped by the latter.
 
     Returns:
         What was made of each run, and of the union.
@@ -80,12 +90,15 @@ def unite(folders: Sequence[Path | str], out: Path | str) -> tuple[list[Rebuilt]
     labels = [name if names.count(name) == 1 else str(path) for name, path in zip(names, paths, strict=True)]
     runs = dict(zip(labels, (read_run(path) for path in paths), strict=True))
     view = overview(runs, title="Union of " + " and ".join(labels))
+    groupings = groupings_of(view, by)
     rebuilt = [_rebuild(run) for run in runs.values()]
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RecordError(f"{out}: cannot be made ({error.strerror}); give --out another folder") from error
-    return rebuilt, Rebuilt(out, view, _write(view, out), view.warnings)
+    warnings = (*view.warnings, *missing_note(view))
+    written = (*_write(view, out, missing_note(view)), *write_fronts(view, groupings, out))
+    return rebuilt, Rebuilt(out, view, written, warnings)
 
 
 def _check_distinct(paths: Sequence[Path]) -> None:
@@ -95,14 +108,16 @@ def _check_distinct(paths: Sequence[Path]) -> None:
             raise RecordError(f"{path}: given twice; give each run once")
 
 
-def _rebuild(run: Run) -> Rebuilt:
+def _rebuild(run: Run, by: Sequence[str] | None = None) -> Rebuilt:
     name = run.folder.resolve().name
     view = overview({name: run}, title=name)
+    groupings = groupings_of(view, by)
     exported, missing = export_best(run, front_choices(run))
     history = run.folder / HISTORY_FILE
     write_atomically(history, frame_text(view.histories[name]))
     (front, *shown) = _write(view, run.folder, missing)
-    return Rebuilt(run.folder, view, (front, history, *exported, *shown), (*view.warnings, *missing))
+    written = (front, history, *exported, *write_fronts(view, groupings, run.folder), *shown)
+    return Rebuilt(run.folder, view, written, (*view.warnings, *missing))
 
 
 def _write(view: Overview, folder: Path, warnings: Sequence[str] = ()) -> tuple[Path, ...]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from results.aggregate import FIGURES_FOLDER, Rebuilt, rebuild, unite
 from results.errors import RecordError
+from results.front_probability import PROBABILITY_COLUMN
+from results.fronts_folder import FRONTS_FOLDER
 from results.overview import Overview
 from results.points import SEEDS_COLUMN, std_column
 from results.table_text import short
@@ -37,9 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if len(parsed.runs) == 1:
             if parsed.out is not None:
                 raise RecordError("--out is for the union of several runs; leave it out, or give more runs")
-            made = [rebuild(parsed.runs[0])]
+            made = [rebuild(parsed.runs[0], parsed.by)]
         else:
-            single, union = unite(parsed.runs, parsed.out or DEFAULT_OUT)
+            single, union = unite(parsed.runs, parsed.out or DEFAULT_OUT, parsed.by)
             made = [*single, union]
     except RecordError as error:
         return _fail(str(error))
@@ -67,6 +69,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out", type=Path, metavar="FOLDER", help=f"where the union of several runs goes ({DEFAULT_OUT})"
     )
+    parser.add_argument(
+        "--by",
+        nargs="+",
+        action="extend",
+        metavar="COLUMN",
+        help="what fronts/ groups by: run, or any parameter, such as codebook_size; method,codebook_size for both at "
+        "once (the run, and every choice and whole number that was searched)",
+    )
     return parser
 
 
@@ -90,8 +100,9 @@ def _show(rebuilt: Rebuilt) -> None:
         console.print(table)
     for warning in rebuilt.warnings:
         console.print(Text(f"warning: {warning}", style="yellow"), soft_wrap=True)
-    figures = rebuilt.folder / FIGURES_FOLDER  # one line for all: there are two files for each picture
-    for path in (*(path for path in rebuilt.paths if path.parent != figures), figures):
+    # One line for a folder of pictures or tables: there are several files for each.
+    folders = (FIGURES_FOLDER, FRONTS_FOLDER)
+    for path in dict.fromkeys(path.parent if path.parent.name in folders else path for path in rebuilt.paths):
         console.print(Text(f"  {path}", style="dim"), soft_wrap=True)
 
 
@@ -101,7 +112,7 @@ def _table(view: Overview, *, break_names: bool) -> Table:
     from rich.text import Text
 
     columns = ["names", *(["run"] if "run" in view.front else []), "trial"]
-    columns += [SEEDS_COLUMN] if SEEDS_COLUMN in view.front else []
+    columns += [name for name in (SEEDS_COLUMN, PROBABILITY_COLUMN) if name in view.front]
     columns += [name for o in view.objectives for name in (o.metric, std_column(o)) if name in view.front]
     columns += [name for name in view.parameter_names if name not in columns]
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")

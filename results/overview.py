@@ -15,8 +15,9 @@ import pandas as pd
 
 from results.errors import RecordError
 from results.front import broken_guards, eligible, front, hypervolume, hypervolume_history, points_of
+from results.front_probability import PROBABILITY_COLUMN, front_probability, seeds_of
 from results.objectives import Objective, objective_values
-from results.points import Points, with_spread
+from results.points import SEEDS_COLUMN, Points, with_spread
 from results.records import TRIAL_COLUMNS, Run, metric_names
 
 Verdict = Literal["front", "dominated", "guard", "unfinished"]
@@ -89,6 +90,7 @@ def overview(runs: dict[str, Run], title: str) -> Overview:
     pooled = _pooled(runs, points, trials)
     counts = np.concatenate(list(able.values()))
     best = front(pooled.table[counts], objectives, ())
+    best = _with_probability(best, pooled, trials, runs)
     return Overview(
         title=title,
         runs=runs,
@@ -107,6 +109,23 @@ def overview(runs: dict[str, Run], title: str) -> Overview:
         )
         + _different_guards(runs),
     )
+
+
+def _with_probability(best: pd.DataFrame, points: Points, trials: pd.DataFrame, runs: dict[str, Run]) -> pd.DataFrame:
+    """Say of each point of a front with several seeds how probable it is to be on it."""
+    if not points.repeated or PROBABILITY_COLUMN in best:
+        return best
+    objectives = next(iter(runs.values())).space.objectives
+    able = [eligible(run.trials, objectives, run.space.guards) for run in runs.values()]
+    seeds = seeds_of(trials, points.owner, np.concatenate(able), objectives)
+    keys = ["run", "trial"] if "run" in points.table else ["trial"]
+    places = {key: row for row, key in enumerate(points.table[keys].itertuples(index=False, name=None))}
+    rows = [places[key] for key in best[keys].itertuples(index=False, name=None)]
+    best = best.copy()
+    column = [front_probability(seeds, row) if points.seeds[row] > 1 else np.nan for row in rows]
+    beside = SEEDS_COLUMN if SEEDS_COLUMN in best else "trial"
+    best.insert(list(best.columns).index(beside) + 1, PROBABILITY_COLUMN, np.array(column, dtype=float))
+    return best
 
 
 def _check_same_objectives(runs: dict[str, Run]) -> None:
