@@ -12,13 +12,14 @@ from results.cells import frame_text, write_atomically
 from results.choices import front_choices
 from results.errors import RecordError
 from results.export import export_best
-from results.fronts_folder import groupings_of, missing_note, write_fronts
+from results.fronts_folder import groupings_of, write_fronts
 from results.overview import Overview, overview
 from results.records import Run, read_run
 from results.run_space import SPACE_FILE
 
 FRONT_FILE, HISTORY_FILE = "front.csv", "hypervolume.csv"
 FIGURE_FILE, FIGURES_FOLDER, REPORT_FILE = "front.png", "figures", "report.html"
+MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -82,23 +83,36 @@ def unite(
         RecordError: A run cannot be read, a run is given twice, the objectives differ, or `out` is a run folder.
     """
     out = Path(out)
-    paths = [Path(folder) for folder in folders]
-    _check_distinct(paths)
     if (out / SPACE_FILE).exists():
         raise RecordError(f"{out}: is a run folder, its front would be overwritten; give --out another folder")
-    names = [path.resolve().name for path in paths]
-    labels = [name if names.count(name) == 1 else str(path) for name, path in zip(names, paths, strict=True)]
-    runs = dict(zip(labels, (read_run(path) for path in paths), strict=True))
-    view = overview(runs, title="Union of " + " and ".join(labels))
+    runs = labelled_runs(folders)
+    view = overview(runs, title=_union_title(list(runs)))
     groupings = groupings_of(view, by)
     rebuilt = [_rebuild(run) for run in runs.values()]
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RecordError(f"{out}: cannot be made ({error.strerror}); give --out another folder") from error
-    warnings = (*view.warnings, *missing_note(view))
-    written = (*_write(view, out, missing_note(view)), *write_fronts(view, groupings, out))
-    return rebuilt, Rebuilt(out, view, written, warnings)
+    written = (*_write(view, out), *write_fronts(view, groupings, out))
+    return rebuilt, Rebuilt(out, view, written, view.warnings)
+
+
+def _union_title(labels: Sequence[str]) -> str:
+    """Name the runs, as long as a title holds them."""
+    return "Union of " + (" and ".join(labels) if len(labels) <= MOST_NAMED else f"{len(labels)} runs")
+
+
+def labelled_runs(folders: Sequence[Path | str]) -> dict[str, Run]:
+    """Read several runs, by a label for each: its folder's name, or the whole path where names are equal.
+
+    Raises:
+        RecordError: A run cannot be read, or is given twice.
+    """
+    paths = [Path(folder) for folder in folders]
+    _check_distinct(paths)
+    names = [path.resolve().name for path in paths]
+    labels = [name if names.count(name) == 1 else str(path) for name, path in zip(names, paths, strict=True)]
+    return dict(zip(labels, (read_run(path) for path in paths), strict=True))
 
 
 def _check_distinct(paths: Sequence[Path]) -> None:

@@ -124,7 +124,7 @@ def surface_table(found: Attainment, objectives: Sequence[Objective]) -> pd.Data
     rows = [
         {
             "percent": percentile,
-            f"{found.over}_needed": needed(percentile, found.sets),
+            "needed": needed(percentile, found.sets),
             "fronts": found.sets,
             "corners": len(corners),
             "hypervolume": float(moocore.hypervolume(corners, ref=reference)) if len(corners) else 0.0,

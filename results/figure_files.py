@@ -93,6 +93,9 @@ def outline(corners: np.ndarray, worst: np.ndarray, objectives: Sequence[Objecti
         corners: The points, to be minimised, (points, 2).
         worst: What `frame_axes` gave.
         objectives: The two.
+
+    Returns:
+        The way along it, (2 points + 1, 2); the points themselves are at odd places.
     """
     if not len(corners):
         return np.empty((0, 2))
@@ -100,5 +103,4 @@ def outline(corners: np.ndarray, worst: np.ndarray, objectives: Sequence[Objecti
     xs = np.concatenate([order[:, 0], [max(worst[0], order[-1, 0])]])
     ys = np.concatenate([[max(worst[1], order[0, 1])], order[:, 1]])
     steps = np.stack([np.repeat(xs, 2)[:-1], np.repeat(ys, 2)[1:]], axis=1)
-    first = [[xs[0], ys[0]]]
-    return minimised(np.vstack([first, steps]), objectives)
+    return minimised(steps, objectives)

@@ -1,4 +1,7 @@
-"""Owns `fronts/`: a run's fronts by groups and their attainment surfaces, as tables and as figures."""
+"""Owns `fronts/`: a run's fronts by groups and their attainment surfaces, as tables and as figures.
+
+Figures are drawn for two objectives, surfaces computed for two and three; tables of groups are there for any number.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from results.attainment import (
-    MOST_OBJECTIVES,
     Attainment,
     attainments,
     corner_table,
@@ -61,15 +63,6 @@ def write_fronts(view: Overview, groupings: Sequence[Grouping], folder: Path) ->
         if path.name.startswith(STEMS) and path.suffix in ENDINGS and path not in written:
             path.unlink()
     return tuple(written)
-
-
-def missing_note(view: Overview) -> tuple[str, ...]:
-    """Say what cannot be drawn or computed for this number of objectives, in one line; nothing for two."""
-    count = len(view.objectives)
-    if count == 2:
-        return ()
-    surfaces = " and there are no attainment surfaces" if not 2 <= count <= MOST_OBJECTIVES else ""
-    return (f"fronts/ has tables alone{surfaces}: with {count} objectives there is no plane to draw them in",)
 
 
 def _write_grouping(view: Overview, grouping: Grouping, home: Path) -> list[Path]:

@@ -1,0 +1,158 @@
+"""Owns the command line `python -m results.compare RUN ... --with RUN ...`: two groups of runs, compared."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from results.aggregate import labelled_runs
+from results.attainment import run_fronts
+from results.comparison import Comparison, compare, sentence
+from results.errors import RecordError
+from results.indicators import indicators
+from results.latex import write_table
+from results.objectives import minimised, objective_values
+from results.overview import Overview, overview
+from results.run_space import SPACE_FILE
+
+DEFAULT_OUT = Path("runs/comparison")
+BAD_INPUT = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Compare two groups of runs; the runs' folders stay as they are.
+
+    Args:
+        arguments: Command line without the program's name; None takes the process's own.
+
+    Returns:
+        0 if the groups were compared, 2 for bad input.
+    """
+    parsed = _parser().parse_args(arguments)
+    try:
+        paths, lines = compare_runs((parsed.runs, parsed.others), _names(parsed.names), parsed.out)
+    except RecordError as error:
+        print(f"results.compare: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except OSError as error:
+        name, why = error.filename or "a file", error.strerror or error
+        print(
+            f"results.compare: {name}: cannot be read or written ({why}); check the folder's rights and the free space",
+            file=sys.stderr,
+        )
+        return BAD_INPUT
+    print(*lines, *(f"  {path}" for path in paths), sep="\n")
+    return 0
+
+
+def compare_runs(
+    groups: tuple[Sequence[Path], Sequence[Path]], names: tuple[str, str], out: Path
+) -> tuple[list[Path], list[str]]:
+    """Compare two groups of runs, and write tables and figure.
+
+    Args:
+        groups: The run folders of each.
+        names: Of the groups.
+        out: Folder for what is written; made if it is missing.
+
+    Returns:
+        The files, and what came out, in lines to print.
+
+    Raises:
+        RecordError: A run cannot be read, is given twice, or was judged by other objectives; or `out` is a run folder.
+    """
+    if (out / SPACE_FILE).exists():
+        raise RecordError(f"{out}: is a run folder; give --out another folder")
+    runs = labelled_runs([*groups[0], *groups[1]])
+    view = overview(runs, title=f"{names[0]} and {names[1]}")
+    fronts = run_fronts(view)
+    count = len(groups[0])
+    table = _run_table(view, fronts, names, count)
+    volumes = table["hypervolume"].tolist()
+    found = compare(volumes[:count], volumes[count:], names)
+    out.mkdir(parents=True, exist_ok=True)
+    paths = [*write_table(table, out, "runs", "Fronts of single runs; indicators against the front of all of them")]
+    paths += write_table(_test_table(found), out, "test", sentence(found))
+    if len(view.objectives) == 2 and len(view.front):
+        from results.attainment_figure import draw_difference
+
+        paths += draw_difference((fronts[:count], fronts[count:]), names, view.objectives, out, "difference")
+    notes = [f"warning: {line}" for line in (*view.warnings, *_unequal(view), *_undrawn(view))]
+    return paths, [*_lines(table), sentence(found), f"Test: {found.method}.", *notes]
+
+
+def _run_table(view: Overview, fronts: Sequence[np.ndarray], names: tuple[str, str], count: int) -> pd.DataFrame:
+    union = minimised(objective_values(view.front, view.objectives), view.objectives)
+    rows = []
+    for number, ((label, run), front) in enumerate(zip(view.runs.items(), fronts, strict=True)):
+        finished = int((run.trials["state"] == "finished").sum())
+        quality = indicators(front, union, view.objectives)._asdict()
+        rows.append({"group": names[number >= count], "run": label, "finished": finished, **quality})
+    return pd.DataFrame(rows)
+
+
+def _test_table(found: Comparison) -> pd.DataFrame:
+    one, other = range(2)
+    row = {
+        **{f"{what}_{group + 1}": getattr(found, of)[group] for group in (one, other)
+           for what, of in (("group", "names"), ("runs", "runs"), ("mean", "means"), ("std", "stds"))},
+        "difference": found.difference,
+        "effect_a": found.effect,
+        "p": found.p,
+        "smallest_possible_p": found.smallest_p,
+        "method": found.method,
+    }  # fmt: skip
+    return pd.DataFrame([row])
+
+
+def _lines(table: pd.DataFrame) -> list[str]:
+    """Return the table of runs as lines for a terminal."""
+    shown = table[["group", "run", "finished", "front_size", "hypervolume", "additive_epsilon", "igd_plus"]]
+    return shown.to_string(index=False, float_format=lambda value: f"{value:.4g}", na_rep="").splitlines()
+
+
+def _unequal(view: Overview) -> list[str]:
+    ended = [int((run.trials["state"] != "interrupted").sum()) for run in view.runs.values()]
+    if len(set(ended)) == 1:
+        return []
+    return [
+        f"the runs ended {min(ended)} to {max(ended)} trials; a larger budget alone gives a larger hypervolume, so "
+        "compare runs of equal budget"
+    ]
+
+
+def _undrawn(view: Overview) -> list[str]:
+    return [] if len(view.objectives) == 2 else ["differences of attainment are drawn for two objectives only"]
+
+
+def _names(given: Sequence[str] | None) -> tuple[str, str]:
+    first, second = given or ("A", "B")
+    if first == second:
+        raise RecordError(f"--names: both groups are named {first!r}; give two names")
+    return first, second
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m results.compare",
+        description="Compare two groups of runs: hypervolumes with a two-sided test and the size of the effect, and "
+        "where in objective space one group's fronts reach more often. The runs stay as they are.",
+    )
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders of the first group")
+    parser.add_argument(
+        "--with", dest="others", nargs="+", type=Path, metavar="RUN", required=True, help="those of the second group"
+    )
+    parser.add_argument("--names", nargs=2, metavar="NAME", help="of the two groups (A B)")
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", default=DEFAULT_OUT, help=f"where tables and figure go ({DEFAULT_OUT})"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
