@@ -43,18 +43,24 @@ def attainment_difference(first: Sequence[np.ndarray], second: Sequence[np.ndarr
         return []
     # moocore counts sets, of both groups alike, and only such as have points. So each group is repeated until both
     # have the same number, and an empty front becomes a point that is farther away than any other.
-    # At least twice: of one set each, it cannot say that they are equal.
-    common = max(2, math.lcm(*sizes))
+    common = math.lcm(*sizes)
     far = np.max([front.max(axis=0) for group in groups for front in group], axis=0)
     far = far + np.maximum(np.abs(far), 1.0)
-    data = []
-    for group, size in zip((first, second), sizes, strict=True):
-        points, sets = stacked([front if len(front) else far[None] for front in group] * (common // size))
-        data.append(np.column_stack([points, sets]))
-    found = moocore.eafdiff(*data, rectangles=True)
+    data = [
+        stacked([front if len(front) else far[None] for front in group] * (common // size))
+        for group, size in zip((first, second), sizes, strict=True)
+    ]
+    reached = [_sorted(moocore.eaf(points, sets)) for points, sets in data]
+    if np.array_equal(reached[0], reached[1]):
+        return []  # eafdiff fails where there is no difference at all
+    found = moocore.eafdiff(*(np.column_stack(each) for each in data), rectangles=True)
     inside = found[(found[:, :2] < far).all(axis=1)]
     return [Rectangle(row[:2], _unbounded(row[2:4], far), float(row[4]) / common) for row in inside]
 
 
 def _unbounded(corner: np.ndarray, far: np.ndarray) -> np.ndarray:
     return np.where(corner >= far, np.inf, corner)
+
+
+def _sorted(rows: np.ndarray) -> np.ndarray:
+    return rows[np.lexsort(rows.T)]

@@ -12,8 +12,8 @@ from results.attainment_difference import attainment_difference
 from results.figure_files import INK, frame_axes, outline, page_figure
 from results.objectives import Objective, minimised
 
-SHADES = {25: "#e3edf8", 50: "#c3d8ee", 75: "#9cbfe2"}
-LINES = {25: (0.9, ":"), 50: (2.0, "-"), 75: (0.9, "--")}
+SHADES = {25: "#b9d3ec", 50: "#d9e7f5", 75: "#f3f8fd"}  # the band between the quarters stands out
+LINES = {25: (0.9, ":"), 50: (1.7, "-"), 75: (0.9, "--")}
 FIRST, SECOND = "#0072b2", "#d55e00"  # blue and vermilion: told apart with any colour vision
 MOST_DOTS = 4000
 
@@ -85,14 +85,17 @@ def draw_difference(
                 axes.fill_between(np.sort(x), y.min(), y.max(), color=shades(scale(share)), linewidth=0, zorder=1)
         for group, name, colour in zip(fronts, names, (FIRST, SECOND), strict=True):
             line = outline(surfaces(group, [50])[50], worst, objectives)
-            axes.plot(*line.T, color=colour, linewidth=1.8, zorder=3, label=f"half of {name} ({len(group)} runs)")
+            axes.plot(
+                *line.T, color=colour, linewidth=1.8, zorder=3, label=f"reached by half of {name} ({len(group)} runs)"
+            )
             dots = minimised(np.vstack(group), objectives)
             axes.plot(*dots.T, ".", color=colour, markersize=3.5, alpha=0.6, markeredgewidth=0, zorder=4)
+        axes.plot([], [], ".", color=INK, markersize=3.5, alpha=0.6, label="points of single fronts")
         from matplotlib.cm import ScalarMappable
 
         bar = figure.colorbar(ScalarMappable(scale, shades), ax=axes, pad=0.02, fraction=0.045, aspect=28)
         bar.set_ticks([-1, -0.5, 0, 0.5, 1], labels=["100 %", "50 %", "0", "50 %", "100 %"])
         bar.set_label(f"share of runs: {names[1]} more often ↓   ↑ {names[0]} more often", fontsize=8)
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
         axes.legend(loc="upper right", frameon=True, framealpha=0.9, edgecolor="none")
     return paths

@@ -57,6 +57,9 @@ def compare(first: Sequence[float], second: Sequence[float], names: tuple[str, s
     exchanges = math.comb(len(everything), len(first))
     if len(set(everything)) == 1:
         p, method, u = 1.0, "all hypervolumes are equal", len(first) * len(second) / 2
+    elif min(len(first), len(second)) == 1:  # scipy exchanges no single run
+        u, p = _single(first, second)
+        method = "Mann-Whitney, every exchange of runs"
     elif len(set(everything)) == len(everything):
         u, p = mannwhitneyu(first, second, alternative="two-sided", method="exact")
         method = "Mann-Whitney, exact"
@@ -77,6 +80,17 @@ def compare(first: Sequence[float], second: Sequence[float], names: tuple[str, s
         method,
         smallest_p(len(first), len(second)),
     )
+
+
+def _single(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
+    """Return U and p where one of the groups is a single run: each run takes its place in turn."""
+    alone, others = (first, second) if len(first) == 1 else (second, first)
+    everything = np.array([*alone, *others])
+    below = (everything[:, None] > everything).sum(axis=1)
+    places = below + ((everything[:, None] == everything).sum(axis=1) - 1) / 2
+    tails = (places <= places[0]).mean(), (places >= places[0]).mean()
+    u = float(places[0]) if alone is first else len(others) - float(places[0])
+    return u, min(1.0, 2.0 * float(min(tails)))
 
 
 def smallest_p(first: int, second: int) -> float:

@@ -106,7 +106,7 @@ def group_table(view: Overview, grouping: Grouping) -> pd.DataFrame:
         spreads.append(_spread(each))
     table = pd.DataFrame(rows)
     if len(view.runs) > 1 and RUN not in grouping.columns:
-        table = table.assign(**pd.DataFrame(spreads).to_dict("list"))
+        table = pd.concat([table, pd.DataFrame(spreads)], axis=1)
     return table
 
 
@@ -130,6 +130,7 @@ def _levels(view: Overview, column: str) -> tuple[list[int], list[str], bool]:
     if numeric and len(set(known)) > MOST_VALUES:
         return (*_ranges(values, np.array(known, dtype=float)), True)
     declared = _parameters(view)[column].values if column in _parameters(view) else ()
+    declared = tuple(view.runs) if column == RUN else declared
     order = sorted(set(known)) if numeric else [*declared, *sorted(known, key=cell)]
     texts = list(dict.fromkeys([*(cell(value) for value in order), MISSING]))
     places = {text: number for number, text in enumerate(texts)}
