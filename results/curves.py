@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,12 +25,22 @@ KEYS = ("trial", "epoch")
 EMPTY = pd.DataFrame({name: np.empty(0, dtype=object if name == "trial" else float) for name in CURVE_COLUMNS})
 
 
-def parse_curves(path: Path, damage: Damage = refuse) -> tuple[pd.DataFrame, str]:
+class Header(NamedTuple):
+    """The columns of a file, and which of them are wanted, in the file's order."""
+
+    names: tuple[str, ...]
+    wanted: tuple[str, ...]
+
+
+def parse_curves(
+    path: Path, damage: Damage = refuse, metrics: Collection[str] | None = None
+) -> tuple[pd.DataFrame, str]:
     """Read a file of curves.
 
     Args:
         path: The file; a missing one reads as an empty one.
         damage: Told of every complete line that does not fit. If it returns, the line is left out.
+        metrics: Which to read, of those that there are; None for all.
 
     Returns:
         Trial as text, all else as floats, NaN where not measured; and one line about a last line that was cut off, ""
@@ -44,24 +55,29 @@ def parse_curves(path: Path, damage: Damage = refuse) -> tuple[pd.DataFrame, str
         absent = [name for name in KEYS if name not in head.header]
         if absent or (damage is refuse and head.header[: len(CURVE_COLUMNS)] != CURVE_COLUMNS):
             raise RecordError(f"{path}, line 1: expected {', '.join(CURVE_COLUMNS)} first; restore the header")
-    blocks = [_block(path, head.header, block, line, damage) for block, line in _blocks(complete)]
-    frame = pd.concat(blocks, ignore_index=True) if blocks else EMPTY[: 0 if head.header else None]
-    if not blocks and head.header:
-        frame = _frame(path, head.header, b"", 2, refuse)
+    header = Header(head.header, tuple(n for n in head.header if n in CURVE_COLUMNS or metrics is None or n in metrics))
+    blocks = [_block(path, header, block, line, damage) for block, line in _blocks(complete)]
+    frame = EMPTY if not head.header else _frame(path, header, b"", 2, refuse)
+    frame = pd.concat(blocks, ignore_index=True) if blocks else frame
     if not tail:
         return frame, ""
     rows = head._replace(rows=[{}] * len(frame), tail=tail)
     return frame, truncation_message(path, rows)
 
 
-def read_for_report(path: Path, left_out: LeftOut) -> pd.DataFrame:
+def read_for_report(path: Path, left_out: LeftOut, metrics: Collection[str]) -> pd.DataFrame:
     """Read a file of curves, whatever state it is in; what is lost is noted.
+
+    Args:
+        path: The file.
+        left_out: Told of the losses.
+        metrics: Which to read: a third of the time is that of metrics which no report shows.
 
     Returns:
         As `parse_curves`; with every column of `CURVE_COLUMNS`.
     """
     try:
-        frame, cut = parse_curves(path, left_out)
+        frame, cut = parse_curves(path, left_out, metrics)
     except RecordError as error:
         left_out.say(f"{error}; the report has no learning curves")
         return EMPTY
@@ -84,40 +100,47 @@ def _blocks(complete: bytes) -> Iterator[tuple[bytes, int]]:
         line += block.count(b"\n") + 1
 
 
-def _block(path: Path, header: tuple[str, ...], block: bytes, first_line: int, damage: Damage) -> pd.DataFrame:
-    if b'"' not in block:
+def _block(path: Path, header: Header, block: bytes, first_line: int, damage: Damage) -> pd.DataFrame:
+    if b'"' not in block and _all_lines_have(block, len(header.names)):
         try:
             frame = pd.read_csv(
                 io.BytesIO(block),
-                names=list(header),
-                dtype={name: str if name == "trial" else float for name in header},
+                names=list(header.names),
+                usecols=list(header.wanted),
+                dtype={name: str if name == "trial" else float for name in header.wanted},
                 keep_default_na=False,
-                na_values={name: ["", "nan"] for name in header if name != "trial"},
+                na_values={name: ["", "nan"] for name in header.wanted if name != "trial"},
                 float_precision="round_trip",
             )
-        except (ValueError, UnicodeDecodeError):  # pandas' ParserError is a ValueError
+        except ValueError:  # of which pandas' ParserError and UnicodeDecodeError are
             pass
         else:
-            # The parser fills a short line up with missing values, without a word: then there are too few commas.
-            if block.count(b",") == len(frame) * (len(header) - 1):
-                return frame.assign(trial=frame["trial"].to_numpy(dtype=object))
+            return frame.assign(trial=frame["trial"].to_numpy(dtype=object))
     return _frame(path, header, block, first_line, damage)
 
 
-def _frame(path: Path, header: tuple[str, ...], block: bytes, first_line: int, damage: Damage) -> pd.DataFrame:
+def _all_lines_have(block: bytes, cells: int) -> bool:
+    """Say whether all lines that are not empty have so many cells: pandas' parser fills up short ones, unasked."""
+    letters = np.frombuffer(block + b"\n", dtype=np.uint8)
+    ends = np.flatnonzero(letters == ord("\n"))
+    commas = np.diff(np.searchsorted(np.flatnonzero(letters == ord(",")), ends), prepend=0)
+    empty = np.diff(ends, prepend=-1) <= 1
+    return bool((empty | (commas == cells - 1)).all())
+
+
+def _frame(path: Path, header: Header, block: bytes, first_line: int, damage: Damage) -> pd.DataFrame:
     """Read a block line by line."""
-    content = parse_content(path, block, "", damage, header, first_line)
-    rows = []
+    content = parse_content(path, block, "", damage, header.names, first_line)
+    numeric = [name for name in header.wanted if name != "trial"]
+    trials, numbers = [], []
     for row, line in zip(content.rows, content.lines, strict=True):
         try:
-            rows.append([_number(name, row[name]) for name in header if name != "trial"])
+            numbers.append([_number(name, row[name]) for name in numeric])
+            trials.append(row["trial"])
         except ValueError as error:
             damage(DamagedLine(path, line, str(error), "correct or delete the line"))
-            rows.append([])
-    trials = [row["trial"] for row, values in zip(content.rows, rows, strict=True) if values]
-    numbers = np.array([values for values in rows if values], dtype=float).reshape(len(trials), len(header) - 1)
-    frame = pd.DataFrame(numbers, columns=[name for name in header if name != "trial"])
-    frame.insert(header.index("trial"), "trial", np.array(trials, dtype=object))
+    frame = pd.DataFrame(np.array(numbers, dtype=float).reshape(len(trials), len(numeric)), columns=numeric)
+    frame.insert(header.wanted.index("trial"), "trial", np.array(trials, dtype=object))
     return frame
 
 

@@ -58,6 +58,8 @@ def page_figure(folder: Path, stem: str, title: str) -> Iterator[tuple[Figure, A
         axes.grid(color=GRID, linewidth=0.8)
         axes.set_axisbelow(True)
         yield figure, axes, paths
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # the places are settled: both files show the same, and it is done once
         for ending, metadata in (("png", {"Software": ""}), ("svg", {"Date": None})):
             image = io.BytesIO()
             figure.savefig(image, format=ending, dpi=DPI, metadata=metadata)

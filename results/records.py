@@ -54,7 +54,7 @@ class Run(NamedTuple):
         folder: Where it is.
         space: What was searched.
         trials: One row per ended trial.
-        curves: One row per trial and epoch.
+        curves: One row per trial and epoch; of the metrics the objectives alone, `read_curves` has all.
         warnings: One line per thing that was read with a loss.
     """
 
@@ -80,7 +80,7 @@ def read_run(folder: Path | str) -> Run:
         left_out.say(truncation_message(path, content))
     content, space = completed(path, content, space, left_out)
     trials = parse_trials(path, content, space, left_out)
-    curves = read_for_report(folder / CURVES_FILE, left_out)
+    curves = read_for_report(folder / CURVES_FILE, left_out, [objective.metric for objective in space.objectives])
     return Run(folder, space, trials, curves, left_out.warnings)
 
 

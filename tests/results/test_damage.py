@@ -127,7 +127,7 @@ def test_a_spreadsheets_mark_before_the_header_is_read_over(maker):
         (lambda line: line.rpartition(b",")[0], "line 3: expected 6 cells, found 5; the line is left out"),
         (lambda line: line.replace(b"0,2,", b"0,two,"), "line 3: epoch: 'two' does not fit"),
         (lambda line: b"\xff" + line, "line 3: not a line of CSV text"),
-        (lambda line: line.replace(b"1.0", b"NA"), "line 3: loss: 'NA' does not fit"),
+        (lambda line: line.replace(b"1.35", b"NA"), "line 3: action_kl_ratio: 'NA' does not fit"),
     ],
 )
 def test_a_damaged_line_of_a_curve_is_left_out(maker, change, message):
