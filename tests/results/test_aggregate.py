@@ -93,7 +93,7 @@ def test_union_keeps_the_origin_of_each_point(maker, tmp_path):
     ]
     assert union.hypervolume > max(single.hypervolume for single in singles)
     made = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert made == ["figures", "front.csv", "front.png", "report.html"]
+    assert made == ["figures", "front.csv", "front.png", "fronts", "report.html"]
     assert (first / "front.csv").is_file()
 
 

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from results import rebuild, unite
+from results import read_run, rebuild, unite
 from results.attainment import attainments, corner_table, needed, surfaces
 from results.attainment_difference import attainment_difference
 from results.figure_files import outline
+from results.fronts_folder import groupings_of, write_fronts
 from results.objectives import Objective
+from results.overview import overview
 
 COORDINATE = st.integers(0, 4).map(float)
 
@@ -79,6 +81,10 @@ def write_runs(maker, objectives=None, sign=1):
     return made
 
 
+def together(folders):
+    return overview({folder.name: read_run(folder) for folder in folders}, "all")
+
+
 def test_a_union_has_surfaces_over_its_runs(maker, tmp_path):
     runs = write_runs(maker)
     unite(runs, tmp_path / "out")
@@ -95,15 +101,15 @@ def test_a_union_has_surfaces_over_its_runs(maker, tmp_path):
 
 
 def test_maximised_objectives_give_the_mirror_image(maker, tmp_path):
-    _, plain = unite(write_runs(maker), tmp_path / "plain")
+    plain = together(write_runs(maker))
     objectives = [
         {"metric": "stitch_fvu", "name": "recon", "reference": 1.0},
         {"metric": "gain", "name": "gain", "direction": "maximise", "reference": -1.0},
     ]
     maker.root = tmp_path / "mirrored"
-    _, mirrored = unite(write_runs(maker, objectives, sign=-1), tmp_path / "turned")
-    (one,), (other,) = attainments(plain.view), attainments(mirrored.view)
-    first, second = (corner_table(f, v.view.objectives) for f, v in ((one, plain), (other, mirrored)))
+    mirrored = together(write_runs(maker, objectives, sign=-1))
+    (one,), (other,) = attainments(plain), attainments(mirrored)
+    first, second = (corner_table(f, view.objectives) for f, view in ((one, plain), (other, mirrored)))
     np.testing.assert_allclose(first["stitch_fvu"], second["stitch_fvu"])
     np.testing.assert_allclose(first["action_kl_ratio"], -second["gain"])
 
@@ -126,8 +132,8 @@ def test_other_numbers_of_objectives_have_tables_and_no_figures(maker, tmp_path,
         {"metric": name, "name": name, "reference": 1.0}
         for name in ("stitch_fvu", "action_kl_ratio", "gain", "window_samples")[:count]
     ]
-    unite(write_runs(maker, objectives), tmp_path / "out")
-    names = {path.name for path in (tmp_path / "out" / "fronts").iterdir()}
+    view = together(write_runs(maker, objectives))
+    names = {path.name for path in write_fronts(view, groupings_of(view, ["run"]), tmp_path)}
     assert "by_run.csv" in names
     assert not {name for name in names if name.endswith(("png", "svg"))}
     assert ("attainment_runs.csv" in names) == (count == 3)

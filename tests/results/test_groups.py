@@ -1,11 +1,10 @@
 """Fronts by groups: who is in which, and that a group's numbers are those of its own front."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import yaml
 
-from results import RecordError, read_run, rebuild, unite
+from results import RecordError, read_run, rebuild
 from results.cli import main
 from results.front import front, hypervolume
 from results.groups import MOST_VALUES, default_columns, group, group_table
@@ -16,13 +15,16 @@ def view_of(maker, rows, **changes):
     return overview({"demo": read_run(maker.write(rows, **changes))}, "demo")
 
 
-def test_usual_groups_are_choices_and_whole_numbers_that_varied(maker, tmp_path):
+def together(folders):
+    return overview({folder.name: read_run(folder) for folder in folders}, "all")
+
+
+def test_usual_groups_are_choices_and_whole_numbers_that_varied(maker):
     rows = [{**row, "method": "action_head"} for row in maker.trade(12)]
     view = view_of(maker, rows)
     assert default_columns(view) == ["codebook_size", "num_sub_actions"]
     folders = [maker.write(maker.trade(6, seed), f"run{seed}") for seed in range(2)]
-    _, union = unite(folders, tmp_path / "out")
-    assert default_columns(union.view)[0] == "run"
+    assert default_columns(together(folders))[0] == "run"
 
 
 @pytest.mark.parametrize("column", ["codebook_size", "method", "num_sub_actions", "action_weight"])
@@ -75,19 +77,18 @@ def test_several_columns_at_once(maker):
         assert set(own["codebook_size"].map(str)) == {row["codebook_size"]}
 
 
-def test_runs_are_told_apart_by_what_they_kept_fixed(maker, tmp_path):
+def test_runs_are_told_apart_by_what_they_kept_fixed(maker):
     for name, quantizer in (("a", "ema"), ("b", "ema"), ("c", "simvq")):
         maker.write(maker.trade(8, ord(name)), name, fixed={"quantizer": quantizer, "losses": {"action": 3.0}})
-    folders = [maker.root / name for name in "abc"]
-    _, union = unite(folders, tmp_path / "out", ["quantizer", "losses.action"])
-    table = pd.read_csv(tmp_path / "out" / "fronts" / "by_quantizer.csv")
+    view = together([maker.root / name for name in "abc"])
+    table = group_table(view, group(view, "quantizer"))
     assert table["quantizer"].tolist() == ["ema", "simvq"]
     assert table["runs"].tolist() == [2, 1]
-    single = [hypervolume(overview({n: read_run(maker.root / n)}, n).front, union.view.objectives) for n in "ab"]
+    single = [hypervolume(overview({n: read_run(maker.root / n)}, n).front, view.objectives) for n in "ab"]
     assert table["hypervolume_mean"][0] == pytest.approx(np.mean(single))
     assert table["hypervolume_std"][0] == pytest.approx(np.std(single, ddof=1))
     assert np.isnan(table["hypervolume_std"][1])
-    assert (tmp_path / "out" / "fronts" / "by_losses.action.svg").is_file()
+    assert group(view, "losses.action").labels == (("3.0",),)
 
 
 def test_a_parameter_that_a_trial_does_not_have_is_a_group_of_its_own(maker):
