@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 DEFAULT_OUT = Path("runs/union")
-BAD_INPUT = 2
+BAD_INPUT, INTERRUPTED = 2, 130
 PIPE_WIDTH = 160
 
 
@@ -36,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parsed = _parser().parse_args(arguments)
     try:
+        if parsed.live:
+            return _live(parsed)
         if len(parsed.runs) == 1:
             if parsed.out is not None:
                 raise RecordError("--out is for the union of several runs; leave it out, or give more runs")
@@ -70,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, metavar="FOLDER", help=f"where the union of several runs goes ({DEFAULT_OUT})"
     )
     parser.add_argument(
+        "--live", action="store_true", help="draw report.html again whenever a trial ends, while a search goes on"
+    )
+    parser.add_argument(
         "--by",
         nargs="+",
         action="extend",
@@ -78,6 +83,24 @@ def _parser() -> argparse.ArgumentParser:
         "once (the run, and every choice and whole number that was searched)",
     )
     return parser
+
+
+def _live(parsed: argparse.Namespace) -> int:
+    """Follow a run that goes on.
+
+    Raises:
+        RecordError: The command line or the run cannot be used.
+    """
+    from results.live import follow
+
+    if len(parsed.runs) != 1 or parsed.out is not None or parsed.by is not None:
+        raise RecordError("--live follows one run and takes nothing else; leave the other options out")
+    try:
+        follow(parsed.runs[0], lambda line: print(line, flush=True))
+    except KeyboardInterrupt:
+        print("stopped; the search goes on", file=sys.stderr)
+        return INTERRUPTED
+    return 0
 
 
 def _fail(message: str) -> int:

@@ -22,13 +22,14 @@ from results.report_parts import curves_part, front_part, front_table_part, hype
 SHORT_MINUTES = 10  # from here on, seconds are not worth their room
 
 
-def write_report(view: Overview, path: Path, warnings: Sequence[str] = ()) -> None:
+def write_report(view: Overview, path: Path, warnings: Sequence[str] = (), reload_s: int | None = None) -> None:
     """Write the report.
 
     Args:
         view: What to report on.
         path: The HTML file to write, in one step.
         warnings: Lines to show beside the view's own.
+        reload_s: Seconds after which an open page loads itself again; None for a page that stays.
     """
     encoding = encode(view)
     body = [
@@ -44,7 +45,7 @@ def write_report(view: Overview, path: Path, warnings: Sequence[str] = ()) -> No
         section("Cost", cost_part(view)),
         section("Provenance", _provenance(view)),
     ]
-    write_atomically(path, page(view.title, _subtitle(view), body))
+    write_atomically(path, page(view.title, _subtitle(view), body, reload_s))
 
 
 def _subtitle(view: Overview) -> str:

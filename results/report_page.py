@@ -53,12 +53,13 @@ KIND_STYLE = {"front": "", "dominated": "opacity:.4", "guard": "", "seed": "opac
 LONG_TEXT = 40
 
 
-def page(title: str, subtitle: str, body: Sequence[str]) -> str:
-    """Return the whole document, plotly.js inside."""
+def page(title: str, subtitle: str, body: Sequence[str], reload_s: int | None = None) -> str:
+    """Return the whole document, plotly.js inside; with `reload_s`, it loads itself again after so many seconds."""
     from plotly.offline import get_plotlyjs
 
+    reload = f'<meta http-equiv="refresh" content="{reload_s}">\n' if reload_s else ""
     return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n{reload}'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{html.escape(title)}</title>\n<style>{STYLE}</style>\n"
         f"<script>{get_plotlyjs()}</script>\n</head>\n<body>\n<main>\n"
