@@ -144,8 +144,8 @@ def test_a_run_on_two_slots_ends_with_every_trial_whatever_befalls_them(space_fo
             "configuration.yaml",
             "model.safetensors",
         }
-    expected = ["best", "curves.csv", "figures", "front.csv", "front.png", "hypervolume.csv", "log.txt", "ray"]
-    expected += ["report.html", "space.yaml", "study.journal", "trials", "trials.csv"]
+    expected = ["best", "curves.csv", "figures", "front.csv", "front.png", "fronts", "hypervolume.csv", "log.txt"]
+    expected += ["ray", "report.html", "space.yaml", "study.journal", "tensorboard", "trials", "trials.csv"]
     assert sorted(file.name for file in Path("runs/toy").iterdir() if file.name != ".lock") == expected
     assert "Traceback" in Path("runs/toy/log.txt").read_text(), "what went wrong is in the log ..."
     output = Path("output.txt").read_text()
