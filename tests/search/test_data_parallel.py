@@ -70,6 +70,6 @@ def test_two_ray_train_workers_train_as_one_process_does(tmp_path: Path) -> None
     tables = {"codes.csv", "confusion.csv", "sub_actions.csv", "vocabulary.json"}
     written = [tmp_path / name for name in ("alone-0", "together-0", "together-1")]
     for folder in written:
-        assert {file.name for file in folder.iterdir()} == tables | {"model.safetensors"}
+        assert {file.name for file in folder.iterdir()} == tables | {"model.safetensors", "config.json"}
     for table in ("sub_actions.csv", "vocabulary.json"):  # of the text alone
         assert len({(folder / table).read_bytes() for folder in written}) == 1
