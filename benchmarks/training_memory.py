@@ -64,12 +64,11 @@ def measure(task: dict) -> int:
     build(task["kind"], TINY, device, reference).step()
     trainer = build(task["kind"], Sizes(*task["sizes"]), device, reference)
     gc.collect()
-    _return_free_memory()
     return _allocated(trainer.step, device) if device.type == "cuda" else _resident(trainer.step)
 
 
 def _return_free_memory() -> None:
-    """Gives what the tiny step freed back to the system; reused unseen, it would be missing from the growth."""
+    """Gives what was freed before back to the system; reused unseen, it would be missing from the growth."""
     with contextlib.suppress(OSError, AttributeError):  # only glibc has malloc_trim
         ctypes.CDLL(None).malloc_trim(0)
 
@@ -83,6 +82,7 @@ def _allocated(step: Callable[[], None], device: torch.device) -> int:
 
 
 def _resident(step: Callable[[], None]) -> int:
+    _return_free_memory()
     before, highest = _start_of_peak()
     for _ in range(STEPS):
         step()
