@@ -11,7 +11,7 @@ import pandas as pd
 from results.export import Chosen
 from results.front import best_points, eligible, front, points_of, reference_point
 from results.knee import knee, nearest_to_utopia
-from results.knee_stability import RESAMPLES, Rule, Stability, stability
+from results.knee_stability import RESAMPLES, Rule, Stability, stabilities
 from results.near import NEAR_FRACTION
 from results.objectives import minimised, objective_values
 from results.points import Points
@@ -58,8 +58,8 @@ def named_choices(run: Run, points: Points) -> list[Choice]:
     finished = (run.trials["state"] == "finished").to_numpy(dtype=bool)
     seeds = [values[(points.owner == row) & finished] for row in able]
     reference = reference_point(objectives)
-    found = [(name, rule, stability(seeds, reference, choose)) for name, rule, choose in rules]
-    return [Choice(name, rule, int(able[how.chosen]), how) for name, rule, how in found]
+    sure = stabilities(seeds, reference, [choose for _, _, choose in rules])
+    return [Choice(name, rule, int(able[how.chosen]), how) for (name, rule, _), how in zip(rules, sure, strict=True)]
 
 
 def front_choices(run: Run) -> list[Chosen]:

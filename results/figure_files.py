@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from results.cells import write_atomically
+from results.figure_style import settle
 from results.objectives import Objective, minimised
 
 if TYPE_CHECKING:
@@ -58,8 +59,7 @@ def page_figure(folder: Path, stem: str, title: str) -> Iterator[tuple[Figure, A
         axes.grid(color=GRID, linewidth=0.8)
         axes.set_axisbelow(True)
         yield figure, axes, paths
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # the places are settled: both files show the same, and it is done once
+        settle(figure)
         for ending, metadata in (("png", {"Software": ""}), ("svg", {"Date": None})):
             image = io.BytesIO()
             figure.savefig(image, format=ending, dpi=DPI, metadata=metadata)

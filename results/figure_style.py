@@ -57,6 +57,12 @@ def add_grid(axes: Axes) -> None:
     axes.set_axisbelow(True)
 
 
+def settle(figure: Figure) -> None:
+    """Lay a figure out once for all, so that every file shows the same, and none does it again."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG or SVG, by the file's ending, in one step and without a date."""
     image = io.BytesIO()

@@ -20,6 +20,7 @@ import numpy as np
 from results.cells import cell
 from results.front import eligible, reference_point
 from results.objectives import minimised, objective_values
+from results.once import once
 from results.overview import Overview
 from results.run_space import Parameter
 
@@ -55,6 +56,7 @@ def same_space(view: Overview) -> bool:
     return len({run.space.parameters for run in view.runs.values()}) == 1
 
 
+@once
 def importances(view: Overview) -> tuple[tuple[str, ...], list[Importance]]:
     """Return the parameters, and their importances for each objective and for the hypervolume.
 

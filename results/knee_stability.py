@@ -40,37 +40,44 @@ class Stability(NamedTuple):
     held: float
 
 
-def stability(
-    seeds: Sequence[np.ndarray], reference: np.ndarray, rule: Rule, resamples: int = RESAMPLES, seed: int = SEED
-) -> Stability:
-    """Bootstrap a choice.
+def stabilities(
+    seeds: Sequence[np.ndarray],
+    reference: np.ndarray,
+    rules: Sequence[Rule],
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> list[Stability]:
+    """Bootstrap the choices of several rules, all on the same resamples.
 
     Args:
         seeds: Of each point that may be on the front, its objectives to be minimised, (seeds, objectives); at least one
             point.
         reference: Reference point, (objectives,).
-        rule: What is chosen of a front.
+        rules: What is chosen of a front.
         resamples: How many are drawn.
         seed: Of the draws.
     """
     means = np.array([of.mean(axis=0) for of in seeds])
-    everything = np.arange(len(means))
-    chosen = _choose(means, everything, reference, rule)
-    extent = front_extent(means[moocore.is_nondominated(means, keep_weakly=True)], reference)
-    alike = np.all(np.abs(means - means[chosen]) <= NEAR_FRACTION * extent, axis=1)
+    best = _sorted_front(means, np.arange(len(means)))
+    chosen = np.array([best[rule(means[best], reference)] for rule in rules])
+    extent = front_extent(means[best], reference)
     groups = _by_count(seeds)
     rng = np.random.default_rng(seed)
-    picks, held = [], 0
-    for _ in range(resamples):
+    picks = np.empty((resamples, len(rules)), dtype=int)
+    held = np.zeros(len(rules))
+    for row in picks:
         drawn = np.unique(rng.integers(len(means), size=len(means)))  # a point drawn twice is no second point
         values = means.copy()
         for points, of in groups:
             again = rng.integers(of.shape[1], size=of.shape[:2])
             values[points] = np.take_along_axis(of, again[..., None], axis=1).mean(axis=1)
-        picks.append(_choose(values, drawn, reference, rule))
-        held += int(chosen in drawn)
-    same = np.array(picks) == chosen
-    return Stability(chosen, float(same.mean()), float((same | alike[picks]).mean()), held / resamples)
+        best = _sorted_front(values, drawn)
+        row[:] = [best[rule(values[best], reference)] for rule in rules]
+        held += np.isin(chosen, drawn)
+    same = picks == chosen
+    alike = np.all(np.abs(means[picks] - means[chosen]) <= NEAR_FRACTION * extent, axis=-1)
+    shares = (same.mean(axis=0), (same | alike).mean(axis=0), held / resamples)
+    return [Stability(int(point), *map(float, of)) for point, *of in zip(chosen, *shares, strict=True)]
 
 
 def _by_count(seeds: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -80,8 +87,8 @@ def _by_count(seeds: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]
     return [(points, np.stack([seeds[point] for point in points])) for points in members]
 
 
-def _choose(values: np.ndarray, points: np.ndarray, reference: np.ndarray, rule: Rule) -> int:
-    """Return the chosen one of `points`, indices into `values`."""
+def _sorted_front(values: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Return the non-dominated of `points`, indices into `values`, as a front is sorted: a rule takes the first."""
     best = points[moocore.is_nondominated(values[points], keep_weakly=True)]
-    order = best[np.lexsort(values[best].T[::-1])]  # as a front is sorted: among equals a rule takes the first
-    return int(order[rule(values[order], reference)])
+    order: np.ndarray = best[np.lexsort(values[best].T[::-1])]
+    return order

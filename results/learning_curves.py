@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from results.objectives import Objective
+from results.once import once
 from results.overview import Overview
 from results.thinning import evenly, thinned_note
 
@@ -49,6 +50,7 @@ class CurveGroup(NamedTuple):
     total: int
 
 
+@once
 def curve_groups(view: Overview, objective: Objective) -> list[CurveGroup]:
     """Return the curves of an objective in the order of drawing; named points have a group each.
 

@@ -23,7 +23,7 @@ from results.records import TRIAL_COLUMNS, Run, metric_names
 Verdict = Literal["front", "dominated", "guard", "unfinished"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one object is one overview: what is worked out of it is kept by identity
 class Overview:
     """One run, or several together.
 

@@ -11,7 +11,7 @@ from results.cost import costs
 from results.encoding import encode
 from results.figure_bars import cost_figure, importance_figure
 from results.figure_lines import curves_figure, hypervolume_figure, parallel_figure
-from results.figure_style import print_style, save
+from results.figure_style import print_style, save, settle
 from results.figures import front_figure
 from results.importance import importances, same_space
 from results.learning_curves import curve_groups
@@ -41,6 +41,7 @@ def write_figures(view: Overview, folder: Path) -> tuple[Path, ...]:
     with print_style():
         for name, draw in pictures(view).items():
             figure = draw()
+            settle(figure)
             for kind in KINDS:
                 path = folder / f"{name}.{kind}"
                 save(figure, path)

@@ -6,10 +6,15 @@ import numpy as np
 import pytest
 
 from results.knee import knee, nearest_to_utopia
-from results.knee_stability import Stability, stability
+from results.knee_stability import Rule, Stability, stabilities
 
 FRONT = np.array([[0.0, 1.0], [0.2, 0.3], [0.55, 0.2], [1.0, 0.0]])
 REFERENCE = np.array([1.1, 1.1])
+
+
+def stability(seeds, reference, rule: Rule, **others) -> Stability:
+    (found,) = stabilities(seeds, reference, [rule], **others)
+    return found
 
 
 def by_hand(points: np.ndarray, rule, near: float) -> Stability:
@@ -51,6 +56,13 @@ def test_the_same_seed_gives_the_same_figures() -> None:
     seeds = [point[None] for point in FRONT]
     assert stability(seeds, REFERENCE, knee) == stability(seeds, REFERENCE, knee)
     assert stability(seeds, REFERENCE, knee) != stability(seeds, REFERENCE, knee, seed=1)
+
+
+def test_rules_asked_together_choose_as_each_alone() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.2, (4, 3, 2))
+    seeds = list(FRONT[:, None] + noise)
+    found = stabilities(seeds, REFERENCE, [knee, nearest_to_utopia])
+    assert found == [stability(seeds, REFERENCE, rule) for rule in (knee, nearest_to_utopia)]
 
 
 def test_seeds_that_scatter_make_a_choice_less_sure() -> None:
