@@ -28,7 +28,7 @@ from rich.table import Table
 
 import results
 from results.overview import overview
-from results.print_figures import write_figures
+from results.print_figures import write_importance, write_others
 from results.report import write_report
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -100,7 +100,8 @@ def _made(folder: Path) -> dict[str, float]:
     moments.append(time.perf_counter())
     write_report(view, folder / "report.html")
     moments.append(time.perf_counter())
-    write_figures(view, folder / "figures")
+    write_importance(view, folder / "figures")
+    write_others(view, folder / "figures")
     moments.append(time.perf_counter())
     took = {f"{part}_s": end - begin for part, begin, end in zip(PARTS, moments, moments[1:], strict=False)}
     return {**took, "page_mib": (folder / "report.html").stat().st_size / MIB}

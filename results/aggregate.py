@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from results.beside import Beside
 from results.cells import frame_text, write_atomically
 from results.choices import front_choices
 from results.errors import RecordError
 from results.export import export_best
 from results.fronts_folder import groupings_of, write_fronts
+from results.groups import Grouping
 from results.overview import Overview, overview
 from results.records import Run, read_run
 from results.run_space import SPACE_FILE
@@ -20,6 +22,7 @@ from results.run_space import SPACE_FILE
 FRONT_FILE, HISTORY_FILE = "front.csv", "hypervolume.csv"
 FIGURE_FILE, FIGURES_FOLDER, REPORT_FILE = "front.png", "figures", "report.html"
 MOST_NAMED = 3
+MANY_TRIALS = 1000  # from here on, a process that draws saves more time than it takes to start
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,8 @@ def unite(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RecordError(f"{out}: cannot be made ({error.strerror}); give --out another folder") from error
-    written = (*_write(view, out), *write_fronts(view, groupings, out))
-    return rebuilt, Rebuilt(out, view, written, view.warnings)
+    with _drawing(view, groupings, out) as drawing:
+        return rebuilt, Rebuilt(out, view, _write(view, out, drawing), view.warnings)
 
 
 def _union_title(labels: Sequence[str]) -> str:
@@ -126,22 +129,34 @@ def _rebuild(run: Run, by: Sequence[str] | None = None) -> Rebuilt:
     name = run.folder.resolve().name
     view = overview({name: run}, title=name)
     groupings = groupings_of(view, by)
-    exported, missing = export_best(run, front_choices(run))
-    history = run.folder / HISTORY_FILE
-    write_atomically(history, frame_text(view.histories[name]))
-    (front, *shown) = _write(view, run.folder, missing)
-    written = (front, history, *exported, *write_fronts(view, groupings, run.folder), *shown)
-    return Rebuilt(run.folder, view, written, (*view.warnings, *missing))
+    with _drawing(view, groupings, run.folder) as drawing:
+        exported, missing = export_best(run, front_choices(run))
+        history = run.folder / HISTORY_FILE
+        write_atomically(history, frame_text(view.histories[name]))
+        (front, *shown) = _write(view, run.folder, drawing, missing)
+    return Rebuilt(run.folder, view, (front, history, *exported, *shown), (*view.warnings, *missing))
 
 
-def _write(view: Overview, folder: Path, warnings: Sequence[str] = ()) -> tuple[Path, ...]:
+def _drawing(view: Overview, groupings: Sequence[Grouping], folder: Path) -> Beside[list[Path]]:
+    return Beside(len(view.trials) >= MANY_TRIALS, _write_drawn, view, groupings, folder)
+
+
+def _write_drawn(view: Overview, groupings: Sequence[Grouping], folder: Path) -> list[Path]:
+    """Write what takes drawing, but for what needs the importances."""
+    from results.print_figures import write_others
+
+    return [*write_fronts(view, groupings, folder), *write_others(view, folder / FIGURES_FOLDER)]
+
+
+def _write(view: Overview, folder: Path, drawing: Beside[list[Path]], warnings: Sequence[str] = ()) -> tuple[Path, ...]:
     # Drawing libraries load here, not with the package: reading a run needs neither.
-    from results.print_figures import FRONT, write_figures
+    from results.print_figures import FRONT, remove_others, write_importance
     from results.report import write_report
 
-    front, figure, report = folder / FRONT_FILE, folder / FIGURE_FILE, folder / REPORT_FILE
+    front, figure, report, figures = (folder / n for n in (FRONT_FILE, FIGURE_FILE, REPORT_FILE, FIGURES_FOLDER))
     write_atomically(front, frame_text(view.front))
-    figures = write_figures(view, folder / FIGURES_FOLDER)
-    write_atomically(figure, (folder / FIGURES_FOLDER / FRONT).with_suffix(".png").read_bytes())
     write_report(view, report, warnings)
-    return front, figure, report, *figures
+    drawn = [*write_importance(view, figures), *drawing.result()]
+    remove_others(figures, drawn)
+    write_atomically(figure, (figures / FRONT).with_suffix(".png").read_bytes())
+    return front, figure, report, *drawn

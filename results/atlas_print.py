@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from results.atlas_view import SHAPES_DRAWN_AS_LINES, AtlasView
-from results.cells import write_atomically
+from results.figure_style import new_figure, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,24 +67,10 @@ def write_pictures(view: AtlasView, folder: Path) -> list[Path]:
     return written
 
 
-def new_figure(width: float, height: float, **layout: Any) -> Figure:
-    """A figure without a window, in inches."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), **layout)
-    FigureCanvasAgg(figure)
-    return figure
-
-
 def _save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    paths = []
-    # Without the moment and the version, so that the same atlas gives the same bytes.
-    for kind, metadata in (("png", {"Software": ""}), ("svg", {"Date": None, "Creator": None})):
-        image = io.BytesIO()
-        figure.savefig(image, format=kind, dpi=DPI, metadata=metadata)
-        paths.append(folder / f"{PREFIX}{name}.{kind}")
-        write_atomically(paths[-1], image.getvalue())
+    paths = [folder / f"{PREFIX}{name}.{kind}" for kind in ("png", "svg")]
+    for path in paths:
+        save(figure, path, DPI)
     return paths
 
 
@@ -135,7 +120,7 @@ def _caption(view: AtlasView) -> list[str]:
 def draw_codes(view: AtlasView, page: list[Line]) -> Figure:
     """Shapes under the sub-action that they stand for, the most used ones first, all to one scale."""
     height = _height(view, page)
-    figure = new_figure(WIDTH, height)
+    figure = new_figure(WIDTH, height, layout=None)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(height, 0))
     axes.set_axis_off()
     m, at = view.atlas.meaning, 0.02
@@ -181,7 +166,7 @@ def _draw_code(view: AtlasView, axes: Axes, code: int, left: float, top: float) 
 def draw_matrix(view: AtlasView) -> Figure:
     """Probability of every sub-action for every code in use, with the use above it."""
     m, used = view.atlas.meaning, view.used
-    figure = new_figure(WIDTH, 1.55 + 0.165 * len(view.rows), layout="constrained")
+    figure = new_figure(WIDTH, 1.55 + 0.165 * len(view.rows))
     bars, cells = figure.subplots(2, 1, sharex=True, height_ratios=[0.5, 0.165 * len(view.rows)])
     bars.bar(np.arange(len(used)), 100 * m.share[used], width=0.85 if len(used) <= NUMBERED else 1.0, color="#9ca3af")
     bars.set_ylabel("tokens (%)")

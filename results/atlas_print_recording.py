@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from results.atlas_print import FAINT, INK, WIDTH, new_figure
+from results.atlas_print import FAINT, INK, WIDTH
 from results.atlas_recording import BINS, likeliest_rows, limits, thinned
 from results.atlas_view import AtlasView, ink_on, lanes_of, over_time
+from results.figure_style import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,12 +1,11 @@
 """Owns reading `curves.csv`, the one record that is large: a row per trial and epoch, numbers but for the trial.
 
-Blocks of lines go through pandas' parser, exactly (`float_precision="round_trip"`); a block that it does not take, or
-in which a line lacks cells, is read line by line, which names what is damaged.
+Blocks of lines go through Arrow's parser, which is exact and refuses lines of another length; a block that it does not
+take is read line by line, which names what is damaged.
 """
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -14,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow
+from pyarrow import csv
 
 from results.append_table import parse_content, read_bytes, split_tail, truncation_message
 from results.damage import Damage, DamagedLine, LeftOut, refuse
@@ -101,31 +102,23 @@ def _blocks(complete: bytes) -> Iterator[tuple[bytes, int]]:
 
 
 def _block(path: Path, header: Header, block: bytes, first_line: int, damage: Damage) -> pd.DataFrame:
-    if b'"' not in block and _all_lines_have(block, len(header.names)):
+    if b'"' not in block:
         try:
-            frame = pd.read_csv(
-                io.BytesIO(block),
-                names=list(header.names),
-                usecols=list(header.wanted),
-                dtype={name: str if name == "trial" else float for name in header.wanted},
-                keep_default_na=False,
-                na_values={name: ["", "nan"] for name in header.wanted if name != "trial"},
-                float_precision="round_trip",
+            table = csv.read_csv(
+                pyarrow.BufferReader(block),
+                read_options=csv.ReadOptions(column_names=list(header.names)),
+                parse_options=csv.ParseOptions(quote_char=False),
+                convert_options=csv.ConvertOptions(
+                    include_columns=list(header.wanted),
+                    column_types={n: pyarrow.string() if n == "trial" else pyarrow.float64() for n in header.wanted},
+                    null_values=["", "nan"],
+                ),
             )
-        except ValueError:  # of which pandas' ParserError and UnicodeDecodeError are
+        except pyarrow.ArrowInvalid:  # a line of another length, or a cell that is no number: see which
             pass
         else:
-            return frame.assign(trial=frame["trial"].to_numpy(dtype=object))
+            return pd.DataFrame({name: table[name].to_numpy() for name in header.wanted})
     return _frame(path, header, block, first_line, damage)
-
-
-def _all_lines_have(block: bytes, cells: int) -> bool:
-    """Say whether all lines that are not empty have so many cells: pandas' parser fills up short ones, unasked."""
-    letters = np.frombuffer(block + b"\n", dtype=np.uint8)
-    ends = np.flatnonzero(letters == ord("\n"))
-    commas = np.diff(np.searchsorted(np.flatnonzero(letters == ord(",")), ends), prepend=0)
-    empty = np.diff(ends, prepend=-1) <= 1
-    return bool((empty | (commas == cells - 1)).all())
 
 
 def _frame(path: Path, header: Header, block: bytes, first_line: int, damage: Damage) -> pd.DataFrame:

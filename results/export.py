@@ -215,6 +215,8 @@ def _remove_stale(best: Path, current: set[str]) -> None:
 def _remove_flat(run: Run, points: Sequence[str]) -> None:
     """Remove what earlier versions wrote: `<point>.yaml`, `<point>.safetensors` and `<point>.<table>`, side by side."""
     best = run.folder / BEST_FOLDER
+    if not any(path.is_file() for path in best.iterdir()):
+        return
     tables = {path.name for path in (run.folder / TRIAL_FOLDER).glob("*/*") if path.suffix in TABLES}
     for point in points:
         configuration = best / f"{point}.yaml"

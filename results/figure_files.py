@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from results.cells import write_atomically
-from results.figure_style import settle
+from results.figure_style import new_figure, save, settle
 from results.objectives import Objective, minimised
 
 if TYPE_CHECKING:
@@ -47,24 +45,19 @@ def page_figure(folder: Path, stem: str, title: str) -> Iterator[tuple[Figure, A
         title: Above the axes.
     """
     import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
     paths: list[Path] = []
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH_IN, HEIGHT_IN), layout="constrained")
-        FigureCanvasAgg(figure)
+        figure = new_figure(WIDTH_IN, HEIGHT_IN)
         axes = figure.subplots()
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
         axes.grid(color=GRID, linewidth=0.8)
         axes.set_axisbelow(True)
         yield figure, axes, paths
         settle(figure)
-        for ending, metadata in (("png", {"Software": ""}), ("svg", {"Date": None})):
-            image = io.BytesIO()
-            figure.savefig(image, format=ending, dpi=DPI, metadata=metadata)
-            write_atomically(folder / f"{stem}.{ending}", image.getvalue())
+        for ending in ("png", "svg"):
             paths.append(folder / f"{stem}.{ending}")
+            save(figure, paths[-1], DPI)
 
 
 def frame_axes(axes: Axes, points: np.ndarray, objectives: Sequence[Objective]) -> np.ndarray:

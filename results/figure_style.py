@@ -41,12 +41,18 @@ def print_style() -> Iterator[None]:
         yield
 
 
-def new_figure(width_in: float, height_in: float) -> Figure:
-    """Return a figure of a size in inches, with a canvas of its own: no window system is asked."""
+def new_figure(width_in: float, height_in: float, layout: Any = "constrained") -> Figure:
+    """Return a figure of a size in inches, with a canvas of its own: no window system is asked.
+
+    Args:
+        width_in: Width.
+        height_in: Height.
+        layout: Layout engine, or its name; None for places that are set by hand.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width_in, height_in), layout="constrained")
+    figure = Figure(figsize=(width_in, height_in), layout=layout)
     FigureCanvasAgg(figure)
     return figure
 
@@ -63,10 +69,18 @@ def settle(figure: Figure) -> None:
     figure.set_layout_engine("none")
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG or SVG, by the file's ending, in one step and without a date."""
-    image = io.BytesIO()
-    kind = path.suffix[1:]
-    metadata: dict[str, Any] = {"Software": ""} if kind == "png" else {"Date": None, "Creator": None}
-    figure.savefig(image, format=kind, dpi=DPI, metadata=metadata)
-    write_atomically(path, image.getvalue())
+def save(figure: Figure, path: Path, dpi: int = DPI) -> None:
+    """Write a figure as PNG or SVG, by the file's ending, in one step and without a date.
+
+    `Figure.savefig` would draw it a second time first, for the sake of what may be asked of a figure.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    file = io.BytesIO()
+    figure.set_dpi(dpi)
+    if path.suffix == ".png":
+        FigureCanvasAgg(figure).print_png(file, metadata={"Software": ""})
+    else:
+        FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None, "Creator": None})
+    write_atomically(path, file.getvalue())

@@ -66,14 +66,15 @@ def stabilities(
     picks = np.empty((resamples, len(rules)), dtype=int)
     held = np.zeros(len(rules))
     for row in picks:
-        drawn = np.unique(rng.integers(len(means), size=len(means)))  # a point drawn twice is no second point
+        counts = np.bincount(rng.integers(len(means), size=len(means)), minlength=len(means))
+        drawn = np.flatnonzero(counts)  # a point drawn twice is no second point
         values = means.copy()
         for points, of in groups:
             again = rng.integers(of.shape[1], size=of.shape[:2])
             values[points] = np.take_along_axis(of, again[..., None], axis=1).mean(axis=1)
         best = _sorted_front(values, drawn)
         row[:] = [best[rule(values[best], reference)] for rule in rules]
-        held += np.isin(chosen, drawn)
+        held += counts[chosen] > 0
     same = picks == chosen
     alike = np.all(np.abs(means[picks] - means[chosen]) <= NEAR_FRACTION * extent, axis=-1)
     shares = (same.mean(axis=0), (same | alike).mean(axis=0), held / resamples)

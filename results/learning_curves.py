@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -63,17 +63,12 @@ def curve_groups(view: Overview, objective: Objective) -> list[CurveGroup]:
         for label, run in view.runs.items()
         if objective.metric in run.curves
     }
-    present = {
-        (label, trial)
-        for label, curves in measured.items()
-        for trial in dict.fromkeys(curves.index.get_level_values(0))
-    }
     groups: dict[tuple[Kind, str], list[tuple[str, str]]] = {(kind, title): [] for kind, title in TITLES.items()}
     for names in view.front["names"]:
         if names:
             groups.setdefault(("named", names.replace("+", " + ")), [])
     for key, group in kinds.items():
-        if key in present:
+        if key[1] in measured.get(key[0], {}):
             groups[group].append(key)
     several = len(view.runs) > 1
     return [
@@ -109,18 +104,24 @@ def _kinds(view: Overview) -> dict[tuple[str, str], tuple[Kind, str]]:
     return found
 
 
-def _measured(curves: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return epoch and value, by trial, where the metric was measured."""
-    measured = curves.loc[np.isfinite(curves[metric].to_numpy()), ["trial", "epoch", metric]]
+def _measured(curves: pd.DataFrame, metric: str) -> dict[str, np.ndarray]:
+    """Return epochs and values, (2, epochs), of each trial in which the metric was measured."""
+    values = curves[metric].to_numpy()
+    there = np.isfinite(values)
+    codes, trials = pd.factorize(curves["trial"].to_numpy()[there])
+    epochs = curves["epoch"].to_numpy()[there]
+    order = np.lexsort([epochs, codes])
+    codes, epochs, values = codes[order], epochs[order], values[there][order]
     # A trial that a restarted worker continued may have an epoch twice; the later one is what was trained on.
-    measured = measured.drop_duplicates(["trial", "epoch"], keep="last")
-    ordered = measured.sort_values(["trial", "epoch"], kind="stable")
-    return ordered.set_index("trial").rename(columns={metric: "value"})
+    last = np.append((codes[1:] != codes[:-1]) | (epochs[1:] != epochs[:-1]), True)[: len(codes)]
+    pairs = np.stack([epochs[last], values[last]])
+    ends = np.cumsum(np.bincount(codes[last], minlength=len(trials)))
+    return dict(zip(trials.tolist(), np.split(pairs, ends[:-1], axis=1), strict=True)) if len(trials) else {}
 
 
-def _curve(measured: dict[str, pd.DataFrame], key: tuple[str, str], several: bool) -> Curve:
+def _curve(measured: dict[str, dict[str, np.ndarray]], key: tuple[str, str], several: bool) -> Curve:
     label, trial = key
-    rows: Any = measured[label].loc[[trial]]
-    kept = evenly(len(rows), MOST_EPOCHS)
+    points = measured[label][trial]
+    kept = evenly(points.shape[1], MOST_EPOCHS)
     title = f"trial {label} · {trial}" if several else f"trial {trial}"
-    return Curve(title, rows["epoch"].iloc[kept].tolist(), rows["value"].iloc[kept].tolist())
+    return Curve(title, *points[:, kept].tolist())

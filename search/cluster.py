@@ -20,7 +20,7 @@ from search.preflight import Available, Node
 
 ENVIRONMENT = {
     "RAY_TRAIN_V2_ENABLED": "1",
-    "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",  # fills the dashboard's Train page
+    "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",  # the dashboard then answers at /api/train/v2/runs/v1
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of a study mean what they mean in the driver
     "RAY_AIR_NEW_OUTPUT": "0",

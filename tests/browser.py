@@ -14,7 +14,6 @@ from typing import Any
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 DRIVER = "chromedriver"
-# The resolver's rule makes every request fail that is not for a file: it becomes an error on the console.
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -24,8 +23,10 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND",
 )
+# Makes every request fail that is not for a file: it becomes an error on the console.
+OFFLINE = "--host-resolver-rules=MAP * ~NOTFOUND"
+HERE = "127.0.0.1"
 WAIT_S = 30.0
 
 
@@ -39,15 +40,16 @@ def missing_part() -> str:
 
 
 class Browser:
-    """One browser; its pages are files."""
+    """One browser; its pages are files, and if asked for those of servers on this machine."""
 
-    def __init__(self, profile: Path):
+    def __init__(self, profile: Path, servers: bool = False):
         from selenium import webdriver
         from selenium.webdriver.chrome.service import Service
 
         options = webdriver.ChromeOptions()
         options.binary_location = str(next(filter(None, map(shutil.which, BROWSERS))))
-        for flag in (*FLAGS, f"--user-data-dir={profile}"):
+        resolver = f"{OFFLINE} , EXCLUDE {HERE}" if servers else OFFLINE
+        for flag in (*FLAGS, resolver, f"--user-data-dir={profile}"):
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         # A named driver: selenium then looks for none in the network.
@@ -55,10 +57,13 @@ class Browser:
 
     def open(self, page: Path, width: int, height: int = 900) -> None:
         """Open a file in a window of that size, in CSS pixels; what earlier pages left on the console is forgotten."""
+        self.visit(page.resolve().as_uri(), width, height)
+
+    def visit(self, address: str, width: int, height: int = 900) -> None:
+        """Open an address as `open` does a file."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         self.driver.get_log("browser")
-        address = page.resolve().as_uri()
         self.driver.get(address)
         # On a busy machine the driver may come back while the earlier page, or none, is still there.
         whole = "return location.href === arguments[0] && document.readyState === 'complete'"

@@ -133,6 +133,7 @@ def front_alone(request, monkeypatch):
         return
     drawn = print_figures.pictures
     monkeypatch.setattr(print_figures, "pictures", lambda view: {print_figures.FRONT: drawn(view)[print_figures.FRONT]})
+    monkeypatch.setattr(print_figures, "importance_picture", lambda _: {})
 
 
 @pytest.fixture

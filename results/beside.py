@@ -1,0 +1,71 @@
+"""Owns work in a process of its own, beside this one: for what takes long and needs nothing but its arguments."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+Result = TypeVar("Result")
+TASK, RESULT = "task", "result"
+
+
+class Beside(Generic[Result]):
+    """A function at work in another process, from entering to leaving; leaving early ends it."""
+
+    def __init__(self, worthwhile: bool, function: Callable[..., Result], *arguments: Any):
+        """Prepare.
+
+        Args:
+            worthwhile: Whether to start a process, which takes a second; else the function is called in this one, when
+                its result is asked for.
+            function: Of a module; it has the same effect if it is called again.
+            arguments: What `pickle` takes.
+        """
+        self._worthwhile = worthwhile
+        self._function, self._arguments = function, arguments
+        self._folder = tempfile.TemporaryDirectory()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Beside[Result]:
+        if not self._worthwhile:
+            return self
+        task = Path(self._folder.name, TASK)
+        task.write_bytes(pickle.dumps((self._function, self._arguments)))
+        modules = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __name__, self._folder.name],
+            env={**os.environ, "PYTHONPATH": modules},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._folder.cleanup()
+
+    def result(self) -> Result:
+        """Wait for what the function returns; if its process fails, for whatever reason, call it in this one."""
+        if self._process is None or self._process.wait() != 0:
+            return self._function(*self._arguments)
+        found: Result = pickle.loads(Path(self._folder.name, RESULT).read_bytes())
+        return found
+
+
+def main(folder: Path) -> None:
+    """Do what `Beside` left in a folder."""
+    function, arguments = pickle.loads((folder / TASK).read_bytes())
+    (folder / RESULT).write_bytes(pickle.dumps(function(*arguments)))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,59 @@
+"""Work in another process: the same as in this one, and no worse where that process fails."""
+
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from results import aggregate, rebuild
+from results.beside import Beside
+
+
+def process_of(wanted: int) -> int:
+    """Return this process, but die by a signal where it is another one than `wanted`."""
+    if os.getpid() != wanted:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return os.getpid()
+
+
+def test_it_works_in_another_process() -> None:
+    with Beside(True, os.getpid) as other, Beside(False, os.getpid) as here:
+        assert other.result() != os.getpid()
+        assert here.result() == os.getpid()
+
+
+def test_a_process_that_dies_is_made_up_for_here() -> None:
+    with Beside(True, process_of, os.getpid()) as other:
+        assert other.result() == os.getpid()
+
+
+def test_an_error_is_raised_here() -> None:
+    with Beside(True, os.listdir, "no such folder") as other, pytest.raises(FileNotFoundError):
+        other.result()
+
+
+def test_leaving_ends_it() -> None:
+    began = time.monotonic()
+    with Beside(True, time.sleep, 600):
+        pass
+    assert time.monotonic() - began < 60
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_large_run_is_drawn_beside_its_report_to_the_same_bytes(maker, all_figures, monkeypatch) -> None:
+    rows = maker.trade(30)
+    folder = maker.write(rows)
+    rebuild(folder)
+    one = contents(folder)
+    for written in ("figures", "fronts"):
+        shutil.rmtree(folder / written)
+    monkeypatch.setattr(aggregate, "MANY_TRIALS", len(rows))
+    made = rebuild(folder)
+    assert contents(folder) == one
+    assert {path.parent.name for path in made.paths} >= {"figures", "fronts"}
