@@ -200,9 +200,12 @@ class Session:
         self._say(f"report: {shown / 'report.html'}")
         if len(summary.front):
             knee = shown / "best" / "knee"
-            self._say(f"next:   python -m results.atlas {knee}    # what each code draws and means")
-            self._say(f"        python -m results.verify {knee}   # trained again on fresh seeds, does it hold?")
-            self._say(f"        python -m results.pick {shown}           # other choices from the front")
+            for begin, command, purpose in (
+                ("next:", f"results.atlas {knee}", "what each code draws and means"),
+                ("", f"results.verify {knee}", "trained again on fresh seeds, does it hold?"),
+                ("", f"results.pick {shown}", "other choices from the front"),
+            ):
+                self._say(f"{begin:7} python -m {command:{len(str(knee)) + 15}}   # {purpose}")
         self._say(f"again:  python -m results {shown}")
 
     def _say_seeds(self, summary: FrontSummary) -> None:

@@ -42,7 +42,17 @@ def language_model_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A `Browser`; where none is installed, the test is skipped."""
+    """A `Browser` that sees files alone; where none is installed, the test is skipped."""
+    yield from _browser(tmp_path_factory.mktemp("profile"), servers=False)
+
+
+@pytest.fixture(scope="session")
+def browser_of_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A `Browser` that sees servers on this machine as well."""
+    yield from _browser(tmp_path_factory.mktemp("profile"), servers=True)
+
+
+def _browser(profile: Path, servers: bool) -> Iterator[Any]:
     pytest.importorskip("selenium", reason="selenium, which drives the browser, is not installed")
     missing = browser_module.missing_part()
     if missing:
@@ -50,7 +60,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as environment:
         for name in ("NO_PROXY", "no_proxy"):  # the driver listens on loopback
             environment.setenv(name, "localhost,127.0.0.1")
-        opened = browser_module.Browser(tmp_path_factory.mktemp("profile"))
+        opened = browser_module.Browser(profile, servers)
         yield opened
         opened.close()
 
