@@ -16,13 +16,13 @@ from rich.console import Console
 from rich.progress import track
 
 from model.annotation_data import AnnotationData, NamedRecording, channel_order, open_data
+from model.command_line import run_command
 from model.data_sources import DataError
 
 if TYPE_CHECKING:
     from model.shape_action import ShapeAction
     from model.tokens import Tokens
 
-EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 HEADER = ("recording", "channel", "token", "start", "end", "code", "sub_action", "probability", "phrase")
 ALL_CHANNELS = "all"  # of a token that describes every channel
 PIECES_AT_ONCE = 64
@@ -45,17 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Ctrl-C. In every case but the first nothing is written.
     """
     options = _parser().parse_args(arguments)
-    try:
-        return _annotate(options)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_BAD_INPUT
-    except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_FAILED
-    except KeyboardInterrupt:
-        print("stopped; nothing was written", file=sys.stderr)
-        return EXIT_INTERRUPTED
+    return run_command(lambda: _annotate(options), failed=OSError)
 
 
 def _parser() -> argparse.ArgumentParser:

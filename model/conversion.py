@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from model.command_line import run_command
 from model.converted_set import ConvertedSet
 from model.csv_recordings import read_csv_recordings
 from model.data_sources import DataError
@@ -25,10 +26,6 @@ from model.dataset import Dataset, make_dataset
 from model.npz_files import write_npz
 from model.pamap2 import DEFAULT_COLUMNS, PLACES, SENSORS, read_pamap2
 from model.ucihar import read_ucihar
-
-EXIT_FAILED = 1
-EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,17 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Ctrl-C.
     """
     options = _parser().parse_args(arguments)
-    try:
-        return _convert(options)
-    except DataError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_BAD_INPUT
-    except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_FAILED
-    except KeyboardInterrupt:
-        print("stopped; nothing was written", file=sys.stderr)
-        return EXIT_INTERRUPTED
+    return run_command(lambda: _convert(options), bad_input=DataError, failed=OSError)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from model.class_labels import LabelsError, read_class_labels
+from model.command_line import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED
 from model.extraction_dialogue import MOST_ATTEMPTS, Attempt, ask
 from model.extraction_files import (
     TargetError,
@@ -33,9 +34,6 @@ from model.extraction_prompt import Request
 from model.language_model import LanguageModel, LanguageModelSetupError, NoAnswerError
 from model.vocabulary import Vocabulary
 
-EXIT_FAILED = 1
-EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 130
 MOST_PHRASES = 50
 PACKAGE = "shape-action-search"
 

@@ -11,6 +11,7 @@ from typing import NoReturn, get_args
 
 from rich.console import Console
 
+from model.command_line import run_command
 from model.configuration import Configuration
 from model.configuration_sections import Merging
 from model.merging import Linkage, MergeTree
@@ -20,8 +21,6 @@ from model.vocabulary import Vocabulary
 from model.vocabulary_files import SCORES_FILE, SUB_ACTIONS_FILE, VocabularyFiles, vocabulary_files
 from model.vocabulary_scores import compact_range, embed_titles, nearest_count
 
-EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 130
 OUT = Path("runs/vocabularies")
 PIPE_WIDTH = 160  # columns where the output is no terminal
 USUAL_COUNT: int = Configuration.model_fields["num_sub_actions"].default
@@ -41,14 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, 2 for input that cannot be used, 130 after Ctrl-C.
     """
-    try:
-        return _run(_parser().parse_args(arguments))
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_BAD_INPUT
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return EXIT_INTERRUPTED
+    return run_command(lambda: _run(_parser().parse_args(arguments)), stopped="stopped")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -13,11 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from model.command_line import run_command
 from model.configuration import ConfigurationError, read_configuration
-
-EXIT_FAILED = 1
-EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 130
 
 
 class DivergedError(ArithmeticError):
@@ -31,17 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, 1 for training that diverged, 2 for input that cannot be used, 130 after Ctrl-C.
     """
     options = _parser().parse_args(arguments)
-    try:
-        return _train(options)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_BAD_INPUT
-    except DivergedError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_FAILED
-    except KeyboardInterrupt:
-        print("stopped; nothing was written", file=sys.stderr)
-        return EXIT_INTERRUPTED
+    return run_command(lambda: _train(options), failed=DivergedError)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from model.command_line import run_command
 from model.sub_actions import SubActionError, Vocabulary, load_vocabulary, merge_phrases, valid_range
 from model.vocabulary_measures import KEPT_COSINE, NEAR_COSINE
 from model.vocabulary_scores import (
@@ -22,8 +22,6 @@ from model.vocabulary_scores import (
 if TYPE_CHECKING:
     from model.text_encoder import TextEncoder
 
-EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 130
 TABLE_WIDTH = 170  # in a narrower terminal lines go on in the next one, and no figure is cut
 COLUMNS = (
     "classes",
@@ -49,15 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, 2 for input that cannot be used, 130 after Ctrl-C.
     """
     options = _parser().parse_args(arguments)
-    try:
-        _show(options)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_BAD_INPUT
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    return 0
+    return run_command(lambda: _show(options), stopped="stopped")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -70,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _show(options: argparse.Namespace) -> None:
+def _show(options: argparse.Namespace) -> int:
     vocabularies = [load_vocabulary(file) for file in options.files]  # all, before the encoder takes its time
 
     from rich import box
@@ -94,6 +84,7 @@ def _show(options: argparse.Namespace) -> None:
     if len(vocabularies) == 1:
         for line in scores.lines():
             console.print(line, markup=False, highlight=False, soft_wrap=True)
+    return 0
 
 
 def _score(vocabulary: Vocabulary, encoder: TextEncoder, k: int | None) -> tuple[VocabularyScores, list[int]]:
