@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from ray.util.metrics import Gauge
 
-from results.front import FrontSummary, summarise
+from search.front_so_far import FrontSoFar
 from search.recorder import Recorder, Snapshot
 from search.schema import Space
 
@@ -45,8 +45,7 @@ class Gauges:
         labels = {"search_trials": ("run", "state"), "search_objective": ("run", "slot", "objective")}
         labels["search_trial_on_slot"] = ("run", "slot")
         self._gauges = {name: Gauge(name, text, labels.get(name, ("run",))) for name, text in DESCRIPTIONS.items()}
-        self._summary = FrontSummary(summarise([], space.objectives, space.guards).front, 0.0)
-        self._summarised = 0
+        self._front = FrontSoFar(space)
         before = recorder.snapshot()
         self._epochs, self._seconds = _epochs(before), before.seconds
         self._done = threading.Event()
@@ -73,15 +72,13 @@ class Gauges:
 
     def values(self, snapshot: Snapshot) -> list[tuple[str, float, dict[str, str]]]:
         """Return (gauge, value, labels beside the run's name) of everything that is known."""
-        if len(snapshot.rows) != self._summarised and any(row["state"] == "finished" for row in snapshot.rows):
-            self._summarised = len(snapshot.rows)
-            space = self._space
-            self._summary = summarise(snapshot.rows, space.objectives, space.guards, tuple(space.parameters))
+        self._front.follow(snapshot)
+        summary = self._front.summary
         states = Counter(str(row["state"]) for row in snapshot.rows) + Counter(running=len(snapshot.running))
         training = [outcome for outcome in snapshot.running if outcome.epochs]
         found: list[tuple[str, float, dict[str, str]]] = [
-            ("search_front_size", len(self._summary.front), {}),
-            ("search_hypervolume", self._summary.hypervolume, {}),
+            ("search_front_size", len(summary.front), {}),
+            ("search_hypervolume", summary.hypervolume, {}),
             ("search_epochs_per_second", self._pace(snapshot), {}),
             ("search_slot_utilisation", len(training) / (self._space.resources.slots or 1), {}),
         ]

@@ -16,8 +16,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from results.front import FrontSummary, summarise
+from results.front import FrontSummary
 from results.points import SEEDS_COLUMN, std_column
+from search.front_so_far import FrontSoFar
 from search.messages import now, seconds_between
 from search.recorder import Recorder, Snapshot
 from search.replication import foreseen_replicates
@@ -43,8 +44,7 @@ class Monitor:
         self._space = space
         self._recorder = recorder
         self._console = console(terminal)
-        self._summary = FrontSummary(summarise([], space.objectives, space.guards).front, 0.0)
-        self._summarised = 0
+        self._front = FrontSoFar(space)
         self._foreseen = 0
         self._said = (-1, False)
         self._noticed = 0
@@ -96,12 +96,14 @@ class Monitor:
             waiting = not outcome.started and not snapshot.ended_now
             epochs = "workers are starting" if waiting else f"epoch {outcome.epochs} of {self._space.budget.epochs}"
             parts.append(Text(f"  trial {outcome.order.trial}: {epochs}, {parameters}", style="dim"))
-        if len(self._summary.front):
-            parts.append(front_table(self._summary, self._space, "front so far"))
+        if len(self._front.summary.front):
+            parts.append(front_table(self._front.summary, self._space, "front so far"))
         return Group(*parts)
 
     def _counts(self, snapshot: Snapshot) -> str:
-        self._summarise(snapshot)
+        if self._front.follow(snapshot):
+            self._foreseen = foreseen_replicates(snapshot.rows, self._space)
+        summary = self._front.summary
         states = Counter(str(row["state"]) for row in snapshot.rows)
         replicates = len(snapshot.replicates)
         text = f"{len(snapshot.rows) - replicates} of {self._space.budget.trials} trials ended"
@@ -110,16 +112,9 @@ class Monitor:
             text += f", {states[state]} {state}" if states[state] else ""
         text += f", {len(snapshot.running)} running" if snapshot.running else ""
         if states["finished"]:
-            text += f" | front {len(self._summary.front)}, hypervolume {self._summary.hypervolume:.4f}"
+            text += f" | front {len(summary.front)}, hypervolume {summary.hypervolume:.4f}"
         left = time_left_s(snapshot, self._space, self._foreseen)
         return text + (f" | about {duration(left)} left" if left else "")
-
-    def _summarise(self, snapshot: Snapshot) -> None:
-        if len(snapshot.rows) != self._summarised and any(row["state"] == "finished" for row in snapshot.rows):
-            self._summarised = len(snapshot.rows)
-            space = self._space
-            self._summary = summarise(snapshot.rows, space.objectives, space.guards, tuple(space.parameters))
-            self._foreseen = foreseen_replicates(snapshot.rows, space)
 
 
 def console(terminal: TextIO) -> Console:
