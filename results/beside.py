@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -29,35 +30,38 @@ class Beside(Generic[Result]):
         """
         self._worthwhile = worthwhile
         self._function, self._arguments = function, arguments
-        self._folder = tempfile.TemporaryDirectory()
         self._process: subprocess.Popen[bytes] | None = None
+        self._left = ExitStack()
 
     def __enter__(self) -> Beside[Result]:
-        if not self._worthwhile:
-            return self
-        task = Path(self._folder.name, TASK)
-        task.write_bytes(pickle.dumps((self._function, self._arguments)))
+        if self._worthwhile:
+            with suppress(OSError):  # no room for the arguments, no further process: it is done in this one
+                self._start()
+        return self
+
+    def _start(self) -> None:
+        self._folder = Path(self._left.enter_context(tempfile.TemporaryDirectory()))
+        (self._folder / TASK).write_bytes(pickle.dumps((self._function, self._arguments)))
         modules = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, self._folder.name],
+            [sys.executable, "-m", __name__, str(self._folder)],
             env={**os.environ, "PYTHONPATH": modules},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        return self
 
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-        self._folder.cleanup()
+        self._left.close()
 
     def result(self) -> Result:
         """Wait for what the function returns; if its process fails, for whatever reason, call it in this one."""
         if self._process is None or self._process.wait() != 0:
             return self._function(*self._arguments)
-        found: Result = pickle.loads(Path(self._folder.name, RESULT).read_bytes())
+        found: Result = pickle.loads((self._folder / RESULT).read_bytes())
         return found
 
 

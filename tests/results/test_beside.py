@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import tempfile
 import time
 from pathlib import Path
 
@@ -27,6 +28,12 @@ def test_it_works_in_another_process() -> None:
 
 def test_a_process_that_dies_is_made_up_for_here() -> None:
     with Beside(True, process_of, os.getpid()) as other:
+        assert other.result() == os.getpid()
+
+
+def test_where_there_is_no_room_for_its_arguments_it_is_done_here(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    with Beside(True, os.getpid) as other:
         assert other.result() == os.getpid()
 
 
