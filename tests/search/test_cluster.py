@@ -115,10 +115,9 @@ def answers(address: str) -> bool:
     return True
 
 
-@pytest.mark.skipif(not can_hide(), reason="needs unshare, to hide folders from a node")
-def test_a_run_takes_in_a_node_and_loses_it_without_losing_a_trial(cluster, document, tmp_path):
-    shutil.copy(Path(__file__).with_name("toy_study.py"), tmp_path)
-    (tmp_path / "far_study.py").write_text(STUDY)
+def write_study(folder: Path, document: dict) -> None:
+    shutil.copy(Path(__file__).with_name("toy_study.py"), folder)
+    (folder / "far_study.py").write_text(STUDY)
     space = {
         **document,
         "study": "far_study:FarStudy",
@@ -126,7 +125,12 @@ def test_a_run_takes_in_a_node_and_loses_it_without_losing_a_trial(cluster, docu
         "budget": {"trials": TRIALS, "epochs": EPOCHS, "evaluate_every": 5, "checkpoint_every_s": 1.0},
         "resources": {"cpus": 1, "start_within_s": 60},
     }
-    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(space, sort_keys=False))
+    (folder / "toy.yaml").write_text(yaml.safe_dump(space, sort_keys=False))
+
+
+@pytest.mark.skipif(not can_hide(), reason="needs unshare, to hide folders from a node")
+def test_a_run_takes_in_a_node_and_loses_it_without_losing_a_trial(cluster, document, tmp_path):
+    write_study(tmp_path, document)
     cluster.add([])
     until(lambda: answers(cluster.address), "head node")
     output, run = tmp_path / "output.txt", tmp_path / "runs" / "toy"
