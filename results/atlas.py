@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from results.cells import write_atomically
+from results.command_line import run_command
 from results.errors import RecordError
 
 if TYPE_CHECKING:
     from model.exported import ExportedFiles
 
-BAD_INPUT = 2
-INTERRUPTED = 130
 PAGE = "atlas.html"
 
 
@@ -29,20 +28,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 if everything was drawn, 2 for bad input, 130 after Ctrl-C.
     """
     options = _parser().parse_args(arguments)
-    try:
-        written = write_atlas(options.exported, options.out, options.per_class)
-    except ValueError as error:
-        print(f"atlas: {' '.join(str(error).split())}", file=sys.stderr)
-        return BAD_INPUT
-    except OSError as error:
-        place, reason = error.filename or "a file", error.strerror or error
-        print(f"atlas: {place}: cannot be read or written ({reason})", file=sys.stderr)
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        print("atlas: stopped; pictures of an earlier atlas may lie beside new ones", file=sys.stderr)
-        return INTERRUPTED
-    print("\n".join(map(str, written)))
-    return 0
+
+    def draw() -> int:
+        print("\n".join(map(str, write_atlas(options.exported, options.out, options.per_class))))
+        return 0
+
+    return run_command("atlas", draw, ValueError)
 
 
 def _parser() -> argparse.ArgumentParser:

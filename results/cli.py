@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from results.aggregate import FIGURES_FOLDER, Rebuilt, rebuild, unite
+from results.command_line import BAD_INPUT, fail, run_command
 from results.errors import RecordError
 from results.front_probability import PROBABILITY_COLUMN
 from results.fronts_folder import FRONTS_FOLDER
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 DEFAULT_OUT = Path("runs/union")
-BAD_INPUT, INTERRUPTED = 2, 130
+PROGRAM = "results"
 PIPE_WIDTH = 160
 
 
@@ -32,32 +33,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Command line without the program's name; None takes the process's own.
 
     Returns:
-        0 if every run given has finished trials and was rebuilt, 2 for bad input.
+        0 if every run given has finished trials and was rebuilt, 2 for bad input, 130 after Ctrl-C.
     """
     parsed = _parser().parse_args(arguments)
-    try:
-        if parsed.live:
-            return _live(parsed)
-        if len(parsed.runs) == 1:
-            if parsed.out is not None:
-                raise RecordError("--out is for the union of several runs; leave it out, or give more runs")
-            made = [rebuild(parsed.runs[0], parsed.by)]
-        else:
-            single, union = unite(parsed.runs, parsed.out or DEFAULT_OUT, parsed.by)
-            made = [*single, union]
-    except RecordError as error:
-        return _fail(str(error))
-    except OSError as error:
-        return _fail(
-            f"{error.filename or 'a file'}: cannot be read or written ({error.strerror or error}); "
-            "check the folder's rights and the free space"
-        )
+    if parsed.live:
+        return run_command(PROGRAM, lambda: _live(parsed), stopped="stopped; the search goes on")
+    return run_command(PROGRAM, lambda: _rebuild(parsed))
+
+
+def _rebuild(parsed: argparse.Namespace) -> int:
+    if len(parsed.runs) == 1:
+        if parsed.out is not None:
+            raise RecordError("--out is for the union of several runs; leave it out, or give more runs")
+        made = [rebuild(parsed.runs[0], parsed.by)]
+    else:
+        single, union = unite(parsed.runs, parsed.out or DEFAULT_OUT, parsed.by)
+        made = [*single, union]
     for rebuilt in made:
         _show(rebuilt)
     finished = [bool((rebuilt.view.trials["state"] == "finished").any()) for rebuilt in made]
     for rebuilt, has_finished in zip(made, finished, strict=True):
         if not has_finished:
-            _fail(f"{rebuilt.folder}: no finished trial, so no front; its report lists what was recorded")
+            fail(PROGRAM, f"{rebuilt.folder}: no finished trial, so no front; its report lists what was recorded")
     return 0 if all(finished) else BAD_INPUT
 
 
@@ -95,17 +92,8 @@ def _live(parsed: argparse.Namespace) -> int:
 
     if len(parsed.runs) != 1 or parsed.out is not None or parsed.by is not None:
         raise RecordError("--live follows one run and takes nothing else; leave the other options out")
-    try:
-        follow(parsed.runs[0], lambda line: print(line, flush=True))
-    except KeyboardInterrupt:
-        print("stopped; the search goes on", file=sys.stderr)
-        return INTERRUPTED
+    follow(parsed.runs[0], lambda line: print(line, flush=True))
     return 0
-
-
-def _fail(message: str) -> int:
-    print(f"results: {message}", file=sys.stderr)
-    return BAD_INPUT
 
 
 def _show(rebuilt: Rebuilt) -> None:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from results.aggregate import labelled_runs
 from results.attainment import run_fronts
+from results.command_line import run_command
 from results.comparison import Comparison, compare, sentence
 from results.errors import RecordError
 from results.indicators import indicators
@@ -21,7 +22,6 @@ from results.overview import Overview, overview
 from results.run_space import SPACE_FILE
 
 DEFAULT_OUT = Path("runs/comparison")
-BAD_INPUT = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,23 +31,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Command line without the program's name; None takes the process's own.
 
     Returns:
-        0 if the groups were compared, 2 for bad input.
+        0 if the groups were compared, 2 for bad input, 130 after Ctrl-C.
     """
     parsed = _parser().parse_args(arguments)
-    try:
+
+    def compare() -> int:
         paths, lines = compare_runs((parsed.runs, parsed.others), _names(parsed.names), parsed.out)
-    except RecordError as error:
-        print(f"results.compare: {error}", file=sys.stderr)
-        return BAD_INPUT
-    except OSError as error:
-        name, why = error.filename or "a file", error.strerror or error
-        print(
-            f"results.compare: {name}: cannot be read or written ({why}); check the folder's rights and the free space",
-            file=sys.stderr,
-        )
-        return BAD_INPUT
-    print(*lines, *(f"  {path}" for path in paths), sep="\n")
-    return 0
+        print(*lines, *(f"  {path}" for path in paths), sep="\n")
+        return 0
+
+    return run_command("results.compare", compare)
 
 
 def compare_runs(

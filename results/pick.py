@@ -13,6 +13,7 @@ import numpy as np
 
 from results.bounds import Bound, best_row, check_name, within
 from results.choices import KNEE, UTOPIA, chosen_point, named_choices, run_points, what_of
+from results.command_line import run_command
 from results.errors import RecordError
 from results.export import BEST_FOLDER, CHECKPOINT_FILE, TRIAL_FOLDER, Chosen, export_point
 from results.front import eligible, front, reference_point
@@ -24,7 +25,6 @@ from results.points import SEEDS_COLUMN, Points
 from results.records import Run, metric_names, read_run
 from results.table_text import short
 
-BAD_INPUT, INTERRUPTED = 2, 130
 DEFAULT_NAME = "pick"
 PIPE_WIDTH = 160
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
@@ -41,17 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0, 2 for bad input, 130 after Ctrl-C.
     """
     options = _parser().parse_args(arguments)
-    try:
-        return _pick(options)
-    except RecordError as error:
-        print(f"results: {error}", file=sys.stderr)
-    except OSError as error:
-        reason = error.strerror or error
-        print(f"results: {error.filename or 'a file'}: cannot be read or written ({reason})", file=sys.stderr)
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return INTERRUPTED
-    return BAD_INPUT
+    return run_command("results", lambda: _pick(options))
 
 
 def _parser() -> argparse.ArgumentParser:

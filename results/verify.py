@@ -20,6 +20,7 @@ import pandas as pd
 
 from results.agreement import export_differences, front_differences, recorded_seeds, run_of
 from results.band import CONFIDENCE, Band, band
+from results.command_line import run_command
 from results.errors import RecordError
 from results.objectives import metric_values
 from results.records import Run, read_run
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-DIFFERS, BAD_INPUT, INTERRUPTED = 1, 2, 130
+DIFFERS = 1
 DEFAULT_SEEDS = 5
 LINES_SHOWN = 5
 PIPE_WIDTH = 160
@@ -46,17 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 if records agree and fresh seeds fall into the band, 1 if not, 2 for bad input, 130 after Ctrl-C.
     """
     options = _parser().parse_args(arguments)
-    try:
-        return _verify(options)
-    except RecordError as error:
-        print(f"results: {error}", file=sys.stderr)
-        return BAD_INPUT
-    except OSError as error:
-        print(f"results: {error.filename or 'a file'}: cannot be read ({error.strerror or error})", file=sys.stderr)
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        print("stopped before a verdict", file=sys.stderr)
-        return INTERRUPTED
+    return run_command("results", lambda: _verify(options), stopped="stopped before a verdict")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,5 +1,6 @@
 """The command line: what it prints, and one clear line with exit code 2 for bad input."""
 
+import importlib
 import subprocess
 import sys
 
@@ -92,3 +93,18 @@ def test_as_a_program(tmp_path):
     assert done.stderr == f"results: {tmp_path}/nowhere: no such folder; give a run folder, such as runs/tradeoff\n"
     help_text = subprocess.run([*command[:3], "--help"], capture_output=True, text=True, check=True).stdout
     assert "RUN" in help_text
+
+
+@pytest.mark.parametrize("module", ["results", "results.compare", "results.pick"])
+def test_ctrl_c_ends_in_one_line(maker, capsys, monkeypatch, module):
+    command = importlib.import_module("results.cli" if module == "results" else module)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    work = {"results": "rebuild", "results.compare": "compare_runs", "results.pick": "_pick"}
+    monkeypatch.setattr(command, work[module], interrupted)
+    run = str(maker.write(maker.trade(4)))
+    assert command.main([run] + (["--with", run] if module == "results.compare" else [])) == 130
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "stopped" in line
