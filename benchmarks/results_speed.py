@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.command_line import OneLineParser, check_json, positive, run_benchmark
+from results import aggregate
 from results.aggregate import rebuild
 from results.cells import cell, csv_lines
 from results.trial_table import CURVE_COLUMNS, TRIAL_COLUMNS
@@ -150,6 +151,7 @@ def _children_s() -> float:
 
 def _parts(folder: Path) -> dict[str, float]:
     """Seconds spent below the functions of `results`, the slowest first; profiling itself slows them down."""
+    aggregate.MANY_TRIALS = sys.maxsize  # all of it in this process
     profile = cProfile.Profile()
     profile.runcall(rebuild, folder)
     found = {}

@@ -4,8 +4,9 @@
     python benchmarks/scale.py --trials 200 --slots 2 --json scale.json
 
 The trials do nothing (two epochs without a pause), so that what is measured is the search itself. Each number of slots
-gets a Ray of its own, started here with as many CPUs as slots, whatever the machine has. Both figures should be flat
-from the first quarter of the trials to the last. Exit codes: 0 done, 2 bad input, 130 stopped.
+gets a Ray of its own, started here with as many CPUs as slots, whatever the machine has. The pace should be flat from
+the first quarter of the trials to the last; what the driver keeps of each trial makes its memory grow.
+Exit codes: 0 done, 2 bad input, 130 stopped.
 """
 
 from __future__ import annotations

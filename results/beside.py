@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 Result = TypeVar("Result")
-TASK, RESULT = "task", "result"
+TASK, RESULT, SAID = "task", "result", "said"
+log = logging.getLogger(__name__)
 
 
 class Beside(Generic[Result]):
@@ -44,11 +48,11 @@ class Beside(Generic[Result]):
         (self._folder / TASK).write_bytes(pickle.dumps((self._function, self._arguments)))
         modules = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(self._folder)],
+            [sys.executable, "-c", f"import sys; from {__name__} import main; main(sys.argv[1])", str(self._folder)],
             env={**os.environ, "PYTHONPATH": modules},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # closes with this process, however it ends
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=(self._folder / SAID).open("wb"),
         )
 
     def __exit__(self, *_: object) -> None:
@@ -59,17 +63,28 @@ class Beside(Generic[Result]):
 
     def result(self) -> Result:
         """Wait for what the function returns; if its process fails, for whatever reason, call it in this one."""
-        if self._process is None or self._process.wait() != 0:
+        if self._process is None:
+            return self._function(*self._arguments)
+        code, said = self._process.wait(), (self._folder / SAID).read_text(errors="replace").strip()
+        if said or code:
+            log.warning("%s in another process: exit code %d: %s", self._function.__name__, code, said)
+        if code:
             return self._function(*self._arguments)
         found: Result = pickle.loads((self._folder / RESULT).read_bytes())
         return found
 
 
-def main(folder: Path) -> None:
+def main(path: str) -> None:
     """Do what `Beside` left in a folder."""
+    folder = Path(path)
+    threading.Thread(target=_follow, args=(folder,), daemon=True).start()
     function, arguments = pickle.loads((folder / TASK).read_bytes())
     (folder / RESULT).write_bytes(pickle.dumps(function(*arguments)))
 
 
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+def _follow(folder: Path) -> None:
+    """End with the process that asked."""
+    while os.read(0, 1):  # not `sys.stdin`: a thread that waits in it would not let the process end
+        continue
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(1)

@@ -28,7 +28,7 @@ def run_command(
     try:
         return work()
     except bad_input as error:
-        return fail(program, " ".join(str(error).split()))
+        return fail(program, " ".join(str(error).splitlines()))
     except OSError as error:
         place, why = error.filename or "a file", error.strerror or error
         return fail(

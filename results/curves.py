@@ -102,7 +102,7 @@ def _blocks(complete: bytes) -> Iterator[tuple[bytes, int]]:
 
 
 def _block(path: Path, header: Header, block: bytes, first_line: int, damage: Damage) -> pd.DataFrame:
-    if b'"' not in block:
+    if b'"' not in block and block.count(b"\r") == block.count(b"\r\n"):  # to Arrow, a lone one ends a line too
         try:
             table = csv.read_csv(
                 pyarrow.BufferReader(block),

@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0, 2 for bad input, 130 after Ctrl-C.
     """
     options = _parser().parse_args(arguments)
-    return run_command("results", lambda: _pick(options))
+    return run_command("results", lambda: _pick(options), stopped="stopped")
 
 
 def _parser() -> argparse.ArgumentParser:

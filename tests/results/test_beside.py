@@ -3,13 +3,15 @@
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
-from results import aggregate, rebuild
+from results import aggregate, print_figures, rebuild
 from results.beside import Beside
 
 
@@ -26,9 +28,10 @@ def test_it_works_in_another_process() -> None:
         assert here.result() == os.getpid()
 
 
-def test_a_process_that_dies_is_made_up_for_here() -> None:
+def test_a_process_that_dies_is_made_up_for_here(caplog) -> None:
     with Beside(True, process_of, os.getpid()) as other:
         assert other.result() == os.getpid()
+    assert f"process_of in another process: exit code {-signal.SIGKILL}" in caplog.text
 
 
 def test_where_there_is_no_room_for_its_arguments_it_is_done_here(tmp_path, monkeypatch) -> None:
@@ -61,6 +64,31 @@ def test_a_large_run_is_drawn_beside_its_report_to_the_same_bytes(maker, all_fig
     for written in ("figures", "fronts"):
         shutil.rmtree(folder / written)
     monkeypatch.setattr(aggregate, "MANY_TRIALS", len(rows))
+    monkeypatch.setattr(print_figures, "write_others", None)  # here; the other process has its own
     made = rebuild(folder)
     assert contents(folder) == one
     assert {path.parent.name for path in made.paths} >= {"figures", "fronts"}
+
+
+def runs(process: str) -> bool:
+    try:
+        return bool(Path("/proc", process, "cmdline").read_bytes())  # empty once it has ended, whoever has to reap it
+    except OSError:
+        return False
+
+
+def test_it_ends_with_who_asked(tmp_path) -> None:
+    asker = (
+        "import os, sys, time; from results.beside import Beside\n"
+        "with Beside(True, time.sleep, 600) as other:\n"
+        "    print(other._process.pid, other._folder, flush=True); other.result()"
+    )
+    asking = subprocess.Popen([sys.executable, "-c", asker], stdout=subprocess.PIPE, text=True)
+    assert asking.stdout is not None
+    process, folder = asking.stdout.readline().split()
+    asking.kill()
+    asking.wait()
+    deadline = time.monotonic() + 60
+    while runs(process) or Path(folder).exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

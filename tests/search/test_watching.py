@@ -80,15 +80,24 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         metrics = until(lambda: printed("metrics, for Prometheus"), "address of the gauges")
         yield Watched(process, folder, dashboard, metrics)
     finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            process.wait(60)
+        end(process, signal.SIGINT)
+
+
+def end(process: subprocess.Popen, number: int) -> None:
+    """End a process, by a signal if it takes it."""
+    if process.poll() is None:
+        process.send_signal(number)
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def until(condition: Callable[[], Any], what: str) -> Any:
     """Return the condition's first true value."""
-    end = time.monotonic() + WAIT_S
-    while time.monotonic() < end:
+    deadline = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline:
         found = condition()
         if found:
             return found
@@ -141,8 +150,7 @@ def prometheus(watched: Watched) -> Iterator[str]:
             stderr=subprocess.STDOUT,
         )
     yield f"http://{address}"
-    process.terminate()
-    process.wait(30)
+    end(process, signal.SIGTERM)
 
 
 @pytest.fixture(scope="module")
@@ -158,8 +166,7 @@ def optuna_dashboard(watched: Watched) -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     yield f"http://127.0.0.1:{port}"
-    process.terminate()
-    process.wait(30)
+    end(process, signal.SIGTERM)
 
 
 def query(prometheus: str, expression: str) -> list[dict]:
@@ -175,8 +182,8 @@ def in_optuna(address: str) -> dict[str, int]:
         return {}
     (study,) = studies["study_summaries"]
     assert study["study_name"] == "watched"
-    trials = asked(f"{address}/api/studies/{study['study_id']}?after=0")["trials"]
-    states = [trial["state"] for trial in trials]
+    details = asked(f"{address}/api/studies/{study['study_id']}?after=0")
+    states = [trial["state"] for trial in details["trials"]] if details else []
     return {state: states.count(state) for state in set(states)}
 
 
@@ -193,15 +200,15 @@ def test_rays_dashboard_lists_the_groups_to_who_logs_in(watched: Watched, browse
     def actors() -> list[str]:
         return browser.script("return document.body.innerText").split("\t")
 
-    names = browser.wait(lambda: (found := actors()).count("RayTrainWorker") >= 2 and found, "two workers on the page")
+    names = until(lambda: (found := actors()).count("RayTrainWorker") >= 2 and found, "two workers on the page")
     assert names.count("TrainController") == 2
-    runs = browser.driver.execute_async_script(
-        "const done = arguments[0]; fetch('/api/train/v2/runs/v1').then(r => r.json()).then(done)"
-    )["train_runs"]
-    assert {(run["name"], run["status"]) for run in runs} == {
-        ("watched-slot0-group1", "RUNNING"),
-        ("watched-slot1-group1", "RUNNING"),
-    }
+
+    def groups() -> set[tuple[str, str]]:
+        fetch = "const done = arguments[0]; fetch('/api/train/v2/runs/v1').then(r => r.json()).then(done)"
+        return {(run["name"], run["status"]) for run in browser.driver.execute_async_script(fetch)["train_runs"]}
+
+    expected = {(f"watched-slot{slot}-group1", "RUNNING") for slot in (0, 1)}
+    until(lambda: groups() == expected, "two groups that run")
 
 
 def test_optunas_dashboard_shows_the_run_while_it_goes_on(watched: Watched, optuna_dashboard: str) -> None:
@@ -215,8 +222,8 @@ def test_prometheus_has_the_hypervolumes_that_the_run_records(
     gauge = 'ray_search_hypervolume{job="search", run="watched"}'
     at_first = until(lambda: query(prometheus, gauge), "hypervolume in Prometheus")
     until(lambda: query(prometheus, f"changes({gauge[:-1]}}}[10m]) >= 2"), "two changes of the hypervolume")
-    slots = query(prometheus, 'ray_search_objective{job="search", objective="one"}')
-    assert {found["metric"]["slot"] for found in slots} == {"0", "1"}
+    objective = 'ray_search_objective{job="search", objective="one"}'
+    until(lambda: {found["metric"]["slot"] for found in query(prometheus, objective)} == {"0", "1"}, "both slots")
     watched.process.send_signal(signal.SIGINT)
     assert watched.process.wait(60) == 130
 
@@ -229,5 +236,7 @@ def test_prometheus_has_the_hypervolumes_that_the_run_records(
     for value in set(values) - {0.0}:
         assert min(abs(value - known) for known in recorded) <= 1e-9 * value, f"{value} is in no row"
     # What was interrupted goes on when the run is resumed; until then Optuna knows it as running.
-    assert in_optuna(optuna_dashboard) == {"Complete": ended(watched.run, "finished"), "Running": 2}
-    assert ended(watched.run, "interrupted") == 2
+    left = ended(watched.run, "interrupted")
+    assert 1 <= left <= 2, "a slot may have been between two trials"
+    states = until(lambda: in_optuna(optuna_dashboard), "answer of Optuna's dashboard")
+    assert states == {"Complete": ended(watched.run, "finished"), "Running": left}
