@@ -47,18 +47,20 @@ class Beside(Generic[Result]):
         self._folder = Path(self._left.enter_context(tempfile.TemporaryDirectory()))
         (self._folder / TASK).write_bytes(pickle.dumps((self._function, self._arguments)))
         modules = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", f"import sys; from {__name__} import main; main(sys.argv[1])", str(self._folder)],
-            env={**os.environ, "PYTHONPATH": modules},
-            stdin=subprocess.PIPE,  # closes with this process, however it ends
-            stdout=subprocess.DEVNULL,
-            stderr=(self._folder / SAID).open("wb"),
-        )
+        code = f"import sys; from {__name__} import main; main(sys.argv[1])"
+        with (self._folder / SAID).open("wb") as said:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", code, str(self._folder)],
+                env={**os.environ, "PYTHONPATH": modules},
+                stdin=subprocess.PIPE,  # closes with this process, however it ends
+                stdout=subprocess.DEVNULL,
+                stderr=said,
+            )
 
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
+            self._process.communicate()  # closes its end of the pipe as well
         self._left.close()
 
     def result(self) -> Result:

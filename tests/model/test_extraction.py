@@ -215,7 +215,7 @@ def test_too_late(extract, place, language_model_server):
     language_model_server.say(Reply("{}", delay_s=30.0))
     began = time.monotonic()
     code, _, err = extract("--timeout", "0.3")
-    assert time.monotonic() - began < 20  # the answer would come after 30
+    assert time.monotonic() - began < 5
     assert code == 1
     assert "gave no answer within 0.3 s: give it longer with --timeout" in err
     assert files(place) == ["labels.yaml"]

@@ -77,17 +77,16 @@ def runs(process: str) -> bool:
         return False
 
 
-def test_it_ends_with_who_asked(tmp_path) -> None:
+def test_it_ends_with_who_asked() -> None:
     asker = (
         "import os, sys, time; from results.beside import Beside\n"
         "with Beside(True, time.sleep, 600) as other:\n"
         "    print(other._process.pid, other._folder, flush=True); other.result()"
     )
-    asking = subprocess.Popen([sys.executable, "-c", asker], stdout=subprocess.PIPE, text=True)
-    assert asking.stdout is not None
-    process, folder = asking.stdout.readline().split()
-    asking.kill()
-    asking.wait()
+    with subprocess.Popen([sys.executable, "-c", asker], stdout=subprocess.PIPE, text=True) as asking:
+        assert asking.stdout is not None
+        process, folder = asking.stdout.readline().split()
+        asking.kill()
     deadline = time.monotonic() + 60
     while runs(process) or Path(folder).exists():
         assert time.monotonic() < deadline
