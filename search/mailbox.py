@@ -14,7 +14,7 @@ from typing import Any
 
 from search.messages import Briefing, Order, Outcome, Report, now
 from search.outbox import TRIALS_FOLDER, unpack
-from search.slot_state import DIED, Condition, SlotState, is_news, merged
+from search.slot_state import DIED, Claim, Condition, NotHeldError, SlotState, is_news, merged
 
 
 class Mailbox:
@@ -30,6 +30,7 @@ class Mailbox:
         """
         self._clock = clock
         self._slots = [SlotState() for _ in range(slots)]
+        self._claims = 0
         self._briefing = briefing
         self._changed = asyncio.Condition()
 
@@ -37,9 +38,9 @@ class Mailbox:
         """Return what every worker is told once."""
         return self._briefing
 
-    # Trial actors
+    # Trial actors. Each method that takes a claim raises NotHeldError where the slot has gone to another actor.
 
-    async def claim(self, holder: Any = True) -> int:
+    async def claim(self, holder: Any = True) -> Claim:
         """Take the lowest free slot; wait for one if none is.
 
         Args:
@@ -48,76 +49,79 @@ class Mailbox:
         async with self._changed:
             await self._changed.wait_for(lambda: any(slot.holder is None for slot in self._slots))
             number = next(number for number, slot in enumerate(self._slots) if slot.holder is None)
+            self._claims += 1
             generation = self._slots[number].generation
-            self._slots[number] = SlotState(holder=holder, generation=generation)
-            return number
+            self._slots[number] = SlotState(holder=holder, claim=self._claims, generation=generation)
+            return Claim(number, self._claims)
 
-    async def holders(self) -> dict[int, Any]:
+    async def holders(self) -> dict[Claim, Any]:
         """Return who has each slot that is taken."""
-        return {number: slot.holder for number, slot in enumerate(self._slots) if slot.holder is not None}
+        taken = [(number, slot) for number, slot in enumerate(self._slots) if slot.holder is not None]
+        return {Claim(number, slot.claim): slot.holder for number, slot in taken}
 
-    async def leave_place(self, slot: int) -> Any:
-        """Return the placement group that the slot's workers had, and forget it; None where there is none."""
-        place, self._slots[slot].place = self._slots[slot].place, None
-        return place
-
-    async def new_group(self, slot: int, cause: str = DIED) -> int:
+    async def new_group(self, claim: Claim, cause: str = DIED) -> int:
         """Begin a new group: send the workers of the last one home, and return the new one's generation.
 
         Args:
-            slot: Which slot.
+            claim: On which slot.
             cause: What befell the worker of the last group, where one has an order.
         """
         async with self._changed:
-            state = self._slots[slot]
+            state = self._held(claim)
             state.generation += 1
             state.alive, state.trouble, state.nodes = False, "", {}
-            self._blame(slot, cause)
+            self._blame(claim.slot, cause)
             self._changed.notify_all()
             return state.generation
 
-    async def submit(self, slot: int, order: Order) -> None:
+    async def submit(self, claim: Claim, order: Order) -> None:
         """Give the slot its next order; one that has not ended is dropped."""
         async with self._changed:
-            state = self._slots[slot]
+            state = self._held(claim)
             # All else begins anew with the order.
-            kept = {"place": state.place, "nodes": state.nodes}
-            self._slots[slot] = SlotState(
-                state.holder, state.generation, state.alive, order, True, self._clock(), **kept
+            self._slots[claim.slot] = SlotState(
+                holder=state.holder,
+                claim=state.claim,
+                generation=state.generation,
+                alive=state.alive,
+                order=order,
+                waiting=True,
+                since=self._clock(),
+                nodes=state.nodes,
             )
             self._changed.notify_all()
 
-    async def next_report(self, slot: int) -> Report:
+    async def next_report(self, claim: Claim) -> Report:
         """Wait for an evaluation or the end of the order, and return all news since the last call.
 
         A slot whose group cannot work gives its order back.
         """
+
+        def there_is() -> bool:
+            state = self._held(claim)
+            return bool(state.trouble) or is_news(state.reports)
+
         async with self._changed:
-            state = self._slots[slot]
-            await self._changed.wait_for(lambda: bool(state.trouble) or is_news(state.reports))
+            await self._changed.wait_for(there_is)
+            state = self._held(claim)
             if state.trouble and not is_news(state.reports):
                 return state.give_up(state.trouble)
             report = merged(state.reports)
             state.reports = []
             return report
 
-    async def condition(self, slot: int) -> Condition:
+    async def condition(self, claim: Claim) -> Condition:
         """Say how a slot stands; a hung worker is named once."""
-        return self._slots[slot].condition(self._clock(), self._briefing.space.budget.hung_after_s)
+        return self._held(claim).condition(self._clock(), self._briefing.space.budget.hung_after_s)
 
     async def nodes(self, slot: int) -> list[str]:
         """Return the nodes on which the workers of a slot are, or were before they died."""
         return list(self._slots[slot].nodes.values())
 
-    async def cancel(self, slot: int) -> None:
-        """Let the order of the slot stop at its next report."""
-        self._slots[slot].cancelled = True
-
-    async def give_up(self, slot: int, reason: str, node_lost: bool = False) -> None:
+    async def give_up(self, claim: Claim, reason: str, node_lost: bool = False) -> None:
         """Note why the group of a slot cannot work; `node_lost`: since a node of it has left the cluster."""
-        async with self._changed:
-            self._slots[slot].trouble, self._slots[slot].node_lost = reason, node_lost
-            self._changed.notify_all()
+        self._held(claim)
+        await self._note_trouble(claim.slot, reason, node_lost)
 
     async def grow(self, slots: int) -> None:
         """Have at least so many slots."""
@@ -125,15 +129,20 @@ class Mailbox:
             self._slots += [SlotState() for _ in range(slots - len(self._slots))]
             self._changed.notify_all()
 
-    async def close(self, slot: int) -> None:
-        """Send the workers of a slot home and free it."""
+    async def close(self, claim: Claim) -> None:
+        """Send the workers of a slot home and free it; nothing happens where another actor has it by now.
+
+        Several actors may find the same one dead at a time, and close its slot one after another.
+        """
         async with self._changed:
-            self._slots[slot] = SlotState(generation=self._slots[slot].generation + 1)
-            self._changed.notify_all()
+            state = self._slots[claim.slot]
+            if state.claim == claim.number:
+                self._slots[claim.slot] = SlotState(generation=state.generation + 1)
+                self._changed.notify_all()
 
     # Workers
 
-    async def next_order(self, slot: int, generation: int, worker: Any = None, place: Any = None) -> Order | None:
+    async def next_order(self, slot: int, generation: int, worker: Any = None) -> Order | None:
         """Wait for the next order; None sends the worker home.
 
         A worker that asks while an order is under way has taken the place of one that died: the order is handed out
@@ -143,11 +152,10 @@ class Mailbox:
             slot: Where it works.
             generation: Of its group.
             worker: Its handle.
-            place: The placement group in which it lives.
         """
         async with self._changed:
             if generation == self._slots[slot].generation:
-                self._slots[slot].alive, self._slots[slot].place = True, place
+                self._slots[slot].alive = True
                 self._blame(slot, DIED)
 
             def wanted() -> bool:
@@ -181,7 +189,7 @@ class Mailbox:
             state.take(report, self._clock())
             if is_news(state.reports):
                 self._changed.notify_all()
-            return not state.cancelled
+            return True
 
     async def fail(self, slot: int, generation: int, reason: str) -> None:
         """End the order under way as failed, from a worker that is not the one that reports."""
@@ -200,7 +208,18 @@ class Mailbox:
     async def trouble(self, slot: int, generation: int, reason: str) -> None:
         """Tell why the group cannot work at all."""
         if generation == self._slots[slot].generation:
-            await self.give_up(slot, reason)
+            await self._note_trouble(slot, reason)
+
+    def _held(self, claim: Claim) -> SlotState:
+        state = self._slots[claim.slot]
+        if state.claim != claim.number:
+            raise NotHeldError(f"slot {claim.slot} has gone to another trial actor")
+        return state
+
+    async def _note_trouble(self, slot: int, reason: str, node_lost: bool = False) -> None:
+        async with self._changed:
+            self._slots[slot].trouble, self._slots[slot].node_lost = reason, node_lost
+            self._changed.notify_all()
 
     def _blame(self, slot: int, cause: str) -> None:
         if self._slots[slot].blame(cause, self._clock()):

@@ -17,6 +17,22 @@ HUNG_AFTER_EPOCHS = 20
 DIED = "worker died"
 
 
+class NotHeldError(RuntimeError):
+    """A slot has gone to another trial actor."""
+
+
+class Claim(NamedTuple):
+    """A trial actor's hold on a slot.
+
+    Attributes:
+        slot: Which slot.
+        number: Of the claim; no two have the same, so that what is meant for one never befalls the next.
+    """
+
+    slot: int
+    number: int
+
+
 class Condition(NamedTuple):
     """How a slot stands, for the trial actor that looks after it.
 
@@ -37,6 +53,7 @@ class SlotState:
 
     Attributes:
         holder: Handle of the trial actor that has the slot; None where it is free.
+        claim: Number of the claim by which it has it; 0 where the slot is free.
         generation: Which of its groups counts; workers of older ones are sent home.
         alive: A worker of that group has asked for work.
         order: The order that has not ended, if any.
@@ -44,12 +61,10 @@ class SlotState:
         since: When it began to wait, or when it was last heard of, by the mailbox's clock.
         longest_s: The longest time between two reports of it.
         worker: Handle of who has it; None for nobody.
-        place: The placement group in which the slot's workers live; None until one has asked for work.
         nodes: The node of each of its workers, by rank.
         killed: That worker was found hung.
         saved: Epochs that its last checkpoint holds.
         causes: What befell its workers since then.
-        cancelled: It shall stop at its next report.
         reports: News that the trial actor has not fetched yet.
         last: How far the order has come.
         trouble: Why the group cannot work.
@@ -57,6 +72,7 @@ class SlotState:
     """
 
     holder: Any = None
+    claim: int = 0
     generation: int = 0
     alive: bool = False
     order: Order | None = None
@@ -64,12 +80,10 @@ class SlotState:
     since: float = 0.0
     longest_s: float = 0.0
     worker: Any = None
-    place: Any = None
     nodes: dict[int, str] = field(default_factory=dict)
     killed: bool = False
     saved: int = 0
     causes: list[str] = field(default_factory=list)
-    cancelled: bool = False
     reports: list[Report] = field(default_factory=list)
     last: Outcome | None = None
     trouble: str = ""

@@ -12,11 +12,12 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.exceptions import GetTimeoutError, RayActorError
-from ray.util import remove_placement_group
+from ray.exceptions import ActorDiedError, GetTimeoutError, RayActorError
 
 from search.lost_nodes import lost_node
 from search.messages import Briefing, Order, Report
+from search.orphans import free_orphans
+from search.slot_state import Claim
 from search.worker_group import WorkerGroup
 
 GROUP_CHECK_S = 1.0
@@ -36,10 +37,14 @@ class WarmTrial(tune.Trainable):
     """Runs one order at a time on the warm group of its slot; reused from trial to trial."""
 
     _mailbox: Any
+    _claim: Claim | None
     _briefing: Briefing
 
     def setup(self, config: dict[str, Any], mailbox: Any = None, name: str = "") -> None:
-        """Take a slot and submit the first order; the group starts meanwhile.
+        """Keep the first order; nothing is taken or started yet.
+
+        After an actor has died, Tune starts several and stops all but one of them before they have begun. Each would
+        take the slot from the next and start a group, whose claim on CPUs would outlive it.
 
         Args:
             config: Holds the order.
@@ -47,35 +52,39 @@ class WarmTrial(tune.Trainable):
             name: Of the run, for names on the dashboard.
         """
         self._mailbox, self._name = mailbox, name
+        self._claim = None
         self._group: WorkerGroup | None = None
         self._ended_groups = 0
         self._lost = ""
-        self._slot = self._claim()
-        self._briefing = ray.get(mailbox.briefing.remote())
-        self._submit(config)
+        self._order: Order | None = config[ORDER_KEY]
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Submit the next order; the one before it ends at its next report if it has not ended."""
-        self._submit(new_config)
+        """Keep the next order, for the step that follows."""
+        self._order = new_config[ORDER_KEY]
         return True
 
     def step(self) -> dict[str, Any]:
-        """Return the news up to the next evaluation or the end.
+        """Return the news up to the next evaluation or the end; submit the order first if it is a new one.
 
         Raises:
             GroupLostError: The report before this one gave the trial back.
+            NotHeldError: Another actor has the slot.
         """
         if self._lost:
             if self._group is not None:
                 self._group.join(GOODBYE_S)  # killed with this actor, it would leave its claim on CPUs behind
                 self._group = None
             raise GroupLostError(self._lost)
-        reference = self._mailbox.next_report.remote(self._slot)
+        claim = self._claim = self._claim or self._take_slot()
+        if self._order is not None:
+            self._submit(claim, self._order)
+            self._order = None
+        reference = self._mailbox.next_report.remote(claim)
         while True:
             try:
                 report: Report = ray.get(reference, timeout=GROUP_CHECK_S)
             except GetTimeoutError:
-                self._check_group()
+                self._check_group(claim)
                 continue
             if report.group_lost:
                 self._lost = report.outcome.reason
@@ -83,68 +92,65 @@ class WarmTrial(tune.Trainable):
 
     def cleanup(self) -> None:
         """Send the workers home."""
-        ray.get(self._mailbox.close.remote(self._slot))
+        if self._claim is not None:
+            ray.get(self._mailbox.close.remote(self._claim))
         if self._group is not None:
             self._group.join(GOODBYE_S)
 
-    def _claim(self) -> int:
+    def _take_slot(self) -> Claim:
         """Take a slot, that of a trial actor that died where none is free."""
         myself = ray.get_runtime_context().current_actor
         reference = self._mailbox.claim.remote(myself)
         while True:
             try:
-                return int(ray.get(reference, timeout=GROUP_CHECK_S))
+                claim: Claim = ray.get(reference, timeout=GROUP_CHECK_S)
+                self._briefing = ray.get(self._mailbox.briefing.remote())
+                return claim
             except GetTimeoutError:
-                for slot, holder in ray.get(self._mailbox.holders.remote()).items():
+                for taken, holder in ray.get(self._mailbox.holders.remote()).items():
                     if _is_dead(holder):
-                        self._leave_place(slot)
-                        ray.get(self._mailbox.close.remote(slot))
+                        ray.get(self._mailbox.close.remote(taken))
 
-    def _submit(self, config: dict[str, Any]) -> None:
-        order: Order = config[ORDER_KEY]
+    def _submit(self, claim: Claim, order: Order) -> None:
+        """Submit an order; the one before it ends at its next report if it has not ended."""
         self._ended_groups = 0
-        ray.get(self._mailbox.submit.remote(self._slot, order))
+        ray.get(self._mailbox.submit.remote(claim, order))
         if self._group is None or not self._group.running:
-            self._start_group("")
+            self._start_group(claim, "")
 
-    def _leave_place(self, slot: int) -> None:
-        """Free the CPUs of workers whose controller died; Ray Train does so only where its state API answers."""
-        place = ray.get(self._mailbox.leave_place.remote(slot))
-        if place is not None:
-            remove_placement_group(place)
-
-    def _start_group(self, cause: str) -> None:
-        self._leave_place(self._slot)
+    def _start_group(self, claim: Claim, cause: str) -> None:
         storage = Path(self._briefing.folder) / "ray"
         resources = self._briefing.space.resources
-        self._group = WorkerGroup(self._mailbox, self._slot, resources, storage, self._name, cause)
+        self._group = WorkerGroup(self._mailbox, claim, resources, storage, self._name, cause)
 
-    def _check_group(self) -> None:
+    def _check_group(self, claim: Claim) -> None:
         """Replace a worker that hangs and a group that has ended; give the trial back where nobody comes to work."""
-        condition = ray.get(self._mailbox.condition.remote(self._slot))
+        condition = ray.get(self._mailbox.condition.remote(claim))
         patience_s = self._briefing.space.resources.start_within_s
         ended = self._group is not None and not self._group.running
-        if lost := lost_node(ray.get(self._mailbox.nodes.remote(self._slot))):
-            self._give_up(f"its node {lost} has left the cluster", node_lost=True)
+        if condition.waited_s > 0 and not condition.alive:
+            free_orphans()
+        if lost := lost_node(ray.get(self._mailbox.nodes.remote(claim.slot))):
+            self._give_up(claim, f"its node {lost} has left the cluster", node_lost=True)
         elif condition.hung is not None:
             ray.kill(condition.hung)
         elif condition.waited_s > patience_s and (ended or condition.waited_s > patience_s + LATE_S):
-            self._give_up(f"had no worker for {patience_s:g} s; are its CPUs and GPUs free on the cluster?")
+            self._give_up(claim, f"had no worker for {patience_s:g} s; are its CPUs and GPUs free on the cluster?")
         elif ended:
-            self._replace_group(f"worker group ended ({self._error()})")
+            self._replace_group(claim, f"worker group ended ({self._error()})")
 
-    def _replace_group(self, cause: str) -> None:
+    def _replace_group(self, claim: Claim, cause: str) -> None:
         self._ended_groups += 1
         if self._ended_groups < MOST_GROUPS:
-            self._start_group(cause)
+            self._start_group(claim, cause)
         else:
-            self._give_up(f"{cause}, {self._ended_groups} times")
+            self._give_up(claim, f"{cause}, {self._ended_groups} times")
 
     def _error(self) -> str:
         return (self._group.error if self._group is not None else "") or "no reason given"
 
-    def _give_up(self, reason: str, node_lost: bool = False) -> None:
-        ray.get(self._mailbox.give_up.remote(self._slot, f"slot {self._slot}: {reason}", node_lost))
+    def _give_up(self, claim: Claim, reason: str, node_lost: bool = False) -> None:
+        ray.get(self._mailbox.give_up.remote(claim, f"slot {claim.slot}: {reason}", node_lost))
 
     def _result(self, report: Report) -> dict[str, Any]:
         """Return what Tune shows and schedulers may look at, and the report for the searcher."""
@@ -158,11 +164,11 @@ class WarmTrial(tune.Trainable):
 
 
 def _is_dead(actor: Any) -> bool:
-    """Say whether an actor has died; one that is busy lives."""
+    """Say whether an actor has died; one that is busy, or cannot be reached for a moment, lives."""
     try:
         ray.get(actor.__ray_ready__.remote(), timeout=PING_S)
-    except GetTimeoutError:
-        return False
-    except RayActorError:
+    except ActorDiedError:
         return True
+    except (GetTimeoutError, RayActorError):
+        pass
     return False

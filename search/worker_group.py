@@ -16,7 +16,6 @@ import ray
 import torch
 from ray.train import FailureConfig, RunConfig, ScalingConfig, get_context
 from ray.train.torch import TorchTrainer, get_device
-from ray.util import get_current_placement_group
 
 from search.gauges import WorkerGauge
 from search.lost_nodes import EndWithNode
@@ -24,6 +23,7 @@ from search.messages import Report
 from search.outbox import Outbox
 from search.protocol import Study
 from search.schema import Resources
+from search.slot_state import Claim
 from search.team import HOME, Team, TeamLostError, TeamStudy, follow
 from search.trial_loop import TrialLoop
 from search.wear import Wear
@@ -73,9 +73,8 @@ def work(config: dict[str, Any]) -> None:
     led: Any = study if team is None else TeamStudy(study, team)
     loop = TrialLoop(led, briefing.space, outbox.folder, slot, deliver, briefing.basis)
     wear = Wear(briefing.space.resources.recycle_after_trials)
-    # By these, the trial actor kills a worker that hangs, and frees the CPUs of a group whose controller died.
-    myself, place = ray.get_runtime_context().current_actor, get_current_placement_group()
-    while (order := ray.get(mailbox.next_order.remote(slot, generation, myself, place))) is not None:
+    myself = ray.get_runtime_context().current_actor  # by which the trial actor kills a worker that hangs
+    while (order := ray.get(mailbox.next_order.remote(slot, generation, myself))) is not None:
         outcome = loop.run(order)
         if team is not None and team.one_died:
             raise TeamLostError(team.lost)  # the trial has not ended: the mailbox hands it out again
@@ -121,18 +120,18 @@ def scaling(resources: Resources) -> ScalingConfig:
 class WorkerGroup:
     """One long run of Ray Train, kept going by a thread."""
 
-    def __init__(self, mailbox: Any, slot: int, resources: Resources, storage: Path, name: str, cause: str = ""):
+    def __init__(self, mailbox: Any, claim: Claim, resources: Resources, storage: Path, name: str, cause: str = ""):
         """Start the group; this returns at once.
 
         Args:
             mailbox: Actor handle of the mailbox.
-            slot: Whose orders it takes.
+            claim: On the slot whose orders it takes.
             resources: Of one worker.
             storage: Where Ray Train may write.
             name: Of this run of Ray Train, without the group's number; shown by the dashboard.
             cause: Why the group before it ended; "" for none.
         """
-        generation = ray.get(mailbox.new_group.remote(slot, cause))
+        slot, generation = claim.slot, ray.get(mailbox.new_group.remote(claim, cause))
         self._error = ""
         os.environ[START_TIMEOUT] = f"{resources.start_within_s:g}"
         self._trainer = TorchTrainer(
