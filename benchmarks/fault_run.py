@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 
 import optuna
@@ -24,6 +23,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 TOY_STUDY = ROOT / "tests" / "search" / "toy_study.py"
 EPOCHS, EPOCH_S, TRIALS = 24, 0.25, 6
+LAST_SAVE_S, FRESH_S = 1.5, 1.5  # a trial under way is saved every 0.5 s
 SPACE = {
     "name": "toy",
     "study": "toy_study:ToyStudy",
@@ -159,10 +159,16 @@ class FaultRun:
         self.until(moved, f"progress of trials {waiting}")
         return time.time() - since
 
-    def went_on_s(self, since: float) -> float:
-        """Return the seconds from a moment until the last trial went on from a checkpoint, as the log has it."""
-        found = re.findall(r"^([-\d]+ [:\d]+,\d+) .* goes on after", self.log, re.MULTILINE)
-        return datetime.strptime(found[-1], "%Y-%m-%d %H:%M:%S,%f").timestamp() - since if found else 0.0
+    def until_slots_work(self, since: float) -> float:
+        """Wait until both slots train at the same time again; return the seconds since a moment."""
+
+        def training() -> bool:
+            # A worker whose actor or controller was killed may save once more before it dies as well.
+            saved = [moment for moment, _ in self.moments().values() if moment > since + LAST_SAVE_S]
+            return sum(moment > time.time() - FRESH_S for moment in saved) == SPACE["resources"]["slots"]
+
+        self.until(training, "work on both slots")
+        return time.time() - since
 
     def until_gone(self) -> float:
         """Wait until no process of Ray's is left of this search."""

@@ -58,14 +58,11 @@ def killed(pattern: str, word: str) -> Callable[[Path], tuple[FaultRun, Result, 
     """Return a fault: a process of the search is killed while two trials are under way."""
 
     def fault(folder: Path) -> tuple[FaultRun, Result, dict[int, str]]:
-        run = FaultRun(folder)
+        run = FaultRun(folder, budget={"trials": TRIALS + 10})  # the slot has something to do when it is back
         run.start()
-        trials = run.until_running()
-        moment = run.kill(pattern)
-        free_s = run.until_moving(trials, moment)
-        code = run.finish()
-        # Where the actor or the controller was killed, the worker may have saved once more before it died as well.
-        return run, Result(max(free_s, run.went_on_s(moment)), (code,), line(run.log, word)), {}
+        run.until_running()
+        free_s = run.until_slots_work(run.kill(pattern))
+        return run, Result(free_s, (run.finish(),), line(run.log, word)), {}
 
     return fault
 
@@ -144,10 +141,10 @@ def mishap(name: str, reason: str) -> Callable[[Path], tuple[FaultRun, Result, d
 
 def hung(folder: Path) -> tuple[FaultRun, Result, dict[int, str]]:
     """A worker stands still, as one that waits for a lock or a broken driver of a device."""
-    run = FaultRun(folder, budget={"hung_after_s": HUNG_AFTER_S})
+    run = FaultRun(folder, budget={"hung_after_s": HUNG_AFTER_S, "trials": TRIALS + 10})
     run.start()
-    trials = run.until_running()
-    free_s = run.until_moving(trials, run.kill(WORKER, signal.SIGSTOP)) - HUNG_AFTER_S
+    run.until_running()
+    free_s = run.until_slots_work(run.kill(WORKER, signal.SIGSTOP)) - HUNG_AFTER_S
     return run, Result(free_s, (run.finish(),), line(run.log, "goes on after")), {}
 
 

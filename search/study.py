@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import ray
 from ray import tune
-from ray.tune import Stopper
+from ray.tune import Callback, Stopper
+from ray.tune.experiment import Trial
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from search.capacity import Capacity
@@ -28,7 +29,7 @@ from search.scheduler import HalvingScheduler
 from search.schema import Space
 from search.searcher import JournalSearcher
 from search.tracking import trackers
-from search.trial import WarmTrial
+from search.trial import REPORT_KEY, WarmTrial
 
 # Trial actors sit on the head node beside the driver and hold no CPU: with 0.001 CPU each, two of them left 0.998 of
 # a machine's 2 CPUs (measured), and the second group of workers never started.
@@ -115,7 +116,7 @@ def _quiet(space: Space, folder: Path, stopper: Stopper) -> tune.RunConfig:
         storage_path=str(folder / "ray"),
         verbose=0,
         stop=stopper,
-        callbacks=trackers(space, folder),
+        callbacks=[*trackers(space, folder), Forgetful()],  # the last is told last
         checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
     )
 
@@ -146,6 +147,20 @@ class _Interrupted(Stopper):
         self._interruption.raise_if_requested()
         self._searcher.raise_if_disk_full()
         return False
+
+
+class Forgetful(Callback):
+    """Lets go of what Tune records of each metric of a trial, half of what a trial costs the driver, once it ended."""
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Let go; Tune looks at none of it any more."""
+        trial.metric_analysis.clear()
+        trial.metric_n_steps.clear()
+        trial.last_result.pop(REPORT_KEY, None)
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Do the same."""
+        self.on_trial_complete(iteration, trials, trial)
 
 
 def _trial_name(trial: Any) -> str:

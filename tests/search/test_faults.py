@@ -67,6 +67,7 @@ def test_no_fault_of_a_worker_loses_or_repeats_an_epoch(faults, tmp_path):
     assert not list((run.run / "trials").glob("*/unfinished"))
     assert "trial 6: goes on after epoch 6, from its checkpoint" in run.log
     assert "is given out again: its actor died" in run.output
+    assert "had no worker" not in run.output, "the slot of the actor that died has its CPU again"
     assert "Traceback" not in run.output
 
 
