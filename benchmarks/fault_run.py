@@ -62,6 +62,7 @@ class FaultRun:
         }
         (self.folder / "toy.yaml").write_text(yaml.safe_dump(space, sort_keys=False))
         self.run = self.folder / "runs" / "toy"
+        self.trials: int = space["budget"]["trials"]
         self.process: subprocess.Popen | None = None
 
     def start(self, *arguments: str) -> subprocess.Popen:
@@ -199,19 +200,21 @@ def running_in_journal(run: Path) -> int:
     return sum(not trial.state.is_finished() for trial in study.trials)
 
 
-def lost_and_repeated(whole: Path, broken: Path, failed: dict[int, str] | None = None) -> tuple[int, int]:
+def lost_and_repeated(whole: Path, broken: FaultRun, failed: dict[int, str] | None = None) -> tuple[int, int]:
     """Compare a run with an undisturbed one.
 
     Args:
-        whole: Run folder of the undisturbed one.
-        broken: Run folder of the other.
+        whole: Run folder of the undisturbed one, with as many trials at least.
+        broken: The other.
         failed: Trials that have to fail, with a pattern of their reason.
 
     Returns:
         Trials without the very result of the undisturbed run, and epochs or trials that were recorded twice.
     """
     failed = failed or {}
-    one, other = (pd.read_csv(run / "trials.csv").set_index("trial").sort_index() for run in (whole, broken))
+    one, other = (pd.read_csv(run / "trials.csv").set_index("trial").sort_index() for run in (whole, broken.run))
+    one = one[one.index < broken.trials]
+    assert len(one) == broken.trials, "the undisturbed run is too short"
     repeated = int(other.index.duplicated().sum())
     lost = 0
     for number, row in one.iterrows():
@@ -221,7 +224,7 @@ def lost_and_repeated(whole: Path, broken: Path, failed: dict[int, str] | None =
             continue
         same = ["state", "epochs", "seed", "x", "width", "kind", "chain", "first", "second"]
         lost += found is None or any(found[key] != row[key] for key in same)
-    curves = pd.read_csv(broken / "curves.csv")
+    curves = pd.read_csv(broken.run / "curves.csv")
     repeated += int(curves.duplicated(["trial", "epoch"]).sum())
     complete = curves[curves["trial"].isin(set(one.index) - set(failed))].groupby("trial")["epoch"].apply(list)
     lost += sum(list(epochs) != list(range(1, EPOCHS + 1)) for epochs in complete)

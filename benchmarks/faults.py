@@ -26,6 +26,7 @@ from fault_run import TRIALS, FaultRun, lost_and_repeated, running_in_journal
 TRIAL_ACTOR, CONTROLLER, WORKER = r"^ray::ResourceTrainable", r"^ray::TrainController", r"^ray::RayTrainWorker"
 HUNG_AFTER_S = 4.0
 DISK = "8m"
+MORE = 10  # trials, so that a slot that is back has something to do
 
 
 class Result(NamedTuple):
@@ -58,7 +59,7 @@ def killed(pattern: str, word: str) -> Callable[[Path], tuple[FaultRun, Result, 
     """Return a fault: a process of the search is killed while two trials are under way."""
 
     def fault(folder: Path) -> tuple[FaultRun, Result, dict[int, str]]:
-        run = FaultRun(folder, budget={"trials": TRIALS + 10})  # the slot has something to do when it is back
+        run = FaultRun(folder, budget={"trials": TRIALS + MORE})
         run.start()
         run.until_running()
         free_s = run.until_slots_work(run.kill(pattern))
@@ -127,7 +128,7 @@ def mishap(name: str, reason: str) -> Callable[[Path], tuple[FaultRun, Result, d
     """Return a fault of the study in its third trial."""
 
     def fault(folder: Path) -> tuple[FaultRun, Result, dict[int, str]]:
-        run = FaultRun(folder, {"misbehave": {"5": name}}, {"hung_after_s": HUNG_AFTER_S, "trials": TRIALS + 4})
+        run = FaultRun(folder, {"misbehave": {"5": name}}, {"hung_after_s": HUNG_AFTER_S, "trials": TRIALS + MORE})
         run.start()
         code = run.finish()
         trials = pd.read_csv(run.run / "trials.csv", parse_dates=["first_step", "ended"])
@@ -141,7 +142,7 @@ def mishap(name: str, reason: str) -> Callable[[Path], tuple[FaultRun, Result, d
 
 def hung(folder: Path) -> tuple[FaultRun, Result, dict[int, str]]:
     """A worker stands still, as one that waits for a lock or a broken driver of a device."""
-    run = FaultRun(folder, budget={"hung_after_s": HUNG_AFTER_S, "trials": TRIALS + 10})
+    run = FaultRun(folder, budget={"hung_after_s": HUNG_AFTER_S, "trials": TRIALS + MORE})
     run.start()
     run.until_running()
     free_s = run.until_slots_work(run.kill(WORKER, signal.SIGSTOP)) - HUNG_AFTER_S
@@ -173,7 +174,7 @@ def suffer(name: str, folder: Path, whole: Path) -> Result:
     run: FaultRun | None = None
     try:
         run, result, failed = FAULTS[name](folder)
-        lost, repeated = lost_and_repeated(whole, run.run, failed)
+        lost, repeated = lost_and_repeated(whole, run, failed)
         return result._replace(lost=lost, repeated=repeated, running=running_in_journal(run.run))
     finally:
         FaultRun(folder).close()
@@ -190,7 +191,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="folder for the runs (default: a temporary one)")
     options = parser.parse_args()
     place = options.keep or Path(tempfile.mkdtemp(prefix="faults-"))
-    whole = FaultRun(place / "whole")
+    whole = FaultRun(place / "whole", budget={"trials": TRIALS + MORE})
     if not (whole.run / "report.html").exists():
         whole.start()
         assert whole.finish() == 0, whole.output

@@ -69,7 +69,7 @@ class Mailbox:
         async with self._changed:
             state = self._held(claim)
             state.generation += 1
-            state.alive, state.trouble, state.nodes = False, "", {}
+            state.alive, state.busy, state.trouble, state.nodes = False, False, "", {}
             self._blame(claim.slot, cause)
             self._changed.notify_all()
             return state.generation
@@ -86,7 +86,10 @@ class Mailbox:
                 alive=state.alive,
                 order=order,
                 waiting=True,
+                busy=state.busy,
                 since=self._clock(),
+                longest_s=state.longest_s,
+                worker=state.worker,
                 nodes=state.nodes,
             )
             self._changed.notify_all()
@@ -123,6 +126,12 @@ class Mailbox:
         self._held(claim)
         await self._note_trouble(claim.slot, reason, node_lost)
 
+    async def drop(self, order: Order) -> None:
+        """Let an order that Tune has stopped end at its next report, though no other one follows on its slot."""
+        for state in self._slots:
+            if state.order == order:
+                state.order, state.waiting = None, False
+
     async def grow(self, slots: int) -> None:
         """Have at least so many slots."""
         async with self._changed:
@@ -155,7 +164,7 @@ class Mailbox:
         """
         async with self._changed:
             if generation == self._slots[slot].generation:
-                self._slots[slot].alive = True
+                self._slots[slot].alive, self._slots[slot].busy = True, False
                 self._blame(slot, DIED)
 
             def wanted() -> bool:
@@ -177,7 +186,7 @@ class Mailbox:
     async def leave(self, slot: int, generation: int) -> None:
         """Note that a worker ends between two orders and will be replaced."""
         if generation == self._slots[slot].generation:
-            self._slots[slot].alive = False
+            self._slots[slot].alive, self._slots[slot].busy = False, False
 
     async def report(self, slot: int, generation: int, report: Report) -> bool:
         """Deliver news of the order under way; the answer says whether to go on."""

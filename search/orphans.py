@@ -6,9 +6,11 @@ it learns of a group's claim only once its workers are up, and it needs the dash
 
 from __future__ import annotations
 
+from typing import Any
+
 import ray
 from ray._private.state import state
-from ray.core.generated.gcs_pb2 import PlacementGroupTableData  # type: ignore[attr-defined]
+from ray.core.generated.gcs_pb2 import ActorTableData, PlacementGroupTableData  # type: ignore[attr-defined]
 from ray.util import remove_placement_group
 from ray.util.placement_group import PlacementGroup
 
@@ -19,12 +21,22 @@ def free_orphans() -> int:
     No public interface says who made a placement group, but that of the dashboard, which a cluster need not have.
     """
     job = ray.get_runtime_context().get_job_id()
+    accessor = state._connect_and_get_accessor()
     freed = 0
-    for entry in state._connect_and_get_accessor().get_placement_group_table():
+    for entry in accessor.get_placement_group_table():
         claim = PlacementGroupTableData.FromString(entry)
-        by_an_actor = claim.creator_actor_id.strip(b"\xff") != b""
         removed = claim.state == PlacementGroupTableData.REMOVED
-        if by_an_actor and claim.creator_actor_dead and not removed and claim.creator_job_id.hex() == job:
+        if not removed and claim.creator_job_id.hex() == job and _is_orphan(claim, accessor):
             remove_placement_group(PlacementGroup(ray.PlacementGroupID(claim.placement_group_id)))
             freed += 1
     return freed
+
+
+def _is_orphan(claim: Any, accessor: Any) -> bool:
+    if not claim.creator_actor_id.strip(b"\xff"):
+        return False  # the driver's
+    if claim.creator_actor_dead:
+        return True
+    # A claim that arrives just after its actor's death does not know of it.
+    actor = accessor.get_actor_info(ray.ActorID(claim.creator_actor_id))
+    return actor is not None and ActorTableData.FromString(actor).state == ActorTableData.DEAD

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -41,6 +41,7 @@ class JournalSearcher(Searcher):
         remaining: int,
         reusable: Reusable | None = None,
         capacity: Capacity | None = None,
+        drop: Callable[[Order], object] | None = None,
     ):
         """Prepare to give out orders.
 
@@ -51,6 +52,7 @@ class JournalSearcher(Searcher):
             remaining: How many trials of the budget have to end.
             reusable: Finished trials of earlier runs; None where there are none.
             capacity: Says how many trials run at a time; None: as many as the space says.
+            drop: Told of an order that has been stopped, whose worker need not go on.
         """
         super().__init__(metric=None, mode=None)
         self._proposals = proposals
@@ -59,6 +61,7 @@ class JournalSearcher(Searcher):
         self._remaining = remaining
         self._reusable = reusable
         self._capacity = capacity
+        self._drop = drop
         self._slots = space.resources.slots or 1
         self._repeats = space.budget.replicates > 1
         self._wall_clock_s = space.budget.wall_clock_s
@@ -141,6 +144,8 @@ class JournalSearcher(Searcher):
             outcome = outcome.ending("failed", f"the trial's actor died {MOST_ACTORS} times; see log.txt")
         elif outcome.state == "running":
             outcome = outcome.ending("stopped", f"stopped by the scheduler after epoch {outcome.epochs}")
+            if self._drop is not None:
+                self._drop(order)
         elif outcome.state == "interrupted":
             self.disk_full = outcome.reason
             return

@@ -14,6 +14,7 @@ from search.messages import Order, Outcome, Report
 MOST_ATTEMPTS = 2
 HUNG_AFTER_S = 600.0
 HUNG_AFTER_EPOCHS = 20
+HUNG_AT_FIRST_S = 3600.0  # before any epoch of the slot has ended, nobody knows how long one takes
 DIED = "worker died"
 
 
@@ -37,7 +38,7 @@ class Condition(NamedTuple):
     """How a slot stands, for the trial actor that looks after it.
 
     Attributes:
-        waited_s: Seconds for which its order has had no worker; 0 where it has one, or is none.
+        waited_s: Seconds for which there has been no worker for its order; 0 where there is one, or no order.
         alive: A worker of the present group has asked for work.
         hung: The worker to be killed, since nothing was heard of it for too long; None for none.
     """
@@ -58,9 +59,10 @@ class SlotState:
         alive: A worker of that group has asked for work.
         order: The order that has not ended, if any.
         waiting: It waits for a worker.
+        busy: The worker has not asked for work since it took an order; that may be the one before, which was stopped.
         since: When it began to wait, or when it was last heard of, by the mailbox's clock.
-        longest_s: The longest time between two reports of it.
-        worker: Handle of who has it; None for nobody.
+        longest_s: The longest time between two reports of a trial on this slot.
+        worker: Handle of who took the last order; None for nobody.
         nodes: The node of each of its workers, by rank.
         killed: That worker was found hung.
         saved: Epochs that its last checkpoint holds.
@@ -77,6 +79,7 @@ class SlotState:
     alive: bool = False
     order: Order | None = None
     waiting: bool = False
+    busy: bool = False
     since: float = 0.0
     longest_s: float = 0.0
     worker: Any = None
@@ -97,18 +100,20 @@ class SlotState:
             hung_after_s: Patience; None: as long as workers usually need.
         """
         quiet_s = clock_s - self.since if self.order is not None else 0.0
-        if self.waiting or self.killed:
+        if self.killed or (self.waiting and not self.busy):
             return Condition(quiet_s, self.alive, None)
-        patience_s = hung_after_s or max(HUNG_AFTER_S, HUNG_AFTER_EPOCHS * self.longest_s)
-        if self.order is None or quiet_s < patience_s:
+        usual_s = max(HUNG_AFTER_S, HUNG_AFTER_EPOCHS * self.longest_s) if self.longest_s else HUNG_AT_FIRST_S
+        if self.order is None or quiet_s < (hung_after_s or usual_s):
             return Condition(0.0, self.alive, None)
         self.killed, self.since = True, clock_s
-        self.causes.append(f"hung (no news for {quiet_s:.0f} s)")
+        if not self.waiting:  # else it hangs in the order before
+            self.causes.append(f"hung (no news for {quiet_s:.0f} s)")
         return Condition(0.0, self.alive, self.worker)
 
     def hand_out(self, worker: Any, outcome: Outcome, clock_s: float) -> None:
         """Note who takes the order."""
         self.waiting, self.killed, self.worker, self.since = False, False, worker, clock_s
+        self.busy = True
         self.last = self.last or outcome
 
     def take(self, report: Report, clock_s: float) -> None:
@@ -146,7 +151,7 @@ class SlotState:
         last = self.last or Outcome(self.order, "running")
         self.order, self.waiting, self.reports, self.trouble = None, False, [], ""
         self.generation += 1
-        self.alive, self.nodes = False, {}
+        self.alive, self.busy, self.nodes = False, False, {}
         return Report(last.ending("interrupted", reason), group_lost=True, node_lost=self.node_lost)
 
 

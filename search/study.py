@@ -88,7 +88,7 @@ def run_search(
     options: dict[str, Any] = {"num_cpus": 0, "scheduling_strategy": here}
     mailbox: Any = ray.remote(**options)(Mailbox).remote(space.resources.slots, briefing)
     capacity = Capacity(space.resources, place.look, mailbox.grow.remote) if place.look else None
-    searcher = JournalSearcher(space, proposals, recorder, remaining, reusable, capacity)
+    searcher = JournalSearcher(space, proposals, recorder, remaining, reusable, capacity, mailbox.drop.remote)
     trainable: Any = tune.with_parameters(WarmTrial, mailbox=mailbox, name=space.name)
     tuner = tune.Tuner(
         tune.with_resources(trainable, TRIAL_ACTOR_RESOURCES),

@@ -37,7 +37,7 @@ class WarmTrial(tune.Trainable):
     """Runs one order at a time on the warm group of its slot; reused from trial to trial."""
 
     _mailbox: Any
-    _claim: Claim | None
+    _taken: Claim | None
     _briefing: Briefing
 
     def setup(self, config: dict[str, Any], mailbox: Any = None, name: str = "") -> None:
@@ -52,7 +52,7 @@ class WarmTrial(tune.Trainable):
             name: Of the run, for names on the dashboard.
         """
         self._mailbox, self._name = mailbox, name
-        self._claim = None
+        self._taken = None
         self._group: WorkerGroup | None = None
         self._ended_groups = 0
         self._lost = ""
@@ -72,19 +72,19 @@ class WarmTrial(tune.Trainable):
         """
         if self._lost:
             if self._group is not None:
-                self._group.join(GOODBYE_S)  # killed with this actor, it would leave its claim on CPUs behind
+                self._group.join(GOODBYE_S)  # killed with this actor, it would leave its claim on CPUs for a while
                 self._group = None
             raise GroupLostError(self._lost)
-        claim = self._claim = self._claim or self._take_slot()
+        self._taken = self._taken or self._take_slot()
         if self._order is not None:
-            self._submit(claim, self._order)
+            self._submit(self._order)
             self._order = None
-        reference = self._mailbox.next_report.remote(claim)
+        reference = self._mailbox.next_report.remote(self._claim)
         while True:
             try:
                 report: Report = ray.get(reference, timeout=GROUP_CHECK_S)
             except GetTimeoutError:
-                self._check_group(claim)
+                self._check_group()
                 continue
             if report.group_lost:
                 self._lost = report.outcome.reason
@@ -92,8 +92,8 @@ class WarmTrial(tune.Trainable):
 
     def cleanup(self) -> None:
         """Send the workers home."""
-        if self._claim is not None:
-            ray.get(self._mailbox.close.remote(self._claim))
+        if self._taken is not None:
+            ray.get(self._mailbox.close.remote(self._taken))
         if self._group is not None:
             self._group.join(GOODBYE_S)
 
@@ -107,50 +107,54 @@ class WarmTrial(tune.Trainable):
                 self._briefing = ray.get(self._mailbox.briefing.remote())
                 return claim
             except GetTimeoutError:
-                for taken, holder in ray.get(self._mailbox.holders.remote()).items():
-                    if _is_dead(holder):
-                        ray.get(self._mailbox.close.remote(taken))
+                for taken in _of_dead(ray.get(self._mailbox.holders.remote())):
+                    ray.get(self._mailbox.close.remote(taken))
 
-    def _submit(self, claim: Claim, order: Order) -> None:
+    @property
+    def _claim(self) -> Claim:
+        assert self._taken is not None, "a slot is taken by the first step"
+        return self._taken
+
+    def _submit(self, order: Order) -> None:
         """Submit an order; the one before it ends at its next report if it has not ended."""
         self._ended_groups = 0
-        ray.get(self._mailbox.submit.remote(claim, order))
+        ray.get(self._mailbox.submit.remote(self._claim, order))
         if self._group is None or not self._group.running:
-            self._start_group(claim, "")
+            self._start_group("")
 
-    def _start_group(self, claim: Claim, cause: str) -> None:
+    def _start_group(self, cause: str) -> None:
         storage = Path(self._briefing.folder) / "ray"
         resources = self._briefing.space.resources
-        self._group = WorkerGroup(self._mailbox, claim, resources, storage, self._name, cause)
+        self._group = WorkerGroup(self._mailbox, self._claim, resources, storage, self._name, cause)
 
-    def _check_group(self, claim: Claim) -> None:
+    def _check_group(self) -> None:
         """Replace a worker that hangs and a group that has ended; give the trial back where nobody comes to work."""
-        condition = ray.get(self._mailbox.condition.remote(claim))
+        condition = ray.get(self._mailbox.condition.remote(self._claim))
         patience_s = self._briefing.space.resources.start_within_s
         ended = self._group is not None and not self._group.running
         if condition.waited_s > 0 and not condition.alive:
             free_orphans()
-        if lost := lost_node(ray.get(self._mailbox.nodes.remote(claim.slot))):
-            self._give_up(claim, f"its node {lost} has left the cluster", node_lost=True)
+        if lost := lost_node(ray.get(self._mailbox.nodes.remote(self._claim.slot))):
+            self._give_up(f"its node {lost} has left the cluster", node_lost=True)
         elif condition.hung is not None:
             ray.kill(condition.hung)
         elif condition.waited_s > patience_s and (ended or condition.waited_s > patience_s + LATE_S):
-            self._give_up(claim, f"had no worker for {patience_s:g} s; are its CPUs and GPUs free on the cluster?")
+            self._give_up(f"had no worker for {patience_s:g} s; are its CPUs and GPUs free on the cluster?")
         elif ended:
-            self._replace_group(claim, f"worker group ended ({self._error()})")
+            self._replace_group(f"worker group ended ({self._error()})")
 
-    def _replace_group(self, claim: Claim, cause: str) -> None:
+    def _replace_group(self, cause: str) -> None:
         self._ended_groups += 1
         if self._ended_groups < MOST_GROUPS:
-            self._start_group(claim, cause)
+            self._start_group(cause)
         else:
-            self._give_up(claim, f"{cause}, {self._ended_groups} times")
+            self._give_up(f"{cause}, {self._ended_groups} times")
 
     def _error(self) -> str:
         return (self._group.error if self._group is not None else "") or "no reason given"
 
-    def _give_up(self, claim: Claim, reason: str, node_lost: bool = False) -> None:
-        ray.get(self._mailbox.give_up.remote(claim, f"slot {claim.slot}: {reason}", node_lost))
+    def _give_up(self, reason: str, node_lost: bool = False) -> None:
+        ray.get(self._mailbox.give_up.remote(self._claim, f"slot {self._claim.slot}: {reason}", node_lost))
 
     def _result(self, report: Report) -> dict[str, Any]:
         """Return what Tune shows and schedulers may look at, and the report for the searcher."""
@@ -163,12 +167,16 @@ class WarmTrial(tune.Trainable):
         }
 
 
-def _is_dead(actor: Any) -> bool:
-    """Say whether an actor has died; one that is busy, or cannot be reached for a moment, lives."""
-    try:
-        ray.get(actor.__ray_ready__.remote(), timeout=PING_S)
-    except ActorDiedError:
-        return True
-    except (GetTimeoutError, RayActorError):
-        pass
-    return False
+def _of_dead(holders: dict[Claim, Any]) -> list[Claim]:
+    """Return the claims of actors that have died; one that is busy, or cannot be reached for a moment, lives."""
+    pings = {holder.__ray_ready__.remote(): claim for claim, holder in holders.items()}
+    answered, _ = ray.wait(list(pings), num_returns=len(pings), timeout=PING_S)
+    dead = []
+    for ping in answered:
+        try:
+            ray.get(ping)
+        except ActorDiedError:
+            dead.append(pings[ping])
+        except RayActorError:
+            continue
+    return dead

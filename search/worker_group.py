@@ -14,6 +14,7 @@ from typing import Any
 
 import ray
 import torch
+from ray.exceptions import RayActorError
 from ray.train import FailureConfig, RunConfig, ScalingConfig, get_context
 from ray.train.torch import TorchTrainer, get_device
 
@@ -46,9 +47,15 @@ def work(config: dict[str, Any]) -> None:
     """
     mailbox, slot, generation = config["mailbox"], config["slot"], config["generation"]
 
+    unheard: list[RayActorError] = []
+
     def deliver(report: Report) -> bool:
         memory.set()
-        return bool(ray.get(mailbox.report.remote(slot, generation, report)))
+        try:
+            return bool(ray.get(mailbox.report.remote(slot, generation, report)))
+        except RayActorError as error:
+            unheard.append(error)
+            raise
 
     try:
         briefing = ray.get(mailbox.briefing.remote())
@@ -76,6 +83,8 @@ def work(config: dict[str, Any]) -> None:
     myself = ray.get_runtime_context().current_actor  # by which the trial actor kills a worker that hangs
     while (order := ray.get(mailbox.next_order.remote(slot, generation, myself))) is not None:
         outcome = loop.run(order)
+        if unheard:
+            raise unheard[0]  # no fault of the trial: a worker that has the mailbox again goes on from its checkpoint
         if team is not None and team.one_died:
             raise TeamLostError(team.lost)  # the trial has not ended: the mailbox hands it out again
         outcome = outbox.sent(outcome)
@@ -139,7 +148,7 @@ class WorkerGroup:
             train_loop_config={"mailbox": mailbox, "slot": slot, "generation": generation},
             scaling_config=scaling(resources),
             # A worker that dies is replaced for as long as the run lasts; the mailbox bounds how often a trial is. A
-            # group that gets no place ends by itself: killed while it waits, it would leave its claim behind for ever.
+            # group that gets no place ends by itself: killed while it waits, it would leave its claim for a while.
             run_config=RunConfig(
                 name=f"{name}-slot{slot}-group{generation}",
                 storage_path=str(storage),

@@ -207,6 +207,67 @@ def test_a_hung_worker_is_named_once_and_its_order_goes_to_the_next(space):
     play(scene())
 
 
+def test_a_worker_that_is_still_in_the_epoch_of_a_stopped_order_is_not_missing(space):
+    moment = [0.0]
+    mailbox = Mailbox(2, Briefing(space, Path("."), []), clock=lambda: moment[0])
+
+    async def scene():
+        claim, generation = await ready(mailbox)
+        await mailbox.next_order(claim.slot, generation, "worker")
+        moment[0] = 400.0
+        await mailbox.report(claim.slot, generation, news(ORDER))
+        await mailbox.submit(claim, NEXT)
+        moment[0] += 399
+        assert await mailbox.condition(claim) == (0.0, True, None), "an epoch takes 400 s"
+        assert not await mailbox.report(claim.slot, generation, news(ORDER, epoch=2))
+        assert await mailbox.next_order(claim.slot, generation, "worker") == NEXT
+        await mailbox.report(claim.slot, generation, news(NEXT))
+        await mailbox.submit(claim, ORDER)
+        moment[0] += 20 * 400 + 1
+        assert (await mailbox.condition(claim)).hung == "worker", "by the longest epoch of the slot"
+        moment[0] += 7
+        assert await mailbox.condition(claim) == (7.0, True, None), "now there is none"
+        assert await mailbox.next_order(claim.slot, generation, "another") == ORDER
+        moment[0] += 20 * 400 + 1
+        assert (await mailbox.condition(claim)).hung == "another"
+        await mailbox.new_group(claim, "worker group ended")
+        assert await mailbox.condition(claim) == (0.0, False, None), "once more: the first one hung in another order"
+
+    play(scene())
+
+
+def test_nobody_knows_how_long_the_first_epoch_takes(space):
+    moment = [0.0]
+    mailbox = Mailbox(2, Briefing(space, Path("."), []), clock=lambda: moment[0])
+
+    async def scene():
+        claim, generation = await ready(mailbox)
+        await mailbox.next_order(claim.slot, generation, "worker")
+        moment[0] = 3599.0
+        assert (await mailbox.condition(claim)).hung is None
+        moment[0] = 3601.0
+        assert (await mailbox.condition(claim)).hung == "worker"
+
+    play(scene())
+
+
+def test_a_stopped_order_ends_though_no_other_follows(mailbox):
+    async def scene():
+        claim, generation = await ready(mailbox)
+        await mailbox.next_order(claim.slot, generation)
+        await mailbox.drop(NEXT)
+        assert await mailbox.report(claim.slot, generation, news(ORDER)), "another one was meant"
+        await mailbox.drop(ORDER)
+        assert not await mailbox.report(claim.slot, generation, news(ORDER, epoch=2))
+        worker = asyncio.create_task(mailbox.next_order(claim.slot, generation))
+        await asyncio.sleep(0)
+        assert not worker.done(), "it is not handed out again"
+        await mailbox.submit(claim, NEXT)
+        assert await worker == NEXT
+
+    play(scene())
+
+
 def test_an_order_moves_to_the_next_group(mailbox):
     async def scene():
         claim, generation = await ready(mailbox)

@@ -29,9 +29,12 @@ ray.get(mine.ready())
 alive, dead = Claimant.remote(), Claimant.remote()
 kept, left = ray.get([alive.claim.remote(1), dead.claim.remote(1)])
 late = dead.claim.remote(4)  # waits for CPUs, as a group does that finds none
+deadline = time.monotonic() + 60
+while len(claimed()) < 4:
+    assert time.monotonic() < deadline, claimed()
+    time.sleep(0.1)
 assert free_orphans() == 0
 ray.kill(dead)
-deadline = time.monotonic() + 60
 while free_orphans() == 0:
     assert len(claimed()) == 4, claimed()
     assert time.monotonic() < deadline, "nothing was freed"

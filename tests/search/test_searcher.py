@@ -64,6 +64,19 @@ def test_every_end_is_recorded(make, finish):
     ]
 
 
+def test_only_an_order_that_was_stopped_is_dropped(space, tmp_path, finish):
+    dropped = []
+    recorder = Recorder(space, tmp_path)
+    searcher = JournalSearcher(space, Proposals(space, tmp_path), recorder, 4, drop=dropped.append)
+    a, b = (searcher.suggest(name)["order"] for name in "ab")
+    searcher.on_trial_complete("a", {"report": Report(Outcome(a, "running", epochs=3, metrics={"first": 1.0}))})
+    assert dropped == [a]
+    searcher.on_trial_complete("b", {"report": Report(finish(b))})
+    searcher.suggest("c")
+    searcher.on_trial_complete("c", error=True)
+    assert dropped == [a]
+
+
 def test_the_wall_clock_ends_asking(make):
     searcher, _ = make(wall_clock_s=1e-9)
     assert searcher.suggest("a") == Searcher.FINISHED
