@@ -33,7 +33,7 @@ class Budget(Frozen):
         checkpoint_every_s: Least seconds between two checkpoints of a trial: about what a killed worker costs; 0 after
             every epoch.
         hung_after_s: Seconds without news after which a worker counts as hung and is replaced; None: 600, or 20 times
-            the longest epoch of the trial, whichever is longer.
+            the longest epoch seen on its slot, whichever is longer, and 3600 before one has ended there.
     """
 
     trials: Annotated[Integer, Field(ge=1)]
