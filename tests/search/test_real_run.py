@@ -215,6 +215,8 @@ def test_hopeless_trials_are_stopped_early_and_never_reach_the_front(space_folde
     pruned = {t.number: t for t in study.trials if t.state == optuna.trial.TrialState.PRUNED}
     assert set(pruned) == set(stopped["trial"].astype(int))
     assert all(len(trial.user_attrs["curve"]) >= 3 for trial in pruned.values())
+    exported = {int(file.parent.name) for file in Path("runs/toy/trials").glob("*/model.safetensors")}
+    assert exported == set(trials["trial"].astype(int)) - set(pruned), "a stopped trial does not go on unseen"
 
 
 def seeds_of_points(folder: str) -> pd.Series:
