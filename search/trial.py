@@ -75,7 +75,9 @@ class WarmTrial(tune.Trainable):
                 self._group.join(GOODBYE_S)  # killed with this actor, it would leave its claim on CPUs for a while
                 self._group = None
             raise GroupLostError(self._lost)
-        self._taken = self._taken or self._take_slot()
+        if self._taken is None:
+            self._taken = self._take_slot()
+            self._briefing = ray.get(self._mailbox.briefing.remote())
         if self._order is not None:
             self._submit(self._order)
             self._order = None
@@ -104,7 +106,6 @@ class WarmTrial(tune.Trainable):
         while True:
             try:
                 claim: Claim = ray.get(reference, timeout=GROUP_CHECK_S)
-                self._briefing = ray.get(self._mailbox.briefing.remote())
                 return claim
             except GetTimeoutError:
                 for taken in _of_dead(ray.get(self._mailbox.holders.remote())):

@@ -20,7 +20,7 @@ from ray.train.torch import TorchTrainer, get_device
 
 from search.gauges import WorkerGauge
 from search.lost_nodes import EndWithNode
-from search.messages import Report
+from search.messages import Briefing, Report
 from search.outbox import Outbox
 from search.protocol import Study
 from search.schema import Resources
@@ -44,9 +44,10 @@ def work(config: dict[str, Any]) -> None:
 
     Raises:
         RecycledError: Between two orders, where the process is not fit for another one.
+        RayActorError: The mailbox could not be reached.
+        TeamLostError: Another worker of the trial died.
     """
     mailbox, slot, generation = config["mailbox"], config["slot"], config["generation"]
-
     unheard: list[RayActorError] = []
 
     def deliver(report: Report) -> bool:
@@ -57,20 +58,7 @@ def work(config: dict[str, Any]) -> None:
             unheard.append(error)
             raise
 
-    try:
-        briefing = ray.get(mailbox.briefing.remote())
-        study = ray.get(briefing.study[0])
-        node = ray.get_runtime_context().get_node_id()
-        ray.get(mailbox.at_work.remote(slot, generation, get_context().get_world_rank(), node))
-        _limit_threads(briefing.space.resources)
-        if briefing.space.resources.gpus:
-            # Workers of one node see the GPUs of all of them; "cuda" has to mean this worker's own.
-            torch.cuda.set_device(get_device())
-    except Exception as error:
-        # Told to the mailbox, so that the trial that waits does not wait for ever; Ray Train gets it as well.
-        lines = str(error).strip().splitlines() or [""]
-        ray.get(mailbox.trouble.remote(slot, generation, f"the worker cannot load the study: {lines[-1]}"))
-        raise
+    briefing, study = _begin(mailbox, slot, generation)
     team = Team() if briefing.space.resources.workers > 1 else None
     if team is not None and team.rank > 0:
         _follow(study, team, mailbox, slot, generation)
@@ -98,6 +86,25 @@ def work(config: dict[str, Any]) -> None:
     if team is not None:
         team.tell(HOME)
     outbox.discard()
+
+
+def _begin(mailbox: Any, slot: int, generation: int) -> tuple[Briefing, Study]:
+    """Come to work: load the study, and take the threads and the device that are this worker's."""
+    try:
+        briefing: Briefing = ray.get(mailbox.briefing.remote())
+        study: Study = ray.get(briefing.study[0])
+        node = ray.get_runtime_context().get_node_id()
+        ray.get(mailbox.at_work.remote(slot, generation, get_context().get_world_rank(), node))
+        _limit_threads(briefing.space.resources)
+        if briefing.space.resources.gpus:
+            # Workers of one node see the GPUs of all of them; "cuda" has to mean this worker's own.
+            torch.cuda.set_device(get_device())
+    except Exception as error:
+        # Told to the mailbox, so that the trial that waits does not wait for ever; Ray Train gets it as well.
+        lines = str(error).strip().splitlines() or [""]
+        ray.get(mailbox.trouble.remote(slot, generation, f"the worker cannot load the study: {lines[-1]}"))
+        raise
+    return briefing, study
 
 
 def _follow(study: Study, team: Team, mailbox: Any, slot: int, generation: int) -> None:

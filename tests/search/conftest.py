@@ -1,11 +1,9 @@
 """What the tests of the search share: a small space of the toy study, and an outcome of one of its trials."""
 
-import importlib.util
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import yaml
@@ -54,15 +52,6 @@ def space_folder(document: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     os.environ.update(environment)
     sys.path[:] = path
     sys.modules.pop("toy_study", None)
-
-
-@pytest.fixture
-def toy_study() -> ModuleType:
-    """The module of the toy study, in no one's way."""
-    specification = importlib.util.spec_from_file_location("toy_study", Path(__file__).with_name("toy_study.py"))
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
 
 
 def finished(order: Order, first: float = 0.5, second: float = 0.5, progress: float = 1.0) -> Outcome:

@@ -1,18 +1,14 @@
-import importlib.util
 import json
 import math
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from search.checkpoints import Checkpoints, DamagedCheckpointError, Progress, discard, unfinished
 from search.messages import Order
 from search.trial_loop import TrialLoop
+from tests.search import toy_study
 
-specification = importlib.util.spec_from_file_location("toy_study", Path(__file__).with_name("toy_study.py"))
-toy_study = importlib.util.module_from_spec(specification)
-specification.loader.exec_module(toy_study)
 ORDER = Order(4, {"x": 0.25, "width": 16, "kind": "b"}, 7)
 TIMES = {"seconds", "started", "first_step", "ended"}
 

@@ -13,8 +13,14 @@ NEXT = Order(1, {"x": 0.7}, 4)
 
 
 @pytest.fixture
-def mailbox(space):
-    return Mailbox(2, Briefing(space, Path("."), []))
+def moment():
+    """What the clock of the mailbox shows; a test may change it."""
+    return [0.0]
+
+
+@pytest.fixture
+def mailbox(space, moment):
+    return Mailbox(2, Briefing(space, Path("."), []), clock=lambda: moment[0])
 
 
 def news(order, state="running", epoch=1, evaluated=False, **more):
@@ -180,10 +186,7 @@ def test_a_worker_that_dies_beyond_its_checkpoint_is_not_counted_with_those_befo
     play(scene())
 
 
-def test_a_hung_worker_is_named_once_and_its_order_goes_to_the_next(space):
-    moment = [0.0]
-    mailbox = Mailbox(2, Briefing(space, Path("."), []), clock=lambda: moment[0])
-
+def test_a_hung_worker_is_named_once_and_its_order_goes_to_the_next(mailbox, moment):
     async def scene():
         claim, generation = await ready(mailbox)
         moment[0] = 100.0
@@ -207,10 +210,7 @@ def test_a_hung_worker_is_named_once_and_its_order_goes_to_the_next(space):
     play(scene())
 
 
-def test_a_worker_that_is_still_in_the_epoch_of_a_stopped_order_is_not_missing(space):
-    moment = [0.0]
-    mailbox = Mailbox(2, Briefing(space, Path("."), []), clock=lambda: moment[0])
-
+def test_a_worker_that_is_still_in_the_epoch_of_a_stopped_order_is_not_missing(mailbox, moment):
     async def scene():
         claim, generation = await ready(mailbox)
         await mailbox.next_order(claim.slot, generation, "worker")
@@ -236,10 +236,7 @@ def test_a_worker_that_is_still_in_the_epoch_of_a_stopped_order_is_not_missing(s
     play(scene())
 
 
-def test_nobody_knows_how_long_the_first_epoch_takes(space):
-    moment = [0.0]
-    mailbox = Mailbox(2, Briefing(space, Path("."), []), clock=lambda: moment[0])
-
+def test_nobody_knows_how_long_the_first_epoch_takes(mailbox, moment):
     async def scene():
         claim, generation = await ready(mailbox)
         await mailbox.next_order(claim.slot, generation, "worker")

@@ -1,16 +1,12 @@
-import importlib.util
 import math
-from pathlib import Path
 
 import pytest
 import yaml
 
 from search.messages import Order
 from search.trial_loop import TrialLoop
+from tests.search import toy_study
 
-specification = importlib.util.spec_from_file_location("toy_study", Path(__file__).with_name("toy_study.py"))
-toy_study = importlib.util.module_from_spec(specification)
-specification.loader.exec_module(toy_study)
 ORDER = Order(4, {"x": 0.25, "width": 16, "kind": "b"}, 7)
 
 

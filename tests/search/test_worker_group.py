@@ -8,6 +8,7 @@ from search import worker_group
 from search.messages import Briefing, Order
 from search.schema import Resources
 from search.worker_group import scaling, work
+from tests.search import toy_study
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ class Mailbox:
         return True
 
 
-def test_a_mailbox_that_cannot_be_reached_is_no_fault_of_the_trial(space, toy_study, tmp_path, monkeypatch):
+def test_a_mailbox_that_cannot_be_reached_is_no_fault_of_the_trial(space, tmp_path, monkeypatch):
     runtime = SimpleNamespace(get_node_id=lambda: "here", current_actor="me")
     stub = SimpleNamespace(get=lambda value: value, get_runtime_context=lambda: runtime)
     monkeypatch.setattr(worker_group, "ray", stub)
