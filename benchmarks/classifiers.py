@@ -4,8 +4,9 @@
     python benchmarks/classifiers.py one.yaml two.yaml --seeds 5 --json classifiers.json
 
 Each configuration is trained with the seeds 0, 1, …, in place of its own, without a search. Then linear classifiers on
-its token features and on its code histograms (`model/downstream.py`) are fitted on the training split and measured on
-the test part. MiniRocket (Dempster et al. 2021, as aeon has it) sees the same recordings, resampled and normalised
+its token features and on its code histograms (`model/evaluation/downstream.py`) are fitted on the training split and
+measured on the test part. MiniRocket (Dempster et al. 2021, as aeon has it) sees the same recordings, resampled and
+normalised
 alike: once the same training split, once with the validation split added to it, which our model has been given neither
 to train nor to fit. Exit codes: 0 done, 2 bad input, 130 stopped.
 """
@@ -27,9 +28,9 @@ from rich.console import Console
 from rich.table import Table
 from training_report import machine, versions
 
-from model.configuration import ConfigurationError, read_configuration
-from model.dataset import Dataset
-from model.downstream import confusion_matrix, scores
+from model.configuration.reading import ConfigurationError, read_configuration
+from model.dataset.loading import Dataset
+from model.evaluation.downstream import confusion_matrix, scores
 from model.study import ShapeActionStudy
 
 OURS = {"token": "linear on tokens", "histogram": "linear on code histograms"}

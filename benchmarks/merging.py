@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from model.configuration import Configuration
-from model.sub_actions import MergeTree, Vocabulary, cut_tree, load_vocabulary, valid_cuts
-from model.text_encoder import TextEncoder
-from model.vocabulary_scores import compact_range
+from model.configuration.reading import Configuration
+from model.sub_actions.cut import MergeTree, Vocabulary, cut_tree, load_vocabulary, valid_cuts
+from model.sub_actions.encoder import TextEncoder
+from model.sub_actions.scores import compact_range
 
 VOCABULARIES = Path(__file__).parents[1] / "spaces" / "sub_actions"
 WAYS = [("average", False), ("average", True), ("complete", False), ("complete", True), ("single", False)]

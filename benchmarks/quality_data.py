@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from command_line import BenchmarkError
 
-from model.configuration import read_configuration, resolve_configuration
-from model.data_sources import EMBEDDED_NAME
+from model.configuration.reading import read_configuration, resolve_configuration
+from model.dataset.sources import EMBEDDED_NAME
 from model.study import ShapeActionStudy
 
 VOCABULARIES = Path(__file__).parents[1] / "spaces" / "sub_actions"

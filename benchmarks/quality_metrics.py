@@ -1,8 +1,8 @@
 """What is measured of both models: each is brought into one form, and one function measures that form.
 
 Owns the form (`Drawn`: which code each token chose, where its window lies, and what it draws there), the two adapters
-that fill it in, and the metrics that both models have, with the formulas of `model.metrics` and the stitching of
-`model.shapes`. Both models are measured in evaluation mode and without masking.
+that fill it in, and the metrics that both models have, with the formulas of `model.evaluation.metrics` and the
+stitching of `model.network.shapes`. Both models are measured in evaluation mode and without masking.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from model import metrics
-from model.evaluation import CONTROL_SEED, collect
-from model.losses import Batch
-from model.shapes import extract_pieces, normalise_pieces, stitch
-from model.training import ShapeActionRun
+from model.evaluation import metrics
+from model.evaluation.evaluate import CONTROL_SEED, collect
+from model.network.shapes import extract_pieces, normalise_pieces, stitch
+from model.training.losses import Batch
+from model.training.run import ShapeActionRun
 
 SHARED = (
     "stitch_fvu",
@@ -91,7 +91,7 @@ class OurQuality:
         self.drawn = Drawn(split.x, seen.series, seen.start, seen.length, seen.offset, seen.scale, codes, shapes)
 
     def metrics(self) -> dict[str, float]:
-        """The shared ones, and with them everything that `model.evaluation` measures."""
+        """The shared ones, and with them everything that `model.evaluation.evaluate` measures."""
         return self.run.evaluate(self.split) | measure(self.drawn)
 
 
@@ -163,6 +163,6 @@ def measure(drawn: Drawn) -> dict[str, float]:
 
 
 def _shuffled(codes: Tensor) -> Tensor:
-    """The same codes in an order drawn as `model.evaluation` draws it for its own control."""
+    """The same codes in an order drawn as `model.evaluation.evaluate` draws it for its own control."""
     flat, generator = codes.flatten(), torch.Generator().manual_seed(CONTROL_SEED)
     return flat[torch.randperm(len(flat), generator=generator)].view_as(codes)

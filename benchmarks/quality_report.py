@@ -11,7 +11,7 @@ from quality_metrics import SHARED
 from quality_runs import OURS, TRAINERS
 from rich.table import Table
 
-from model.metric_names import METRICS
+from model.evaluation.names import METRICS
 
 TRAINING = ("seconds", "steps", "loss")
 OURS_ALONE = tuple(name for name in METRICS if name not in SHARED)

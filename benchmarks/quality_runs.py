@@ -27,9 +27,9 @@ from reference import ReferenceTrainer, Schedule, build_reference, load_referenc
 from torch import Tensor, nn
 from training_steps import count_parameters
 
-from model.configuration import parse_configuration
-from model.losses import Batch
+from model.configuration.reading import parse_configuration
 from model.study import ShapeActionStudy
+from model.training.losses import Batch
 
 WARMUP_FRACTION = 0.05  # of the reference's steps; its own 1000 would be longer than most budgets here
 MOST_WARMUP_STEPS = 1000
@@ -44,7 +44,7 @@ class Task:
     Attributes:
         data: Name of the data set.
         study: File with the pickled study of the data set.
-        configuration: Complete, as `model.configuration` reads it.
+        configuration: Complete, as `model.configuration.reading` reads it.
         threads: CPU threads.
         trainer: One of `TRAINERS`; those of the reference say how its steps were found.
         reference: Clone of the reference; None for ours.

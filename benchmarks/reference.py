@@ -25,7 +25,7 @@ from training_steps import (
     synthetic_series,
 )
 
-from model.configuration_sections import Architecture
+from model.configuration.sections import Architecture
 
 
 class Schedule(NamedTuple):

@@ -14,8 +14,8 @@ import moocore
 import numpy as np
 import pandas as pd
 
-from results.objectives import minimised
-from search.schema import Space
+from results.records.objectives import minimised
+from search.space.schema import Space
 
 
 class Table(NamedTuple):

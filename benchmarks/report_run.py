@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import yaml
 
-from model.metric_names import METRICS
-from results.cells import cell, csv_lines
-from results.trial_table import CURVE_COLUMNS, CURVES_FILE, TRIAL_COLUMNS, TRIALS_FILE
+from model.evaluation.names import METRICS
+from results.records.files import cell, csv_lines
+from results.records.tables import CURVE_COLUMNS, CURVES_FILE, TRIAL_COLUMNS, TRIALS_FILE
 
 SPACE = Path(__file__).parents[1] / "spaces" / "tradeoff.yaml"
 START = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)

@@ -27,9 +27,9 @@ from rich.console import Console
 from rich.table import Table
 
 import results
-from results.overview import overview
-from results.print_figures import write_importance, write_others
-from results.report import write_report
+from results.charts.print.files import write_importance, write_others
+from results.front.overview import overview
+from results.report.report import write_report
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from browser import Browser, missing_part  # the browser that the tests open pages in

@@ -29,11 +29,11 @@ from rich.table import Table as Shown
 from search_table import GRID, SPACE
 from training_report import machine
 
-from search.halving import Halving
-from search.messages import Order, Outcome
-from search.proposals import Proposals
-from search.schema import Space
-from search.space import parse_space, read_document
+from search.policy.halving import Halving
+from search.policy.proposals import Proposals
+from search.space.reading import parse_space, read_document
+from search.space.schema import Space
+from search.trials import Order, Outcome
 
 TABLE = Path(__file__).with_name("search_table.csv.gz")
 SAMPLERS = ("random", "tpe", "gp", "nsga2")

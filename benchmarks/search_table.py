@@ -25,7 +25,7 @@ import yaml
 from command_line import BenchmarkError, OneLineParser, positive
 from rich.console import Console
 
-from search.space import read_space
+from search.space.reading import read_space
 
 SPACE = Path(__file__).parent.parent / "spaces" / "tradeoff.yaml"
 GRID: dict[str, tuple[Any, ...]] = {

@@ -5,7 +5,7 @@
 Each vocabulary is scored as it is and spoilt on purpose, `--draws` times: its phrases shuffled between classes, every
 class with the phrases of another, one set of phrases for every class but one. The pooled embedding of a class's
 sub-actions, at their usual number (of its phrases where classes have the same set), rebuilds the title in three ways:
-as it is, with the mean of all classes removed from both (`model.vocabulary_measures.measure_titles`), and by a
+as it is, with the mean of all classes removed from both (`model.sub_actions.measures.measure_titles`), and by a
 ridge regression on the other classes, whose strength they choose by leave-one-out. `found` is the share of classes
 whose own title is the nearest. For `pairs` two classes are held out, and their titles must not fit better exchanged.
 Exit codes: 0 done, 2 bad input, 130 stopped.
@@ -26,9 +26,9 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.linear_model import RidgeCV
 
-from model.sub_actions import SubActionError, Vocabulary, load_vocabulary, merge_phrases, valid_range
-from model.text_encoder import TextEncoder
-from model.vocabulary_scores import embed_titles, nearest_count, usual_count
+from model.sub_actions.cut import SubActionError, Vocabulary, load_vocabulary, merge_phrases, valid_range
+from model.sub_actions.encoder import TextEncoder
+from model.sub_actions.scores import embed_titles, nearest_count, usual_count
 
 STRENGTHS = np.logspace(-4, 4, 17)
 Classes = dict[str, tuple[str, ...]]

@@ -37,7 +37,7 @@ from training_steps import (
     our_configuration,
 )
 
-from model.configuration_sections import Architecture
+from model.configuration.sections import Architecture
 
 FULL = {"widths": [64, 128, 256], "batches": [32, 192], "codes": [16, 64, 512], "rounds": 5}
 QUICK = {"widths": [64], "batches": [32], "codes": [16], "rounds": 3}

@@ -1,7 +1,7 @@
 """One training step of ours, as something that can be called again and again.
 
 Owns the synthetic data, the sizes, and our trainer; the reference's is in `reference.py`. Ours is
-`model.training.ShapeActionRun` as a search uses it: a step is one epoch over a single batch, so what an epoch does
+`model.training.run.ShapeActionRun` as a search uses it: a step is one epoch over a single batch, so what an epoch does
 besides its steps (order, revival of codes, means of the losses) is charged to the step.
 """
 
@@ -14,11 +14,11 @@ from command_line import BenchmarkError
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from model.class_text import ClassText
-from model.configuration import Configuration
-from model.configuration_sections import Architecture
-from model.losses import Batch
-from model.training import ShapeActionRun
+from model.configuration.reading import Configuration
+from model.configuration.sections import Architecture
+from model.network.class_text import ClassText
+from model.training.losses import Batch
+from model.training.run import ShapeActionRun
 
 CLASSES, PHRASES, TEXT_WIDTH = 4, 5, 384
 DEEP_FROM_WIDTH = 256  # 4 layers from this width on, 2 below

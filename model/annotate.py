@@ -15,13 +15,13 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from model.annotation_data import AnnotationData, NamedRecording, channel_order, open_data
-from model.command_line import run_command
-from model.data_sources import DataError
+from model.command import run_command
+from model.dataset.sources import DataError
+from model.dataset.unlabelled import AnnotationData, NamedRecording, channel_order, open_data
 
 if TYPE_CHECKING:
-    from model.shape_action import ShapeAction
-    from model.tokens import Tokens
+    from model.network.shape_action import ShapeAction
+    from model.pretrained.tokens import Tokens
 
 HEADER = ("recording", "channel", "token", "start", "end", "code", "sub_action", "probability", "phrase")
 ALL_CHANNELS = "all"  # of a token that describes every channel
@@ -70,8 +70,8 @@ def _annotate(options: argparse.Namespace) -> int:
     _check(options)
     data = open_data(options.data, options.time)
 
-    from model.pretrained import load_pretrained
-    from model.shape_action import ShapeAction
+    from model.hub_weights import load_pretrained
+    from model.network.shape_action import ShapeAction
     from model.train import find_device
 
     device = find_device(options.device)

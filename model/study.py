@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from model.configuration import Configuration, ConfigurationError, parse_configuration, resolve_configuration
-from model.metric_names import METRICS
+from model.configuration.reading import Configuration, ConfigurationError, parse_configuration, resolve_configuration
+from model.evaluation.names import METRICS
 
 if TYPE_CHECKING:
-    from model.dataset import Recordings
-    from model.losses import Batch
-    from model.training import ShapeActionRun
+    from model.dataset.loading import Recordings
+    from model.training.losses import Batch
+    from model.training.run import ShapeActionRun
 
 
 class ShapeActionStudy:
@@ -38,9 +38,9 @@ class ShapeActionStudy:
     metrics: ClassVar[tuple[str, ...]] = METRICS
 
     def __init__(self, resolved: Mapping[str, Any]):
-        from model.dataset import load_dataset
+        from model.dataset.loading import load_dataset
         from model.study_text import StudyText
-        from model.sub_actions import load_vocabulary, match_classes
+        from model.sub_actions.cut import load_vocabulary, match_classes
 
         c = parse_configuration(resolved)
         with _blaming("data"):
@@ -65,7 +65,8 @@ class ShapeActionStudy:
         """Fills in defaults, makes paths absolute and inlines the vocabulary.
 
         Args:
-            fixed: The configuration without the searched parameters; keys as in `model.configuration.Configuration`.
+            fixed: The configuration without the searched parameters; keys as in
+                `model.configuration.reading.Configuration`.
             folder: What relative paths are relative to.
 
         Raises:
@@ -120,8 +121,8 @@ class ShapeActionStudy:
         """
         import torch
 
-        from model.replicas import Replicas
-        from model.training import ShapeActionRun
+        from model.training.replicas import Replicas
+        from model.training.run import ShapeActionRun
 
         c = parse_configuration(configuration)
         if c.threads is not None:
@@ -184,8 +185,8 @@ def as_batch(part: Recordings, device: str) -> Batch:
     import numpy as np
     import torch
 
-    from model.losses import Batch
-    from model.preprocessing import series_levels
+    from model.dataset.preprocessing import series_levels
+    from model.training.losses import Batch
 
     # In one memory layout whatever the source: sums over another layout differ in the last digit.
     x = torch.tensor(np.ascontiguousarray(part.x), device=device)

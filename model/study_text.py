@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from model.class_text import ClassText
-from model.configuration_sections import Merging
-from model.sub_actions import SubActions, merge_phrases, valid_range
-from model.text_encoder import TextEncoder
-from model.vocabulary import Vocabulary
-from model.vocabulary_files import VocabularyFiles, vocabulary_files, vocabulary_record
-from model.vocabulary_scores import embed_titles, nearest_count
+from model.configuration.sections import Merging
+from model.network.class_text import ClassText
+from model.sub_actions.cut import SubActions, merge_phrases, valid_range
+from model.sub_actions.encoder import TextEncoder
+from model.sub_actions.scores import embed_titles, nearest_count
+from model.sub_actions.vocabulary import Vocabulary
+from model.sub_actions.vocabulary_files import VocabularyFiles, vocabulary_files, vocabulary_record
 
 DEFAULT_MERGING = Merging()
 

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from model.command_line import run_command
-from model.configuration import ConfigurationError, read_configuration
+from model.command import run_command
+from model.configuration.reading import ConfigurationError, read_configuration
 
 
 class DivergedError(ArithmeticError):

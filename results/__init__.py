@@ -1,9 +1,9 @@
 """Reads run folders: fronts, hypervolume, best configurations, figures and reports from recorded trials."""
 
 from results.aggregate import Rebuilt, rebuild, unite
-from results.errors import RecordError
-from results.objectives import Guard, Objective
-from results.records import (
+from results.records.errors import RecordError
+from results.records.objectives import Guard, Objective
+from results.records.run import (
     CurveTable,
     Run,
     RunSpace,

@@ -9,15 +9,15 @@ from pathlib import Path
 import pandas as pd
 
 from results.beside import Beside
-from results.cells import frame_text, write_atomically
-from results.choices import front_choices
-from results.errors import RecordError
-from results.export import export_best
-from results.fronts_folder import groupings_of, write_fronts
-from results.groups import Grouping
-from results.overview import Overview, overview
-from results.records import Run, read_run
-from results.run_space import SPACE_FILE
+from results.charts.print.fronts import groupings_of, write_fronts
+from results.export.best import export_best
+from results.export.choices import front_choices
+from results.front.groups import Grouping
+from results.front.overview import Overview, overview
+from results.records.errors import RecordError
+from results.records.files import frame_text, write_atomically
+from results.records.run import Run, read_run
+from results.records.space import SPACE_FILE
 
 FRONT_FILE, HISTORY_FILE = "front.csv", "hypervolume.csv"
 FIGURE_FILE, FIGURES_FOLDER, REPORT_FILE = "front.png", "figures", "report.html"
@@ -59,7 +59,7 @@ def rebuild(folder: Path | str, by: Sequence[str] | None = None) -> Rebuilt:
 
     Args:
         folder: The run folder.
-        by: What fronts are grouped by in fronts/ (see `results.groups`); None for every choice and whole number.
+        by: What fronts are grouped by in fronts/ (see `results.front.groups`); None for every choice and whole number.
 
     Raises:
         RecordError: The folder is not a run folder, a record in it cannot be read, or no run has a column of `by`.
@@ -143,15 +143,15 @@ def _drawing(view: Overview, groupings: Sequence[Grouping], folder: Path) -> Bes
 
 def _write_drawn(view: Overview, groupings: Sequence[Grouping], folder: Path) -> list[Path]:
     """Write what takes drawing, but for what needs the importances."""
-    from results.print_figures import write_others
+    from results.charts.print.files import write_others
 
     return [*write_fronts(view, groupings, folder), *write_others(view, folder / FIGURES_FOLDER)]
 
 
 def _write(view: Overview, folder: Path, drawing: Beside[list[Path]], warnings: Sequence[str] = ()) -> tuple[Path, ...]:
     # Drawing libraries load here, not with the package: reading a run needs neither.
-    from results.print_figures import FRONT, remove_others, write_importance
-    from results.report import write_report
+    from results.charts.print.files import FRONT, remove_others, write_importance
+    from results.report.report import write_report
 
     front, figure, report, figures = (folder / n for n in (FRONT_FILE, FIGURE_FILE, REPORT_FILE, FIGURES_FOLDER))
     write_atomically(front, frame_text(view.front))

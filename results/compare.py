@@ -11,15 +11,15 @@ import numpy as np
 import pandas as pd
 
 from results.aggregate import labelled_runs
-from results.attainment import run_fronts
-from results.command_line import run_command
-from results.comparison import Comparison, compare, sentence
-from results.errors import RecordError
-from results.indicators import indicators
-from results.latex import write_table
-from results.objectives import minimised, objective_values
-from results.overview import Overview, overview
-from results.run_space import SPACE_FILE
+from results.command import run_command
+from results.export.latex import write_table
+from results.front.attainment import run_fronts
+from results.front.comparison import Comparison, compare, sentence
+from results.front.indicators import indicators
+from results.front.overview import Overview, overview
+from results.records.errors import RecordError
+from results.records.objectives import minimised, objective_values
+from results.records.space import SPACE_FILE
 
 DEFAULT_OUT = Path("runs/comparison")
 
@@ -72,7 +72,7 @@ def compare_runs(
     paths = [*write_table(table, out, "runs", "Fronts of single runs; indicators against the front of all of them")]
     paths += write_table(_test_table(found), out, "test", sentence(found))
     if len(view.objectives) == 2 and len(view.front):
-        from results.attainment_figure import draw_difference
+        from results.charts.print.attainment_figure import draw_difference
 
         paths += draw_difference((fronts[:count], fronts[count:]), names, view.objectives, out, "difference")
     notes = [f"warning: {line}" for line in (*view.warnings, *_unequal(view), *_undrawn(view))]

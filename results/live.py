@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from results.records import read_run
-from results.trial_table import TRIALS_FILE
+from results.records.run import read_run
+from results.records.tables import TRIALS_FILE
 
 RELOAD_S = 5
 LOCK_FILE = ".lock"  # held by the search that works on the run
@@ -60,8 +60,8 @@ def _changed(folder: Path) -> float:
 
 def _draw(folder: Path, reload_s: int | None) -> str:
     from results.aggregate import REPORT_FILE
-    from results.overview import overview
-    from results.report import write_report
+    from results.front.overview import overview
+    from results.report.report import write_report
 
     name = folder.resolve().name
     view = overview({name: read_run(folder)}, title=name)

@@ -11,19 +11,19 @@ from typing import Literal
 
 import numpy as np
 
-from results.bounds import Bound, best_row, check_name, within
-from results.choices import KNEE, UTOPIA, chosen_point, named_choices, run_points, what_of
-from results.command_line import run_command
-from results.errors import RecordError
-from results.export import BEST_FOLDER, CHECKPOINT_FILE, TRIAL_FOLDER, Chosen, export_point
-from results.front import eligible, front, reference_point
-from results.knee import knee, nearest_to_utopia
-from results.knee_stability import RESAMPLES
-from results.near import NEAR_FRACTION
-from results.objectives import Direction, minimised, objective_values
-from results.points import SEEDS_COLUMN, Points
-from results.records import Run, metric_names, read_run
-from results.table_text import short
+from results.command import run_command
+from results.export.best import BEST_FOLDER, CHECKPOINT_FILE, TRIAL_FOLDER, Chosen, export_point
+from results.export.bounds import Bound, best_row, check_name, within
+from results.export.choices import KNEE, UTOPIA, chosen_point, named_choices, run_points, what_of
+from results.front.front import eligible, front, reference_point
+from results.front.knee import knee, nearest_to_utopia
+from results.front.knee_stability import RESAMPLES
+from results.front.near import NEAR_FRACTION
+from results.front.points import SEEDS_COLUMN, Points
+from results.records.errors import RecordError
+from results.records.objectives import Direction, minimised, objective_values
+from results.records.run import Run, metric_names, read_run
+from results.records.text import short
 
 DEFAULT_NAME = "pick"
 PIPE_WIDTH = 160

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from search.outbox import sees
-from search.preflight import Available, Node
+from search.record.outbox import sees
+from search.tune.preflight import Available, Node
 
 ENVIRONMENT = {
     "RAY_TRAIN_V2_ENABLED": "1",

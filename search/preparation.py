@@ -14,14 +14,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from search.assignments import assign, read_assignments
-from search.earlier_runs import code_fingerprint
-from search.preflight import Available, PreflightError, plan
 from search.protocol import Study
-from search.run_folder import RunFolder, check_unchanged, provenance
-from search.schema import RESERVED, Budget, Resources, Space
-from search.space import SpaceError, parse_space, read_document
-from search.warm_start import read_points
+from search.record.earlier_runs import code_fingerprint
+from search.record.run_folder import RunFolder, check_unchanged, provenance
+from search.record.warm_start import read_points
+from search.space.assignments import assign, read_assignments
+from search.space.reading import SpaceError, parse_space, read_document
+from search.space.schema import RESERVED, Budget, Resources, Space
+from search.tune.preflight import Available, PreflightError, plan
 
 OVERRULED = ("seed", "budget", "resources")
 TRACKERS = ("mlflow", "wandb")

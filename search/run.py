@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from search import cluster
-from search.interruption import EXIT_CODE as INTERRUPTED
-from search.mirror import Mirror
-from search.preflight import local_resources
 from search.preparation import Options, Prepared, build_study, import_folders, prepare, settle_resources
 from search.protocol import Study
-from search.run_folder import LOG_FILE
-from search.terminal import output_to_log
+from search.record.mirror import Mirror
+from search.record.run_folder import LOG_FILE
+from search.tune.preflight import local_resources
+from search.watch.interruption import EXIT_CODE as INTERRUPTED
+from search.watch.terminal import output_to_log
 
 FAILED, MISTAKE = 1, 2
 

@@ -15,25 +15,25 @@ from typing import Any, TextIO
 import pandas as pd
 
 import results
-from results.errors import RecordError
-from results.front import FrontSummary, summarise
-from results.points import SEEDS_COLUMN
+from results.front.front import FrontSummary, summarise
+from results.front.points import SEEDS_COLUMN
+from results.records.errors import RecordError
 from search import cluster
-from search.disk import DiskFullError
-from search.earlier_runs import Reusable, basis, basis_now, read_earlier
-from search.gauges import Gauges
-from search.interruption import EXIT_CODE, Interruption
-from search.messages import Outcome
-from search.monitor import Monitor, console, front_table
-from search.outbox import open_session
-from search.preflight import Available, local_resources
+from search.policy.proposals import Proposals
 from search.preparation import Options, Prepared, run_provenance, settle_resources
-from search.proposals import Proposals
 from search.protocol import Study
-from search.recorder import Recorder
-from search.sources import sources
-from search.study import Place, run_search
-from search.warm_start import check_comparable, fitting, keep, kept
+from search.record.disk import DiskFullError
+from search.record.earlier_runs import Reusable, basis, basis_now, read_earlier
+from search.record.outbox import open_session
+from search.record.recorder import Recorder
+from search.record.warm_start import check_comparable, fitting, keep, kept
+from search.trials import Outcome
+from search.tune.fit import Place, run_search
+from search.tune.preflight import Available, local_resources
+from search.watch.gauges import Gauges
+from search.watch.interruption import EXIT_CODE, Interruption
+from search.watch.monitor import Monitor, console, front_table
+from search.worker.sources import sources
 
 log = logging.getLogger(__name__)
 

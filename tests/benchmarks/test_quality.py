@@ -18,10 +18,10 @@ import pytest
 import torch
 import yaml
 
-from model.class_text import ClassText
-from model.configuration import Configuration
-from model.losses import Batch
-from model.training import ShapeActionRun
+from model.configuration.reading import Configuration
+from model.network.class_text import ClassText
+from model.training.losses import Batch
+from model.training.run import ShapeActionRun
 
 ROOT = Path(__file__).parents[2]
 Tool = Callable[[str], ModuleType]
@@ -162,7 +162,7 @@ def test_shapes_that_draw_the_series_exactly(tool: Tool) -> None:
 
 
 def test_necessity_is_what_shuffled_codes_cost(tool: Tool) -> None:
-    quality, evaluation = tool("quality_metrics"), importlib.import_module("model.evaluation")
+    quality, evaluation = tool("quality_metrics"), importlib.import_module("model.evaluation.evaluate")
     x, index, shapes = two_shapes(8)
     pieces = torch.stack([x[:, :65], x[:, 64:]], dim=1)
     measured = quality.ReferenceQuality(ByHand(pieces, x, index, shapes), x.view(4, 2, 129)).metrics()

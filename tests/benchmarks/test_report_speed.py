@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from results import read_run
-from results.overview import overview
+from results.front.overview import overview
 
 ROOT = Path(__file__).parents[2]
 

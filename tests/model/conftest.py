@@ -14,10 +14,10 @@ import pytest
 import torch
 from torch import nn
 
-from model.building import build_quantizer
-from model.class_text import ClassText
-from model.configuration import Configuration
-from model.text_encoder import TextEncoder
+from model.configuration.reading import Configuration
+from model.network.building import build_quantizer
+from model.network.class_text import ClassText
+from model.sub_actions.encoder import TextEncoder
 
 # More threads than cores that are free slow tiny products a hundredfold.
 torch.set_num_threads(1)

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from model.annotate import HEADER, main
-from model.building import build_model
-from model.class_text import ClassText
-from model.configuration import Configuration
-from model.shape_action import ShapeAction
+from model.configuration.reading import Configuration
+from model.network.building import build_model
+from model.network.class_text import ClassText
+from model.network.shape_action import ShapeAction
 
 CHANNELS = ["acc x", "acc y"]
 

@@ -10,9 +10,9 @@ import torch
 import yaml
 
 from model.checkpoint import load_model
-from model.configuration_sections import Merging
+from model.configuration.sections import Merging
 from model.study import ShapeActionStudy
-from model.text_encoder import TextEncoder
+from model.sub_actions.encoder import TextEncoder
 
 CLASSES = {
     "sit": ["hold wrist level", "rest arm on lap", "keep trunk upright"],

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import yaml
 
-from results import print_figures
-from results.records import CurveTable, TrialTable
+from results.charts.print import files as print_figures
+from results.records.run import CurveTable, TrialTable
 
 START = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from results import aggregate, print_figures, rebuild
+from results import aggregate, rebuild
 from results.beside import Beside
+from results.charts.print import files as print_figures
 
 
 def process_of(wanted: int) -> int:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from results.compare import main
-from results.comparison import compare, sentence, smallest_p
+from results.front.comparison import compare, sentence, smallest_p
 
 VOLUMES = st.lists(st.integers(0, 6).map(lambda n: n / 8), min_size=1, max_size=5)
 

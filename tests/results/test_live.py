@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from results.cli import main
+from results.__main__ import main
 from results.live import follow, is_searched
 
 

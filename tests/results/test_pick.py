@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from results import rebuild
-from results.export_record import read_record
+from results.export.record import read_record
 from results.pick import main
 
 POINTS = [[0.2, 0.9], [0.3, 0.3], [0.9, 0.2], [0.95, 0.95]]

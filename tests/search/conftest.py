@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from search.messages import Order, Outcome
-from search.schema import Space
-from search.space import parse_space
+from search.space.reading import parse_space
+from search.space.schema import Space
+from search.trials import Order, Outcome
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import optuna
 import pytest
 import yaml
 
-from results.records import read_curves, read_trials
+from results.records.run import read_curves, read_trials
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from search.preflight import Available
 from search.preparation import Options, prepare, run_provenance, settle_resources
-from search.space import SpaceError
+from search.space.reading import SpaceError
+from search.tune.preflight import Available
 
 FILE = Path("toy.yaml")
 MACHINE = Available(4, 0, "this machine")

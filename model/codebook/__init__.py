@@ -1,0 +1,1 @@
+"""Codebooks: quantizers of every kind, and the decoding of a whole codebook at once."""

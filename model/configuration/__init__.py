@@ -1,0 +1,1 @@
+"""The study's configuration: its keys, their checks, and what they lay out."""

@@ -1,0 +1,171 @@
+"""The configuration of one model: what a YAML file may say, its defaults, and its checks.
+
+Owns the typed, frozen description of one training run, from the data set to the loss weights. Nothing here imports
+torch, so that a space file with a typo is refused at once. Configuration stops at `model.study` and
+`model.training.run`: the modules themselves take plain arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
+
+from model.configuration.sections import (
+    Alignment,
+    Architecture,
+    Count,
+    Data,
+    Frozen,
+    LossWeights,
+    Merging,
+    Training,
+    Windows,
+)
+
+CONFIGURATION_FILE = "configuration.yaml"  # in the folder of a trial or of an exported point
+
+
+class ConfigurationError(ValueError):
+    """A configuration that cannot be used; the message names the dotted key and says what to do."""
+
+
+class Configuration(Frozen):
+    """One training run, complete."""
+
+    data: Data = Data()
+    vocabulary: str | dict[str, Any] = Field(description="path of a vocabulary file, or its content")
+    text_encoder: str | None = Field(None, description="folder or hub name; None is the MiniLM that is installed")
+    method: Literal["action_head", "action_decoder"] = "action_decoder"
+    quantizer: Literal["synchronised", "straight_through", "ema", "sim_vq", "fsq"] = "synchronised"
+    rotation_trick: bool = Field(False, description="turns the codes' gradient to the encoder's output; not for fsq")
+    codebook_size: Annotated[int, Field(ge=2)] = Field(16, description="codes (J)")
+    num_sub_actions: Annotated[int, Field(ge=2)] = Field(12, description="sub-actions in the vocabulary (K)")
+    merging: Merging = Merging()
+    action_weight: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(0.5, description="w, from shape (0) to action (1)")
+    classify: Literal["none", "codes", "tokens", "both"] = "none"
+    architecture: Architecture = Architecture()
+    windows: Windows = Windows()
+    losses: LossWeights = LossWeights()
+    alignment: Alignment = Alignment()
+    training: Training = Training()
+    epochs: Count = 120
+    seed: Annotated[int, Field(ge=0)] = 0
+    threads: Count | None = Field(None, description="CPU threads; None takes torch's choice")
+
+    @field_validator("rotation_trick")
+    @classmethod
+    def _has_something_to_rotate(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("quantizer") == "fsq":
+            raise ValueError("means nothing with quantizer fsq, which rounds and has no nearest code; leave it false")
+        return value
+
+
+def parse_configuration(values: Mapping[str, Any]) -> Configuration:
+    """Checks a mapping against `Configuration`.
+
+    Args:
+        values: Nested mapping, as read from YAML.
+
+    Raises:
+        ConfigurationError: One line that begins with the dotted key and says what was expected.
+    """
+    try:
+        return Configuration.model_validate(dict(values))
+    except ValidationError as error:
+        raise ConfigurationError(_first_complaint(error)) from None
+
+
+def read_configuration(path: Path) -> Configuration:
+    """Reads a YAML file, or the `configuration.yaml` of a folder; paths inside it are relative to the file's folder.
+
+    Raises:
+        ConfigurationError: The file is missing, is not YAML, or does not describe a configuration.
+    """
+    if path.is_dir():
+        path = path / CONFIGURATION_FILE
+    elif not path.exists() and (moved := path.with_suffix("") / CONFIGURATION_FILE).is_file():
+        raise ConfigurationError(f"{path}: there is no such file; it may be {moved}")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path}: is not a text file; expected a YAML configuration") from None
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{path}: is not valid YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(values, Mapping):
+        raise ConfigurationError(f"{path}: expected a mapping of keys to values, got {type(values).__name__}")
+    try:
+        return parse_configuration(resolve_configuration(values, path.parent))
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error}") from None
+
+
+def resolve_configuration(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Makes a configuration independent of its place: defaults filled in, paths absolute, the vocabulary inlined.
+
+    Args:
+        values: Nested mapping, as the user wrote it.
+        folder: What relative paths are relative to.
+
+    Raises:
+        ConfigurationError: An unknown key, a wrong value, or a missing file, named by its dotted key.
+    """
+    if "vocabulary" not in values:
+        raise ConfigurationError("vocabulary: is missing; name a file such as sub_actions/basic_motions.yaml")
+    parsed = parse_configuration(values)
+    resolved = parsed.model_dump(mode="json")
+    resolved["vocabulary"] = _inline_vocabulary(parsed.vocabulary, folder)
+    try:
+        source = parsed.data.source.resolve(folder)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"data: {error}") from None
+    resolved["data"]["source"] = source.model_dump(mode="json", exclude_none=True)
+    return resolved
+
+
+def _inline_vocabulary(vocabulary: str | dict[str, Any], folder: Path) -> dict[str, Any]:
+    from model.sub_actions.cut import SubActionError, load_vocabulary
+
+    source: Path | dict[str, Any]
+    if isinstance(vocabulary, str):
+        source = folder / vocabulary
+        if not source.is_file():
+            raise ConfigurationError(f"vocabulary: there is no file {source}")
+    else:
+        source = vocabulary
+    try:
+        return load_vocabulary(source).model_dump(mode="json", exclude_defaults=True)
+    except SubActionError as error:
+        raise ConfigurationError(f"vocabulary: {error}") from None
+
+
+def _first_complaint(error: ValidationError) -> str:
+    details = error.errors()
+    # An unknown key is nearly always the cause of what else is wrong, so it is named first.
+    detail = next((d for d in details if d["type"] == "extra_forbidden"), details[0])
+    location = [str(part) for part in detail["loc"] if part not in ("str", "dict[str,any]")]
+    key = ".".join(location)
+    if detail["type"] == "extra_forbidden":
+        known = _keys_of(location[:-1])
+        close = get_close_matches(location[-1], known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
+        return f"{key}: unknown key; {hint}"
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    inner, _, rest = message.partition(": ")
+    if location and isinstance(detail["input"], Mapping) and inner in _keys_of(location):
+        # A check of several keys together says which of them is wrong.
+        key, message = f"{key}.{inner}", rest
+    return f"{key or 'configuration'}: {message[0].lower()}{message[1:]} (got {detail['input']!r:.80})"
+
+
+def _keys_of(location: list[str]) -> list[str]:
+    model: Any = Configuration
+    for part in location:
+        model = model.model_fields[part].annotation
+    return sorted(getattr(model, "model_fields", ()))

@@ -1,0 +1,206 @@
+"""A folder of recordings, one CSV file each: columns are channels, rows are samples, the header names the channels."""
+
+from __future__ import annotations
+
+import csv
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from model.dataset.converted_set import ConvertedSet, Gathering, Track
+from model.dataset.cutting import cut
+from model.dataset.label_table import LabelledFile, csv_lines, read_label_table
+from model.dataset.number_tables import find_fault
+from model.dataset.preprocessing import constant_channels, resample
+from model.dataset.sources import DataError
+
+SAME_RATE = 0.01  # clocks differ by less, and rates that are meant to differ by more
+LONGEST_PAUSE = 2.5  # times the usual interval: one missing sample is let pass
+LENGTHS_LISTED = 6
+
+
+class Recording(NamedTuple):
+    """A file's content: x float64, (samples, channels); rate_hz None without a time column."""
+
+    x: np.ndarray
+    channels: tuple[str, ...]
+    rate_hz: float | None
+
+
+def read_csv_recordings(
+    folder: Path,
+    labels: Path | None = None,
+    *,
+    time: str | None = None,
+    rate_hz: float | None = None,
+    length: int | None = None,
+    window: int | None = None,
+    step: int | None = None,
+    track: Track[LabelledFile] = iter,
+) -> ConvertedSet:
+    """Reads every file that the label table names.
+
+    Args:
+        folder: Where they are.
+        labels: The label table; None is `labels.csv` in the folder.
+        time: Name of a column that is the time in seconds and no channel; None where there is none.
+        rate_hz: Samples per second; None takes it from the time column, if there is one.
+        length: Resamples every recording to so many samples; None leaves them.
+        window: Cuts every recording into windows of so many samples; None leaves them whole.
+        step: Samples from one window's start to the next one's; None is `window`.
+        track: Sees the files go by.
+
+    Raises:
+        DataError: One line that names the file, and line and column where it can.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: {'is no folder' if folder.exists() else 'no such folder'}")
+    entries = read_label_table(labels or folder / "labels.csv", folder)
+    parts = {part: Gathering(f"{folder} ({part})") for part in sorted({entry.part for entry in entries} | {"train"})}
+    first: Recording | None = None
+    lengths: dict[str, int] = {}
+    for entry in track(entries):
+        recording = read_recording(entry.path, time)
+        first = first or recording
+        _check_like_first(entry.path, recording, entries[0].name, first, rates=rate_hz is None and length is None)
+        lengths[entry.name] = len(recording.x)
+        _add(parts[entry.part], entry, recording.x, length, (window, step or window) if window else None)
+    if length is None and window is None:
+        _check_lengths(lengths)
+    assert first is not None
+    rate = rate_hz or (first.rate_hz if length is None else None)
+    grouped = window is not None or entries[0].group is not None
+    made = {name: part.part(first.channels, rate, grouped) for name, part in parts.items()}
+    left_out = sum((part.left_out for part in parts.values()), Counter[str]())
+    lost = sorted({entry.label for entry in entries} - {label for part in made.values() for label in part.labels})
+    remarks = (f"nothing is left of {', '.join(lost)}",) if lost else ()
+    return ConvertedSet(made["train"], made.get("test"), dict(left_out), remarks)
+
+
+def _add(
+    part: Gathering, entry: LabelledFile, x: np.ndarray, length: int | None, cutting: tuple[int, int] | None
+) -> None:
+    """Adds a recording, whole, resampled or in windows; where windows have no group, their recording is one."""
+    group = entry.group or entry.name
+    if cutting is not None:
+        windows = cut(x, *cutting)
+        part.add(windows.x, entry.label, group)
+        part.left_out["windows in which nothing moves"] += windows.still
+        part.left_out["recordings shorter than a window"] += len(x) < cutting[0]
+        return
+    if constant_channels(x.T[None]).all():
+        raise DataError(f"{entry.path}: does not move in any channel: remove it and its row")
+    whole = x.T if length is None else resample(x.T, length)
+    part.add(whole[None].astype(np.float32), entry.label, group)
+
+
+def read_recording(file: Path, time: str | None) -> Recording:
+    """Reads one file.
+
+    Args:
+        file: A CSV file whose header names the channels.
+        time: Name of a column that is the time in seconds and no channel; None where there is none.
+
+    Raises:
+        DataError: One line that names the file, and line and column where it can.
+    """
+    _, header = next(csv_lines(file), (1, []))
+    _check_header(file, header)
+    values = _numbers(file, header)
+    if time is None:
+        return Recording(values, tuple(header), None)
+    if time not in header:
+        raise DataError(f"{file}: line 1: there is no column {time} (--time); it has {', '.join(header)}")
+    at = header.index(time)
+    channels = tuple(name for name in header if name != time)
+    if not channels:
+        raise DataError(f"{file}: has no channel beside the time")
+    return Recording(np.delete(values, at, axis=1), channels, _rate(file, values[:, at], time))
+
+
+def _check_header(file: Path, header: Sequence[str]) -> None:
+    if not header:
+        raise DataError(f"{file}: is empty")
+    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
+        raise DataError(f"{file}: line 1: one column {header[0]!r:.60}: separate columns by commas")
+    for column, name in enumerate(header, start=1):
+        if not name or header.count(name) > 1:
+            raise DataError(f"{file}: line 1, column {column}: {'twice ' + name if name else 'the name is missing'}")
+    if all(_is_number(name) for name in header):
+        raise DataError(f"{file}: line 1: expected the channels' names, got numbers")
+
+
+def _numbers(file: Path, header: Sequence[str]) -> np.ndarray:
+    """All rows below the header, float64, (samples, columns)."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # no rows below the header: said below
+            next(csv.reader(lines))  # the header may be quoted over several lines
+            values = np.loadtxt(lines, delimiter=",", quotechar='"', comments=None, ndmin=2)
+        problem = f"line 2 has {values.shape[1]} columns, expected {len(header)}"
+        if len(values) < 2:
+            raise DataError(f"{file}: has {len(values)} samples, at least 2 are needed")
+        if values.shape[1] == len(header) and np.isfinite(values).all():
+            return values
+    except ValueError as error:
+        if isinstance(error, DataError):
+            raise
+        problem = " ".join(str(error).split())
+    lines_below = csv_lines(file)
+    next(lines_below)
+    raise DataError(f"{file}: {find_fault(lines_below, header) or problem}")
+
+
+def _rate(file: Path, time: np.ndarray, name: str) -> float:
+    """Samples per second by a time column in seconds."""
+    passed = np.diff(time)
+    usual = float(np.median(passed))
+    wrong = np.flatnonzero((passed <= 0) | (passed > LONGEST_PAUSE * max(usual, 0.0)))
+    if len(wrong):
+        row = int(wrong[0])
+        raise DataError(
+            f"{file}: line {row + 3}, column {name}: {passed[row]:.6g} s after the line before, usual is {usual:.6g}: "
+            "bring the recording to equal steps or divide it"
+        )
+    return float(1.0 / passed.mean())
+
+
+def _check_like_first(file: Path, recording: Recording, first_name: str, first: Recording, rates: bool) -> None:
+    if recording.channels != first.channels:
+        raise DataError(
+            f"{file}: line 1: the channels are {', '.join(recording.channels)}, but those of {first_name} "
+            f"{', '.join(first.channels)}"
+        )
+    rate, expected = recording.rate_hz, first.rate_hz
+    if rates and rate is not None and expected is not None and abs(rate / expected - 1.0) > SAME_RATE:
+        raise DataError(
+            f"{file}: {rate:.4g} samples per second, but {first_name} has {expected:.4g}: bring all to one rate"
+        )
+
+
+def _check_lengths(lengths: dict[str, int]) -> None:
+    files: dict[int, list[str]] = {}
+    for name, length in lengths.items():
+        files.setdefault(length, []).append(name)
+    if len(files) > 1:
+        listed = [
+            f"{length} ({names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''})"
+            for length, names in sorted(files.items())
+        ]
+        more = f" and {len(listed) - LENGTHS_LISTED} other lengths" if len(listed) > LENGTHS_LISTED else ""
+        raise DataError(
+            f"recordings differ in length: {', '.join(listed[:LENGTHS_LISTED])}{more} samples: give --length N to "
+            "resample every one, or --window N --step M to cut each into windows"
+        )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,229 @@
+"""The data set that a study trains on: loaded, split, resampled, normalised, and with a fingerprint.
+
+The validation part is split from the training part only; the test part is whatever the source calls its test
+part, or, for an ``.npz`` file without one, a quarter held out before anything else is looked at. As a command,
+``python -m model.dataset``, it makes such a file of other files, see `model.dataset.__main__`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from model.dataset.npz import read_npz
+from model.dataset.preprocessing import normalise, resample
+from model.dataset.recordings import RawPart, check_part, take
+from model.dataset.sources import EMBEDDED_NAME, DataError, DataSource
+from model.dataset.splits import SplitError, hold_out
+from model.dataset.ts import find_named, read_ts
+
+__all__ = ["DataError", "DataSource", "Dataset", "Recordings", "load_dataset", "make_dataset"]
+
+logger = logging.getLogger(__name__)
+
+TEST_FRACTION = 0.25
+PREPARED_AT_ONCE = 512  # recordings; in float64, resampled ones of a whole part take several times what is kept
+KNOWN_CHANNELS = {
+    EMBEDDED_NAME: tuple(f"{sensor} {axis}" for sensor in ("accelerometer", "gyroscope") for axis in "xyz"),
+    "Epilepsy": tuple(f"accelerometer {axis}" for axis in "xyz"),
+}
+
+
+class Recordings(NamedTuple):
+    """One part of a data set; ``x * scale + mean`` gives the resampled recordings back.
+
+    Attributes:
+        x: float32, (recordings, channels, length), mean 0 and deviation 1 per recording and channel.
+        mean: float32, (recordings, channels).
+        scale: float32, (recordings, channels); 1 for a constant channel, whose x is zeros.
+        y: int64, (recordings,), index into the data set's class names.
+        groups: Group names, (recordings,), or None.
+    """
+
+    x: np.ndarray
+    mean: np.ndarray
+    scale: np.ndarray
+    y: np.ndarray
+    groups: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set ready for training.
+
+    Attributes:
+        name: For people: the data set's name or its file's stem.
+        class_names: Sorted; `Recordings.y` indexes them.
+        channel_names: One per channel.
+        train: What is trained on.
+        validation: What is measured on; from the training part of the source.
+        test: Never seen by the search; None where there is none.
+        native_length: Samples per recording before resampling.
+        fingerprint: SHA-256 of recordings, classes, length and split.
+        rate_hz: Samples per second before resampling; None where the source does not say.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    channel_names: tuple[str, ...]
+    train: Recordings
+    validation: Recordings
+    test: Recordings | None
+    native_length: int
+    fingerprint: str
+    rate_hz: float | None = None
+
+
+def load_dataset(
+    source: DataSource | Mapping[str, Any],
+    *,
+    length: int | Literal["native"] = 512,
+    validation_fraction: float = 0.25,
+    split_seed: int = 0,
+) -> Dataset:
+    """Loads, checks, splits, resamples and normalises.
+
+    Args:
+        source: Where the recordings come from.
+        length: Samples per recording after resampling; "native" leaves the recordings as they are.
+        validation_fraction: Part of the training part that is measured on, between 0 and 1.
+        split_seed: Decides which recordings that are; also which an ``.npz`` without a test part holds out
+            for it.
+
+    Raises:
+        DataError: One line that names the file and, where it can, the recording (counted from 0).
+    """
+    source = DataSource.parse(source)
+    train, test = _read(source)
+    return make_dataset(
+        source.label, train, test, length=length, validation_fraction=validation_fraction, split_seed=split_seed
+    )
+
+
+def make_dataset(
+    name: str,
+    train: RawPart,
+    test: RawPart | None,
+    *,
+    length: int | Literal["native"] = 512,
+    validation_fraction: float = 0.25,
+    split_seed: int = 0,
+) -> Dataset:
+    """Does with recordings in memory what `load_dataset` does with those of a file.
+
+    Raises:
+        DataError: As there.
+    """
+    if length != "native" and length < 2:
+        raise DataError(f"length must be at least 2 samples, got {length}")
+    for part in (train, test):
+        if part is not None:
+            check_part(part)
+    if test is None:
+        train, test = _split(train, TEST_FRACTION, split_seed, "test")
+    class_names = tuple(sorted(set(train.labels)))
+    _check_together(train, test, class_names)
+    kept, held = _split(train, validation_fraction, split_seed, "validation")
+    samples = train.x.shape[2] if length == "native" else length
+    parts = [_prepare(part, class_names, samples) for part in (kept, held, test)]
+    return Dataset(
+        name=name,
+        class_names=class_names,
+        channel_names=_channel_names(name, train),
+        train=parts[0],
+        validation=parts[1],
+        test=parts[2],
+        native_length=train.x.shape[2],
+        fingerprint=_fingerprint((kept, held, test), class_names, samples),
+        rate_hz=train.rate_hz,
+    )
+
+
+def _read(source: DataSource) -> tuple[RawPart, RawPart | None]:
+    """Reads the training part and, where the source has one, the test part."""
+    if source.npz is not None:
+        return read_npz(source.npz)
+    if source.name is not None:
+        train_file, test_file = find_named(source.name, source.extract_path)
+    else:
+        assert source.train_ts is not None
+        assert source.test_ts is not None
+        train_file, test_file = source.train_ts, source.test_ts
+    return read_ts(train_file), read_ts(test_file)
+
+
+def _check_together(train: RawPart, test: RawPart, class_names: tuple[str, ...]) -> None:
+    """Refuses what is wrong with the two parts as a classification problem."""
+    if train.x.shape[1:] != test.x.shape[1:]:
+        raise DataError(
+            f"{test.file}: the test recordings are (channels, length) {test.x.shape[1:]}, "
+            f"but those of {train.file} are {train.x.shape[1:]}"
+        )
+    for index, label in enumerate(test.labels):
+        if label not in class_names:
+            raise DataError(
+                f"{test.file}: test recording {index} is of class {label}, "
+                f"which the training part does not have ({', '.join(class_names)})"
+            )
+    if train.groups is not None and test.groups is not None:
+        shared = sorted(set(train.groups) & set(test.groups))
+        if shared:
+            raise DataError(f"{test.file}: group {shared[0]} is in the training and in the test part")
+
+
+def _split(part: RawPart, fraction: float, seed: int, what: str) -> tuple[RawPart, RawPart]:
+    """Holds a part out, warning of classes that are on one side only."""
+    labels = np.array(part.labels)
+    classes = set(part.labels)
+    if len(classes) < 2:
+        raise DataError(f"{part.file}: all recordings are of one class ({part.labels[0]}): two or more are needed")
+    if len(labels) < len(classes) * 2:
+        raise DataError(
+            f"{part.file}: {len(labels)} recordings of {len(classes)} classes are too few "
+            f"to hold out a {what} part: two per class are needed"
+        )
+    try:
+        kept, held = hold_out(labels, part.groups, fraction, seed)
+    except SplitError as error:
+        raise DataError(f"{part.file}: {what} part: {error}") from error
+    sides = take(part, kept), take(part, held)
+    for side, where in zip(sides, ("training", what), strict=True):
+        missing = sorted(classes - set(side.labels))
+        if missing and side is sides[0]:
+            raise DataError(
+                f"{part.file}: no choice of groups for the {what} part leaves a training recording of "
+                f"{', '.join(missing)}: more groups are needed"
+            )
+        if missing:
+            logger.warning("%s: the %s part has no recording of %s", part.file, where, ", ".join(missing))
+    return sides
+
+
+def _prepare(part: RawPart, class_names: tuple[str, ...], length: int) -> Recordings:
+    starts = range(0, len(part.x), PREPARED_AT_ONCE)
+    pieces = [normalise(resample(part.x[at : at + PREPARED_AT_ONCE], length)) for at in starts]
+    x, mean, scale = (np.concatenate(arrays) for arrays in zip(*pieces, strict=True))
+    y = np.array([class_names.index(label) for label in part.labels], dtype=np.int64)
+    return Recordings(x, mean, scale, y, part.groups)
+
+
+def _channel_names(name: str, part: RawPart) -> tuple[str, ...]:
+    if part.channels is not None:
+        return part.channels
+    channels, known = part.x.shape[1], KNOWN_CHANNELS.get(name, ())
+    return known if len(known) == channels else tuple(f"channel {index}" for index in range(channels))
+
+
+def _fingerprint(parts: tuple[RawPart, ...], class_names: tuple[str, ...], length: int) -> str:
+    digest = hashlib.sha256(repr((class_names, length)).encode())
+    for part in parts:
+        groups = None if part.groups is None else part.groups.tolist()
+        digest.update(repr((part.x.shape, part.labels, groups)).encode())
+        for recording in part.x:
+            digest.update(np.ascontiguousarray(recording, dtype="<f8").tobytes())
+    return digest.hexdigest()

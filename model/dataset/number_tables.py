@@ -1,0 +1,121 @@
+"""Tables of numbers in text files, and the line and column in which the first one is wrong.
+
+Numbers are read by fast parsers, which seldom say where they stumbled; this is the slow way that does.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from model.dataset.sources import DataError
+
+BLOCK_BYTES = 1 << 24
+
+
+def read_numbers(
+    file: Path, columns: int, used: Sequence[int] | None = None, may_miss: Collection[int] = ()
+) -> np.ndarray:
+    """Reads a table whose columns are parted by blanks and that has no header.
+
+    numpy's parser, not pandas': that one takes the missing end of a line for NaN and Ctrl-C for a broken file.
+
+    Args:
+        file: The file.
+        columns: How many there must be in every line.
+        used: Which of them are read, counted from 0; None reads all.
+        may_miss: Which of them may be NaN.
+
+    Returns:
+        float64, (lines, columns that are used).
+
+    Raises:
+        DataError: Names the line and column of what is no number.
+    """
+    if used is not None:  # then the parser does not look at the length of a line
+        _check_columns(file, columns)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an empty file: said below
+            values = np.loadtxt(file, usecols=used, comments=None, ndmin=2, encoding="utf-8")
+        kept = range(columns) if used is None else used
+        usable = np.isfinite(values) | (np.isnan(values) & np.isin(kept, list(may_miss)))
+        if values.shape[1] == len(kept) and len(values) and usable.all():
+            return values
+        problem = "is empty" if not len(values) else f"has {values.shape[1]} columns, expected {columns}"
+    except ValueError as error:
+        problem = " ".join(str(error).split())
+    raise DataError(f"{file}: {find_fault(split_lines(file), columns, used, may_miss) or problem}")
+
+
+def split_lines(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """The words of each line that has any, with its number counted from 1."""
+    with file.open(encoding="utf-8", errors="replace") as lines:
+        for number, line in enumerate(lines, start=1):
+            if words := line.split():
+                yield number, words
+
+
+def _check_columns(file: Path, columns: int) -> None:
+    """Checks that every line has so many words: another format, or a copy that was cut off.
+
+    Raises:
+        DataError: The file is empty, or names the first line that has not.
+    """
+    spaces = lines = 0
+    last = b""
+    with file.open("rb") as opened:
+        while block := opened.read(BLOCK_BYTES):
+            spaces += block.count(b" ")
+            lines += block.count(b"\n")
+            last = block[-1:]
+    if not last:
+        raise DataError(f"{file}: is empty")
+    if spaces == (lines + (last != b"\n")) * (columns - 1):
+        return
+    # Either a line is wrong or words are not parted by single spaces.
+    for number, words in split_lines(file):
+        if len(words) != columns:
+            raise DataError(f"{file}: line {number} has {len(words)} columns, expected {columns}")
+
+
+def find_fault(
+    lines: Iterable[tuple[int, list[str]]],
+    columns: int | Sequence[str],
+    used: Collection[int] | None = None,
+    may_miss: Collection[int] = (),
+) -> str | None:
+    """Says what is the matter with the first line that is not as many finite numbers as there are columns.
+
+    Args:
+        lines: Number and words of each line.
+        columns: How many, or their names.
+        used: Columns to look at, counted from 0; None looks at all.
+        may_miss: Columns that may be NaN.
+
+    Returns:
+        "line 7, column acc x: 'abc' is not a number", or None where nothing is the matter.
+    """
+    names = [str(number + 1) for number in range(columns)] if isinstance(columns, int) else list(columns)
+    for number, words in lines:
+        if len(words) != len(names):
+            return f"line {number} has {len(words)} columns, expected {len(names)}"
+        for column in range(len(names)) if used is None else used:
+            value = _number(words[column])
+            if value is None:
+                got = f"{words[column]!r} is not a number" if words[column].strip() else "nothing is there"
+                return f"line {number}, column {names[column]}: {got}"
+            if not math.isfinite(value) and not (math.isnan(value) and column in may_miss):
+                return f"line {number}, column {names[column]}: {words[column].strip()} is not a finite number"
+    return None
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

@@ -1,0 +1,1 @@
+"""What is measured on a held-out split: reconstruction, action, guards, codebook, downstream."""

@@ -1,0 +1,243 @@
+"""Measures a model on a held-out split: every metric, guard and control, in evaluation mode and without masking.
+
+The training split is read as well, for what may be learnt from it alone: the mean soft label p̄, what each code means,
+and the linear classifiers. Labels of the held-out split enter the soft labels and the class-aware checks, never a
+prediction.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model.evaluation import downstream, metrics
+from model.evaluation.meaning import CodeMeaning, LabelledTokens, measure_meaning
+from model.network.alignment import contrastive_loss
+from model.network.channels import per_series, per_token
+from model.network.heads import accumulate_meanings, kl_divergence
+from model.network.shape_action import ShapeAction
+from model.network.shapes import extract_pieces, normalise_pieces, stitch
+from model.training.losses import Batch, by_recording
+
+CONTROL_SEED = 20_240  # of the shuffled-code controls
+
+
+class Collected(NamedTuple):
+    """What the signal path and the soft labels give for a split; `S` series in `R` rows of `N` tokens."""
+
+    tokens: Tensor  # (B, tokens of a recording, width)
+    z: Tensor  # (R · N, code_dim)
+    indices: Tensor  # (R · N,)
+    p: Tensor  # (R · N, K)
+    start: Tensor  # (S, N)
+    length: Tensor  # (S, N)
+    offset: Tensor  # (S, N)
+    scale: Tensor  # (S, N)
+    series: Tensor  # (S, T)
+
+
+@torch.no_grad()
+def collect(model: ShapeAction, split: Batch, recordings: int = 64) -> Collected:
+    """Runs a split through the model in chunks of `recordings`."""
+    was_training = model.training
+    model.eval()
+    parts = []
+    for first in range(0, len(split.x), recordings):
+        x, y, level, _ = split.take(slice(first, first + recordings))
+        out = model(x.flatten(0, 1), level=level)
+        tokens = by_recording(out.tokens, len(x))
+        a, p = out.attributes, model.teacher.label(tokens, y)
+        parts.append(
+            Collected(
+                tokens,
+                a.z.flatten(0, 1),
+                out.quantized.indices.flatten(),
+                p.flatten(0, 1),
+                a.start,
+                a.length,
+                a.offset,
+                a.scale,
+                out.series,
+            )
+        )
+    model.train(was_training)
+    return Collected(*(torch.cat(field) for field in zip(*parts, strict=True)))
+
+
+@torch.no_grad()
+def code_meanings(model: ShapeAction, train: Collected) -> Tensor:
+    """Log-probabilities `(codes, K)` of the sub-actions that each code stands for; from the training split alone."""
+    codes = model.quantizer.codes
+    if model.reads_codes:
+        return model.action(codes)
+    return accumulate_meanings(train.indices, train.p, len(codes)).clamp_min(1e-12).log()
+
+
+@torch.no_grad()
+def read_meaning(
+    model: ShapeAction, train: Collected, y: Tensor, sub_actions: tuple[str, ...], classes: tuple[str, ...]
+) -> CodeMeaning:
+    """What each code means, for people: the distributions of `code_meanings`, the shapes, and what they rest on.
+
+    Args:
+        model: The composed model.
+        train: The training split, collected.
+        y: `(B,)`, its classes.
+        sub_actions: Names, (K,).
+        classes: Names.
+    """
+    codes, per_recording = model.quantizer.codes, train.tokens.shape[1]
+    index, recording = train.indices, torch.arange(len(y)).repeat_interleave(per_recording)
+    tokens = LabelledTokens(*map(_array, (index, train.p, recording, y.repeat_interleave(per_recording))))
+    accumulated = _array(accumulate_meanings(index, train.p, len(codes)))
+    distribution = _array(code_meanings(model, train).exp())
+    shapes = model.shapes(codes).unflatten(-1, (model.channels_per_token, -1))
+    return measure_meaning(_array(shapes), distribution, accumulated, tokens, sub_actions, classes)
+
+
+@torch.no_grad()
+def classify(
+    model: ShapeAction, train: Collected, train_y: Tensor, held_out: Collected, y: Tensor
+) -> dict[str, np.ndarray]:
+    """Confusion matrices `(classes, classes)` of the linear classifiers, `token` and `histogram`, true class first.
+
+    Args:
+        model: The composed model.
+        train: What they are fitted on, collected.
+        train_y: `(B,)`, its classes.
+        held_out: What they predict, collected.
+        y: `(B,)`, its classes.
+    """
+    learnt, seen, classes = _features(model, train), _features(model, held_out), len(model.teacher.text.text)
+    return {
+        name: downstream.confusion(a, _array(train_y), b, _array(y), classes)
+        for name, a, b in zip(learnt._fields, learnt, seen, strict=True)
+    }
+
+
+def _features(model: ShapeAction, split: Collected) -> downstream.Features:
+    numbers = torch.stack([split.start, split.length, split.offset, split.scale], dim=-1)
+    numbers = per_token(numbers, model.channels_per_token)
+    index = split.indices.view(numbers.shape[:2])
+    return downstream.features(_array(model.quantizer.codes), _array(index), _array(numbers), len(split.tokens))
+
+
+def _array(x: Tensor) -> np.ndarray:
+    return x.detach().cpu().numpy()
+
+
+@torch.no_grad()
+def evaluate(model: ShapeAction, train: Batch, held_out: Batch, longest: float, temperature: float) -> dict[str, float]:
+    """All metrics of a held-out split.
+
+    Args:
+        model: The composed model.
+        train: The training split.
+        held_out: The split that is measured.
+        longest: Upper bound of a window's length, fraction of the series.
+        temperature: Of the contrastive loss.
+
+    Returns:
+        Metric names to values; the names are those of the glossary in `docs/metrics.md`.
+    """
+    learnt, seen = collect(model, train), collect(model, held_out)
+    table = code_meanings(model, learnt)
+    tokens_per_recording = seen.tokens.shape[1]
+    y = held_out.y.repeat_interleave(tokens_per_recording)
+    return {
+        **_reconstruction(model, held_out, seen, longest),
+        **_action(seen, learnt.p.mean(0), table, y, model.teacher.text.owned),
+        **_codebook(model, seen, table, y),
+        **_alignment(model, held_out, seen, temperature),
+        **_downstream(classify(model, learnt, train.y, seen, held_out.y)),
+    }
+
+
+def _shuffled(index: Tensor) -> Tensor:
+    generator = torch.Generator().manual_seed(CONTROL_SEED)
+    return index[torch.randperm(len(index), generator=generator).to(index.device)]
+
+
+def _reconstruction(model: ShapeAction, split: Batch, seen: Collected, longest: float) -> dict[str, float]:
+    x = split.x.flatten(0, 1)
+    samples = x.shape[-1]
+    table = model.shapes(model.quantizer.codes)
+    pieces = extract_pieces(x, seen.start, seen.length, model.shapes.samples)
+    scale, offset = seen.scale[..., None], seen.offset[..., None]
+
+    def drawn(index: Tensor) -> Tensor:
+        return per_series(table[index.view(-1, seen.start.shape[1])], model.channels_per_token)
+
+    def stitched_fvu(index: Tensor) -> tuple[Tensor, Tensor]:
+        decoded = scale * drawn(index) + offset
+        rebuilt = stitch(decoded, seen.start, seen.length, samples, longest)
+        return metrics.fvu(split.x, rebuilt.series.view_as(split.x)), rebuilt.covered.float().mean()
+
+    shapes = drawn(seen.indices)
+    error, covered = stitched_fvu(seen.indices)
+    shuffled_error, _ = stitched_fvu(_shuffled(seen.indices))
+    target = normalise_pieces(pieces)
+    return {
+        "series_fvu": float(metrics.fvu(split.x, seen.series.view_as(split.x))),
+        "stitch_fvu": float(error),
+        "shape_skill": float(metrics.shape_skill(scale * shapes + offset, pieces, seen.length)),
+        "shape_correlation": float(metrics.shape_correlation(shapes, pieces, seen.length)),
+        "scale_ratio": float(seen.scale.mean() / target.scale.mean().clamp_min(1e-12)),
+        "code_necessity": float(shuffled_error - error),
+        "covered_fraction": float(covered),
+        "window_samples": float((seen.length * samples).median()),
+        "window_samples_spread": float((seen.length * samples).std(0).mean()),
+        "window_start_spread": float((seen.start * samples).std(0).mean()),
+    }
+
+
+def _action(seen: Collected, mean: Tensor, table: Tensor, y: Tensor, owned: Tensor) -> dict[str, float]:
+    log_q = table[seen.indices]
+    return {
+        "action_kl": float(kl_divergence(seen.p, log_q).mean()),
+        "action_kl_ratio": float(metrics.kl_ratio(seen.p, log_q, mean)),
+        "action_kl_ratio_shuffled": float(metrics.kl_ratio(seen.p, table[_shuffled(seen.indices)], mean)),
+        "target_information": float(metrics.target_information(seen.p, mean)),
+        "token_specificity": float(metrics.token_specificity(seen.p, y, owned)),
+        "set_mass": float(metrics.set_mass(log_q, y, owned)),
+    }
+
+
+def _codebook(model: ShapeAction, seen: Collected, table: Tensor, y: Tensor) -> dict[str, float]:
+    codes = model.quantizer.codes
+    counts = torch.bincount(seen.indices, minlength=len(codes))
+    perplexity = float(metrics.perplexity(counts))
+    by_action = seen.p.new_zeros(len(codes), seen.p.shape[1]).index_add_(0, seen.indices, seen.p)
+    by_class = seen.p.new_zeros(len(codes), int(y.max()) + 1)
+    by_class.index_put_((seen.indices, y), torch.ones_like(y, dtype=seen.p.dtype), accumulate=True)
+    return {
+        "code_perplexity": perplexity,
+        "code_perplexity_share": perplexity / max(2.0, 0.3 * len(codes)),
+        "codes_used": float((counts > 0).sum()),
+        "quantization_error": float(metrics.quantization_error(seen.z, codes[seen.indices])),
+        "distinct_shapes": float(metrics.distinct_shapes(model.shapes(codes))),
+        "code_action_information": float(metrics.mutual_information(by_action)),
+        "code_class_information": float(metrics.mutual_information(by_class)),
+    }
+
+
+def _alignment(model: ShapeAction, split: Batch, seen: Collected, temperature: float) -> dict[str, float]:
+    aligned = model.teacher.align(seen.tokens, split.y)
+    partners = (split.y[:, None] == split.y[None, :]).sum(-1)
+    nearest = model.teacher.similarities(seen.tokens).argmax(-1)
+    return {
+        "contrastive_fused": float(contrastive_loss(aligned.fused_signal, aligned.fused_text, split.y, temperature)),
+        "contrastive_unfused": float(contrastive_loss(aligned.signal, aligned.text, split.y, temperature)),
+        "contrastive_chance": 2 * math.log(len(split.y)),
+        "contrastive_floor": 2 * float(partners.float().log().mean()),
+        "text_accuracy": float((nearest == split.y).float().mean()),
+    }
+
+
+def _downstream(confusions: dict[str, np.ndarray]) -> dict[str, float]:
+    scores = {name: downstream.scores(matrix) for name, matrix in confusions.items()}
+    return {f"{name}_{what}": value for name, of in scores.items() for what, value in of._asdict().items()}

@@ -1,0 +1,175 @@
+"""What is measured: reconstruction, action, guards and codebook, as plain functions of tensors.
+
+Each function is one formula with no model in it, so that a test can check it against a closed form or a loop.
+Reconstruction errors are fractions of variance unexplained (FVU; 1 is no better than the channel mean), divergences
+are in nats.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from model.network.heads import kl_divergence
+from model.network.shapes import normalise_pieces
+
+_TINY = 1e-12
+
+
+def fvu(x: Tensor, rebuilt: Tensor) -> Tensor:
+    """Mean over channels of Σ(x − x̂)² / Σ(x − x̄)², x̄ the mean of each recording's channel.
+
+    Args:
+        x: `(recordings, channels, T)`.
+        rebuilt: The same shape.
+
+    Returns:
+        Scalar. A channel that is constant in every recording is left out.
+    """
+    error = (x - rebuilt).square().sum((0, 2))
+    spread = (x - x.mean(-1, keepdim=True)).square().sum((0, 2))
+    varies = spread > _TINY
+    return (error[varies] / spread[varies]).mean()
+
+
+def line_errors(pieces: Tensor) -> Tensor:
+    """Squared error of the best straight line through each piece.
+
+    Args:
+        pieces: `(..., samples)`.
+
+    Returns:
+        `(...,)`, Σ over samples.
+    """
+    u = torch.linspace(-1, 1, pieces.shape[-1], dtype=pieces.dtype, device=pieces.device)
+    u = u / u.norm()
+    centred = pieces - pieces.mean(-1, keepdim=True)
+    return (centred.square().sum(-1) - (centred @ u).square()).clamp_min(0.0)
+
+
+def shape_skill(decoded: Tensor, pieces: Tensor, length: Tensor) -> Tensor:
+    """1 − Σ l·SSE(ŝ, s) / Σ l·SSE(best straight line, s): tiny windows, which any line fits, do not win.
+
+    Args:
+        decoded: `(series, tokens, samples)`, with offset and scale applied.
+        pieces: `(series, tokens, samples)`.
+        length: `(series, tokens)`, fraction of the series.
+    """
+    return 1 - unexplained_by_shapes(decoded, pieces, length)
+
+
+def unexplained_by_shapes(decoded: Tensor, pieces: Tensor, length: Tensor) -> Tensor:
+    """Σ l·SSE(ŝ, s) / Σ l·SSE(best straight line, s), differentiable.
+
+    Arguments as for `shape_skill`. As a loss it moves windows to where there is a shape to be drawn. An absolute error
+    moves them to where there is none: it is least in the shortest windows, in which every piece is nearly a line.
+    """
+    error = (length * (decoded - pieces).square().sum(-1)).sum()
+    return error / (length * line_errors(pieces)).sum().clamp_min(_TINY)
+
+
+def shape_correlation(shapes: Tensor, pieces: Tensor, length: Tensor) -> Tensor:
+    """Mean correlation ρ of shape and piece, weighted by l · σ of the piece.
+
+    Args:
+        shapes: `(series, tokens, samples)`.
+        pieces: `(series, tokens, samples)`.
+        length: `(series, tokens)`, fraction of the series.
+    """
+    target = normalise_pieces(pieces)
+    rho = (normalise_pieces(shapes).shape * target.shape).mean(-1)
+    weight = length * target.scale
+    return (weight * rho).sum() / weight.sum().clamp_min(_TINY)
+
+
+def kl_ratio(p: Tensor, log_q: Tensor, mean: Tensor) -> Tensor:
+    """Σ KL(p ‖ q) / Σ KL(p ‖ p̄): 0 is perfect, 1 a predictor that always says p̄.
+
+    Args:
+        p: `(tokens, sub_actions)`, soft labels.
+        log_q: `(tokens, sub_actions)`, predicted log-probabilities.
+        mean: `(sub_actions,)`, p̄ of the training split.
+    """
+    baseline = kl_divergence(p, mean.clamp_min(_TINY).log()).sum()
+    return kl_divergence(p, log_q).sum() / baseline.clamp_min(_TINY)
+
+
+def target_information(p: Tensor, mean: Tensor) -> Tensor:
+    """E KL(p ‖ p̄) / ln K: how much the soft labels say at all.
+
+    Args:
+        p: `(tokens, sub_actions)`.
+        mean: `(sub_actions,)`.
+    """
+    return kl_divergence(p, mean.clamp_min(_TINY).log()).mean() / math.log(p.shape[-1])
+
+
+def token_specificity(p: Tensor, y: Tensor, owned: Tensor) -> Tensor:
+    """E KL(p ‖ p̄_class) / ln |S_y|: how much the soft labels say beyond the class.
+
+    Args:
+        p: `(tokens, sub_actions)`.
+        y: `(tokens,)`, class of each token's recording.
+        owned: `(classes, sub_actions)` of bool, S_y.
+
+    Returns:
+        Scalar; classes that own a single sub-action count 0.
+    """
+    total = p.new_zeros(())
+    for c in y.unique().tolist():
+        of_class, size = p[y == c], int(owned[c].sum())
+        if size > 1:
+            total = total + kl_divergence(of_class, of_class.mean(0).clamp_min(_TINY).log()).sum() / math.log(size)
+    return total / len(p)
+
+
+def set_mass(log_q: Tensor, y: Tensor, owned: Tensor) -> Tensor:
+    """Mean Σ_{a in S_y} q(a): the prediction's mass on the sub-actions of the true class.
+
+    Args:
+        log_q: `(tokens, sub_actions)`.
+        y: `(tokens,)`.
+        owned: `(classes, sub_actions)` of bool.
+    """
+    return (log_q.exp() * owned[y]).sum(-1).mean()
+
+
+def perplexity(counts: Tensor) -> Tensor:
+    """Effective number of codes in use: exp of the entropy of their shares, from `counts (codes,)`."""
+    share = counts.double() / counts.sum()
+    return torch.exp(-torch.xlogy(share, share).sum())
+
+
+def mutual_information(joint: Tensor) -> Tensor:
+    """Mutual information, in nats, of a joint table of non-negative weights `(rows, columns)`."""
+    joint = joint.double() / joint.sum()
+    independent = joint.sum(1, keepdim=True) * joint.sum(0, keepdim=True)
+    return (torch.xlogy(joint, joint) - torch.xlogy(joint, independent)).sum()
+
+
+def quantization_error(z: Tensor, code: Tensor) -> Tensor:
+    """Σ‖z − code‖² / Σ‖z − z̄‖² over tokens.
+
+    Args:
+        z: `(tokens, code_dim)`.
+        code: `(tokens, code_dim)`.
+    """
+    return (z - code).square().sum() / (z - z.mean(0)).square().sum().clamp_min(_TINY)
+
+
+def distinct_shapes(shapes: Tensor, threshold: float = 0.95) -> int:
+    """Number of shapes that differ: the first, then each whose |ρ| to all kept ones is at most the threshold.
+
+    Args:
+        shapes: `(codes, samples)`.
+        threshold: The largest |ρ| of two distinct shapes.
+    """
+    normal = normalise_pieces(shapes.double()).shape
+    alike = (normal @ normal.T / normal.shape[-1]).abs() > threshold
+    kept: list[int] = []
+    for code, row in enumerate(alike.tolist()):
+        if not any(row[other] for other in kept):
+            kept.append(code)
+    return len(kept)

@@ -1,0 +1,1 @@
+"""Vocabularies proposed by a language model: `python -m model.extraction`."""

@@ -1,0 +1,169 @@
+"""The classes of a data set and how it was recorded, as a person writes them down for `model.extraction`.
+
+Owns the labels file: its keys, its checks, and the sentence that describes the data set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import Field, ValidationError, field_validator
+
+from model.configuration.sections import Frozen
+from model.files import AsWritten
+
+
+class LabelsError(ValueError):
+    """A labels file that cannot be used; the message names the file and the dotted key."""
+
+
+class ClassNote(Frozen):
+    """What is to be said of one class beside its label.
+
+    Attributes:
+        title: The class in words, where its label does not say it, such as "3.0".
+        note: Anything that helps to imagine it, such as how it was performed.
+    """
+
+    title: str | None = None
+    note: str | None = None
+
+    @field_validator("title", "note")
+    @classmethod
+    def _says_something(cls, value: str | None) -> str | None:
+        return _one_line(value)
+
+
+class ClassLabels(Frozen):
+    """A data set, in the parts that a prompt needs.
+
+    Attributes:
+        name: Becomes the name of the vocabulary.
+        sensor: What was measured with, such as "three-axis accelerometer and gyroscope".
+        place: Where on the body it was worn, such as "dominant wrist".
+        rate_hz: Samples per second; None where nobody knows.
+        description: Anything else about the recordings.
+        classes: Each class by its label in the data, in order.
+    """
+
+    name: str
+    sensor: str
+    place: str
+    rate_hz: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
+    description: str | None = None
+    classes: dict[str, ClassNote]
+
+    @field_validator("name", "sensor", "place", "description")
+    @classmethod
+    def _says_something(cls, value: str | None) -> str | None:
+        return _one_line(value)
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _names_or_notes(cls, classes: Any) -> Any:
+        if isinstance(classes, list):
+            strange = [name for name in classes if not isinstance(name, str)]
+            if strange:
+                raise ValueError(f"{strange[0]!r} in the list is no name; a list holds names, notes need 'name: note'")
+            twice = [name for name in classes if classes.count(name) > 1]
+            if twice:
+                raise ValueError(f"the class {twice[0]} is listed twice")
+            return {name: {} for name in classes}
+        if not isinstance(classes, Mapping):
+            raise ValueError("expected a list of names, or a mapping of names to notes")
+        strange = [name for name in classes if not isinstance(name, str)]
+        if strange:
+            raise ValueError(f"the class name {strange[0]!r} is not a string: put it in quotes")
+        return {name: _as_note(name, entry) for name, entry in classes.items()}
+
+    @field_validator("classes")
+    @classmethod
+    def _can_be_told_apart(cls, classes: dict[str, ClassNote]) -> dict[str, ClassNote]:
+        if len(classes) < 2:
+            raise ValueError(f"two or more classes are needed, got {len(classes)}")
+        if not all(name and name == " ".join(name.split()) for name in classes):
+            raise ValueError("a class name is empty, or has white space at its ends or more than one blank in a row")
+        if not all(name.isprintable() for name in classes):
+            raise ValueError("a class name has characters that cannot be printed")
+        if len({name.casefold() for name in classes}) < len(classes):
+            raise ValueError("two classes differ only by upper and lower case")
+        return classes
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes in order, (classes,)."""
+        return tuple(self.classes)
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """The titles of the classes that have one."""
+        return {name: entry.title for name, entry in self.classes.items() if entry.title is not None}
+
+    def summary(self) -> str:
+        """How the data was recorded, in one paragraph."""
+        rate = f", {self.rate_hz:g} Hz" if self.rate_hz is not None else ""
+        first = f"{self.sensor}, worn at: {self.place}{rate}."
+        return f"{first} {self.description}" if self.description else first
+
+
+def read_class_labels(path: Path) -> ClassLabels:
+    """Reads a labels file.
+
+    Raises:
+        LabelsError: One line that names the file and the key.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=AsWritten)
+    except OSError as error:
+        raise LabelsError(f"{path}: cannot be read ({error.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise LabelsError(f"{path}: not a YAML file: {' '.join(str(error).split())}") from None
+    if not isinstance(content, Mapping):
+        raise LabelsError(f"{path}: expected the keys {', '.join(ClassLabels.model_fields)}")
+    strange = [key for key in content if not isinstance(key, str)]
+    if strange:
+        raise LabelsError(f"{path}: the key {strange[0]!r} is not a string")
+    try:
+        return ClassLabels.model_validate(content)
+    except ValidationError as error:
+        raise LabelsError(f"{path}: {_first_complaint(error)}") from None
+
+
+def _first_complaint(error: ValidationError) -> str:
+    details = error.errors()
+    # An unknown key is nearly always the cause of what else is wrong, so it is named first.
+    detail = next((d for d in details if d["type"] == "extra_forbidden"), details[0])
+    location = [str(part) for part in detail["loc"]]
+    key = ".".join(location)
+    if detail["type"] == "extra_forbidden":
+        known = list((ClassLabels if len(location) == 1 else ClassNote).model_fields)
+        close = get_close_matches(location[-1], known, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"known keys: {', '.join(known)}"
+        return f"{key}: unknown key; {hint}"
+    message = detail["msg"].removeprefix("Value error, ")
+    return f"{key}: {message[0].lower()}{message[1:]}"
+
+
+def _as_note(name: str, entry: Any) -> Any:
+    if entry is None:
+        return {}
+    if isinstance(entry, str):
+        return {"note": entry}
+    if not isinstance(entry, Mapping):
+        raise ValueError(f"{name}: expected nothing, a note, or a mapping with title and note; got {entry!r}")
+    return entry
+
+
+def _one_line(value: str | None) -> str | None:
+    if value is None:
+        return None
+    tidy = " ".join(value.split())
+    if not tidy:
+        raise ValueError("is empty; write something or leave the key out")
+    if not tidy.isprintable():
+        raise ValueError("has characters that cannot be printed")
+    return tidy

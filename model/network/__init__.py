@@ -1,0 +1,1 @@
+"""The network, from patches to shapes, actions and classes, and its assembly."""

@@ -1,0 +1,221 @@
+"""Signal meets text: the shared projection, two cross-attentions, the contrastive loss and the soft labels.
+
+Owns everything that sees a recording's class text. What it returns trains the signal path through the contrastive
+loss and gives the soft labels; nothing of it is quantised or decoded, since at inference there is the signal alone.
+The contrastive loss is the supervised one of Khosla et al. 2020 (arXiv 2004.11362, L_out), across the two modalities.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model.network.class_text import ClassText
+
+
+class CrossAttention(nn.Module):
+    """Cosine attention with a residual; returns what each query looked at.
+
+    Queries and keys are normalised, so that the temperature alone says how sharply a query chooses. With the usual
+    scaling the weights of an untrained layer are all but uniform, and every token would get the same soft label.
+
+    Args:
+        width: Width of queries and keys.
+        heads: Attention heads.
+        temperature: Of the softmax over cosines.
+    """
+
+    def __init__(self, width: int, heads: int, temperature: float):
+        super().__init__()
+        self.heads, self.temperature = heads, temperature
+        self.to_query, self.to_key, self.to_value = (nn.Linear(width, width) for _ in range(3))
+        self.to_output = nn.Linear(width, width)
+
+    def forward(self, queries: Tensor, keys: Tensor, present: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Attends.
+
+        Args:
+            queries: `(batch, queries, width)`.
+            keys: `(batch, keys, width)`, also the values.
+            present: Optional `(batch, keys)` of bool; False keys get no weight.
+
+        Returns:
+            `(batch, queries, width)` and the weights `(batch, queries, keys)`, averaged over heads.
+        """
+        q, k, v = (
+            layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for layer, x in ((self.to_query, queries), (self.to_key, keys), (self.to_value, keys))
+        )
+        cosine = functional.normalize(q, dim=-1) @ functional.normalize(k, dim=-1).transpose(-1, -2)
+        logits = cosine / self.temperature
+        if present is not None:
+            logits = logits.masked_fill(~present[:, None, None], float("-inf"))
+        weights = logits.softmax(-1)
+        attended = self.to_output((weights @ v).transpose(1, 2).flatten(2))
+        return queries + attended, weights.mean(1)
+
+
+class Aligned(NamedTuple):
+    """What the aligner gives for a batch; `B` recordings, `M` phrases, `A` the shared width."""
+
+    signal: Tensor  # (B, A), pooled signal tokens before fusion
+    text: Tensor  # (B, A), pooled phrases before fusion
+    fused_signal: Tensor  # (B, A), pooled F_s
+    fused_text: Tensor  # (B, A), pooled F_t
+    looked_at: Tensor  # (B, signal tokens, M), rows sum to 1
+
+
+class Aligner(nn.Module):
+    """Projects both modalities into one space and lets each look at the other.
+
+    Args:
+        signal_width: Width of a signal token (D).
+        text_width: Width of a phrase embedding.
+        width: Width of the shared projection (A).
+        heads: Attention heads.
+        temperature: Of the attention.
+    """
+
+    def __init__(self, signal_width: int, text_width: int, width: int, heads: int, temperature: float):
+        super().__init__()
+        self.text_projection = nn.Linear(text_width, signal_width)
+        self.shared = nn.Sequential(nn.LayerNorm(signal_width), nn.Linear(signal_width, width))
+        self.signal_to_text = CrossAttention(width, heads, temperature)
+        self.text_to_signal = CrossAttention(width, heads, temperature)
+
+    def project_signal(self, tokens: Tensor) -> Tensor:
+        """`(..., signal_width)` to `(..., width)`."""
+        return self.shared(tokens)
+
+    def project_text(self, phrases: Tensor) -> Tensor:
+        """`(..., text_width)` to `(..., width)`."""
+        return self.shared(self.text_projection(phrases))
+
+    def forward(self, tokens: Tensor, phrases: Tensor, present: Tensor) -> Aligned:
+        """Aligns recordings with the text of their class.
+
+        Args:
+            tokens: `(B, signal tokens, signal_width)`, all channels of a recording.
+            phrases: `(B, M, text_width)`.
+            present: `(B, M)` of bool; False is padding.
+        """
+        signal, text = self.project_signal(tokens), self.project_text(phrases)
+        fused_signal, looked_at = self.signal_to_text(signal, text, present)
+        fused_text, _ = self.text_to_signal(text, signal)
+        return Aligned(signal.mean(1), pool(text, present), fused_signal.mean(1), pool(fused_text, present), looked_at)
+
+
+def pool(x: Tensor, present: Tensor) -> Tensor:
+    """Mean of `x (batch, items, width)` over the items that `present (batch, items)` names."""
+    share = present.to(x.dtype) / present.sum(-1, keepdim=True)
+    return (share[..., None] * x).sum(-2)
+
+
+def soft_labels(looked_at: Tensor, belongs: Tensor) -> Tensor:
+    """Adds the attention on phrases up into a distribution over sub-actions.
+
+    Args:
+        looked_at: `(B, signal tokens, M)`, rows sum to 1.
+        belongs: `(B, M, K)`, one-hot rows; zero rows for padding.
+
+    Returns:
+        `(B, signal tokens, K)`; 0 for every sub-action that the class does not own; detached.
+    """
+    p = (looked_at @ belongs).detach()
+    return p / p.sum(-1, keepdim=True)
+
+
+def contrastive_loss(signal: Tensor, text: Tensor, y: Tensor, temperature: float) -> Tensor:
+    """Supervised contrastive loss in both directions: every pair of the same class is a positive.
+
+    For anchor i: −1 / |P(i)| Σ_{j ∈ P(i)} ln softmax_j(cos(i, ·) / τ), P(i) the partners of i's class in the other
+    modality. Its floor is the mean of ln |P(i)|, its chance level ln B, per direction.
+
+    Args:
+        signal: `(B, width)`.
+        text: `(B, width)`.
+        y: `(B,)`, classes.
+        temperature: τ.
+
+    Returns:
+        Scalar, the sum of the two directions, in nats.
+    """
+    cosine = functional.normalize(signal, dim=-1) @ functional.normalize(text, dim=-1).T / temperature
+    same = (y[:, None] == y[None, :]).to(cosine.dtype)
+    positives = same / same.sum(-1, keepdim=True)
+    forward = -(positives * cosine.log_softmax(-1)).sum(-1).mean()
+    backward = -(positives * cosine.T.log_softmax(-1)).sum(-1).mean()
+    return forward + backward
+
+
+class MovingAverage(nn.Module):
+    """A slowly moving copy of a module; gives the soft labels, so that target and prediction do not drift together.
+
+    Args:
+        module: What is copied.
+        momentum: Share of the old copy that each step keeps.
+    """
+
+    def __init__(self, module: nn.Module, momentum: float):
+        super().__init__()
+        self.average = copy.deepcopy(module).requires_grad_(False)
+        self.momentum = momentum
+
+    @torch.no_grad()
+    def follow(self, module: nn.Module) -> None:
+        """Moves the copy one step towards `module`."""
+        torch._foreach_lerp_(list(self.average.parameters()), list(module.parameters()), 1 - self.momentum)
+
+
+class TextTeacher(nn.Module):
+    """The aligner, its moving average and the class text: what sees labels, in training alone.
+
+    Args:
+        aligner: Trained by the contrastive loss.
+        text: The phrases of each class.
+        momentum: Of the moving average that gives the soft labels.
+    """
+
+    def __init__(self, aligner: Aligner, text: ClassText, momentum: float):
+        super().__init__()
+        self.aligner, self.text = aligner, text
+        self.slow = MovingAverage(aligner, momentum)
+
+    def align(self, tokens: Tensor, y: Tensor, wording: Tensor | None = None) -> Aligned:
+        """Aligns recordings with their class text.
+
+        Args:
+            tokens: `(B, signal tokens, width)`, unfused, all channels of a recording.
+            y: `(B,)`, classes.
+            wording: Optional `(B, M)`, which wording of each phrase is read; None reads the first.
+        """
+        return self.aligner(tokens, self.text.phrases(y, wording), self.text.present[y])
+
+    @torch.no_grad()
+    def label(self, tokens: Tensor, y: Tensor, wording: Tensor | None = None) -> Tensor:
+        """Soft labels of the moving-average aligner.
+
+        Args:
+            tokens: `(B, signal tokens, width)`.
+            y: `(B,)`, classes.
+            wording: As for `align`.
+
+        Returns:
+            `(B, signal tokens, K)`, detached.
+        """
+        aligned = self.slow.average(tokens, self.text.phrases(y, wording), self.text.present[y])
+        return soft_labels(aligned.looked_at, self.text.belongs[y])
+
+    def follow(self) -> None:
+        """Moves the average one step towards the aligner."""
+        self.slow.follow(self.aligner)
+
+    def similarities(self, tokens: Tensor) -> Tensor:
+        """Cosines `(B, classes)` of pooled, unfused tokens with the pooled text of each class; no label is seen."""
+        signal = self.aligner.project_signal(tokens).mean(1)
+        anchors = pool(self.aligner.project_text(self.text.text), self.text.present)
+        return functional.normalize(signal, dim=-1) @ functional.normalize(anchors, dim=-1).T

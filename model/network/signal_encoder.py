@@ -1,0 +1,206 @@
+"""The signal path: patches, patch encoder, tokenizer, and the decoder back to the series.
+
+Follows VQShape (Wen et al., NeurIPS 2024, arXiv 2411.01006): a transformer over patches, learned queries that turn
+them into N tokens by cross-attention, and a transformer over the tokens that rebuilds the series. Two choices differ,
+because they learn sooner on small data: the blocks normalise before each sub-layer, and query n starts from the
+patches around its anchor window.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model.network.channels import per_series
+from model.network.transformer import CrossAttentionStack, SelfAttentionStack
+
+
+def sinusoidal_positions(positions: Tensor, width: int) -> Tensor:
+    """Sine and cosine position embedding (Vaswani et al. 2017) of real-valued positions.
+
+    Args:
+        positions: `(n,)`, in patches.
+        width: Even width of the embedding.
+
+    Returns:
+        `(n, width)`.
+    """
+    rates = torch.exp(torch.arange(0, width, 2) * (-math.log(1e4) / width))
+    angles = positions[:, None] * rates
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :width]
+
+
+class PatchEncoder(nn.Module):
+    """Series to patch embeddings, each channel by itself.
+
+    Args:
+        length: Samples of a series.
+        patches: Patches it is cut into.
+        width: Width of an embedding.
+        heads: Attention heads.
+        layers: Transformer layers.
+        expansion: Hidden width of the feed-forward blocks, in units of `width`.
+        dropout: Share of activations dropped in training.
+        patch_samples: Samples of a patch; None takes as few as cover the series. What patches reach beyond its end
+            repeats its last sample: a jump to 0 would be a movement that nobody made.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        patches: int,
+        width: int,
+        heads: int,
+        layers: int,
+        expansion: int = 2,
+        dropout: float = 0.0,
+        patch_samples: int | None = None,
+    ):
+        super().__init__()
+        self.patches = patches
+        self.patch_samples = patch_samples or -(-length // patches)
+        self.length = length
+        self.project = nn.Linear(self.patch_samples, width)
+        self.positions = nn.Parameter(sinusoidal_positions(torch.arange(patches).float(), width))
+        self.blocks = SelfAttentionStack(layers, width, heads, expansion, dropout)
+
+    def forward(self, x: Tensor, kept: Tensor | None = None, level: Tensor | None = None) -> Tensor:
+        """Embeds every patch, or those that are kept: the others are not seen and cost nothing.
+
+        Args:
+            x: `(series, length)`.
+            kept: Optional `(series, kept patches)`, int64, which patches of each series to embed.
+            level: Optional `(series, width)`, what all patches of a series are told beside their samples.
+
+        Returns:
+            `(series, patches, width)`, or `(series, kept patches, width)`.
+
+        Raises:
+            ValueError: The series have another length.
+        """
+        if x.shape[-1] != self.length:
+            raise ValueError(f"series of {x.shape[-1]} samples came to an encoder of {self.length}")
+        missing = self.patches * self.patch_samples - self.length
+        if missing:
+            x = functional.pad(x, (0, missing), mode="replicate")
+        embedded = self.project(x.unflatten(-1, (self.patches, -1))) + self.positions
+        if level is not None:
+            embedded = embedded + level[:, None]
+        if kept is not None:
+            embedded = embedded.gather(1, kept[..., None].expand(-1, -1, embedded.shape[-1]))
+        return self.blocks(embedded)
+
+
+class Tokenizer(nn.Module):
+    """Patch embeddings to N tokens: learned queries, started at their anchors, over the patches.
+
+    Args:
+        patches: Patches of a series.
+        tokens: Queries (N). Query n stands for the window around n / N.
+        width: Width of embeddings and tokens.
+        heads: Attention heads.
+        layers: Transformer decoder layers.
+        expansion: Hidden width of the feed-forward blocks, in units of `width`.
+        dropout: Share of activations dropped in training.
+        filled_patches: Patches that the series itself fills, over which the anchors are spread; None is all.
+    """
+
+    def __init__(
+        self,
+        patches: int,
+        tokens: int,
+        width: int,
+        heads: int,
+        layers: int,
+        expansion: int = 2,
+        dropout: float = 0.0,
+        filled_patches: float | None = None,
+    ):
+        super().__init__()
+        filled = filled_patches or patches
+        centres = (torch.arange(tokens) + 1.0) * filled / tokens - 0.5
+        self.queries = nn.Parameter(sinusoidal_positions(centres, width))
+        # A triangle over the anchor window [n / N, (n + 2) / N]: the query starts from what lies there.
+        distance = (torch.arange(patches)[None, :] - centres[:, None]).abs() * tokens / filled
+        nearness = (1.0 - distance).clamp_min(0.0) + 1e-6
+        self.register_buffer("nearness", nearness / nearness.sum(-1, keepdim=True), persistent=False)
+        self.nearness: Tensor
+        self.blocks = CrossAttentionStack(layers, width, heads, expansion, dropout)
+
+    def forward(self, embedded: Tensor, kept: Tensor | None = None) -> Tensor:
+        """Tokens of each series.
+
+        Args:
+            embedded: `(series, patches, width)`, or of the kept patches alone.
+            kept: Optional `(series, kept patches)`, int64, which patches these are.
+
+        Returns:
+            `(series, tokens, width)`.
+        """
+        return self.attend(self.near(embedded, kept), embedded)
+
+    def near(self, embedded: Tensor, kept: Tensor | None = None) -> Tensor:
+        """What lies near the anchor of each query, `(series, tokens, width)`; arguments as for `forward`."""
+        nearness = self.nearness
+        if kept is not None:
+            near = nearness.T[kept].transpose(1, 2)
+            nearness = near / near.sum(-1, keepdim=True)
+        return nearness @ embedded
+
+    def attend(self, near: Tensor, embedded: Tensor) -> Tensor:
+        """Tokens of queries that start from `near (rows, tokens, width)` and look at `embedded (rows, any, width)`."""
+        return self.blocks(self.queries + near, embedded)
+
+
+class SeriesDecoder(nn.Module):
+    """Tokens back to the series; token n becomes samples [n · T / N, (n + 1) · T / N).
+
+    Args:
+        length: Samples of a series.
+        tokens: Tokens of a row. Each gives T / N samples, rounded up; what is too much at its end is cut off.
+        width: Width of a token.
+        heads: Attention heads.
+        layers: Transformer layers.
+        expansion: Hidden width of the feed-forward blocks, in units of `width`.
+        dropout: Share of activations dropped in training.
+        channels: Channels that a token describes.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        tokens: int,
+        width: int,
+        heads: int,
+        layers: int,
+        expansion: int = 2,
+        dropout: float = 0.0,
+        channels: int = 1,
+    ):
+        super().__init__()
+        self.channels, self.length = channels, length
+        each = -(-length // tokens)
+        sample = torch.arange(length)
+        token = sample * tokens // length
+        first = -(-token * length // tokens)
+        self.register_buffer("sample", token * each + sample - first, persistent=False)
+        self.sample: Tensor  # (length,), where each sample lies among those of all tokens
+        self.positions = nn.Parameter(sinusoidal_positions(torch.arange(tokens).float(), width))
+        self.blocks = SelfAttentionStack(layers, width, heads, expansion, dropout)
+        self.to_samples = nn.Linear(width, channels * each)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Rebuilds the series.
+
+        Args:
+            tokens: `(rows, tokens, width)`.
+
+        Returns:
+            `(series, length)`.
+        """
+        samples = self.to_samples(self.blocks(tokens + self.positions))
+        rebuilt = per_series(samples, self.channels).flatten(-2)
+        return rebuilt if rebuilt.shape[-1] == self.length else rebuilt[:, self.sample]

@@ -1,0 +1,153 @@
+"""What an atlas of a codebook shows, as plain arrays: the meaning of the codes, and recordings as codes.
+
+Owns the choice of the example recordings and what the model says of each: its windows, codes and sub-actions over
+time, and the series that the shapes alone give. Everything is asked of the signal alone, as at inference; the true
+class stands beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from model.configuration.reading import Configuration
+from model.evaluation.meaning import CodeMeaning, load_code_meaning
+from model.evaluation.metrics import fvu
+from model.network.building import longest_window
+from model.network.shapes import stitch
+from model.pretrained.exported import ExportedFiles, ExportedModel, load_exported
+from model.study import as_batch
+from model.training.losses import Batch, by_recording
+
+CANDIDATES = 64  # recordings of a class among which its examples are chosen
+AT_ONCE = 16  # recordings that the model sees at a time
+
+
+class Example(NamedTuple):
+    """One recording as the model sees it: `C` channels of `T` samples, `N` tokens in each of `R` rows."""
+
+    number: int  # place in the validation split, from 0
+    y: int  # its class
+    nearest: int  # the class whose text lies nearest to its tokens
+    stitch_fvu: float  # of this recording
+    x: np.ndarray  # (C, T), mean 0 and deviation 1 per channel
+    stitched: np.ndarray  # (C, T), rebuilt from shapes alone; NaN where no window lies
+    start: np.ndarray  # (R, N), fraction of the series
+    length: np.ndarray  # (R, N), fraction of the series
+    codes: np.ndarray  # (R, N)
+    q: np.ndarray  # (R, N, K), predicted distribution over the sub-actions
+
+
+@dataclass(frozen=True, eq=False)
+class CodeAtlas:
+    """Everything that is drawn; `J` codes, `K` sub-actions.
+
+    Attributes:
+        meaning: Shapes, sub-actions, use and sureness of every code; from the training split.
+        configuration: What was trained.
+        channels: Names, (C,). A row of tokens is a channel, or all of them where the shapes have several.
+        owned: bool, (classes, K), the sub-actions of each class.
+        examples: Of the validation split, class by class.
+        validation: Recordings of that split.
+        dataset: Its name.
+        native_samples: Samples of a recording before it was resampled.
+        rate_hz: Samples per second before that; None where nobody knows.
+    """
+
+    meaning: CodeMeaning
+    configuration: Configuration
+    channels: tuple[str, ...]
+    owned: np.ndarray
+    examples: tuple[Example, ...]
+    validation: int
+    dataset: str
+    native_samples: int
+    rate_hz: float | None
+
+
+def make_atlas(files: ExportedFiles, per_class: int) -> CodeAtlas:
+    """Loads an exported configuration and looks at its codes and some recordings.
+
+    Args:
+        files: Of the configuration.
+        per_class: Example recordings of each class; 0 for none.
+
+    Raises:
+        ValueError: One line that names what is missing, damaged or does not fit; see `model.pretrained.exported`.
+    """
+    exported = load_exported(files)
+    meaning = load_code_meaning(files.checkpoint)
+    data = exported.dataset
+    return CodeAtlas(
+        meaning=meaning,
+        configuration=exported.configuration,
+        channels=data.channel_names,
+        owned=exported.model.teacher.text.owned.numpy(),
+        examples=_examples(exported, per_class),
+        validation=len(data.validation.y),
+        dataset=data.name,
+        native_samples=data.native_length,
+        rate_hz=data.rate_hz,
+    )
+
+
+def _examples(exported: ExportedModel, per_class: int) -> tuple[Example, ...]:
+    """Takes, of each class, recordings at even ranks of their `stitch_fvu`: the median one, or the quartiles, ..."""
+    split = as_batch(exported.dataset.validation, "cpu")
+    chosen = []
+    for y in range(len(exported.dataset.class_names)):
+        members = np.flatnonzero(exported.dataset.validation.y == y)
+        candidates = members[_evenly(len(members), CANDIDATES)]
+        seen = look(exported, split, candidates.tolist())
+        ranked = sorted(seen, key=lambda e: (np.nan_to_num(e.stitch_fvu, nan=np.inf), e.number))
+        chosen += [ranked[rank] for rank in _evenly(len(ranked), per_class)]
+    return tuple(chosen)
+
+
+def _evenly(of: int, count: int) -> list[int]:
+    """At most `count` places in a row `of` them, each in the middle of an equal part."""
+    count = min(of, count)
+    return [int((2 * i + 1) * of / (2 * count)) for i in range(count)]
+
+
+@torch.no_grad()
+def look(exported: ExportedModel, split: Batch, numbers: Sequence[int]) -> list[Example]:
+    """What the model says of recordings.
+
+    Args:
+        exported: The model.
+        split: Recordings.
+        numbers: Which of them.
+    """
+    found: list[Example] = []
+    for first in range(0, len(numbers), AT_ONCE):
+        found += _look(exported, split, numbers[first : first + AT_ONCE])
+    return found
+
+
+def _look(exported: ExportedModel, split: Batch, numbers: Sequence[int]) -> list[Example]:
+    x, y, level, _ = split.take(torch.tensor(numbers))
+    model, recordings = exported.model, len(x)
+    out = model(x.flatten(0, 1), level=level)
+    start, length = out.attributes.start, out.attributes.length
+    rebuilt = stitch(out.decoded, start, length, x.shape[-1], longest_window(exported.configuration))
+    stitched = by_recording_and_channel(rebuilt.series, recordings)
+    drawn = stitched.masked_fill(~by_recording_and_channel(rebuilt.covered, recordings), float("nan"))
+    nearest = model.teacher.similarities(by_recording(out.tokens, recordings)).argmax(-1)
+    # All channels of a token share its window: one of them stands for the row.
+    windows = [part[:: model.channels_per_token].unflatten(0, (recordings, -1)) for part in (start, length)]
+    codes, q = (part.unflatten(0, (recordings, -1)) for part in (out.quantized.indices, out.log_q.exp()))
+    arrays = zip(*(part.numpy() for part in (x, drawn, *windows, codes, q)), strict=True)
+    return [
+        Example(number, int(y[i]), int(nearest[i]), float(fvu(x[i : i + 1], stitched[i : i + 1])), *parts)
+        for i, (number, parts) in enumerate(zip(numbers, arrays, strict=True))
+    ]
+
+
+def by_recording_and_channel(series: torch.Tensor, recordings: int) -> torch.Tensor:
+    """`(series, T)` to `(recordings, channels, T)`."""
+    return series.unflatten(0, (recordings, -1))

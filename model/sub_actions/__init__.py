@@ -1,0 +1,1 @@
+"""Sub-actions: phrases of a vocabulary, merged by what they mean; `python -m model.sub_actions` shows what merges."""

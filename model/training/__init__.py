@@ -1,0 +1,1 @@
+"""Training: the run that a search steers, its step, losses, augmentation and replicas."""

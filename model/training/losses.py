@@ -1,0 +1,140 @@
+"""The loss of one batch: every term of the method, and their weighted sum.
+
+L = λ_x·L_x + λ_z·L_vq + λ_dist·L_div + λ_c·L_con + λ_ce·L_ce + 2·[(1 − w)·L_shape + w·λ_a·L_KL], where w weighs
+the shape against the action objective, and L_shape = λ_s·L_s + λ_p·L_piece + λ_k·L_skill + λ_st·L_stitch: normalised
+shapes against normalised pieces, VQShape's own shape loss, errors relative to those of straight lines, and the series
+that the shapes alone give when they are stitched together.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from model.configuration.sections import LossWeights
+from model.evaluation.metrics import unexplained_by_shapes
+from model.network.alignment import contrastive_loss
+from model.network.attributes import diversity_loss
+from model.network.heads import kl_divergence
+from model.network.shape_action import ShapeAction, SignalOutput
+from model.network.shapes import extract_pieces, normalise_pieces, normalised_shape_loss, shape_loss, stitch
+
+
+class Batch(NamedTuple):
+    """Recordings of a step."""
+
+    x: Tensor  # (B, C, T), normalised
+    y: Tensor  # (B,), classes
+    level: Tensor | None = None  # (B, C, 2), offset and scale before normalisation, in the recording's own units
+    wording: Tensor | None = None  # (B, M), which wording of each phrase is read; None reads the first
+
+    def take(self, rows: Tensor | slice) -> Batch:
+        """Some of the recordings."""
+        level, wording = (None if part is None else part[rows] for part in (self.level, self.wording))
+        return Batch(self.x[rows], self.y[rows], level, wording)
+
+
+class LossTerms(NamedTuple):
+    """The terms before weighting, scalars; the last is no loss but watched beside them."""
+
+    series: Tensor
+    quantization: Tensor
+    diversity: Tensor
+    contrastive: Tensor
+    classification: Tensor
+    shape: Tensor
+    piece: Tensor
+    skill: Tensor
+    stitch: Tensor
+    action: Tensor
+    scale_ratio: Tensor  # mean predicted σ over mean σ of the pieces; near 0 the shapes draw nothing
+
+
+def loss_terms(model: ShapeAction, batch: Batch, output: SignalOutput, longest: float, temperature: float) -> LossTerms:
+    """All terms of a batch.
+
+    Args:
+        model: The composed model.
+        batch: `B` recordings of `C` channels.
+        output: What the model gave for the `B · C` series.
+        longest: Upper bound of a window's length, fraction of the series.
+        temperature: Of the contrastive loss.
+    """
+    x = batch.x.flatten(0, 1)
+    a = output.attributes
+    pieces = extract_pieces(x, a.start, a.length, output.decoded.shape[-1])
+    target = normalise_pieces(pieces.detach())
+    stitched = stitch(output.decoded, a.start, a.length, x.shape[-1], longest)
+    tokens, code = (by_recording(part, len(batch.x)) for part in (output.tokens, output.quantized.code))
+    classes = model.classes
+    return LossTerms(
+        series=(x - output.series).square().mean(),
+        quantization=output.quantized.loss,
+        diversity=diversity_loss(a.start, a.length),
+        contrastive=_contrastive(model, tokens, batch, temperature),
+        classification=classes(code, tokens, batch.y) if classes is not None else x.new_zeros(()),
+        shape=normalised_shape_loss(output.shapes, target, a.length),
+        piece=shape_loss(output.decoded, pieces),
+        skill=unexplained_by_shapes(output.decoded, pieces, a.length),
+        stitch=(x - stitched.series).square().mean(),
+        action=kl_divergence(_labels(model, tokens, batch, output), output.log_q).mean(),
+        scale_ratio=a.scale.detach().mean() / target.scale.mean().clamp_min(1e-12),
+    )
+
+
+def by_recording(rows: Tensor, recordings: int) -> Tensor:
+    """All tokens of each recording, whatever rows they came in: `(rows, N, width)` to `(recordings, tokens, width)`."""
+    return rows.unflatten(0, (recordings, -1)).flatten(1, 2)
+
+
+def _contrastive(model: ShapeAction, tokens: Tensor, batch: Batch, temperature: float) -> Tensor:
+    """Mean of the loss after fusion and the loss before it.
+
+    The fused tokens carry the class's own text, so their loss alone can be met without the signal; the unfused one
+    cannot.
+    """
+    aligned = model.teacher.align(tokens, batch.y, batch.wording)
+    fused = contrastive_loss(aligned.fused_signal, aligned.fused_text, batch.y, temperature)
+    unfused = contrastive_loss(aligned.signal, aligned.text, batch.y, temperature)
+    return (fused + unfused) / 2
+
+
+def _labels(model: ShapeAction, tokens: Tensor, batch: Batch, output: SignalOutput) -> Tensor:
+    return model.teacher.label(tokens, batch.y, batch.wording).reshape(output.log_q.shape)
+
+
+def total_loss(terms: LossTerms, weights: LossWeights, action_weight: float) -> Tensor:
+    """The weighted sum; `action_weight` is w in (0, 1)."""
+    shape = (
+        weights.shape * terms.shape
+        + weights.piece * terms.piece
+        + weights.skill * terms.skill
+        + weights.stitch * terms.stitch
+    )
+    traded = (1 - action_weight) * shape + action_weight * weights.action * terms.action
+    return (
+        weights.series * terms.series
+        + weights.quantization * terms.quantization
+        + weights.diversity * terms.diversity
+        + weights.contrastive * terms.contrastive
+        + weights.classification * terms.classification
+        + 2 * traded
+    )
+
+
+def mean_terms(terms: list[tuple[Tensor, LossTerms]]) -> dict[str, float]:
+    """Means over the steps of an epoch; one transfer from the device.
+
+    Returns:
+        `loss` and `loss_<term>`, and what tells whether shapes are learnt at all: `train_shape_correlation`, ρ of
+        shapes and pieces weighted as the metric is, and `train_scale_ratio`.
+    """
+    stacked = torch.stack([torch.stack([total, *parts]).detach() for total, parts in terms]).mean(0)
+    loss, *rest = stacked.float().tolist()
+    of_terms = dict(zip(LossTerms._fields, rest, strict=True))
+    scale_ratio = of_terms.pop("scale_ratio")
+    # Shape and piece have mean 0 and variance 1, so their squared error is 2 (1 − ρ).
+    watched = {"train_shape_correlation": 1 - of_terms["shape"] / 2, "train_scale_ratio": scale_ratio}
+    return {"loss": loss} | {f"loss_{name}": value for name, value in of_terms.items()} | watched

@@ -1,0 +1,256 @@
+"""Trains one configuration: optimiser, schedule, warm-up before quantization, start and revival of codes."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from model.checkpoint import MODEL_FILE, load_model, load_training, save_training
+from model.configuration.reading import Configuration
+from model.evaluation.downstream import CONFUSION_FILE, write_confusions
+from model.evaluation.evaluate import Collected, classify, collect, evaluate, read_meaning
+from model.evaluation.meaning import CODES_FILE, CodeMeaning, write_codes
+from model.network.building import build_model, longest_window
+from model.network.class_text import ClassText
+from model.sub_actions.vocabulary_files import VocabularyFiles
+from model.training.augmentation import random_crop
+from model.training.losses import Batch, mean_terms
+from model.training.replicas import Replicas
+from model.training.step import StepOutcome, TrainingStep
+
+FINAL_LEARNING_RATE = 0.05  # of the first, at the end of the cosine
+REVIVE_UNTIL = 0.8  # share of the epochs after which no code is moved any more
+
+
+class ShapeActionRun:
+    """One training run on one device.
+
+    Args:
+        configuration: Everything that is chosen.
+        train: Training split, on the device.
+        validation: What `evaluate` measures by default, on the device.
+        text: Embedded phrases of each class, merged.
+        about: Plain values stored with the exported model, such as class names.
+        replicas: Who shares the recordings of each step; every replica is given all of them, and the same
+            configuration. None is this process alone.
+        vocabulary: Files about the vocabulary to write beside an exported model; None for none.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        train: Batch,
+        validation: Batch,
+        text: ClassText,
+        about: dict[str, Any] | None = None,
+        replicas: Replicas | None = None,
+        vocabulary: VocabularyFiles | None = None,
+    ):
+        self.configuration, self.train, self.validation = configuration, train, validation
+        self.about, self.replicas, self.vocabulary = about or {}, replicas or Replicas(), vocabulary
+        device = train.x.device
+        torch.manual_seed(configuration.seed + self.replicas.rank)  # dropout; all else has generators of its own
+        channels, samples = train.x.shape[1:]
+        self.model = build_model(configuration, text, channels, samples).to(device)
+        self._check(validation)
+        if self.model.to_tokens.levels is not None:
+            self.model.to_tokens.levels.start(self._levels(train))
+        self.model.mixed_precision = device.type == "cuda"
+        self.generator = torch.Generator().manual_seed(configuration.seed)
+        self.longest = longest_window(configuration)
+        self.step = TrainingStep(self.model, configuration, self.longest, self.replicas)
+        self.epoch = 0
+        self.codes_started = False
+        self.optimizer, self.schedule = self._optimizer()
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps of an epoch."""
+        return math.ceil(len(self.train.x) / self.configuration.training.batch_size)
+
+    def _levels(self, split: Batch) -> Tensor:
+        if split.level is None:
+            raise ValueError(
+                f"architecture.levels: {self.configuration.architecture.levels} is asked for, but these recordings "
+                "come without offset and scale; take none"
+            )
+        return split.level
+
+    def _optimizer(self) -> tuple[torch.optim.AdamW, LambdaLR]:
+        t = self.configuration.training
+        decayed: list[nn.Parameter] = []
+        kept: list[nn.Parameter] = []
+        for name, p in self.model.named_parameters():
+            if not p.requires_grad:
+                continue
+            # Codes are positions, not weights: decay would draw them together, and so would decay of a map of codes.
+            decays = p.ndim > 1 and not name.startswith("quantizer.")
+            (decayed if decays else kept).append(p)
+        groups = [{"params": decayed, "weight_decay": t.weight_decay}, {"params": kept, "weight_decay": 0.0}]
+        optimizer = torch.optim.AdamW(groups, lr=t.learning_rate, fused=True)
+        total = self.configuration.epochs * self.steps_per_epoch
+        rise = max(1, round(t.warmup_fraction * total))
+
+        def factor(step: int) -> float:
+            if step < rise:
+                return (step + 1) / rise
+            along = (step - rise) / max(1, total - rise)
+            return FINAL_LEARNING_RATE + (1 - FINAL_LEARNING_RATE) * 0.5 * (1 + math.cos(math.pi * along))
+
+        return optimizer, LambdaLR(optimizer, factor)
+
+    @property
+    def quantizes(self) -> bool:
+        """Whether the current epoch uses codes; the first ones do not."""
+        return self.epoch >= int(self.configuration.training.unquantized_fraction * self.configuration.epochs)
+
+    @property
+    def holds_windows(self) -> bool:
+        """Whether windows stay where they began; while shapes draw nothing yet, windows would only grow."""
+        return self.epoch < int(self.configuration.windows.held_fraction * self.configuration.epochs)
+
+    def train_epoch(self) -> dict[str, float]:
+        """One pass over the training split.
+
+        Returns:
+            Means over the steps, see `model.training.losses.mean_terms`.
+        """
+        if self.quantizes and not self.codes_started:
+            self.model.quantizer.start(collect(self.model, self.train).z, self.configuration.seed)
+            self._agree()
+            self.codes_started = True
+        order = torch.randperm(len(self.train.x), generator=self.generator)
+        usage = torch.zeros(self.configuration.codebook_size, dtype=torch.long, device=self.train.x.device)
+        outcomes = []
+        for rows in order.to(self.train.x.device).split(self.configuration.training.batch_size):
+            outcomes.append(self._step(self._augmented(self.train.take(rows))))
+            # Unlike bincount, adding does not wait for a GPU.
+            usage.index_add_(0, outcomes[-1].indices, torch.ones_like(outcomes[-1].indices))
+        self._revive(usage, outcomes[-1].z)
+        self._agree()
+        self.epoch += 1
+        return mean_terms([(outcome.loss, outcome.terms) for outcome in outcomes])
+
+    def _augmented(self, batch: Batch) -> Batch:
+        """The recordings of a step, some cut, each with its text in the wordings drawn for it."""
+        batch = random_crop(batch, self.configuration.training.crop, self.generator)
+        if self.configuration.training.wordings == "first":
+            return batch
+        return batch._replace(wording=self.model.teacher.text.draw_wordings(batch.y, self.generator))
+
+    def _step(self, batch: Batch) -> StepOutcome:
+        self.model.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        outcome = self.step(batch, self._kept(batch.x.shape[:2].numel()), self.quantizes)
+        if self.holds_windows:
+            self.model.attributes.to_window.zero_grad(set_to_none=True)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.configuration.training.gradient_clip)
+        self.optimizer.step()
+        self.schedule.step()
+        self.model.teacher.follow()
+        if self.quantizes:
+            self.model.quantizer.follow(outcome.z, outcome.indices)
+        return outcome
+
+    def _agree(self) -> None:
+        self.replicas.agree(part for name, part in self.model.state_dict().items() if name.startswith("quantizer."))
+
+    def _kept(self, series: int) -> Tensor | None:
+        patches = self.model.to_tokens.encoder.patches
+        hidden = min(round(self.configuration.training.mask_fraction * patches), patches - 1)
+        if hidden == 0:
+            return None
+        order = torch.rand(series, patches, generator=self.generator).argsort(-1)
+        # In their order, so that neighbours in memory are neighbours in time.
+        return order[:, hidden:].sort(-1).values.to(self.train.x.device, non_blocking=True)
+
+    def _revive(self, usage: Tensor, z: Tensor) -> None:
+        below = self.configuration.training.revive_below
+        early = self.epoch < REVIVE_UNTIL * self.configuration.epochs
+        if self.codes_started and below and early:
+            self.model.quantizer.revive(usage, z, below, self.generator)
+
+    def evaluate(self, split: Batch | None = None) -> dict[str, float]:
+        """Metrics of a held-out split; None measures the validation split.
+
+        Raises:
+            ValueError: Its recordings have other channels or another length than those that are trained on.
+        """
+        if split is not None:
+            self._check(split)
+        temperature = self.configuration.alignment.contrastive_temperature
+        return evaluate(self.model, self.train, split or self.validation, self.longest, temperature)
+
+    def _check(self, split: Batch) -> None:
+        built, given = self.train.x.shape[1:], split.x.shape[1:]
+        if given != built:
+            raise ValueError(
+                f"data: recordings of {given[0]} channels and {given[1]} samples, "
+                f"but the model is built for {built[0]} channels and {built[1]} samples"
+            )
+
+    def save(self, folder: Path) -> None:
+        """Writes everything that continuing needs."""
+        state = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "generator": self.generator.get_state(),
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state(self.train.x.device) if self.train.x.is_cuda else None,
+            "epoch": self.epoch,
+            "codes_started": self.codes_started,
+        }
+        save_training(folder, state)
+
+    def restore(self, folder: Path) -> None:
+        """Continues from what `save` wrote; training goes on as if it had never stopped."""
+        state = load_training(folder)
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.generator.set_state(state["generator"])
+        torch.set_rng_state(state["torch"])
+        if state["cuda"] is not None and self.train.x.is_cuda:
+            torch.cuda.set_rng_state(state["cuda"], self.train.x.device)
+        self.epoch, self.codes_started = state["epoch"], state["codes_started"]
+
+    def export(self, folder: Path) -> None:
+        """Writes the finished model with what its codes mean, and tables for people.
+
+        `config.json` says what the model is to those who load it. The tables are `codes.csv`, a row per code,
+        `confusion.csv`, what the linear classifiers say of the validation split, and what
+        `model.sub_actions.vocabulary_files` writes.
+        """
+        learnt, seen = collect(self.model, self.train), collect(self.model, self.validation)
+        meaning = self._meaning(learnt)
+        tensors = {name: torch.from_numpy(array) for name, array in meaning.tensors().items()}
+        self.model.describe(self.about | meaning.names(), tensors)
+        self.model.write(folder)
+        write_codes(folder / CODES_FILE, meaning)
+        confusions = classify(self.model, learnt, self.train.y, seen, self.validation.y)
+        write_confusions(folder / CONFUSION_FILE, confusions, meaning.classes)
+        if self.vocabulary is not None:
+            self.vocabulary.write(folder)
+
+    def load_export(self, folder: Path) -> None:
+        """Puts the weights that `export` wrote in place of this run's, to be measured again.
+
+        Raises:
+            CheckpointError: There are none, or they belong to a model of other sizes.
+        """
+        load_model(folder / MODEL_FILE, self.model)
+
+    def _meaning(self, learnt: Collected) -> CodeMeaning:
+        text = self.model.teacher.text
+        # A run that was started without names numbers them.
+        classes, sub_actions = (
+            tuple(self.about.get(key) or map(str, range(n)))
+            for key, n in zip(("classes", "sub_actions"), text.owned.shape, strict=True)
+        )
+        return read_meaning(self.model, learnt, self.train.y, sub_actions, classes)

@@ -1,0 +1,95 @@
+"""Owns the command line `python -m results.atlas RUN/best/knee [--out FOLDER]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from results.command import run_command
+from results.records.errors import RecordError
+from results.records.files import write_atomically
+
+if TYPE_CHECKING:
+    from model.pretrained.exported import ExportedFiles
+
+PAGE = "atlas.html"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Draw what every code of an exported configuration looks like and means.
+
+    Args:
+        arguments: Command line without the program's name; None takes the process's own.
+
+    Returns:
+        0 if everything was drawn, 2 for bad input, 130 after Ctrl-C.
+    """
+    options = _parser().parse_args(arguments)
+
+    def draw() -> int:
+        print("\n".join(map(str, write_atlas(options.exported, options.out, options.per_class))))
+        return 0
+
+    return run_command("atlas", draw, ValueError)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m results.atlas",
+        description="Draw the atlas of an exported configuration: what every code looks like and means, and recordings "
+        "as codes; a page and pictures for print.",
+    )
+    parser.add_argument("exported", type=Path, help="such as runs/tradeoff/best/knee")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where it goes; beside the configuration, .atlas")
+    parser.add_argument(
+        "--per-class", type=int, default=2, metavar="N", help="example recordings of each class (2); 0 for none"
+    )
+    return parser
+
+
+def write_atlas(exported: Path, out: Path | None = None, per_class: int = 2) -> list[Path]:
+    """Write the page and the pictures.
+
+    Args:
+        exported: See `model.pretrained.exported.find_exported`.
+        out: The folder, made if it is not there; None takes `best/knee.atlas` for `best/knee`.
+        per_class: Example recordings of each class.
+
+    Returns:
+        The files written, the page first.
+
+    Raises:
+        ValueError: One line that says what is missing, damaged or does not fit.
+    """
+    # The one room of `results` that asks the model: what comes back are plain arrays, and all else here draws them.
+    from model.pretrained.atlas import make_atlas
+    from model.pretrained.exported import find_exported
+    from results.atlas.page import atlas_page
+    from results.atlas.print import write_pictures
+    from results.atlas.view import AtlasView
+
+    if per_class < 0:
+        raise RecordError(f"--per-class: expected 0 or more recordings, got {per_class}")
+    files = find_exported(exported)
+    folder = out or files.folder / f"{files.name}.atlas"
+    if folder.exists() and not folder.is_dir():
+        raise RecordError(f"--out: {folder} is a file; expected a folder")
+    view = AtlasView(make_atlas(files, per_class), f"Atlas of {files.name}", _origin(files))
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / PAGE, atlas_page(view))
+    return [folder / PAGE, *write_pictures(view, folder)]
+
+
+def _origin(files: ExportedFiles) -> str:
+    """The first line of the configuration, in which an export says what it is."""
+    if files.configuration is None:
+        return str(files.checkpoint)
+    first = files.configuration.read_text(encoding="utf-8").partition("\n")[0]
+    return first.lstrip("# ") if first.startswith("#") else str(files.configuration)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

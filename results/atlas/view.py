@@ -1,0 +1,162 @@
+"""Owns the order, the colours and the scales that every picture of an atlas shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from model.pretrained.atlas import CodeAtlas, Example
+
+# Dark colours first, then a light one of each hue; told apart in the order of use, so the rarest repeat.
+PALETTE = (
+    *("#0072b2", "#d55e00", "#009e73", "#a23b8f", "#b8860b", "#4b4ea3", "#a31621", "#5b7f1d", "#6b4226", "#3d6b7d"),
+    *("#7fb8dc", "#f2a66b", "#74cdb0", "#dba0cb", "#e6c65c", "#a6a8de", "#e08a91", "#b3cd75", "#bfa08a", "#a3bfcb"),
+)
+SHAPES_DRAWN_AS_LINES = 12  # channels of a code; more are drawn as a heat map
+
+
+@dataclass(frozen=True, eq=False)
+class AtlasView:
+    """An atlas with what its pictures agree on.
+
+    Attributes:
+        atlas: What is drawn.
+        title: Of the page.
+        origin: One line that says where the configuration comes from; "" where nobody knows.
+    """
+
+    atlas: CodeAtlas
+    title: str
+    origin: str
+
+    @cached_property
+    def by_use(self) -> list[int]:
+        """Sub-actions in the order of how much the tokens of the training split speak of them."""
+        mass = self.atlas.meaning.share @ self.atlas.meaning.distribution
+        return [int(k) for k in np.argsort(-mass, kind="stable")]
+
+    @cached_property
+    def colours(self) -> list[str]:
+        """Colour of each sub-action."""
+        colours = [""] * len(self.by_use)
+        for rank, k in enumerate(self.by_use):
+            colours[k] = PALETTE[rank % len(PALETTE)]
+        return colours
+
+    @cached_property
+    def first(self) -> np.ndarray:
+        """`(J,)`, the likeliest sub-action of each code."""
+        return self.atlas.meaning.distribution.argmax(1)
+
+    @cached_property
+    def groups(self) -> list[tuple[int, list[int]]]:
+        """Codes in use by their likeliest sub-action, the most used sub-action and code first."""
+        tokens = self.atlas.meaning.tokens
+        used = [int(j) for j in np.argsort(-tokens, kind="stable") if tokens[j]]
+        found = [(k, [j for j in used if self.first[j] == k]) for k in range(len(self.colours))]
+        return sorted(((k, codes) for k, codes in found if codes), key=lambda group: -tokens[group[1]].sum())
+
+    @cached_property
+    def used(self) -> list[int]:
+        """Codes that a token of the training split chose, in the order of `groups`."""
+        return [j for _, codes in self.groups for j in codes]
+
+    @cached_property
+    def unused(self) -> list[int]:
+        """The other codes."""
+        return [int(j) for j in np.flatnonzero(self.atlas.meaning.tokens == 0)]
+
+    @cached_property
+    def rows(self) -> list[int]:
+        """Sub-actions as the rows of the matrix: those of `groups` first, in its order, then the others by use."""
+        named = [k for k, _ in self.groups]
+        return named + [k for k in self.by_use if k not in named]
+
+    @cached_property
+    def reach(self) -> float:
+        """Largest absolute value of a shape in use; all shapes are drawn to this scale."""
+        return max(1.0, float(np.abs(self.atlas.meaning.shapes[self.used]).max()))
+
+    @property
+    def lanes(self) -> int:
+        """Channels of a code."""
+        return self.atlas.meaning.shapes.shape[1]
+
+    @property
+    def fused(self) -> bool:
+        """Whether one row of tokens describes all channels."""
+        return self.lanes > 1
+
+    @property
+    def extent(self) -> float:
+        """A whole series in `unit`."""
+        samples = self.atlas.native_samples
+        if self.atlas.rate_hz is not None:
+            return (samples - 1) / self.atlas.rate_hz
+        return float(samples - 1)
+
+    @property
+    def unit(self) -> str:
+        """Of time: seconds where the sampling rate is known, samples of the recording where it is not."""
+        return "samples" if self.atlas.rate_hz is None else "s"
+
+    @property
+    def time_label(self) -> str:
+        """What a time axis shows."""
+        return "time (samples as recorded)" if self.atlas.rate_hz is None else "time (s)"
+
+
+def lanes_of(start: np.ndarray, length: np.ndarray) -> list[int]:
+    """A lane for each window, so that no two windows of one lane overlap; as few lanes as possible.
+
+    Args:
+        start: (N,).
+        length: (N,), same unit.
+    """
+    ends: list[float] = []
+    lanes = [0] * len(start)
+    for n in np.argsort(start, kind="stable"):
+        free = next((lane for lane, end in enumerate(ends) if end <= start[n] + 1e-9), len(ends))
+        if free == len(ends):
+            ends.append(0.0)
+        ends[free] = float(start[n] + length[n])
+        lanes[int(n)] = free
+    return lanes
+
+
+def over_time(example: Example, bins: int) -> np.ndarray:
+    """Sub-actions over time: the mean of the predictions of all tokens whose window covers the middle of a bin.
+
+    Args:
+        example: The recording.
+        bins: Equal parts of the recording.
+
+    Returns:
+        `(bins, K)`; zeros where no window lies.
+    """
+    middle = (np.arange(bins) + 0.5) / bins
+    start, end = example.start.reshape(-1, 1), (example.start + example.length).reshape(-1, 1)
+    covers = ((start <= middle) & (middle <= end)).astype(np.float64)
+    total = covers.T @ example.q.reshape(-1, example.q.shape[-1])
+    return total / np.maximum(covers.sum(0), 1.0)[:, None]
+
+
+def ticks(low: float, high: float, most: int) -> list[float]:
+    """At most `most` round numbers from `low` to `high`, multiples of 1, 2 or 5 times a power of ten."""
+    raw = (high - low) / max(most - 1, 1) or 1.0
+    power = 10.0 ** np.floor(np.log10(raw))
+    step = next(step for step in (power, 2 * power, 5 * power, 10 * power) if step >= raw * (1 - 1e-9))
+    first = int(np.ceil(low / step - 1e-9))
+    return [float(step * i) for i in range(first, int(np.floor(high / step + 1e-9)) + 1)]
+
+
+def ink_on(colour: str) -> str:
+    """Black or white, whichever reads better on a colour such as #0072b2 (WCAG's relative luminance)."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "#ffffff" if 1.05 / (luminance + 0.05) >= (luminance + 0.05) / 0.05 else "#111827"

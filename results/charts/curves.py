@@ -1,0 +1,127 @@
+"""Owns which learning curves are drawn alike: the front's, other trials', and those of trials that ended early."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from results.charts.thinning import evenly, thinned_note
+from results.front.overview import Overview
+from results.once import once
+from results.records.objectives import Objective
+
+Kind = Literal["failed", "stopped", "other", "front", "named"]
+# In the order of drawing: the front on top.
+TITLES: dict[Kind, str] = {
+    "failed": "failed or interrupted",
+    "stopped": "stopped early",
+    "other": "other trials",
+    "front": "others on the front",
+}
+# 5,000 trials of 48 epochs would be 240,000 points per objective, which no browser draws as vectors.
+MOST_CURVES, MOST_EPOCHS = 150, 60
+MOST_ON_FRONT = 40  # more of these strong lines would hide the others
+
+
+class Curve(NamedTuple):
+    """One trial's values of one objective, in the order of its epochs."""
+
+    title: str
+    epochs: list[float]
+    values: list[float]
+
+
+class CurveGroup(NamedTuple):
+    """Curves that look alike.
+
+    Attributes:
+        name: For the legend.
+        kind: How they are drawn.
+        curves: Those that are drawn.
+        total: How many there are.
+    """
+
+    name: str
+    kind: Kind
+    curves: list[Curve]
+    total: int
+
+
+@once
+def curve_groups(view: Overview, objective: Objective) -> list[CurveGroup]:
+    """Return the curves of an objective in the order of drawing; named points have a group each.
+
+    A group of many is thinned to `MOST_CURVES` trials, the front's to `MOST_ON_FRONT`, a curve of many epochs to
+    `MOST_EPOCHS`.
+    """
+    kinds = _kinds(view)
+    measured = {
+        label: _measured(run.curves, objective.metric)
+        for label, run in view.runs.items()
+        if objective.metric in run.curves
+    }
+    groups: dict[tuple[Kind, str], list[tuple[str, str]]] = {(kind, title): [] for kind, title in TITLES.items()}
+    for names in view.front["names"]:
+        if names:
+            groups.setdefault(("named", names.replace("+", " + ")), [])
+    for key, group in kinds.items():
+        if key[1] in measured.get(key[0], {}):
+            groups[group].append(key)
+    several = len(view.runs) > 1
+    return [
+        CurveGroup(name, kind, [_curve(measured, keys[position], several) for position in chosen], len(keys))
+        for (kind, name), keys in groups.items()
+        if len(chosen := evenly(len(keys), MOST_ON_FRONT if kind == "front" else MOST_CURVES))
+    ]
+
+
+def thinning_notes(groups: Sequence[CurveGroup]) -> list[str]:
+    """Say which groups are not drawn in full."""
+    names = {"failed": "curves of failed or interrupted trials", "stopped": "curves of trials stopped early"}
+    names |= {"other": "curves of other trials", "front": "other curves of the front"}
+    notes = (thinned_note(len(g.curves), g.total, names.get(g.kind, f"curves of {g.name}")) for g in groups)
+    return [note for note in notes if note]
+
+
+def _kinds(view: Overview) -> dict[tuple[str, str], tuple[Kind, str]]:
+    """Return the group of every trial, by run and trial; all seeds of a point have its names."""
+    keys = ["run", "trial"] if "run" in view.trials else ["trial"]
+    named = dict(zip(view.front[keys].itertuples(index=False, name=None), view.front["names"], strict=True))
+    rows = list(view.points.table[keys].itertuples(index=False, name=None))
+    (only, *_) = view.runs
+    found: dict[tuple[str, str], tuple[Kind, str]] = {}
+    trials = view.trials[keys].itertuples(index=False, name=None)
+    for key, state, owner in zip(trials, view.trials["state"], view.points.owner, strict=True):
+        names = named.get(rows[owner])
+        kind: Kind = "other" if names is None else "named" if names else "front"
+        if state != "finished":
+            kind = "stopped" if state == "stopped" else "failed"
+        name = (names or "").replace("+", " + ") if kind == "named" else TITLES[kind]
+        found[key if len(key) == 2 else (only, *key)] = (kind, name)
+    return found
+
+
+def _measured(curves: pd.DataFrame, metric: str) -> dict[str, np.ndarray]:
+    """Return epochs and values, (2, epochs), of each trial in which the metric was measured."""
+    values = curves[metric].to_numpy()
+    there = np.isfinite(values)
+    codes, trials = pd.factorize(curves["trial"].to_numpy()[there])
+    epochs = curves["epoch"].to_numpy()[there]
+    order = np.lexsort([epochs, codes])
+    codes, epochs, values = codes[order], epochs[order], values[there][order]
+    # A trial that a restarted worker continued may have an epoch twice; the later one is what was trained on.
+    last = np.append((codes[1:] != codes[:-1]) | (epochs[1:] != epochs[:-1]), True)[: len(codes)]
+    pairs = np.stack([epochs[last], values[last]])
+    ends = np.cumsum(np.bincount(codes[last], minlength=len(trials)))
+    return dict(zip(trials.tolist(), np.split(pairs, ends[:-1], axis=1), strict=True)) if len(trials) else {}
+
+
+def _curve(measured: dict[str, dict[str, np.ndarray]], key: tuple[str, str], several: bool) -> Curve:
+    label, trial = key
+    points = measured[label][trial]
+    kept = evenly(points.shape[1], MOST_EPOCHS)
+    title = f"trial {label} · {trial}" if several else f"trial {trial}"
+    return Curve(title, *points[:, kept].tolist())

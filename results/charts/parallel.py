@@ -1,0 +1,155 @@
+"""Owns parallel coordinates: where each trial's line crosses the axes of its parameters and objectives.
+
+Numbers stand on their range, logarithmic where it is searched so; values of a choice stand evenly, and the lines
+through one of them are spread a little in the order of the first objective, or they would all lie on one point.
+Objectives have their best value at the top. What a trial does not have stands below the axis.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from results.charts.extent import axis_limits
+from results.charts.thinning import evenly
+from results.front.overview import Overview, Verdict
+from results.records.files import cell
+from results.records.objectives import Objective, objective_values
+from results.records.space import Parameter
+from results.records.text import short
+
+MISSING_PLACE = -0.13
+SPREAD = 0.5  # share of the distance between two values of a choice that lines are spread over
+MOST_LINES = 300  # of those that are not on the front
+MOST_FRONT = 60  # besides the named ones
+MOST_TICKS = 8
+
+
+class Axis(NamedTuple):
+    """One axis.
+
+    Attributes:
+        title: The parameter's or metric's name.
+        ticks: Places in [0, 1] and what stands there.
+    """
+
+    title: str
+    ticks: list[tuple[float, str]]
+
+
+class ParallelLines(NamedTuple):
+    """Lines over parallel axes.
+
+    Attributes:
+        axes: From left to right.
+        places: Place of each drawn line on each axis, (lines, axes).
+        rows: Row of the points' table of each line; the front's last, so that they are drawn on top.
+        verdicts: Of each line.
+        others: How many lines that are not on the front there are in all.
+        fronts: How many on the front there are in all.
+    """
+
+    axes: list[Axis]
+    places: np.ndarray
+    rows: list[int]
+    verdicts: list[Verdict]
+    others: int
+    fronts: int
+
+
+def parallel_lines(view: Overview) -> ParallelLines:
+    """Return the lines of all points that have objectives; of many that are not on the front an even share."""
+    table = view.points.table
+    others = [row for row, verdict in enumerate(view.verdicts) if verdict in ("dominated", "guard")]
+    fronts = [row for row, verdict in enumerate(view.verdicts) if verdict == "front"]
+    rows = [others[n] for n in evenly(len(others), MOST_LINES)] + _shown_of_front(view, fronts)
+    values = objective_values(table, view.objectives)
+    order = np.argsort(np.argsort(values[rows, 0], kind="stable"), kind="stable")
+    axes, columns = [], []
+    for name in view.parameter_names:
+        axis, places = _parameter_axis(view, name, table.iloc[rows], order)
+        axes.append(axis)
+        columns.append(places)
+    for number, objective in enumerate(view.objectives):
+        axis, places = _objective_axis(view, objective, values[:, number], rows)
+        axes.append(axis)
+        columns.append(places)
+    verdicts = [view.verdicts[row] for row in rows]
+    return ParallelLines(axes, np.stack(columns, axis=1), rows, verdicts, len(others), len(fronts))
+
+
+def _shown_of_front(view: Overview, fronts: list[int]) -> list[int]:
+    """Return the rows of the front to draw: an even share of many, and every named one."""
+    keys = ["run", "trial"] if "run" in view.front else ["trial"]
+    named = set(view.front.loc[view.front["names"] != "", keys].itertuples(index=False, name=None))
+    chosen = {fronts[n] for n in evenly(len(fronts), MOST_FRONT)}
+    trials = view.points.table[keys].iloc[fronts].itertuples(index=False, name=None)
+    return [row for row, key in zip(fronts, trials, strict=True) if row in chosen or key in named]
+
+
+def _parameter_axis(view: Overview, name: str, rows: pd.DataFrame, order: np.ndarray) -> tuple[Axis, np.ndarray]:
+    declared = [p for run in view.runs.values() for p in run.space.parameters if p.name == name]
+    values = list(rows[name])
+    known = np.array([cell(value) not in ("", "nan") for value in values], dtype=bool)
+    if any(parameter.type == "choice" for parameter in declared):
+        ticks, places = _choice_places(declared, values, known, order)
+    else:
+        ticks, places = _number_places(declared, values, known)
+    if not known.all():
+        ticks = [(MISSING_PLACE, "not set"), *ticks]
+    return Axis(name, ticks), np.where(known, places, MISSING_PLACE)
+
+
+def _choice_places(
+    declared: Sequence[Parameter], values: list[Any], known: np.ndarray, order: np.ndarray
+) -> tuple[list[tuple[float, str]], np.ndarray]:
+    texts = [cell(value) for value in values]
+    levels = list(dict.fromkeys(cell(value) for parameter in declared for value in parameter.values))
+    levels += [text for text in dict.fromkeys(texts) if text not in levels and text not in ("", "nan")]
+    distance = 1 / max(len(levels), 1)
+    middle = {level: (number + 0.5) * distance for number, level in enumerate(levels)}
+    places = np.array([middle.get(text, 0.0) for text in texts], dtype=float)
+    for level in levels:
+        members = np.flatnonzero(known & np.array([text == level for text in texts], dtype=bool))
+        ranks = np.argsort(np.argsort(order[members], kind="stable"), kind="stable")
+        if len(members) > 1:
+            places[members] += (ranks / (len(members) - 1) - 0.5) * SPREAD * distance
+    shown = levels if len(levels) <= MOST_TICKS else [levels[n] for n in evenly(len(levels), MOST_TICKS)]
+    return [(middle[level], level) for level in shown], places
+
+
+def _number_places(
+    declared: Sequence[Parameter], values: list[Any], known: np.ndarray
+) -> tuple[list[tuple[float, str]], np.ndarray]:
+    numbers = np.array([float(v) if there else np.nan for v, there in zip(values, known, strict=True)], dtype=float)
+    ends = [end for parameter in declared for end in (parameter.low, parameter.high) if end is not None]
+    ends += [end for end in (np.nanmin(numbers), np.nanmax(numbers)) if known.any()] if known.any() else []
+    low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
+    logarithmic = any(parameter.type == "log" for parameter in declared) and low > 0
+    whole = all(parameter.type == "int" for parameter in declared)
+    scale = np.log if logarithmic else np.asarray
+    span = float(scale(high) - scale(low)) or 1.0
+    places = (scale(np.where(known, numbers, high)) - float(scale(low))) / span
+    between = math.sqrt(low * high) if logarithmic else (low + high) / 2
+    marks = dict.fromkeys([low, round(between) if whole else between, high])
+    return [((float(scale(mark)) - float(scale(low))) / span, short(float(mark))) for mark in marks], places
+
+
+def _objective_axis(
+    view: Overview, objective: Objective, values: np.ndarray, rows: Sequence[int]
+) -> tuple[Axis, np.ndarray]:
+    """Return the axis of an objective; what lies beyond the range of the front's chart stands at its end."""
+    low, high = axis_limits(view, values, objective.reference)
+    shown = values[list(rows)]
+    if len(shown):
+        low, high = max(low, float(shown.min())), min(high, float(shown.max()))
+    span = (high - low) or 1.0
+    places = np.clip((shown - low) / span, 0.0, 1.0)
+    marks = [(0.0, low), (0.5, (low + high) / 2), (1.0, high)]
+    if objective.sign > 0:
+        places, marks = 1 - places, [(1 - place, mark) for place, mark in marks]
+    return Axis(objective.metric, [(place, short(float(mark))) for place, mark in marks]), places

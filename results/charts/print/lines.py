@@ -1,0 +1,127 @@
+"""Owns the printed figures made of lines: the hypervolume's growth, learning curves, and parallel coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from results.charts.curves import CurveGroup
+from results.charts.encoding import Encoding
+from results.charts.parallel import MISSING_PLACE, ParallelLines
+from results.charts.print.figure_titles import place_title
+from results.charts.style import FAINT, INK, LINE, TEXT_WIDTH_IN, add_grid, new_figure
+from results.charts.web.lines import ENDED_EARLY, WIDTH, group_colours
+from results.charts.web.parallel import looks, wrapped
+from results.charts.web.progress import growth, progress_axes, run_colours
+from results.front.overview import Overview
+from results.records.objectives import Objective
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WIDTH_POINTS = 0.7  # of a line that is one pixel wide on the screen
+AXIS_IN = 1.05
+TICK_POINTS = 8.5
+BEHIND_TICK = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.6}
+
+
+def hypervolume_figure(view: Overview) -> Figure:
+    """Return the hypervolume over ended trials, over time and over epochs."""
+    figure = new_figure(TEXT_WIDTH_IN * 1.15, 2.9 if len(view.histories) == 1 else 3.3)
+    panels = figure.subplots(1, 3, sharey=True)
+    for panel, (title, column, unit) in zip(panels, progress_axes(view), strict=True):
+        for (label, history), (_, colour) in zip(view.histories.items(), run_colours(view), strict=True):
+            shown = growth(history, column)
+            across, up = [0.0, *(shown[column] / unit)], [0.0, *shown["hypervolume"]]
+            panel.step(across, up, where="post", color=colour, linewidth=1.5, label=label)
+        panel.set_xlabel(title)
+        panel.set_xlim(left=0)
+        panel.set_ylim(bottom=0)
+        add_grid(panel)
+    panels[0].set_ylabel("hypervolume")
+    if len(view.histories) > 1:
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+    place_title(figure, view.title, f"hypervolume {view.hypervolume:.4g}")
+    return figure
+
+
+def curves_figure(view: Overview, objective: Objective, groups: Sequence[CurveGroup]) -> Figure:
+    """Return the learning curves of an objective; trials that ended early are dotted, with a cross at their end."""
+    figure = new_figure(TEXT_WIDTH_IN, 4.3)
+    axes = figure.subplots()
+    for group, colour in zip(groups, group_colours(groups), strict=True):
+        early = group.kind in ENDED_EARLY
+        for number, curve in enumerate(group.curves):
+            axes.plot(
+                curve.epochs,
+                curve.values,
+                color=colour,
+                linewidth=WIDTH[group.kind] * WIDTH_POINTS,
+                linestyle=":" if early else "-",
+                marker="x" if early else "." if group.kind == "named" or len(curve.epochs) == 1 else None,
+                markersize=4,
+                markevery=[-1] if early else None,
+                label=group.name if number == 0 else None,
+            )
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(f"{objective.label}\n{objective.better}")
+    add_grid(axes)
+    figure.legend(loc="outside lower center", ncols=4, frameon=False)
+    drawn, total = sum(len(group.curves) for group in groups), sum(group.total for group in groups)
+    place_title(figure, view.title, f"{objective.metric} while learning")
+    cut = f"{drawn:,} of {total:,} curves drawn" if drawn < total else ""
+    axes.set_title(cut, loc="right", fontsize=TICK_POINTS, color=FAINT)
+    return figure
+
+
+def parallel_figure(view: Overview, encoding: Encoding, lines: ParallelLines) -> Figure:
+    """Return one line per point over the axes of its parameters and objectives."""
+    count = len(lines.axes)
+    figure = new_figure(max(TEXT_WIDTH_IN, AXIS_IN * count), 4.3)
+    axes = figure.subplots()
+    for number, axis in enumerate(lines.axes):
+        axes.plot([number, number], [0, 1], color=LINE, linewidth=0.9, zorder=1)
+        for place, text in axis.ticks:
+            box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.6}
+            axes.annotate(
+                text,
+                (number, place),
+                (4, 0),
+                textcoords="offset points",
+                va="center",
+                size=TICK_POINTS,
+                bbox=box,
+                zorder=5,
+            )
+    for layer, (kind, colour, width, members) in enumerate(looks(encoding, lines)):
+        width_points = width * WIDTH_POINTS
+        places = lines.places[members].T
+        axes.plot(range(count), places, color=colour, linewidth=width_points, zorder=2 + 0.01 * layer)
+        if kind == "front":
+            axes.plot(range(count), places, color=colour, linestyle="none", marker=".", markersize=5, zorder=4)
+    axes.set_xticks(range(count), [wrapped(axis.title, "\n") for axis in lines.axes], color=INK)
+    axes.tick_params(axis="x", top=False, labeltop=True, bottom=False, labelbottom=False, length=0)
+    axes.set_xlim(-0.3, count - 0.4)
+    missing = any(place == MISSING_PLACE for axis in lines.axes for place, _ in axis.ticks)
+    axes.set_ylim((MISSING_PLACE if missing else 0) - 0.04, 1.04)
+    axes.yaxis.set_visible(False)
+    axes.spines[:].set_visible(False)
+    coloured = f", in the colours of {encoding.colour_title}" if encoding.colour_title else ""
+    place_title(figure, view.title, f"parameters and objectives; the front{coloured}, the others grey")
+    if encoding.colour_title and len(view.front):
+        _draw_colours(figure, encoding)
+    return figure
+
+
+def _draw_colours(figure: Figure, encoding: Encoding) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], color=colour, label=label) for label, colour in encoding.colour_legend]
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=6,
+        frameon=False,
+        title=encoding.colour_title,
+        title_fontsize=9.5,
+    )

@@ -1,0 +1,1 @@
+"""The best configurations, exported to be taken home."""

@@ -1,0 +1,225 @@
+"""Owns `best/`: the knee, the end of each objective and what users pick, each a folder that is ready to take home.
+
+A folder holds the configuration, the checkpoint, the vocabulary, the tables of the trial and a model card. It belongs
+to the export as far as `export.json` lists its files: these are replaced, whatever else lies there stays.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import pandas as pd
+import yaml
+
+from results.export.card import Exported, model_card
+from results.export.record import RECORD_FILE, ExportRecord, read_record, sha256
+from results.records.errors import RecordError
+from results.records.files import cell, write_atomically
+from results.records.run import Run, metric_names
+from results.records.text import short
+
+BEST_FOLDER = "best"
+TRIAL_FOLDER = "trials"
+CONFIGURATION_FILE, CHECKPOINT_FILE = "configuration.yaml", "model.safetensors"
+VOCABULARY_FILE, CONFIG_FILE, CARD_FILE = "vocabulary.yaml", "config.json", "README.md"
+TABLES = (".csv", ".json")  # whatever a study writes beside its checkpoint; there may be none
+FLAT_HEADER = re.compile(r"# .*: the (knee|best .*) of the front, trial ")
+
+
+class Chosen(NamedTuple):
+    """A point that is exported.
+
+    Attributes:
+        name: Of its folder.
+        what: What it is, such as "the knee of the front".
+        point: Its row: means over its seeds, and the trial that stands for it.
+        seeds: Its finished trials.
+        notes: Lines about the choice for the model card.
+    """
+
+    name: str
+    what: str
+    point: pd.Series
+    seeds: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+
+class Written(NamedTuple):
+    """What an export wrote, and one line per file that it could not."""
+
+    paths: tuple[Path, ...]
+    warnings: tuple[str, ...]
+
+
+def export_best(run: Run, choices: Sequence[Chosen]) -> Written:
+    """Write the named points of a front to `best/`; what an earlier export of the front left there goes."""
+    best = run.folder / BEST_FOLDER
+    best.mkdir(exist_ok=True)
+    paths: list[Path] = []
+    warnings: list[str] = []
+    for chosen in choices:
+        try:
+            written = export_point(run, chosen, "front")
+        except RecordError as error:  # a folder of the user's is no reason to end a search without its report
+            warnings.append(str(error))
+            continue
+        paths += written.paths
+        warnings += written.warnings
+    _remove_stale(best, {chosen.name for chosen in choices})
+    _remove_flat(run, ("knee", *(objective.name for objective in run.space.objectives)))
+    return Written(tuple(paths), tuple(warnings))
+
+
+def export_point(run: Run, chosen: Chosen, chosen_from: Literal["front", "pick"]) -> Written:
+    """Write one folder of `best/`.
+
+    Raises:
+        RecordError: Something that no export wrote stands in its place.
+    """
+    target = run.folder / BEST_FOLDER / chosen.name
+    earlier = _own(target)
+    source = run.folder / TRIAL_FOLDER / str(chosen.point["trial"])
+    contents, warnings = _contents(run, chosen, source, target)
+    trials = tuple(str(trial) for trial in chosen.seeds["trial"])
+    files = {name: sha256(content) for name, content in contents.items()}
+    record = ExportRecord(
+        run=_title(run),
+        name=chosen.name,
+        chosen_from=chosen_from,
+        what=chosen.what,
+        trial=str(chosen.point["trial"]),
+        trials=trials,
+        files=files,
+    )
+    target.mkdir(parents=True, exist_ok=True)
+    _remove(target, set(earlier.files if earlier else ()) - set(files))
+    # First, so that a folder that a crash left half written is known as the export's, and its files are checked.
+    write_atomically(target / RECORD_FILE, record.text())
+    for name, content in contents.items():
+        if isinstance(content, bytes):
+            write_atomically(target / name, content)
+        else:
+            _copy(content, target / name)
+    return Written(tuple(target / name for name in (*files, RECORD_FILE)), tuple(warnings))
+
+
+def _own(target: Path) -> ExportRecord | None:
+    """Return the record of an earlier export, None for a place that is free."""
+    if target.exists() and not target.is_dir():
+        raise RecordError(f"{target}: is a file where a folder of the export belongs; move it away and rebuild the run")
+    earlier = read_record(target) if target.is_dir() else None
+    if earlier is None and target.is_dir() and any(target.iterdir()):
+        raise RecordError(f"{target}: was not written by an export (it has no {RECORD_FILE}); move it away and rebuild")
+    return earlier
+
+
+def _contents(run: Run, chosen: Chosen, source: Path, target: Path) -> tuple[dict[str, Path | bytes], list[str]]:
+    """Return what is written, by file name, and a line for each file that the trial lacks."""
+    contents: dict[str, Path | bytes] = {}
+    warnings = []
+    configuration, checkpoint = source / CONFIGURATION_FILE, source / CHECKPOINT_FILE
+    if configuration.is_file():
+        written = configuration.read_bytes()
+        contents[CONFIGURATION_FILE] = _header(run, chosen).encode() + written
+        vocabulary = _mapping(written).get("vocabulary")
+        if isinstance(vocabulary, dict) and vocabulary:
+            dumped = yaml.safe_dump(vocabulary, sort_keys=False, allow_unicode=True, width=120)
+            contents[VOCABULARY_FILE] = dumped.encode()
+    else:
+        warnings.append(f"{configuration} is missing: {target / CONFIGURATION_FILE} was not written")
+    if checkpoint.is_file():
+        contents[CHECKPOINT_FILE] = checkpoint
+        about = checkpoint_about(checkpoint)
+        if about:  # as the checkpoint's own package writes it; earlier trials have no such file
+            contents[CONFIG_FILE] = (
+                json.dumps({"about": about}, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+            ).encode()
+    else:
+        warnings.append(f"{checkpoint} is missing: {target / CHECKPOINT_FILE} was not written")
+    contents |= {path.name: path for path in sorted(source.glob("*")) if path.suffix in TABLES and path.is_file()}
+    exported = Exported(run, _title(run), chosen.name, chosen.what, chosen.point, chosen.seeds, chosen.notes)
+    contents[CARD_FILE] = model_card(exported, (*contents, CARD_FILE, RECORD_FILE)).encode()
+    return contents, warnings
+
+
+def _mapping(text: bytes) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(text)
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return {}  # whoever trains it will hear what is wrong with it
+    return document if isinstance(document, dict) else {}
+
+
+def checkpoint_about(path: Path) -> dict[str, Any]:
+    """Return what a safetensors file says of itself under `about`; nothing where it does not, or is none.
+
+    The file begins with the length of its header, 8 bytes, little-endian, and the header as JSON.
+    """
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if length > path.stat().st_size:
+                return {}
+            about = json.loads(json.loads(file.read(length)).get("__metadata__", {}).get("about", "{}"))
+    except (OSError, ValueError, AttributeError):
+        return {}
+    return about if isinstance(about, dict) else {}
+
+
+def _header(run: Run, chosen: Chosen) -> str:
+    row, metrics = chosen.point, metric_names(run.trials, run.space)
+    lines = [f"# {_title(run)}: {chosen.what}, trial {row['trial']}."]
+    several = len(chosen.seeds) > 1
+    if several:
+        lines.append(f"# Of {len(chosen.seeds)} seeds of this point it is the nearest to their means, which are:")
+    for metric in metrics:
+        std = row.get(f"{metric}_std") if several else None
+        lines.append(f"# {metric}: {cell(row[metric])}" + (f" ± {short(std)}" if std is not None else ""))
+    return "\n".join(lines) + "\n"
+
+
+def _title(run: Run) -> str:
+    return run.folder.resolve().name
+
+
+def _copy(source: Path, target: Path) -> None:
+    part = target.with_name(f".{target.name}.part")
+    shutil.copyfile(source, part)
+    part.replace(target)
+
+
+def _remove(folder: Path, names: set[str]) -> None:
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+        (folder / f".{name}.part").unlink(missing_ok=True)
+
+
+def _remove_stale(best: Path, current: set[str]) -> None:
+    """Remove what earlier exports of the front wrote under names that the front no longer has."""
+    for folder in [path for path in best.iterdir() if path.is_dir() and path.name not in current]:
+        try:
+            record = read_record(folder)
+        except RecordError:
+            continue
+        if record is not None and record.chosen_from == "front":
+            _remove(folder, {*record.files, RECORD_FILE})
+            if not any(folder.iterdir()):
+                folder.rmdir()
+
+
+def _remove_flat(run: Run, points: Sequence[str]) -> None:
+    """Remove what earlier versions wrote: `<point>.yaml`, `<point>.safetensors` and `<point>.<table>`, side by side."""
+    best = run.folder / BEST_FOLDER
+    if not any(path.is_file() for path in best.iterdir()):
+        return
+    tables = {path.name for path in (run.folder / TRIAL_FOLDER).glob("*/*") if path.suffix in TABLES}
+    for point in points:
+        configuration = best / f"{point}.yaml"
+        if configuration.is_file() and not FLAT_HEADER.match(configuration.read_text(errors="replace")):
+            continue  # somebody's own
+        _remove(best, {configuration.name, f"{point}.safetensors", *(f"{point}.{table}" for table in tables)})

@@ -1,0 +1,233 @@
+"""Owns the model card of an exported configuration: what it is, what was measured, on what data, how it is loaded.
+
+The form is the Hugging Face hub's: a README.md that begins with YAML front matter, in which `model-index` holds the
+measured metrics for machines (https://github.com/huggingface/hub-docs/blob/main/modelcard.md).
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from results.records.objectives import metric_values
+from results.records.run import Run, metric_names
+from results.records.text import short
+
+LIBRARY = "shape-action-search"
+TAGS = ("time-series", "sensor", "codebook", "tokenizer", "sub-actions")
+TASK, TASK_NAME = "feature-extraction", "shape tokens of time series"
+FILES = {
+    "configuration.yaml": "the whole configuration; trains it again",
+    "model.safetensors": "weights, and what each code means",
+    "config.json": "what the model says of itself, for `from_pretrained`",
+    "vocabulary.yaml": "the phrases of each class",
+    "codes.csv": "what every code means, how often it is used, and how sure that is",
+    "confusion.csv": "which classes two linear classifiers on frozen features confuse",
+    "sub_actions.csv": "every sub-action with its phrases and the classes that own it",
+    "vocabulary.json": "how good the phrases are",
+    "README.md": "this card",
+    "export.json": "which trials these are, and the SHA-256 of every file",
+}
+LOADING = """```python
+from model.shape_action import ShapeAction
+
+model = ShapeAction.from_pretrained("{folder}")  # or its name on the hub, once it is uploaded
+tokens = model.tokenize(x)  # x: (recordings, channels, samples), raw; numpy or torch
+tokens.codes, tokens.start, tokens.length, tokens.sub_action, tokens.probabilities
+```
+
+    python -m model.annotate {folder} recordings.npz --out tokens.csv    # a row per token
+    python -m model.train {folder}                                       # train it again
+    python -m results.verify {folder}                                    # and see whether fresh seeds agree
+"""
+TRAINING = """    python -m results.verify {folder}    # train it again, and see whether fresh seeds agree
+"""
+
+
+class Exported(NamedTuple):
+    """What a card is about.
+
+    Attributes:
+        run: The run.
+        title: Its name.
+        name: Of the folder below `best/`.
+        what: What the point is, in words.
+        point: Its row: means over its seeds, and the trial that stands for it.
+        seeds: Its finished trials.
+        notes: Lines about the choice.
+    """
+
+    run: Run
+    title: str
+    name: str
+    what: str
+    point: pd.Series
+    seeds: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+class Measured(NamedTuple):
+    """One metric over the seeds of a point; std is NaN for one seed."""
+
+    metric: str
+    mean: float
+    std: float
+
+
+def model_card(exported: Exported, files: Sequence[str]) -> str:
+    """Return the card.
+
+    Args:
+        exported: What it is about.
+        files: Names of the files beside it, itself included.
+    """
+    measured = _measured(exported)
+    folder = f"{exported.title}/best/{exported.name}"
+    loading = (LOADING if "config.json" in files else TRAINING).format(folder=folder)
+    sections = [
+        f"# {exported.title}, {exported.name}\n\n{_about(exported)}",
+        f"## How to use it\n\n{loading}",
+        f"## Measured\n\n{_metrics(exported, measured)}",
+        f"## Guards\n\n{_guards(exported)}",
+        f"## Data\n\n{_data(exported.run)}",
+        f"## Searched parameters\n\n{_parameters(exported)}",
+        "## Files\n\n" + _bullets(f"`{name}`" + (f": {FILES[name]}" if name in FILES else "") for name in files),
+    ]
+    return f"---\n{_front_matter(exported, measured)}\n---\n\n" + "\n\n".join(part.rstrip() for part in sections) + "\n"
+
+
+def _front_matter(exported: Exported, measured: Sequence[Measured]) -> str:
+    from huggingface_hub import EvalResult, ModelCardData
+
+    study = exported.run.space.provenance.get("study")
+    dataset = str(study.get("dataset", exported.title)) if isinstance(study, Mapping) else exported.title
+    judged = [o.metric for o in exported.run.space.objectives] + [g.metric for g in exported.run.space.guards]
+    results = [
+        EvalResult(
+            task_type=TASK,
+            task_name=TASK_NAME,
+            dataset_type=dataset,
+            dataset_name=dataset,
+            dataset_split="validation",
+            metric_type=one.metric,
+            metric_name=one.metric,
+            metric_value=one.mean,
+            metric_args={"seeds": len(exported.seeds)}
+            | ({} if math.isnan(one.std) else {"standard_deviation": one.std}),
+        )
+        for one in measured
+        if one.metric in judged
+    ]
+    data = ModelCardData(
+        library_name=LIBRARY,
+        tags=list(TAGS),
+        model_name=f"{exported.title}-{exported.name}",
+        eval_results=results or None,
+    )
+    return data.to_yaml().strip()
+
+
+def _measured(exported: Exported) -> list[Measured]:
+    """Return every metric that was measured, objectives and guards first."""
+    run = exported.run
+    first = [o.metric for o in run.space.objectives] + [guard.metric for guard in run.space.guards]
+    names = [name for name in dict.fromkeys([*first, *metric_names(run.trials, run.space)]) if name in exported.point]
+    found = []
+    for name in names:
+        mean, values = float(exported.point[name]), metric_values(exported.seeds, name)
+        several = len(values) > 1 and all(map(math.isfinite, values))
+        if math.isfinite(mean):
+            found.append(Measured(name, mean, statistics.stdev(values.tolist()) if several else math.nan))
+    return found
+
+
+def _about(exported: Exported) -> str:
+    trial, seeds = exported.point["trial"], len(exported.seeds)
+    if seeds > 1:
+        weights = f"The weights are those of trial {trial}, of {seeds} seeds of this point the nearest to their means."
+    else:
+        weights = f"The weights are those of trial {trial}; the point was trained with one seed."
+    finished = int((exported.run.trials["state"] == "finished").sum())
+    lucky = (
+        f"It was chosen among {finished} finished trials for what they measured on the validation split, so a little "
+        "of it is luck: expect slightly worse of fresh seeds and fresh data."
+    )
+    notes = "".join(f"\n\n{note}" for note in exported.notes)
+    return (
+        f"{exported.what[0].upper()}{exported.what[1:]} of the search `{exported.title}`. {weights}\n\n{lucky}{notes}"
+    )
+
+
+def _metrics(exported: Exported, measured: Sequence[Measured]) -> str:
+    directions = {o.metric: f"objective, {o.better}" for o in exported.run.space.objectives}
+    directions = {guard.metric: "guard" for guard in exported.run.space.guards} | directions
+    seeds = sorted(int(seed) for seed in exported.seeds["seed"].dropna())
+    spread = "mean and sample standard deviation over" if len(seeds) > 1 else "no spread with"
+    intro = (
+        f"On the validation split, in evaluation mode; {spread} {len(seeds)} seed{'s' if len(seeds) != 1 else ''} "
+        f"({', '.join(map(str, seeds))}), {_epochs(exported)} epochs."
+    )
+    rows = [
+        (
+            f"`{one.metric}`",
+            short(one.mean),
+            "" if math.isnan(one.std) else short(one.std),
+            directions.get(one.metric, ""),
+        )
+        for one in measured
+    ]
+    return f"{intro}\n\n{_table(('metric', 'value', 'std', ''), rows)}"
+
+
+def _epochs(exported: Exported) -> str:
+    return short(exported.point["epochs"]) or "?"
+
+
+def _guards(exported: Exported) -> str:
+    if not exported.run.space.guards:
+        return "The search had none."
+    rows = []
+    for guard in exported.run.space.guards:
+        value = metric_values(exported.point.to_frame().T, guard.metric)
+        rows.append((f"`{guard}`", short(float(value[0])), "yes" if guard.holds(value)[0] else "no"))
+    return _table(("bound", "value", "kept"), rows)
+
+
+def _data(run: Run) -> str:
+    study = run.space.provenance.get("study")
+    lines = []
+    for key, value in study.items() if isinstance(study, Mapping) else ():
+        if text := _plain(value):
+            lines.append(f"{str(key).replace('_', ' ')}: {text}")
+    versions = run.space.provenance.get("versions")
+    if isinstance(versions, Mapping):
+        lines.append("made with " + ", ".join(f"{name} {version}" for name, version in versions.items()))
+    return _bullets(lines) if lines else "Not recorded."
+
+
+def _plain(value: Any) -> str:
+    """Return a value in words; "" for what is nested deeper than a list or a mapping."""
+    if isinstance(value, Mapping):
+        nested = any(isinstance(item, Mapping | list) for item in value.values())
+        return "" if nested else ", ".join(f"{key} {item}" for key, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return str(value)
+
+
+def _parameters(exported: Exported) -> str:
+    names = exported.run.space.parameter_names
+    return _table(("parameter", "value"), [(f"`{name}`", short(exported.point[name])) for name in names])
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)

@@ -1,0 +1,1 @@
+"""Fronts: domination, points over seeds, knees, indicators, attainment and comparisons."""

@@ -1,0 +1,144 @@
+"""Owns attainment surfaces: what a given share of several fronts reaches (Grunert da Fonseca et al. 2001).
+
+The empirical attainment function of a place in objective space is the share of the fronts that reach it, which is that
+one of their points is at least as good in every objective. The surface of 50 % is the boundary of what at least half
+of the fronts reach: for fronts what the median is for numbers. From moocore, which does two and three objectives.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import moocore
+import numpy as np
+import pandas as pd
+
+from results.front.front import eligible, reference_point
+from results.front.groups import counted_points
+from results.front.indicators import nondominated
+from results.front.overview import Overview
+from results.front.seed_draws import are_all, draws
+from results.front.seeds import Seeds, seeds_of
+from results.records.objectives import Objective, minimised
+
+PERCENTILES = (25, 50, 75)
+MOST_OBJECTIVES = 3
+
+
+class Attainment(NamedTuple):
+    """Attainment surfaces of several fronts.
+
+    Attributes:
+        over: What the fronts differ in: "runs" or "seeds".
+        what: The fronts in words, with their number.
+        sets: Number of fronts.
+        surfaces: For each percentage, the corners of what that share reaches, (corners, objectives), to be minimised;
+            empty where too few fronts have points.
+    """
+
+    over: str
+    what: str
+    sets: int
+    surfaces: dict[int, np.ndarray]
+
+
+def surfaces(fronts: Sequence[np.ndarray], percentiles: Sequence[int] = PERCENTILES) -> dict[int, np.ndarray]:
+    """Return the attainment surfaces of some fronts.
+
+    Args:
+        fronts: Points to be minimised, (points, objectives) each, with two or three objectives; one may be empty.
+        percentiles: Above 0, in percent of the fronts; a surface is what at least so many reach.
+
+    Returns:
+        The corners of each surface, (corners, objectives), in the order of the first objective.
+    """
+    objectives = fronts[0].shape[1]
+    held = [front for front in fronts if len(front)]
+    found = {percentile: np.empty((0, objectives)) for percentile in percentiles}
+    # moocore counts only sets that have points, so the number of fronts that must reach a place is found here.
+    levels = {percentile: needed(percentile, len(fronts)) for percentile in percentiles}
+    within = sorted({level for level in levels.values() if level <= len(held)})
+    if not within:
+        return found
+    # Half a set below the level keeps the rounding of percentages out of it.
+    asked = {level: 100 * (level - 0.5) / len(held) for level in within}
+    points, sets = stacked(held)
+    corners = moocore.eaf(points, sets, percentiles=[asked[level] for level in within])
+    for percentile, level in levels.items():
+        if level in asked:
+            own = corners[np.isclose(corners[:, -1], asked[level]), :-1]
+            found[percentile] = own[np.lexsort(own.T[::-1])]
+    return found
+
+
+def needed(percentile: float, count: int) -> int:
+    """Return how many of some fronts have to reach a place for at least a percentage of them to do so."""
+    return max(1, math.ceil(percentile * count / 100 - 1e-9))
+
+
+def stacked(fronts: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the points of fronts below one another, and the number of each one's front.
+
+    moocore wants the points of a set together, and the sets in order: it miscounts what comes mixed.
+    """
+    return np.vstack(fronts), np.repeat(np.arange(1, len(fronts) + 1), [len(front) for front in fronts])
+
+
+def attainments(view: Overview) -> list[Attainment]:
+    """Return the surfaces over the runs, if there are several, and over the seeds, if points have several."""
+    if not 2 <= len(view.objectives) <= MOST_OBJECTIVES:
+        return []
+    found = []
+    if len(view.runs) > 1:
+        fronts = run_fronts(view)
+        found.append(Attainment("runs", f"the fronts of {len(fronts)} runs", len(fronts), surfaces(fronts)))
+    if view.points.repeated:
+        seeds = view_seeds(view)
+        fronts = [nondominated(points) for points in draws(seeds)]
+        which = "all" if are_all(seeds) else "random"
+        what = f"the fronts of {len(fronts)} {which} draws of one seed per point"
+        found.append(Attainment("seeds", what, len(fronts), surfaces(fronts)))
+    return found
+
+
+def view_seeds(view: Overview) -> Seeds:
+    """Return the seeds of all points; each run's own guards say which may be on a front."""
+    able = [eligible(run.trials, view.objectives, run.space.guards) for run in view.runs.values()]
+    return seeds_of(view.trials, view.points.owner, np.concatenate(able), view.objectives)
+
+
+def run_fronts(view: Overview) -> list[np.ndarray]:
+    """Return the front of each run, to be minimised, (points, objectives)."""
+    values, counted = counted_points(view)
+    if "run" not in view.points.table:
+        return [nondominated(values[counted])]
+    runs = view.points.table["run"].to_numpy(dtype=object)
+    return [nondominated(values[counted & (runs == label)]) for label in view.runs]
+
+
+def surface_table(found: Attainment, objectives: Sequence[Objective]) -> pd.DataFrame:
+    """Return a row per percentage: how many fronts have to reach a place, and what the surface dominates."""
+    reference = reference_point(objectives)
+    rows = [
+        {
+            "percent": percentile,
+            "needed": needed(percentile, found.sets),
+            "fronts": found.sets,
+            "corners": len(corners),
+            "hypervolume": float(moocore.hypervolume(corners, ref=reference)) if len(corners) else 0.0,
+        }
+        for percentile, corners in found.surfaces.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def corner_table(found: Attainment, objectives: Sequence[Objective]) -> pd.DataFrame:
+    """Return a row per corner of a surface, in the objectives' own directions."""
+    names = [objective.metric for objective in objectives]
+    frames = [
+        pd.DataFrame(minimised(corners, objectives), columns=names).assign(percent=percentile)
+        for percentile, corners in found.surfaces.items()
+    ]
+    return pd.concat(frames, ignore_index=True)[["percent", *names]]

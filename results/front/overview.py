@@ -1,0 +1,218 @@
+"""Owns what all outputs show: trials, points, front, histories and verdicts of one run, or of several together.
+
+Several runs can be put together if they have the same objectives. Each run's own guards decide which of its
+trials count. Points of different runs stay apart, whatever their parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from results.front.front import broken_guards, eligible, front, hypervolume, hypervolume_history, points_of
+from results.front.points import SEEDS_COLUMN, Points, with_spread
+from results.front.seeds import PROBABILITY_COLUMN, front_probability, seeds_of
+from results.records.errors import RecordError
+from results.records.objectives import Objective, objective_values
+from results.records.run import TRIAL_COLUMNS, Run, metric_names
+
+Verdict = Literal["front", "dominated", "guard", "unfinished"]
+
+
+@dataclass(frozen=True, eq=False)  # one object is one overview: what is worked out of it is kept by identity
+class Overview:
+    """One run, or several together.
+
+    Attributes:
+        title: Name of the run, or of the union.
+        runs: The runs by label.
+        objectives: What all of them were judged by.
+        trials: All trials; with a first column `run` if there are several runs.
+        points: The points of the trials; its table has a first column `run` as well if there are several runs.
+        verdicts: One per row of the points' table: on the front, dominated, a guard broken, or no finished trial with
+            finite objectives.
+        front: The front, as `results.front.front` gives it.
+        hypervolume: Of the front.
+        histories: Growth of each run's own front.
+        warnings: One line per thing the reader has to know.
+    """
+
+    title: str
+    runs: dict[str, Run]
+    objectives: tuple[Objective, ...]
+    trials: pd.DataFrame
+    points: Points
+    verdicts: tuple[Verdict, ...]
+    front: pd.DataFrame
+    hypervolume: float
+    histories: dict[str, pd.DataFrame]
+    warnings: tuple[str, ...]
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """Parameters of all runs, in the order of the first run that has them."""
+        return tuple(dict.fromkeys(name for run in self.runs.values() for name in run.space.parameter_names))
+
+    @property
+    def unit(self) -> str:
+        """What a row of the points' table is called: "trial" where every point has one seed, else "point"."""
+        return "point" if self.points.repeated else "trial"
+
+    @property
+    def seeds(self) -> np.ndarray:
+        """Positions of the trials, (seeds,), that are seeds of a point with several, if the point counts."""
+        counts = np.array([verdict in ("front", "dominated") for verdict in self.verdicts], dtype=bool)
+        return np.flatnonzero((counts & (self.points.seeds > 1))[self.points.owner])
+
+
+def overview(runs: dict[str, Run], title: str) -> Overview:
+    """Put runs together.
+
+    Args:
+        runs: At least one run, by the label that tells it from the others.
+        title: What to call them.
+
+    Raises:
+        RecordError: The runs' objectives differ, or a finished trial lacks an objective or a guard.
+    """
+    _check_same_objectives(runs)
+    objectives = next(iter(runs.values())).space.objectives
+    points = {
+        label: points_of(run.trials, objectives, run.space.guards, run.space.parameter_names)
+        for label, run in runs.items()
+    }
+    able = {label: eligible(points[label].table, objectives, run.space.guards) for label, run in runs.items()}
+    trials = _together(runs, {label: run.trials for label, run in runs.items()})
+    pooled = _pooled(runs, points, trials)
+    counts = np.concatenate(list(able.values()))
+    best = front(pooled.table[counts], objectives, ())
+    best = _with_probability(best, pooled, trials, runs)
+    return Overview(
+        title=title,
+        runs=runs,
+        objectives=objectives,
+        trials=trials,
+        points=pooled,
+        verdicts=_verdicts(pooled.table, counts, best, objectives),
+        front=best,
+        hypervolume=hypervolume(best, objectives),
+        histories={
+            label: hypervolume_history(run.trials, objectives, run.space.guards, run.space.parameter_names)
+            for label, run in runs.items()
+        },
+        warnings=tuple(
+            line for label, run in runs.items() for line in (*run.warnings, *_no_front(label, run, able[label]))
+        )
+        + _different_guards(runs),
+    )
+
+
+def _with_probability(best: pd.DataFrame, points: Points, trials: pd.DataFrame, runs: dict[str, Run]) -> pd.DataFrame:
+    """Say of each point of a front with several seeds how probable it is to be on it."""
+    if not points.repeated or PROBABILITY_COLUMN in best:
+        return best
+    objectives = next(iter(runs.values())).space.objectives
+    able = [eligible(run.trials, objectives, run.space.guards) for run in runs.values()]
+    seeds = seeds_of(trials, points.owner, np.concatenate(able), objectives)
+    keys = ["run", "trial"] if "run" in points.table else ["trial"]
+    places = {key: row for row, key in enumerate(points.table[keys].itertuples(index=False, name=None))}
+    rows = [places[key] for key in best[keys].itertuples(index=False, name=None)]
+    best = best.copy()
+    column = [front_probability(seeds, row) if points.seeds[row] > 1 else np.nan for row in rows]
+    beside = SEEDS_COLUMN if SEEDS_COLUMN in best else "trial"
+    best.insert(list(best.columns).index(beside) + 1, PROBABILITY_COLUMN, np.array(column, dtype=float))
+    return best
+
+
+def _check_same_objectives(runs: dict[str, Run]) -> None:
+    (first, reference), *others = runs.items()
+    for _, run in others:
+        if _judged(run.space.objectives) != _judged(reference.space.objectives):
+            raise RecordError(
+                f"{run.folder}: its objectives ({_text(run.space.objectives)}) differ from those of {first} "
+                f"({_text(reference.space.objectives)}); give runs with the same metrics, directions and "
+                "reference values"
+            )
+
+
+def _judged(objectives: Sequence[Objective]) -> list[tuple[str, str, float]]:
+    return [(objective.metric, objective.direction, objective.reference) for objective in objectives]
+
+
+def _text(objectives: Sequence[Objective]) -> str:
+    return ", ".join(f"{o.direction} {o.metric} from {o.reference:g}" for o in objectives)
+
+
+def _together(runs: dict[str, Run], tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Put one table per run, with rows like those of its trials, below one another."""
+    if len(runs) == 1:
+        return next(iter(tables.values()))
+    parameters = dict.fromkeys(name for run in runs.values() for name in run.space.parameter_names)
+    metrics = sorted({name for run in runs.values() for name in metric_names(run.trials, run.space)})
+    frames = []
+    for label, table in tables.items():
+        frame = table.copy()
+        frame.insert(0, "run", label)
+        frames.append(frame)
+    filled = [frame for frame in frames if len(frame)] or frames[:1]
+    # Columns that only some runs have are filled with missing values.
+    return pd.concat(filled, ignore_index=True).reindex(columns=["run", *TRIAL_COLUMNS, *parameters, *metrics])
+
+
+def _pooled(runs: dict[str, Run], points: dict[str, Points], trials: pd.DataFrame) -> Points:
+    """Return the points of all runs as one table."""
+    if not any(each.repeated for each in points.values()):
+        table = trials
+    else:
+        table = _together(runs, {label: each.table for label, each in points.items()})
+    offsets = np.cumsum([0, *(len(each.seeds) for each in points.values())])
+    objectives = next(iter(runs.values())).space.objectives
+    pooled = Points(
+        table,
+        np.concatenate([each.seeds for each in points.values()]),
+        np.concatenate([each.std for each in points.values()]),
+        np.concatenate([each.owner + offset for each, offset in zip(points.values(), offsets, strict=False)]),
+    )
+    return with_spread(pooled, objectives)
+
+
+def _verdicts(
+    points: pd.DataFrame, counts: np.ndarray, best: pd.DataFrame, objectives: Sequence[Objective]
+) -> tuple[Verdict, ...]:
+    keys = ["run", "trial"] if "run" in points else ["trial"]
+    on_front = set(best[keys].itertuples(index=False, name=None))
+    finite = np.isfinite(objective_values(points, objectives)).all(axis=1)
+    shown = finite & (points["state"] == "finished").to_numpy(dtype=bool)
+    verdicts: list[Verdict] = []
+    for key, able, visible in zip(points[keys].itertuples(index=False, name=None), counts, shown, strict=True):
+        if key in on_front:
+            verdicts.append("front")
+        else:
+            verdicts.append("dominated" if able else "guard" if visible else "unfinished")
+    return tuple(verdicts)
+
+
+def _no_front(label: str, run: Run, able: np.ndarray) -> tuple[str, ...]:
+    """Say why a run has no front."""
+    if able.any():
+        return ()
+    finished = run.trials[(run.trials["state"] == "finished").to_numpy(dtype=bool)]
+    if finished.empty:
+        return (f"{label}: none of {len(run.trials)} recorded trials finished; the hypervolume is 0",)
+    broken = broken_guards(finished, run.space.guards)
+    counted = {str(guard): sum(str(guard) in line for line in broken) for guard in run.space.guards}
+    reasons = [f"{guard} broken by {count}" for guard, count in counted.items() if count]
+    return (
+        f"{label}: none of {len(finished)} finished trials is on the front "
+        f"({'; '.join(reasons) or 'no finite objectives'}); the hypervolume is 0",
+    )
+
+
+def _different_guards(runs: dict[str, Run]) -> tuple[str, ...]:
+    if len({frozenset(run.space.guards) for run in runs.values()}) == 1:
+        return ()
+    return ("the runs have different guards; each run's own decide which of its trials count",)

@@ -1,0 +1,71 @@
+"""Owns how probable it is that a point is on the front, by the seeds of all points.
+
+A *draw* takes one finished seed of every point, each with equal probability and independently of those of the other
+points: the trials of a search in which each configuration had been trained once. A seed that breaks a guard, or has no
+finite objectives, is drawn like the others, but is then nowhere: it is not on the front and dominates nothing. The
+probability of a point is the share of all possible draws in which it is on the front, non-dominated as in
+`results.front.front` (equal points do not dominate one another). A point of one seed is that seed in every draw; as
+this says nothing of how the point varies, tables leave its probability empty.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from results.records.objectives import Objective, minimised, objective_values
+
+PROBABILITY_COLUMN = "front_probability"
+
+
+class Seeds(NamedTuple):
+    """The finished trials of a run, or of several together, by point.
+
+    Attributes:
+        values: Objectives, to be minimised, (seeds, objectives).
+        able: Which may be on a front, (seeds,).
+        owner: Row of each one's point in the points' table, (seeds,).
+    """
+
+    values: np.ndarray
+    able: np.ndarray
+    owner: np.ndarray
+
+
+def seeds_of(trials: pd.DataFrame, owner: np.ndarray, able: np.ndarray, objectives: Sequence[Objective]) -> Seeds:
+    """Pick the finished trials.
+
+    Args:
+        trials: Rows as `read_trials` gives them.
+        owner: Row of each one's point in the points' table, (trials,).
+        able: Which may be on a front, (trials,), as `results.front.front.eligible` says.
+        objectives: Of the values.
+    """
+    finished = (trials["state"] == "finished").to_numpy(dtype=bool)
+    values = minimised(objective_values(trials, objectives), objectives)
+    return Seeds(values[finished], able[finished], owner[finished])
+
+
+def front_probability(seeds: Seeds, point: int) -> float:
+    """Return the probability that a point is non-dominated in a draw, which is exact.
+
+    The draws of points are independent, so it is, averaged over the point's seeds, the product over all other points
+    of the share of their seeds that do not dominate it: no draw has to be made.
+
+    Args:
+        seeds: Of all points.
+        point: Row of the points' table, with at least one finished trial.
+    """
+    others = seeds.owner != point
+    numbers, place, counts = np.unique(seeds.owner[others], return_inverse=True, return_counts=True)
+    values, able = seeds.values[others], seeds.able[others]
+    probabilities = []
+    for own, counted in zip(seeds.values[~others], seeds.able[~others], strict=True):
+        dominating = able & (values <= own).all(axis=1) & (values < own).any(axis=1)
+        beaten = np.bincount(place[dominating], minlength=len(numbers)) / counts
+        probabilities.append(float(np.prod(1.0 - beaten)) if counted else 0.0)
+    return math.fsum(probabilities) / len(probabilities)

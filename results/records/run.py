@@ -1,0 +1,128 @@
+"""Owns reading a run folder: what was searched, every trial, every learning curve.
+
+The roles of the columns of `trials.csv` are not guessed: bookkeeping columns are a fixed list, parameters are
+named by `space.yaml`, all others are metrics.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from results.records.append_table import Content, read_content, truncation_message
+from results.records.curves import parse_curves, read_for_report
+from results.records.damage import LeftOut
+from results.records.errors import RecordError
+from results.records.space import RunSpace, read_space
+from results.records.tables import (
+    CURVE_COLUMNS,
+    CURVES_FILE,
+    STATES,
+    TRIAL_COLUMNS,
+    TRIALS_FILE,
+    CurveTable,
+    TrialTable,
+)
+from results.records.trials import completed, parse_trials
+
+__all__ = [
+    "CURVE_COLUMNS",
+    "STATES",
+    "TRIAL_COLUMNS",
+    "CurveTable",
+    "RecordError",
+    "Run",
+    "RunSpace",
+    "TrialTable",
+    "metric_names",
+    "read_curves",
+    "read_run",
+    "read_space",
+    "read_trials",
+]
+
+log = logging.getLogger(__name__)
+
+
+class Run(NamedTuple):
+    """A run folder, read.
+
+    Attributes:
+        folder: Where it is.
+        space: What was searched.
+        trials: One row per ended trial.
+        curves: One row per trial and epoch; of the metrics the objectives alone, `read_curves` has all.
+        warnings: One line per thing that was read with a loss.
+    """
+
+    folder: Path
+    space: RunSpace
+    trials: pd.DataFrame
+    curves: pd.DataFrame
+    warnings: tuple[str, ...]
+
+
+def read_run(folder: Path | str) -> Run:
+    """Read all records of a run, for a report: damage costs the lines that it is in, and each loss is a warning.
+
+    Raises:
+        RecordError: The folder is not a run folder, or a file in it cannot be read at all.
+    """
+    folder = Path(folder)
+    left_out = LeftOut()
+    space = read_space(folder, left_out.say)
+    path = folder / TRIALS_FILE
+    content = read_content(path, left_out)
+    if content.tail:
+        left_out.say(truncation_message(path, content))
+    content, space = completed(path, content, space, left_out)
+    trials = parse_trials(path, content, space, left_out)
+    curves = read_for_report(folder / CURVES_FILE, left_out, [objective.metric for objective in space.objectives])
+    return Run(folder, space, trials, curves, left_out.warnings)
+
+
+def read_trials(folder: Path | str, space: RunSpace | None = None) -> pd.DataFrame:
+    """Read `trials.csv`.
+
+    Args:
+        folder: The run folder.
+        space: What was searched; None reads it from the folder.
+
+    Returns:
+        One row per ended trial in the order of the file: trial, state, reason and slot as text, seed and epochs
+        as integers that may be missing, times in UTC, parameters in their own types, metrics as floats.
+        No rows if the file does not exist yet. A last line that was cut off is left out, with a warning.
+
+    Raises:
+        RecordError: The file is damaged; the message names the line.
+    """
+    path = Path(folder) / TRIALS_FILE
+    return parse_trials(path, _content(path), space or read_space(folder))
+
+
+def read_curves(folder: Path | str) -> pd.DataFrame:
+    """Read `curves.csv`: trial as text, epoch, seconds and metrics as floats, NaN where not measured.
+
+    Raises:
+        RecordError: The file is damaged; the message names the line.
+    """
+    frame, cut = parse_curves(Path(folder) / CURVES_FILE)
+    if cut:
+        log.warning(cut)
+    return frame
+
+
+def metric_names(trials: pd.DataFrame, space: RunSpace) -> list[str]:
+    """Return the metric columns of the trials of a run, in order."""
+    known = {*TRIAL_COLUMNS, *space.parameter_names}
+    return [name for name in trials.columns if name not in known]
+
+
+def _content(path: Path) -> Content:
+    content = read_content(path)
+    if content.tail:
+        log.warning(truncation_message(path, content))
+    return content

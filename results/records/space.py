@@ -1,0 +1,148 @@
+"""Owns reading the `space.yaml` of a run folder: what was searched, judged and kept fixed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from results.records.errors import RecordError
+from results.records.objectives import Guard, Objective
+
+SPACE_FILE = "space.yaml"
+log = logging.getLogger(__name__)
+
+
+class Parameter(BaseModel):
+    """One searched parameter, as far as reading and drawing needs it.
+
+    Attributes:
+        name: Dotted key, and column in `trials.csv`.
+        type: choice, int, float or log.
+        values: The values of a choice, in the space's order; empty for the other types.
+        low: The smallest value of the other types; None for a choice.
+        high: The largest value of the other types; None for a choice.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    type: str
+    values: tuple[Any, ...] = ()
+    low: float | None = None
+    high: float | None = None
+
+
+class RunSpace(BaseModel):
+    """What a run searched; keys of the file that reading a run does not need are left out."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    study: str = ""
+    seed: int | None = None
+    parameters: tuple[Parameter, ...]
+    objectives: tuple[Objective, ...] = Field(min_length=1)
+    guards: tuple[Guard, ...] = ()
+    budget: dict[str, Any] = {}
+    resources: dict[str, Any] = {}
+    fixed: dict[str, Any] = {}
+    provenance: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> RunSpace:
+        names = [objective.name for objective in self.objectives]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(f"two objectives are named {twice[0]!r}")
+        return self
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """Column names of the parameters, in the space's order."""
+        return tuple(parameter.name for parameter in self.parameters)
+
+
+def read_space(folder: Path | str, say: Callable[[str], None] = log.warning) -> RunSpace:
+    """Read what a run searched.
+
+    Args:
+        folder: The run folder.
+        say: Told, in one line each, of keys that are missing and can be done without.
+
+    Raises:
+        RecordError: The folder is missing, is not a run folder, or its `space.yaml` is damaged.
+    """
+    folder = Path(folder)
+    path = folder / SPACE_FILE
+    if not folder.is_dir():
+        raise RecordError(f"{folder}: no such folder; give a run folder, such as runs/tradeoff")
+    if not path.is_file():
+        raise RecordError(
+            f"{folder}: not a run folder, it has no {SPACE_FILE}; give a folder that a search has written"
+        )
+    document = dict(_yaml(path))
+    for key, stand_in, name in (("name", folder.resolve().name, "the folder's name"), ("parameters", {}, "none")):
+        if document.get(key) is None:
+            say(f"{path}: no {key}, as an older version may have written it; taken as {name}")
+            document[key] = stand_in
+    try:
+        return RunSpace.model_validate(_arranged(path, document))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "(top level)"
+        raise RecordError(
+            f"{path}: {key}: {first['msg']} (found {_brief(first['input'])}); restore the file that the search wrote"
+        ) from error
+
+
+def _brief(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:60] + "…"
+
+
+def _yaml(path: Path) -> Mapping[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark is not None else ""
+        problem = getattr(error, "problem", None) or "cannot be read"
+        raise RecordError(f"{path}{line}: not YAML ({problem}); restore the file that the search wrote") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path}: cannot be read ({error}); restore the file that the search wrote") from error
+    if not isinstance(document, Mapping):
+        raise RecordError(f"{path}: expected a mapping of keys; restore the file that the search wrote")
+    return document
+
+
+def _arranged(path: Path, document: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn the file's mappings by name into lists, without the keys that reading does not need."""
+    arranged = {key: document[key] for key in RunSpace.model_fields if document.get(key) is not None}
+    parameters = _mapping(path, document, "parameters")
+    arranged["parameters"] = [
+        {**_mapping(path, parameters, name, f"parameters.{name}"), "name": name} for name in parameters
+    ]
+    guards = _mapping(path, document, "guards") if document.get("guards") else {}
+    arranged["guards"] = [{**_mapping(path, guards, metric, f"guards.{metric}"), "metric": metric} for metric in guards]
+    objectives = document.get("objectives")
+    if isinstance(objectives, list):
+        known = Objective.model_fields
+        arranged["objectives"] = [
+            {key: entry[key] for key in known if key in entry} if isinstance(entry, Mapping) else entry
+            for entry in objectives
+        ]
+    return arranged
+
+
+def _mapping(path: Path, parent: Mapping[str, Any], key: str, dotted: str = "") -> Mapping[str, Any]:
+    value = parent.get(key)
+    if not isinstance(value, Mapping):
+        raise RecordError(
+            f"{path}: {dotted or key}: expected a mapping, found {value!r}; restore the file that the search wrote"
+        )
+    return value

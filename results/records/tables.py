@@ -1,0 +1,141 @@
+"""Owns writing `trials.csv` and `curves.csv`: one row per ended trial, one row per trained epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from results.records.append_table import AppendTable, Repair, read_content
+from results.records.errors import RecordError
+
+TRIALS_FILE = "trials.csv"
+CURVES_FILE = "curves.csv"
+STATES = ("finished", "stopped", "failed", "interrupted")
+TRIAL_COLUMNS = (
+    "trial",
+    "state",
+    "reason",
+    "seed",
+    "epochs",
+    "slot",
+    "seconds",
+    "started",
+    "first_step",
+    "ended",
+)
+CURVE_COLUMNS = ("trial", "epoch", "seconds")
+
+
+class TrialTable:
+    """Writer of `trials.csv`; every row is on the disk before `append` returns."""
+
+    def __init__(self, folder: Path | str, parameters: Sequence[str]):
+        """Open the table of a run folder, mending a last line that was cut off (see `repaired`).
+
+        Args:
+            folder: The run folder; it must exist.
+            parameters: Parameter columns, in the space's order.
+
+        Raises:
+            RecordError: The file is damaged or was written for other parameters, or a parameter has the name
+                of a bookkeeping column.
+        """
+        path = Path(folder) / TRIALS_FILE
+        taken = sorted(set(parameters) & set(TRIAL_COLUMNS))
+        if taken:
+            raise RecordError(
+                f"{path}: parameter {taken[0]!r} has the name of a column that every trial has "
+                f"({', '.join(TRIAL_COLUMNS)}); rename the parameter"
+            )
+        self._table = AppendTable(path, (*TRIAL_COLUMNS, *parameters), durable=True)
+        self._trials = {row["trial"] for row in read_content(path).rows}
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._table.path
+
+    @property
+    def repaired(self) -> Repair | None:
+        """What opening the table had to mend; None when the file was whole."""
+        return self._table.repaired
+
+    @property
+    def trials(self) -> frozenset[str]:
+        """Ids of the trials that have a row."""
+        return frozenset(self._trials)
+
+    def append(self, row: Mapping[str, object]) -> None:
+        """Write the row of an ended trial.
+
+        Args:
+            row: `trial`, `state` and whatever else is known: bookkeeping columns, parameters and metrics.
+                A key that is neither of the first two is a metric. Missing ones and None leave the cell empty.
+
+        Raises:
+            RecordError: The row has no trial or no known state, or the trial has a row already.
+        """
+        trial = str(row.get("trial", ""))
+        if not trial or row.get("state") not in STATES:
+            raise RecordError(
+                f"{self.path}: a row needs a trial and a state out of {', '.join(STATES)}, "
+                f"found trial {trial!r}, state {row.get('state')!r}; correct the row"
+            )
+        if trial in self._trials:
+            raise RecordError(
+                f"{self.path}: trial {trial} has a row already; give the new one another id, "
+                "or drop the interrupted rows first"
+            )
+        self._table.append(row)
+        self._trials.add(trial)
+
+    def drop_interrupted(self) -> tuple[str, ...]:
+        """Remove the rows of interrupted trials, in one step; they will be run again.
+
+        Returns:
+            The ids of the removed trials.
+        """
+        dropped = tuple(row["trial"] for row in self._table.drop(lambda row: row["state"] == "interrupted"))
+        self._trials.difference_update(dropped)
+        return dropped
+
+
+class CurveTable:
+    """Writer of `curves.csv`; rows are not forced to the disk, a crash of the machine may cost the last ones."""
+
+    def __init__(self, folder: Path | str):
+        """Open the table of a run folder, mending a last line that was cut off (see `repaired`).
+
+        Raises:
+            RecordError: The file is damaged.
+        """
+        self._table = AppendTable(Path(folder) / CURVES_FILE, CURVE_COLUMNS, durable=False)
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._table.path
+
+    @property
+    def repaired(self) -> Repair | None:
+        """What opening the table had to mend; None when the file was whole."""
+        return self._table.repaired
+
+    def append(self, row: Mapping[str, object]) -> None:
+        """Write one epoch of a trial: `trial`, `epoch`, `seconds` since the trial's start, and its metrics.
+
+        Raises:
+            RecordError: The row has no trial or no epoch.
+        """
+        if row.get("trial") in (None, "") or row.get("epoch") is None:
+            raise RecordError(f"{self.path}: a row needs a trial and an epoch, found {dict(row)!r}; add them")
+        self._table.append(row)
+
+    def drop(self, trials: Collection[object]) -> int:
+        """Remove the curves of trials that will be run again, in one step.
+
+        Returns:
+            How many rows were removed.
+        """
+        unwanted = {str(trial) for trial in trials}
+        return len(self._table.drop(lambda row: row["trial"] in unwanted))

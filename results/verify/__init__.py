@@ -1,0 +1,1 @@
+"""An export trained again on fresh seeds: `python -m results.verify`."""

@@ -1,0 +1,1 @@
+"""Who is proposed, stopped or trained again: pure logic over Optuna, without a cluster."""

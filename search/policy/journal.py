@@ -1,0 +1,171 @@
+"""The trials of a run in Optuna's journal, and a copy of them in memory, on which samplers work.
+
+Owns the states of the journal (finished is COMPLETE, stopped early is PRUNED with its curve, an error or NaN is FAIL
+with its reason), the guards as constraints of the sampler, and what becomes of a damaged file. One driver writes; it
+holds the run folder's lock, so the journal needs none of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import optuna
+from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from search.policy.guards import violations
+from search.policy.journal_file import cut_damage, set_aside
+from search.policy.samplers import Proposal, Proposer
+from search.space.schema import Space
+from search.trials import Outcome
+
+JOURNAL_FILE = "study.journal"
+SEED = "seed"  # attributes of a trial in the journal
+ROUND = "round"  # of a replicate
+DIRECTIONS = {"minimise": StudyDirection.MINIMIZE, "maximise": StudyDirection.MAXIMIZE}
+
+
+class _NoLock:
+    """Stands in for the journal's lock file, which a killed driver would leave behind for 30 s."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
+
+
+class StudyJournal:
+    """Trials that were asked for, with what became of them."""
+
+    def __init__(self, space: Space, folder: Path, known: Sequence[Outcome]):
+        """Open the journal of a run folder, or begin one.
+
+        Args:
+            space: What is searched.
+            folder: The run folder; this process holds its lock.
+            known: Finished trials of earlier runs, for the sampler alone.
+        """
+        self._space = space
+        self._file = folder / JOURNAL_FILE
+        self._known = known
+        damage = cut_damage(self._file)
+        self.mended = [damage] if damage else []
+        self._open()
+
+    @property
+    def name(self) -> str:
+        """Name of the file."""
+        return self._file.name
+
+    @property
+    def trials(self) -> list[FrozenTrial]:
+        """All trials of this run by their numbers; not to be changed."""
+        return self._study.get_trials(deepcopy=False)
+
+    @property
+    def memory(self) -> optuna.Study:
+        """What samplers see: trials known of earlier runs, then those of this run."""
+        return self._copy
+
+    def begin_anew(self, reason: str) -> None:
+        """Set the file aside, which is damaged for this reason, and begin an empty one."""
+        self.mended.append(set_aside(self._file, reason))
+        self._open()
+
+    def _open(self) -> None:
+        """Open the journal, and copy it to the memory."""
+        try:
+            self._load()
+        except OSError:
+            raise
+        except Exception as error:
+            # Entries that do not follow from one another make the library raise whatever comes.
+            reason = f"its entries do not fit together ({type(error).__name__}: {error})"
+            self.mended.append(set_aside(self._file, reason))
+            self._load()
+        self._remember()
+
+    def _load(self) -> None:
+        backend: BaseJournalBackend = JournalFileBackend(str(self._file), lock_obj=_NoLock())  # type: ignore[arg-type]
+        directions = [DIRECTIONS[objective.direction] for objective in self._space.objectives]
+        self._journal = optuna.storages.JournalStorage(backend)
+        self._study = optuna.create_study(
+            storage=self._journal,
+            study_name=self._space.name,
+            directions=directions,
+            load_if_exists=True,
+        )
+
+    def _remember(self) -> None:
+        """Begin the memory with what is known of earlier runs and of this one."""
+        # Sampling is done on a copy in memory: the journal then gets a trial with all its parameters as one entry.
+        # Asking the journal's study itself writes them one by one, and a driver killed in between leaves half a trial.
+        self._memory = optuna.storages.InMemoryStorage()
+        self._copy = optuna.create_study(storage=self._memory, directions=self._study.directions)
+        proposer = Proposer(self._space)
+        for number, outcome in enumerate(self._known):
+            self._copy.add_trial(proposer.running(Proposal(outcome.order.parameters, {})))
+            self._tell(self._copy, number, outcome, ())
+        self._earlier = len(self._known)
+        self._copy.add_trials([self._unseen(t) if ROUND in t.user_attrs else t for t in self._study.get_trials()])
+        self._share_notes(self._journal, self._memory)
+
+    def add(self, running: FrozenTrial) -> None:
+        """Add a trial that no sampler has just proposed: a replicate, or one that is known from elsewhere."""
+        self._study.add_trial(running)
+        self._copy.add_trial(self._unseen(running) if ROUND in running.user_attrs else running)
+
+    def add_proposed(self, running: FrozenTrial) -> None:
+        """Add a trial that a sampler has proposed, so that the memory has it already."""
+        self._study.add_trial(running)
+
+    def keep_notes(self) -> None:
+        """Write what the sampler has just noted in its study."""
+        self._share_notes(self._memory, self._journal)
+
+    def tell(self, outcome: Outcome, curve: Sequence[Mapping[str, float]]) -> None:
+        """Record how a trial ended; one that the journal has as ended already stays as it is."""
+        self._tell(self._study, outcome.order.trial, outcome, curve)
+        self._tell(self._copy, self._earlier + outcome.order.trial, outcome, curve)
+
+    def _unseen(self, replicate: FrozenTrial) -> FrozenTrial:
+        """Return what stands for a replicate in the sampler's memory: a failed trial, which every sampler ignores.
+
+        The front's points would weigh more than others otherwise, when a run goes on with a larger budget; like this
+        it goes on as if it had had that budget from its beginning.
+        """
+        return create_trial(
+            state=TrialState.FAIL, params=dict(replicate.params), distributions=dict(replicate.distributions)
+        )
+
+    def _tell(self, study: optuna.Study, number: int, outcome: Outcome, curve: Sequence[Mapping[str, float]]) -> None:
+        frozen = study.get_trials(deepcopy=False)[number]
+        if frozen.state.is_finished():
+            return
+        trial = optuna.trial.Trial(study, frozen._trial_id)
+        if outcome.state == "finished":
+            trial.set_user_attr("metrics", outcome.metrics)
+            for guard in self._space.guards:
+                for bound, amount in violations(guard, outcome.metrics.get(guard.metric, math.nan)).items():
+                    trial.set_constraint(f"{guard.metric}:{bound}", amount)
+            study.tell(trial, [outcome.metrics[objective.metric] for objective in self._space.objectives])
+            return
+        trial.set_user_attr("reason", outcome.reason)
+        if outcome.state == "stopped":
+            trial.set_user_attr("curve", [dict(row) for row in curve])
+        study.tell(trial, state=TrialState.PRUNED if outcome.state == "stopped" else TrialState.FAIL)
+
+    def _share_notes(self, source: optuna.storages.BaseStorage, target: optuna.storages.BaseStorage) -> None:
+        """Copy what samplers keep in the study, such as the parents of a generation, between journal and memory.
+
+        Each holds one study, so the trials that a note names have the same numbers again after a restart.
+        """
+        ids = [storage.get_all_studies()[0]._study_id for storage in (source, target)]
+        known = target.get_study_system_attrs(ids[1])
+        for key, value in source.get_study_system_attrs(ids[0]).items():
+            if known.get(key) != value:
+                target.set_study_system_attr(ids[1], key, value)

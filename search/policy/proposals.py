@@ -1,0 +1,227 @@
+"""Which points are tried: Optuna's ask and tell over a journal in the run folder.
+
+Owns the numbers and the seeds of trials, who is given out again, and what a crash left behind. No Ray in here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from search.policy.journal import ROUND, SEED, StudyJournal
+from search.policy.replication import Attempt, Replication
+from search.policy.samplers import Proposal, Proposer
+from search.space.schema import Space
+from search.trials import Order, Outcome
+
+STATES = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "stopped", TrialState.FAIL: "failed"}
+
+
+class Proposals:
+    """Asks for trials and tells their outcomes."""
+
+    def __init__(
+        self,
+        space: Space,
+        folder: Path,
+        known: Sequence[Outcome] = (),
+        seeds: Callable[[Mapping[str, Any]], Sequence[int]] = lambda parameters: (),
+    ):
+        """Open the journal of a run folder, or begin one.
+
+        Args:
+            space: What is searched.
+            folder: The run folder; this process holds its lock.
+            known: Finished trials of earlier runs, for the sampler alone.
+            seeds: Seeds with which a point has been trained in earlier runs; they come first.
+        """
+        self._space = space
+        self._seeds = seeds
+        self._replication = Replication(space)
+        self._again: list[int] = []
+        self._replicates_again: list[int] = []
+        self._proposer = Proposer(space)
+        self._journal = StudyJournal(space, folder, known)
+
+    @property
+    def mended(self) -> list[str]:
+        """What was found damaged, and what of it was kept; a line each."""
+        return self._journal.mended
+
+    def reconcile(self, ended: Iterable[Outcome]) -> list[int]:
+        """Bring journal and table together after a crash; the table is right where they differ.
+
+        A trial that has a row and is still running in the journal is told from the row; one that has a row alone is
+        added from it. One that has no row is run again under the same number, with the same parameters and seed where
+        the journal has it.
+
+        Args:
+            ended: Trials that have a row in `trials.csv`.
+
+        Returns:
+            The numbers of the trials to be run again.
+        """
+        rows = {outcome.order.trial: outcome for outcome in ended}
+        trials = self._journal.trials
+        strange = [n for n, row in rows.items() if n < len(trials) and not _is_same(self._order(trials[n]), row.order)]
+        if strange:
+            reason = f"its trial {strange[0]} is another one than that of trials.csv"
+            self._journal.begin_anew(reason)
+            self._proposer = Proposer(self._space)
+        self._add_missing(rows)
+        trials = self._journal.trials
+        for trial in trials:
+            if trial.number in rows and not trial.state.is_finished():
+                self.tell(rows[trial.number])
+        again = sorted(trial.number for trial in trials if trial.number not in rows)
+        replicates = self.replicates
+        self._again = [number for number in again if number not in replicates]
+        self._replicates_again = [number for number in again if number in replicates]
+        lost = [number for number in again if trials[number].state.is_finished()]
+        if lost:
+            self.mended.append(f"trials.csv: has no row of {_named(lost)} that had ended; run again")
+        return again
+
+    def _add_missing(self, rows: Mapping[int, Outcome]) -> None:
+        """Add trials that the table has beyond the end of the journal, and propose those in between anew."""
+        begin, end = len(self._journal.trials), max(rows, default=-1) + 1
+        for number in range(begin, end):
+            if number not in rows:
+                self._propose()
+                continue
+            order = rows[number].order
+            running = self._proposer.running(Proposal(order.parameters, {}))
+            running.set_user_attr(SEED, order.seed)
+            # The table does not say which trials are replicates: those beyond the budget that train a point again.
+            known = any(trial.params == running.params for trial in self._journal.trials)
+            if known and number >= self._space.budget.trials:
+                running.set_user_attr(ROUND, 1)
+            self._journal.add(running)
+        if end > begin:
+            taken = sorted(number for number in rows if number >= begin)
+            self.mended.append(f"{self._journal.name}: had no entry of {_named(taken)}; taken from trials.csv")
+
+    def order(self, trial: int) -> Order:
+        """Return the order of a trial that has been asked for."""
+        return self._order(self._journal.trials[trial])
+
+    def ask(self, most: int = 1) -> Order | None:
+        """Return the next trial: one that a crash interrupted, or a new one.
+
+        The sampler's randomness comes from the seed and the trial's number alone, so a run that is resumed goes
+        on as it would have gone.
+
+        Args:
+            most: Trials that are still wanted; a batch has no more.
+
+        Returns:
+            The trial; None while a batch has not ended, where trials are proposed in batches.
+        """
+        if not self._again and self._space.batch:
+            if any(not trial.state.is_finished() for trial in self._proposed()):
+                return None
+            self._again = [self._propose().trial for _ in range(min(self._space.batch, most))]
+        return self.order(self._again.pop(0)) if self._again else self._propose()
+
+    def give_back(self, trial: int) -> None:
+        """Take a trial back that has not ended; it is the next one to be given out."""
+        (self._replicates_again if trial in self.replicates else self._again).insert(0, trial)
+
+    def replicate(self) -> Order | None:
+        """Return the next replicate, a point's training with a further seed, once the budget's trials are given out.
+
+        Returns:
+            The trial; None while a round of replicates has not ended, and when no point lacks a seed any more.
+        """
+        if self._replicates_again:
+            return self.order(self._replicates_again.pop(0))
+        lack = self._replication.lack(self._attempts())
+        if not lack.points:
+            return None
+        number = len(self._journal.trials)
+        running = self._proposer.running(Proposal(lack.points[0], {}))
+        running.set_user_attr(SEED, self._seed(lack.points[0], number))
+        running.set_user_attr(ROUND, lack.round)
+        self._journal.add(running)
+        return self.order(number)
+
+    @property
+    def replicates(self) -> frozenset[int]:
+        """Numbers of the replicates that have been asked for."""
+        return frozenset(t.number for t in self._journal.trials if ROUND in t.user_attrs)
+
+    @property
+    def expected_replicates(self) -> int:
+        """How many replicates there will be in all, as far as the round under way tells."""
+        return len(self.replicates) + len(self._replication.lack(self._attempts()).points)
+
+    @property
+    def lacking(self) -> int:
+        """How many replicates are to be trained, as far as is known; once all trials of the budget have ended."""
+        if self._space.budget.replicates == 1:
+            return 0
+        return self.expected_replicates - len(self.replicates) + len(self._replicates_again)
+
+    def _attempts(self) -> list[Attempt]:
+        return [
+            Attempt(
+                trial.params,
+                STATES.get(trial.state, "running"),
+                trial.user_attrs.get("metrics", {}),
+                trial.user_attrs.get(ROUND, 0),
+            )
+            for trial in self._journal.trials
+        ]
+
+    def _proposed(self) -> list[FrozenTrial]:
+        return [trial for trial in self._journal.trials if ROUND not in trial.user_attrs]
+
+    def _propose(self) -> Order:
+        number = len(self._proposed())
+        proposal = self._proposer.propose(self._journal.memory, number)
+        self._journal.keep_notes()
+        running = self._proposer.running(proposal)
+        running.set_user_attr(SEED, self._seed(proposal.parameters, number))
+        self._journal.add_proposed(running)
+        return self._order(self._journal.trials[-1])
+
+    def tell(self, outcome: Outcome, curve: Sequence[dict[str, float]] = ()) -> None:
+        """Record an outcome; a trial that the journal has as ended already stays as it is.
+
+        Args:
+            outcome: An interrupted one is left running, to be run again.
+            curve: The rows of a trial that was stopped early.
+        """
+        if outcome.state != "interrupted":
+            self._journal.tell(outcome, curve)
+
+    def _order(self, trial: FrozenTrial) -> Order:
+        seed = trial.user_attrs.get(SEED, self._space.trial_seed(trial.number))
+        return Order(trial.number, dict(trial.params), seed, ROUND in trial.user_attrs)
+
+    def _seed(self, parameters: Mapping[str, Any], number: int) -> int:
+        """Return the seed of a new trial, one with which this run has not trained its point.
+
+        It is one with which an earlier run has, or else the first from the trial's own.
+        """
+        trials = self._journal.trials
+        used = {trial.user_attrs.get(SEED) for trial in trials if trial.params == parameters}
+        free = [seed for seed in self._seeds(parameters) if seed not in used]
+        return free[0] if free else next(s for s in count(self._space.trial_seed(number)) if s not in used)
+
+
+def _is_same(journal: Order, table: Order) -> bool:
+    """Say whether two orders are the same; an empty cell of the table says nothing."""
+    ours = journal.parameters
+    return journal.seed == table.seed and all(ours.get(name) == value for name, value in table.parameters.items())
+
+
+def _named(numbers: Sequence[int]) -> str:
+    """Return `trial 3`, or `5 trials (3, 4, 7, ...)`."""
+    if len(numbers) == 1:
+        return f"trial {numbers[0]}"
+    return f"{len(numbers)} trials ({', '.join(map(str, numbers[:3]))}{', ...' if len(numbers) > 3 else ''})"

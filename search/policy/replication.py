@@ -1,0 +1,179 @@
+"""Which points are trained again with further seeds, once the budget's trials have ended.
+
+Owns the rule alone, as pure logic. In rounds, the points on and near the front of means (`results.front.near`) get
+further seeds until each has as many as `budget.replicates` says. The means that a round changes may bring other points
+to the front, which the next round looks at; what a round wants depends on nothing but the trials before its first, so
+it is the same after an interruption, and whichever trial ended first.
+
+Two bounds keep it finite: a point is trained at most twice as often as it needs seeds, failures included, and there
+are never more replicates than would give every trial of the budget its seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import moocore
+import numpy as np
+import pandas as pd
+
+from results.front.front import eligible, reference_point
+from results.front.near import near
+from results.front.points import gather, point_numbers
+from results.records.objectives import minimised, objective_values
+from search.space.schema import Space
+
+MOST_ATTEMPTS = 2  # per seed that a point needs
+
+
+class Attempt(NamedTuple):
+    """A trial, as far as replicates go by it.
+
+    Attributes:
+        parameters: Its point.
+        state: finished, running, or any other for one that ended without a result.
+        metrics: At least those of objectives and guards, if it finished.
+        round: In which it was asked for as a replicate, from 1; 0 for a trial of the budget.
+    """
+
+    parameters: Mapping[str, Any]
+    state: str
+    metrics: Mapping[str, float]
+    round: int = 0
+
+
+class Lack(NamedTuple):
+    """What a round still has to ask for.
+
+    Attributes:
+        round: Its number, from 1.
+        points: Parameters of the next trials, in their order; empty while a round has not ended, and at the end.
+    """
+
+    round: int
+    points: list[dict[str, Any]]
+
+
+class Replication:
+    """Says what is to be trained again."""
+
+    def __init__(self, space: Space):
+        """Prepare.
+
+        Args:
+            space: With the number of seeds that points shall have.
+        """
+        self._space = space
+        self._plans: dict[int, list[dict[str, Any]]] = {}
+
+    def lack(self, trials: Sequence[Attempt]) -> Lack:
+        """Return what is to be asked for next.
+
+        Args:
+            trials: All trials of the run by their number; those of the budget have been asked for.
+        """
+        current = max((trial.round for trial in trials), default=0)
+        if current:
+            asked = [trial.parameters for trial in trials if trial.round == current]
+            begin = next(number for number, trial in enumerate(trials) if trial.round == current)
+            left = _without(self._plan(trials[:begin]), asked)
+            if left:
+                return Lack(current, left)
+        if any(trial.state == "running" for trial in trials):
+            return Lack(current, [])
+        return Lack(current + 1, self._plan(trials))
+
+    def _plan(self, trials: Sequence[Attempt]) -> list[dict[str, Any]]:
+        """Return what a round that begins after these trials asks for; they have ended, so it does not change."""
+        if len(trials) not in self._plans:
+            self._plans[len(trials)] = missing(trials, self._space)
+        return self._plans[len(trials)]
+
+
+def missing(trials: Sequence[Attempt], space: Space) -> list[dict[str, Any]]:
+    """Return the points that lack seeds, each as often as it lacks one: second seeds first, the front before the rest.
+
+    Args:
+        trials: All that have ended; running ones are looked at as if they were not there.
+        space: Objectives, guards, and how many seeds are wanted.
+    """
+    seeds = space.budget.replicates
+    ended = [trial for trial in trials if trial.state != "running"]
+    if seeds == 1 or not any(trial.state == "finished" for trial in ended):
+        return []
+    table = _table(ended, space)
+    points = gather(table, space.objectives, tuple(space.parameters))
+    _, first = np.unique(points.owner, return_index=True)
+    lacking = np.minimum(seeds - points.seeds, MOST_ATTEMPTS * seeds - _attempts(table, space)[first])
+    wanted = [
+        dict(ended[first[row]].parameters)
+        for further in range(seeds)
+        for row in _selected(points.table, space)
+        if lacking[row] > further
+    ]
+    had = sum(trial.round > 0 for trial in ended)
+    return wanted[: max(0, most_replicates(space) - had)]
+
+
+def foreseen_replicates(rows: Sequence[Mapping[str, Any]], space: Space) -> int:
+    """Return how many replicates there would be in the first round, were the trials that have ended all there are.
+
+    Args:
+        rows: Rows of `trials.csv`.
+        space: What is searched.
+    """
+    trials = [
+        Attempt({name: row[name] for name in space.parameters if row.get(name) is not None}, row["state"], row)
+        for row in rows
+    ]
+    return len(missing(trials, space))
+
+
+def most_replicates(space: Space) -> int:
+    """Return how many replicates a run has at most: as many as give every trial of the budget its seeds."""
+    return space.budget.trials * (space.budget.replicates - 1)
+
+
+def _table(trials: Sequence[Attempt], space: Space) -> pd.DataFrame:
+    rows = [
+        {
+            "trial": number,
+            "state": trial.state,
+            **{name: trial.parameters.get(name) for name in space.parameters},
+            **{metric: trial.metrics.get(metric, np.nan) for metric in space.metrics},
+        }
+        for number, trial in enumerate(trials)
+    ]
+    return pd.DataFrame(rows)
+
+
+def _attempts(table: pd.DataFrame, space: Space) -> np.ndarray:
+    """Return how often each trial's point has been trained in all, (trials,), whatever came of it."""
+    numbers = point_numbers(table.assign(state="finished"), tuple(space.parameters))
+    return np.bincount(numbers)[numbers]
+
+
+def _selected(points: pd.DataFrame, space: Space) -> list[int]:
+    """Return the rows of the points on the front, then of those near it, each from the first objective's end."""
+    values = minimised(objective_values(points, space.objectives), space.objectives)
+    able = np.flatnonzero(eligible(points, space.objectives, space.guards))
+    if not len(able):
+        return []
+    best = moocore.is_nondominated(values[able], keep_weakly=True)
+    close = near(values[able], values[able][best], reference_point(space.objectives))
+    order = sorted(able, key=lambda row: (*values[row], row))
+    on_front, near_front = set(able[best]), set(able[close & ~best])
+    return [row for row in order if row in on_front] + [row for row in order if row in near_front]
+
+
+def _without(wanted: Sequence[dict[str, Any]], asked: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what is wanted, less what has been asked for, one for one."""
+    had = [dict(point) for point in asked]
+    left = []
+    for point in wanted:
+        if point in had:
+            had.remove(point)
+        else:
+            left.append(point)
+    return left

@@ -1,0 +1,157 @@
+"""Optuna's samplers by name: who proposes the next point.
+
+Owns how a name in the space file becomes a sampler, and what each needs so that a run that is resumed goes on as it
+would have gone: the randomness of a trial comes from the run's seed and the trial's number alone.
+"""
+
+from __future__ import annotations
+
+import warnings
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from search.space.parameters import Choice, FloatRange, IntegerRange, Parameter
+from search.space.schema import Space
+
+
+class Proposal(NamedTuple):
+    """A point, and what its sampler has to find again later.
+
+    Attributes:
+        parameters: Value by name.
+        notes: The sampler's own attributes of the trial, such as its generation.
+    """
+
+    parameters: dict[str, Any]
+    notes: dict[str, Any]
+
+
+class Proposer:
+    """Proposes points of a space for a study."""
+
+    def __init__(self, space: Space):
+        """Prepare.
+
+        Args:
+            space: What is searched, by whom, from which points and with which seed.
+        """
+        self._space = space
+        self._distributions = {name: distribution(entry) for name, entry in space.parameters.items()}
+        self._conditional = any(entry.when for entry in space.parameters.values())
+        self._sequence = _Sequence(space.seed, self._distributions) if space.sampler.name == "qmc" else None
+
+    def propose(self, study: optuna.Study, number: int) -> Proposal:
+        """Propose a point and add it to a study as a running trial.
+
+        Args:
+            study: Lives in memory; it may hold trials of earlier runs before those of this one.
+            number: Of the trial in this run, from 0.
+        """
+        start = self._space.start[number] if number < len(self._space.start) else {}
+        if self._sequence is not None:
+            parameters = self._space.active({**self._sequence.point(number), **start})
+            study.add_trial(self.running(Proposal(parameters, {})))
+            return Proposal(parameters, {})
+        if start:
+            study.enqueue_trial(dict(start))
+        study.sampler = self._make(number)
+        if self._conditional:
+            trial = study.ask()
+            self._suggest(trial)
+        else:
+            trial = study.ask(fixed_distributions=self._distributions)
+        return Proposal(trial.params, dict(study.get_trials(deepcopy=False)[-1].system_attrs))
+
+    def running(self, proposal: Proposal) -> FrozenTrial:
+        """Return a proposal as a running trial, to be added to a study as one entry."""
+        return create_trial(
+            state=TrialState.RUNNING,
+            params=proposal.parameters,
+            distributions={name: self._distributions[name] for name in proposal.parameters},
+            system_attrs=proposal.notes,
+        )
+
+    def _suggest(self, trial: optuna.Trial) -> None:
+        """Ask for one parameter after another: which there are depends on the values of those before."""
+        for name, entry in self._space.parameters.items():
+            if not entry.applies(trial.params):
+                continue
+            if isinstance(entry, Choice):
+                trial.suggest_categorical(name, entry.values)
+            elif isinstance(entry, IntegerRange):
+                trial.suggest_int(name, entry.low, _highest(entry), step=entry.step)
+            else:
+                trial.suggest_float(name, entry.low, _highest_number(entry), step=entry.step, log=entry.type == "log")
+
+    def _make(self, number: int) -> optuna.samplers.BaseSampler:
+        seed = int(np.random.SeedSequence([self._space.seed, number]).generate_state(1)[0])
+        settings = self._space.sampler
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            if settings.name == "tpe":
+                # Parameters are modelled together: a front is a curve through all of them.
+                return optuna.samplers.TPESampler(
+                    seed=seed,
+                    n_startup_trials=settings.startup_trials,
+                    constant_liar=True,
+                    multivariate=True,
+                    group=self._conditional,
+                )
+            if settings.name == "gp":
+                return optuna.samplers.GPSampler(seed=seed, n_startup_trials=settings.startup_trials)
+            if settings.name == "nsga2":
+                return optuna.samplers.NSGAIISampler(seed=seed, population_size=settings.population)
+            if settings.name == "nsga3":
+                return optuna.samplers.NSGAIIISampler(seed=seed, population_size=settings.population)
+            return optuna.samplers.RandomSampler(seed=seed)
+
+
+class _Sequence:
+    """The points of one scrambled Sobol sequence by their number.
+
+    Optuna keeps how far the sequence has come in the study, which a resumed run would have lost; so the sequence has a
+    study of its own, played forward as far as is asked.
+    """
+
+    def __init__(self, seed: int, distributions: dict[str, BaseDistribution]):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            sampler = optuna.samplers.QMCSampler(seed=seed, scramble=True, warn_asynchronous_seeding=False)
+        self._study = optuna.create_study(sampler=sampler)
+        self._distributions = distributions
+        self._points: list[dict[str, Any]] = []
+
+    def point(self, number: int) -> dict[str, Any]:
+        while len(self._points) <= number:
+            trial = self._study.ask(fixed_distributions=self._distributions)
+            self._study.tell(trial, 0.0)
+            self._points.append(trial.params)
+        return self._points[number]
+
+
+def distribution(parameter: Parameter) -> BaseDistribution:
+    """Return Optuna's form of a parameter."""
+    if isinstance(parameter, Choice):
+        return CategoricalDistribution(parameter.values)
+    if isinstance(parameter, IntegerRange):
+        return IntDistribution(parameter.low, _highest(parameter), step=parameter.step)
+    highest = _highest_number(parameter)
+    return FloatDistribution(parameter.low, highest, log=parameter.type == "log", step=parameter.step)
+
+
+def _highest(parameter: IntegerRange) -> int:
+    """Return the last value of the grid; Optuna wants the range to end on it."""
+    return parameter.high - (parameter.high - parameter.low) % parameter.step
+
+
+def _highest_number(parameter: FloatRange) -> float:
+    """Return the last value of the grid of a float, as exactly as it is written in decimal digits."""
+    if parameter.step is None:
+        return parameter.high
+    low, high, step = (Decimal(str(value)) for value in (parameter.low, parameter.high, parameter.step))
+    return float(high - (high - low) % step)

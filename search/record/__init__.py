@@ -1,0 +1,1 @@
+"""What a search writes into its run folder, and reads back."""

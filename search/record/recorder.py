@@ -1,0 +1,179 @@
+"""The driver's record of a run: rows on the disk first, then the live picture of it.
+
+Owns the order of writing. A trial's curve and then its row are on the disk before anything else hears of its end,
+so a crash at any moment costs no finished trial. The monitor reads the same object from another thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from results.records.run import CurveTable, TrialTable, read_curves
+from search.record.checkpoints import discard
+from search.space.schema import Space
+from search.trials import Order, Outcome, Report
+
+CURVED = ("finished", "stopped")  # states in which every epoch has a row
+
+log = logging.getLogger(__name__)
+
+
+class Snapshot(NamedTuple):
+    """How a run stands.
+
+    Attributes:
+        rows: Rows of all trials that have ended, those of earlier sessions included.
+        running: How far each trial that is running has come.
+        seconds: Since the first trial of this session was given out; 0 before.
+        ended_now: Trials that ended in this session.
+        replicates: Numbers of the rows that are replicates.
+        expected: Replicates that there will be, as far as is known; 0 before the budget's trials have ended.
+        notices: What the user should have seen so far.
+    """
+
+    rows: list[dict[str, object]]
+    running: list[Outcome]
+    seconds: float
+    ended_now: int
+    replicates: frozenset[int] = frozenset()
+    expected: int = 0
+    notices: tuple[str, ...] = ()
+
+
+class Recorder:
+    """Writes what happens, and remembers it."""
+
+    def __init__(self, space: Space, folder: Path):
+        """Open the tables of a run folder.
+
+        Args:
+            space: What is searched.
+            folder: The run folder.
+
+        Raises:
+            RecordError: A table is damaged.
+        """
+        self.folder = folder
+        self._metrics = space.metrics
+        self._trials = TrialTable(folder, tuple(space.parameters))
+        self._curves = CurveTable(folder)
+        read_curves(folder)  # a cell that is no number is found now, not at the end of the search
+        self.mended = [table.repaired.message for table in (self._trials, self._curves) if table.repaired]
+        self._rows: list[dict[str, object]] = []
+        self._running: dict[int, Outcome] = {}
+        self._pending: dict[int, list[dict[str, float]]] = {}
+        self._replicates: set[int] = set()
+        self._expected = 0
+        self._began: float | None = None
+        self._ended_now = 0
+        self._notices: list[str] = []
+        self._lock = threading.Lock()
+
+    def clear_interrupted(self, kept: Iterable[Outcome], again: Iterable[int], replicates: Iterable[int] = ()) -> None:
+        """Remove what trials that will be run again have left in the tables.
+
+        Args:
+            kept: Trials that stay.
+            again: Numbers of trials that will be run again.
+            replicates: Numbers of all that are replicates.
+        """
+        self._replicates = set(replicates)
+        kept = list(kept)
+        self._trials.drop_interrupted()
+        curves = read_curves(self.folder).groupby("trial")["epoch"].count()
+        stay = {str(outcome.order.trial) for outcome in kept}
+        self._curves.drop({*again, *(trial for trial in curves.index if trial not in stay)})
+        self._rows = [outcome.row() for outcome in kept]
+        self.sweep()
+        cut = [o.order.trial for o in kept if o.state in CURVED and curves.get(str(o.order.trial), 0) < o.epochs]
+        if cut:
+            named = ", ".join(map(str, cut[:5])) + (", ..." if len(cut) > 5 else "")
+            self.mended.append(f"{self._curves.path}: lacks epochs of {len(cut)} trials that have ended ({named})")
+
+    def expect(self, replicates: int) -> None:
+        """Note how many replicates there will be in all, as far as is known."""
+        with self._lock:
+            self._expected = replicates
+
+    def begin(self, order: Order) -> None:
+        """Note that a trial was given out."""
+        with self._lock:
+            self._began = self._began or time.monotonic()
+            self._replicates |= {order.trial} if order.replicate else set()
+            self._running[order.trial] = Outcome(order, "running")
+            self._pending[order.trial] = []
+
+    def note(self, report: Report) -> None:
+        """Note how far a trial has come."""
+        trial = report.outcome.order.trial
+        with self._lock:
+            again = report.restarted_after is not None and bool(self._pending[trial])
+            if report.restarted_after is not None:
+                self._pending[trial] = []
+            self._pending[trial].extend(report.rows)
+            self._running[trial] = report.outcome
+        if report.note or again:
+            log.warning("trial %d: %s", trial, report.note or "begun anew: its worker died")
+
+    def notice(self, text: str) -> None:
+        """Note something that the user should see at once."""
+        log.warning(text)
+        with self._lock:
+            self._notices.append(text)
+
+    def end(self, outcome: Outcome) -> list[dict[str, float]]:
+        """Write a trial that has ended, and return its curve."""
+        trial = outcome.order.trial
+        curve = self._pending.get(trial, [])
+        for row in curve:
+            self._curves.append({"trial": trial, **row})
+        ended = outcome.row()
+        self._trials.append(ended)
+        with self._lock:
+            self._pending.pop(trial, None)
+            self._running.pop(trial, None)
+            self._rows.append(ended)
+            self._ended_now += 1
+        if outcome.state != "interrupted":
+            discard(self.folder, trial)
+        text = f"trial {trial} {outcome.state}" + (f": {outcome.reason}" if outcome.reason else "")
+        log.info(text)
+        if outcome.trace:
+            log.error("%s\n%s", text, outcome.trace)
+        return curve
+
+    def interrupt(self, reason: str) -> int:
+        """Write every running trial as interrupted, and return how many there were."""
+        running = list(self._running.values())
+        for outcome in running:
+            self.end(outcome.ending("interrupted", reason))
+        return len(running)
+
+    def sweep(self) -> None:
+        """Remove checkpoints of trials that have ended: a worker that heard of the end late may have left one."""
+        for row in self._rows:
+            if row["state"] != "interrupted":
+                discard(self.folder, int(str(row["trial"])))
+
+    def evaluations(self) -> list[dict[str, object]]:
+        """Return every recorded evaluation of the trials that have ended, each with `trial` and `epoch`."""
+        curves = read_curves(self.folder)
+        measured = [metric for metric in self._metrics if metric in curves]
+        if len(measured) < len(self._metrics):
+            return []
+        evaluated = curves[curves[measured].notna().all(axis=1)]
+        rows = evaluated[["trial", "epoch", *measured]].to_dict("records")
+        return [{str(key): value for key, value in row.items()} for row in rows]
+
+    def snapshot(self) -> Snapshot:
+        """Return how the run stands; may be called from another thread."""
+        with self._lock:
+            seconds = time.monotonic() - self._began if self._began else 0.0
+            ended = frozenset(number for row in self._rows if (number := row["trial"]) in self._replicates)
+            rows, running = list(self._rows), list(self._running.values())
+            return Snapshot(rows, running, seconds, self._ended_now, ended, self._expected, tuple(self._notices))

@@ -1,0 +1,249 @@
+"""The run folder from the search's side: who may write to it, and whether a run may go on in it.
+
+Owns the lock (the kernel lets go of it when the driver dies, however it dies), the resolved `space.yaml`, and the
+comparison of a space file with the run it shall continue. What is in the tables belongs to `results.records.run`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, TextIO
+
+import yaml
+
+from results.records.run import RunSpace, read_trials
+from search.record.outbox import SESSION_FILE
+from search.space.reading import SpaceError, parse_space, read_document
+from search.space.schema import Space
+from search.trials import Order, Outcome, seconds_between
+
+SPACE_FILE = "space.yaml"
+LOCK_FILE = ".lock"
+LOG_FILE = "log.txt"
+UNUSED = frozenset({LOCK_FILE, LOG_FILE, SESSION_FILE})  # what a folder holds in which no run was begun
+PACKAGES = ("ray", "optuna", "torch", "numpy", "pandas", "transformers", "aeon")
+MAY_CHANGE = (
+    "budget.trials",
+    "budget.wall_clock_s",
+    "budget.evaluate_every",
+    "budget.replicates",
+    "budget.checkpoint_every_s",
+    "budget.hung_after_s",
+    "resources.slots",
+    "resources.start_within_s",
+    "resources.recycle_after_trials",
+    "track.tensorboard",
+    "track.mlflow",
+    "track.wandb",
+)
+HEADER = "# What this run searches, as resolved when it began. Written by the search; used by --resume.\n"
+
+
+class RunFolderError(ValueError):
+    """A run folder that cannot be used as asked; the message says what to do."""
+
+
+class RunFolder:
+    """A run folder that this process alone may write to."""
+
+    def __init__(self, path: Path):
+        """Name a folder; nothing is made or read yet."""
+        self.path = path.resolve()
+        self.shown = path
+        self._lock: TextIO | None = None
+
+    def check_new(self) -> None:
+        """Refuse a folder that holds something.
+
+        Raises:
+            RunFolderError: It exists and is not empty.
+        """
+        if not self.path.exists():
+            return
+        if not self.path.is_dir():
+            raise RunFolderError(f"{self.shown}: is a file; give another folder with --out")
+        if any(entry.name not in UNUSED for entry in self.path.iterdir()):
+            raise RunFolderError(
+                f"{self.shown}: already exists; continue it with --resume, or give another folder with --out"
+            )
+
+    def check_old(self) -> None:
+        """Refuse a folder that holds no run.
+
+        Raises:
+            RunFolderError: There is nothing to resume.
+        """
+        if not (self.path / SPACE_FILE).is_file():
+            raise RunFolderError(f"{self.shown}: there is no run to resume here; start one without --resume")
+
+    def acquire(self) -> None:
+        """Make the folder and take its lock.
+
+        Raises:
+            RunFolderError: Another process is searching in it, or it cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = (self.path / LOCK_FILE).open("w")
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunFolderError(
+                f"{self.shown}: another search is writing to it; wait for it, or give another folder with --out"
+            ) from None
+        except OSError as error:
+            raise RunFolderError(f"{self.shown}: cannot be written ({error.strerror})") from None
+
+    def discard_if_unused(self) -> None:
+        """Remove the folder where no run was begun in it."""
+        names = {entry.name for entry in self.path.iterdir()}
+        if names <= UNUSED:
+            for name in names:
+                (self.path / name).unlink()
+            self.path.rmdir()
+
+    def write_space(self, space: Space, provenance: Mapping[str, Any]) -> None:
+        """Write the resolved space in one step."""
+        document = {**space.document(), "provenance": dict(provenance)}
+        text = HEADER + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
+        temporary = self.path / f".{SPACE_FILE}.new"
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(self.path / SPACE_FILE)
+
+    def read_space(self) -> tuple[Space, dict[str, Any]]:
+        """Return the resolved space and its provenance.
+
+        Raises:
+            SpaceError: The file is damaged.
+        """
+        file = self.shown / SPACE_FILE
+        document = read_document(file)
+        provenance = document.pop("provenance", {})
+        return parse_space(document, file), provenance
+
+    def ended(self, space: Space) -> list[Outcome]:
+        """Return every trial that has a row and need not be run again.
+
+        Raises:
+            RecordError: The table is damaged.
+        """
+        run_space = RunSpace.model_validate(
+            {
+                "name": space.name,
+                "objectives": space.objectives,
+                "parameters": [{"name": name, **entry.model_dump()} for name, entry in space.parameters.items()],
+            }
+        )
+        table = read_trials(self.path, run_space)
+        rows = table.astype(object).where(table.notna(), None).to_dict("records")
+        return [_outcome(row, space) for row in rows if row["state"] != "interrupted"]
+
+
+def _outcome(row: Mapping[Any, Any], space: Space) -> Outcome:
+    known = {*space.parameters, "trial", "state", "reason", "seed", "epochs", "slot", "seconds"}
+    known |= {"started", "first_step", "ended"}
+    parameters = {name: row[name] for name in space.parameters if row[name] is not None}
+    times = {
+        key: row[key].isoformat(timespec="microseconds") if row[key] is not None else ""
+        for key in ("started", "first_step", "ended")
+    }
+    took_s = row["seconds"] if row["seconds"] is not None and times["started"] and times["ended"] else None
+    return Outcome(
+        Order(int(row["trial"]), parameters, int(row["seed"])),
+        row["state"],
+        reason=row["reason"] or "",
+        epochs=int(row["epochs"] or 0),
+        slot=int(row["slot"]) if row["slot"] else None,
+        metrics={str(key): float(row[key]) for key in row if key not in known and row[key] is not None},
+        # Work that several workers shared took less than the time between its first and its last moment.
+        before_s=took_s - seconds_between(times["started"], times["ended"]) if took_s is not None else 0.0,
+        started=times["started"],
+        first_step=times["first_step"],
+        ended=times["ended"],
+    )
+
+
+def check_unchanged(wanted: Space, recorded: Space, file: Path, folder: Path) -> None:
+    """Refuse to continue a run with another space.
+
+    Args:
+        wanted: As the space file says now, resolved.
+        recorded: As the run began.
+        file: The space file.
+        folder: The run folder.
+
+    Raises:
+        SpaceError: Something other than the budget or the number of slots has changed.
+    """
+    now, then = dict(_leaves(wanted.document())), dict(_leaves(recorded.document()))
+    changed = [key for key in {**then, **now} if now.get(key) != then.get(key) and key not in MAY_CHANGE]
+    if changed:
+        key = changed[0]
+        more = f" (and {len(changed) - 1} more: {', '.join(changed[1:4])})" if len(changed) > 1 else ""
+        raise SpaceError(
+            f"{file}: {key}: is {_shown(now, key)}, but the run in {folder} was started with {_shown(then, key)}"
+            f"{more}; only the numbers of trials, replicates and slots may change: put it back, or start a new run "
+            "with --out"
+        )
+
+
+def _shown(values: Mapping[str, Any], key: str) -> str:
+    return f"{values[key]!r:.60}" if key in values else "not given"
+
+
+def _leaves(values: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(values, Mapping) and values:
+        for name, value in values.items():
+            yield from _leaves(value, f"{key}.{name}" if key else str(name))
+    elif isinstance(values, list) and values and isinstance(values[0], Mapping):
+        for number, value in enumerate(values):
+            yield from _leaves(value, f"{key}.{number}")
+    else:
+        yield key, values
+
+
+def provenance(
+    study: Mapping[str, Any], code: str, written: Mapping[str, Any], assigned: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return where a run comes from.
+
+    Args:
+        study: What the study says of itself, such as the data's fingerprint.
+        code: Digest of the sources that the study is made of.
+        written: Sections of the space file that the command line or the machine may have overruled.
+        assigned: What the command line set, by dotted key; a run that is resumed sets it again.
+    """
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": shlex.join(["python", "-m", "search.run", *sys.argv[1:]]),
+        "python": sys.version.split()[0],
+        "versions": {name: found for name in PACKAGES if (found := _version(name))},
+        "git": _git(),
+        "code": code,
+        "study": dict(study),
+        "written": dict(written),
+        **({"set": dict(assigned)} if assigned else {}),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _git() -> str:
+    """Return the commit of the code, "" where there is none."""
+    command = ["git", "-C", os.fspath(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=False).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        return ""

@@ -1,0 +1,1 @@
+"""The space file: what is searched, read and checked."""

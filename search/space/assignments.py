@@ -1,0 +1,89 @@
+"""Keys of a space file that the command line sets: `--set KEY=VALUE`.
+
+Owns reading them and putting them into the content of a space file. A key is one of the study's configuration, with
+dots; it is fixed for the whole run, also where the file would search it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from search.space.reading import SpaceError
+
+FILE_SUFFIXES = (".npz", ".ts", ".yaml", ".yml", ".json", ".csv")
+
+
+def read_assignments(texts: Sequence[str]) -> dict[str, Any]:
+    """Read `KEY=VALUE`, the value as YAML, such as 16, native, or {npz: mine.npz}.
+
+    Text that ends as the name of a file does, or names one in the working folder, becomes an absolute path: paths
+    inside a space file are relative to that file, those of a command line to the working folder.
+
+    Returns:
+        Value by dotted key.
+
+    Raises:
+        SpaceError: There is no key, no value, the value is no YAML, or a key is given twice.
+    """
+    values: dict[str, Any] = {}
+    for text in texts:
+        key, equals, written = (part.strip() for part in text.partition("="))
+        if not (key and equals and written) or not all(key.split(".")):
+            raise SpaceError(f"--set {text}: expected KEY=VALUE, such as codebook_size=16 or training.batch_size=8")
+        if key in values:
+            raise SpaceError(f"--set {key}: is given twice; keep one")
+        try:
+            values[key] = _from_here(yaml.safe_load(written))
+        except yaml.YAMLError as error:
+            problem = getattr(error, "problem", None) or "cannot be read"
+            raise SpaceError(f"--set {key}: {written!r} is not valid YAML: {problem}") from None
+    return values
+
+
+def assign(document: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of a space file with some keys of the study's configuration fixed.
+
+    Args:
+        document: The file's content, not yet checked.
+        values: Value by dotted key.
+
+    Raises:
+        SpaceError: A key leads into something that is not a mapping.
+    """
+    changed = copy.deepcopy(dict(document))
+    for key, value in values.items():
+        _stop_searching(changed, key)
+        place = changed.setdefault("fixed", {})
+        path = ["fixed", *key.split(".")]
+        for number, name in enumerate(path[1:], start=1):
+            if not isinstance(place, dict):
+                raise SpaceError(f"--set {key}: {'.'.join(path[:number])} has no keys inside; set it as a whole")
+            if number == len(path) - 1:
+                place[name] = value
+            else:
+                place = place.setdefault(name, {})
+    return changed
+
+
+def _stop_searching(document: dict[str, Any], key: str) -> None:
+    """Take a key, and what lies inside it, out of the parameters."""
+    parameters = document.get("parameters")
+    if isinstance(parameters, dict):
+        document["parameters"] = {
+            name: entry for name, entry in parameters.items() if name != key and not str(name).startswith(f"{key}.")
+        }
+
+
+def _from_here(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _from_here(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_from_here(inner) for inner in value]
+    if isinstance(value, str) and (Path(value).suffix in FILE_SUFFIXES or Path(value).is_file()):
+        return str(Path(value).resolve())
+    return value

@@ -1,0 +1,185 @@
+"""Reading a space file: YAML to a checked `Space`, with messages that name the file and the dotted key.
+
+Owns every sentence that a user sees after a mistake in a space file. Nothing here loads torch or ray.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from results.records.objectives import Guard, Objective
+from search.space.parameters import Choice, FloatRange, IntegerRange
+from search.space.schema import Budget, Halving, Resources, Sampler, Space, Track
+
+PARAMETERS: dict[str, type[BaseModel]] = {
+    "choice": Choice,
+    "int": IntegerRange,
+    "float": FloatRange,
+    "log": FloatRange,
+}
+SECTIONS: dict[str, type[BaseModel]] = {
+    "budget": Budget,
+    "resources": Resources,
+    "sampler": Sampler,
+    "halving": Halving,
+    "track": Track,
+    "guards": Guard,
+    "objectives": Objective,
+}
+SPELLINGS = ("minimise", "maximise", "minimize", "maximize")
+
+
+class SpaceError(ValueError):
+    """A space file that cannot be used; the message names the file and the dotted key and says what to do."""
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """A YAML loader that refuses the same key twice, which YAML would silently let the last one win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in keys:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} is given twice", key.start_mark
+                )
+            keys.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def read_space(path: Path) -> Space:
+    """Read and check a space file.
+
+    Raises:
+        SpaceError: The file is missing, is not YAML, or does not describe a space.
+    """
+    return parse_space(read_document(path), path)
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping.
+
+    Raises:
+        SpaceError: The file is missing, is not YAML, or holds something else.
+    """
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
+    except OSError as error:
+        raise SpaceError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except UnicodeDecodeError:
+        raise SpaceError(f"{path}: is not a text file; expected YAML") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark is not None else ""
+        problem = getattr(error, "problem", None) or "cannot be read"
+        raise SpaceError(f"{path}{line}: is not valid YAML: {problem}") from None
+    if not isinstance(values, dict):
+        raise SpaceError(f"{path}: expected a mapping of keys to values, found {type(values).__name__}")
+    return values
+
+
+def parse_space(document: Mapping[str, Any], path: Path) -> Space:
+    """Check what a space file says.
+
+    Args:
+        document: The file's content.
+        path: What the message calls the source.
+
+    Raises:
+        SpaceError: Something is unknown, missing or out of range.
+    """
+    arranged = dict(document)
+    guards = arranged.pop("guards", None)
+    if guards is not None:
+        arranged["guards"] = [_guard(path, metric, bounds) for metric, bounds in _items(path, guards)]
+    _check_types(path, arranged.get("parameters"))
+    try:
+        return Space.model_validate(arranged)
+    except ValidationError as error:
+        raise SpaceError(f"{path}: {_complaint(error, arranged)}") from None
+
+
+def _items(path: Path, guards: Any) -> list[tuple[str, Any]]:
+    if not isinstance(guards, Mapping):
+        raise SpaceError(f"{path}: guards: expected a mapping such as stitch_fvu: {{below: 1.0}}, found {guards!r}")
+    return list(guards.items())
+
+
+def _guard(path: Path, metric: str, bounds: Any) -> dict[str, Any]:
+    if not isinstance(bounds, Mapping):
+        raise SpaceError(f"{path}: guards.{metric}: expected bounds such as {{below: 1.0}}, found {bounds!r}")
+    return {**bounds, "metric": metric}
+
+
+def _check_types(path: Path, parameters: Any) -> None:
+    """Refuse an unknown parameter type here: pydantic's message about it is not fit for a user."""
+    if not isinstance(parameters, Mapping):
+        return
+    for name, entry in parameters.items():
+        if not isinstance(entry, Mapping):
+            raise SpaceError(
+                f"{path}: parameters.{name}: expected something like {{type: choice, values: [8, 16]}}, found {entry!r}"
+            )
+        kind = entry.get("type")
+        if kind not in PARAMETERS:
+            found = "is missing" if kind is None else f"is {kind!r}"
+            raise SpaceError(
+                f"{path}: parameters.{name}.type: {found}; expected one of {', '.join(PARAMETERS)}"
+                f"{_suggestion(str(kind), list(PARAMETERS))}"
+            )
+
+
+def _complaint(error: ValidationError, document: Mapping[str, Any]) -> str:
+    """Return one sentence about the first thing that is wrong; an unknown key comes before what it caused."""
+    details = error.errors()
+    detail = next((entry for entry in details if entry["type"] == "extra_forbidden"), details[0])
+    location = _location(detail, document)
+    key = ".".join(location)
+    if detail["type"] == "extra_forbidden":
+        known = _known_keys(location[:-1], document)
+        hint = _suggestion(location[-1], known) or f"; known keys: {', '.join(known)}"
+        return f"{key}: unknown key{hint}"
+    if detail["type"] == "missing":
+        return f"{key}: is missing"
+    if location and location[-1] == "direction":
+        return f"{key}: is {detail['input']!r}; expected minimise or maximise{_suggestion(detail['input'], SPELLINGS)}"
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    if detail["type"] == "value_error":
+        return f"{key}: {message}" if key else message
+    return f"{key or 'space'}: {message[0].lower()}{message[1:]} (found {detail['input']!r:.80})"
+
+
+def _location(detail: ErrorDetails, document: Mapping[str, Any]) -> list[str]:
+    """Turn pydantic's location into the user's dotted key: guards by metric, no tags of unions."""
+    parts = list(detail["loc"])
+    if len(parts) > 2 and parts[0] == "parameters":
+        del parts[2]
+        if len(parts) > 4 and parts[2] == "values":
+            del parts[4:]
+    if len(parts) > 1 and parts[0] == "guards" and isinstance(parts[1], int):
+        parts[1] = document["guards"][parts[1]]["metric"]
+    return [str(part) for part in parts]
+
+
+def _known_keys(location: list[str], document: Mapping[str, Any]) -> list[str]:
+    model: type[BaseModel] = Space
+    if location and location[0] == "parameters":
+        model = PARAMETERS[document["parameters"][location[1]]["type"]]
+    elif location:
+        model = SECTIONS[location[0]]
+    hidden = {"metric"} if model is Guard else set()
+    return [key for key in model.model_fields if key not in hidden]
+
+
+def _suggestion(word: Any, known: Any) -> str:
+    close = get_close_matches(str(word), known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

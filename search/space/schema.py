@@ -1,0 +1,287 @@
+"""A search space: what is searched, judged, kept fixed, and how much may be spent on it.
+
+Owns the typed, frozen description and its checks. Reading it from a file, with messages that name the file, is in
+`search.space.reading`. Nothing here loads torch or ray, so that a typo is refused at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from difflib import get_close_matches
+from itertools import combinations
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from results.records.objectives import Guard, Objective
+from search.space.parameters import Frozen, Integer, Number, Parameter
+
+RESERVED = ("epochs", "seed", "threads")
+
+
+class Budget(Frozen):
+    """How much may be spent.
+
+    Attributes:
+        trials: Trials that end, failed ones included.
+        epochs: Epochs of each trial.
+        wall_clock_s: Seconds after which no trial is begun any more, counted anew by each resumption; None: no limit.
+        evaluate_every: Epochs between two evaluations within a trial; None evaluates about ten times per trial.
+        replicates: Seeds that each point on and near the front has in the end, trained after the trials; 1 trains
+            none again.
+        checkpoint_every_s: Least seconds between two checkpoints of a trial: about what a killed worker costs; 0 after
+            every epoch.
+        hung_after_s: Seconds without news after which a worker counts as hung and is replaced; None: 600, or 20 times
+            the longest epoch seen on its slot, whichever is longer, and 3600 before one has ended there.
+    """
+
+    trials: Annotated[Integer, Field(ge=1)]
+    epochs: Annotated[Integer, Field(ge=1)]
+    wall_clock_s: Annotated[Number, Field(gt=0)] | None = None
+    evaluate_every: Annotated[Integer, Field(ge=1)] | None = None
+    replicates: Annotated[Integer, Field(ge=1)] = 1
+    checkpoint_every_s: Annotated[Number, Field(ge=0)] = 30.0
+    hung_after_s: Annotated[Number, Field(gt=0)] | None = None
+
+    @property
+    def evaluation_epochs(self) -> int:
+        """Epochs between two evaluations within a trial."""
+        return self.evaluate_every or max(1, -(-self.epochs // 10))
+
+
+class Halving(Frozen):
+    """Early stopping by asynchronous successive halving; a space without it trains every trial in full.
+
+    Attributes:
+        first_rung: Epochs after which trials are first compared.
+        reduction: η: the best 1/η of what was seen at a rung go on, and each rung is η times as late as the last.
+        startup_trials: So many trials pass each rung whatever their values.
+    """
+
+    first_rung: Annotated[Integer, Field(ge=1)]
+    reduction: Annotated[Number, Field(gt=1)] = 2.0
+    startup_trials: Annotated[Integer, Field(ge=0)] = 4
+
+    def rungs(self, epochs: int) -> tuple[int, ...]:
+        """Return the epochs at which trials of so many epochs are compared; never the last."""
+        at, found = float(self.first_rung), []
+        while round(at) < epochs:
+            found.append(round(at))
+            at *= self.reduction
+        return tuple(dict.fromkeys(found))
+
+
+class Resources(Frozen):
+    """What one trial gets, how many run at a time, and how long workers live.
+
+    Attributes:
+        workers: Of one trial; they share its recordings.
+        cpus: Of one worker; None is found out before the search.
+        gpus: Of one worker; None is found out before the search.
+        slots: Trials at a time; None is found out before the search, and on a cluster again while it runs.
+        start_within_s: Seconds in which a group of workers has to be up; a slot where it is not is passed over.
+        recycle_after_trials: Trials after which a worker process is replaced; None: only when it has to be.
+    """
+
+    workers: Annotated[Integer, Field(ge=1)] = 1
+    cpus: Annotated[Integer, Field(ge=1)] | None = None
+    gpus: Annotated[Number, Field(ge=0)] | None = None
+    slots: Annotated[Integer, Field(ge=1)] | None = None
+    start_within_s: Annotated[Number, Field(gt=0)] = 180.0
+    recycle_after_trials: Annotated[Integer, Field(ge=1)] | None = None
+
+
+class Sampler(Frozen):
+    """Who proposes.
+
+    Attributes:
+        name: `tpe` (tree-structured Parzen estimators), `gp` (Gaussian processes, expected hypervolume improvement),
+            `nsga2` and `nsga3` (evolution) learn from the trials so far; `qmc` (scrambled Sobol points) and `random`
+            do not.
+        startup_trials: Random trials before `tpe` and `gp` begin to learn.
+        population: Trials of one generation of `nsga2` and `nsga3`.
+    """
+
+    name: Literal["tpe", "gp", "nsga2", "nsga3", "qmc", "random"] = "tpe"
+    startup_trials: Annotated[Integer, Field(ge=1)] = 10
+    population: Annotated[Integer, Field(ge=2)] = 20
+
+
+class Track(Frozen):
+    """Where else trials are logged, beside the run folder.
+
+    Attributes:
+        tensorboard: Event files in `tensorboard/` of the run folder, one folder per trial.
+        mlflow: Tracking URI of MLflow, such as `file:mlruns` or `http://host:5000`.
+        wandb: Project of Weights & Biases.
+    """
+
+    tensorboard: bool = True
+    mlflow: str | None = None
+    wandb: str | None = None
+
+
+class Space(Frozen):
+    """A search space, complete."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")
+    study: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    seed: Annotated[Integer, Field(ge=0)] = 0
+    parameters: dict[str, Parameter] = Field(min_length=1)
+    fixed: dict[str, Any] = Field(default_factory=dict)
+    objectives: tuple[Objective, ...] = Field(min_length=1)
+    guards: tuple[Guard, ...] = ()
+    budget: Budget
+    resources: Resources = Resources()
+    sampler: Sampler = Sampler()
+    halving: Halving | None = None
+    track: Track = Track()
+    batch: Annotated[Integer, Field(ge=1)] | None = Field(
+        None, description="trials proposed together, so that no proposal depends on which of them ends first"
+    )
+    start: tuple[dict[str, Any], ...] = Field((), description="points tried first; what a point leaves out is sampled")
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Space:
+        for kind in ("name", "metric"):
+            values = [getattr(objective, kind) for objective in self.objectives]
+            twice = [value for value in values if values.count(value) > 1]
+            if twice:
+                raise ValueError(f"objectives: two objectives have the {kind} {twice[0]!r}; rename or remove one")
+        for one, other in combinations(sorted(self.parameters), 2):
+            if other.startswith(f"{one}."):
+                raise ValueError(f"parameters.{other}: lies inside the parameter {one!r}; remove one of the two")
+        _check_conditions(self.parameters)
+        _check_start(self.start, self.parameters)
+        for name in self.parameters:
+            if name.split(".")[0] in RESERVED:
+                raise ValueError(f"parameters.{name}: is set by the search itself; remove it")
+            if _has(self.fixed, name):
+                raise ValueError(f"parameters.{name}: is also given under fixed; remove it from one of the two")
+        for key in RESERVED:
+            if key in self.fixed:
+                place = {"epochs": "budget.epochs", "seed": "seed", "threads": "resources.cpus"}[key]
+                raise ValueError(f"fixed.{key}: is set by the search itself; give {place} instead")
+        if self.halving and not self.halving.rungs(self.budget.epochs):
+            raise ValueError(
+                f"halving.first_rung: is {self.halving.first_rung}, but trials have {self.budget.epochs} epochs in "
+                "all; take fewer, or leave halving out"
+            )
+        return self
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """Epochs after which trials are compared and may be stopped; none without halving."""
+        return self.halving.rungs(self.budget.epochs) if self.halving else ()
+
+    def evaluates(self, epoch: int) -> bool:
+        """Say whether a trial is evaluated after an epoch: at regular intervals, at each rung and at the end."""
+        budget = self.budget
+        return epoch % budget.evaluation_epochs == 0 or epoch in self.rungs or epoch == budget.epochs
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Metrics that every trial has to measure: those of objectives and guards."""
+        return tuple(dict.fromkeys([x.metric for x in self.objectives] + [x.metric for x in self.guards]))
+
+    def configuration(self, parameters: Mapping[str, Any], seed: int) -> dict[str, Any]:
+        """Return the complete configuration of a trial.
+
+        Args:
+            parameters: Value of each parameter by its dotted name.
+            seed: The trial's own seed.
+        """
+        values = deepcopy(self.fixed)
+        for name, value in parameters.items():
+            place = values
+            *parents, last = name.split(".")
+            for key in parents:
+                if not isinstance(place.setdefault(key, {}), dict):
+                    place[key] = {}
+                place = place[key]
+            place[last] = value
+        return {**values, "epochs": self.budget.epochs, "seed": seed, "threads": self.resources.cpus or 1}
+
+    def trial_seed(self, trial: int) -> int:
+        """Return the seed from which a trial takes the first that its point has not had."""
+        return self.seed + trial
+
+    def active(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters that are searched beside one another, without those whose condition is not met."""
+        kept: dict[str, Any] = {}
+        for name, parameter in self.parameters.items():
+            if name in parameters and parameter.applies(kept):
+                kept[name] = parameters[name]
+        return kept
+
+    def corners(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield each value worth checking as (parameter, parameters), the others at their first value that fits."""
+        first = {name: parameter.corners()[0] for name, parameter in self.parameters.items()}
+        for name, parameter in self.parameters.items():
+            beside = {**first, **self._conditions(name)}
+            for value in parameter.corners():
+                yield name, self.active({**beside, name: value})
+
+    def _conditions(self, name: str) -> dict[str, Any]:
+        """Return values with which a parameter is searched, its conditions' own conditions included."""
+        needed: dict[str, Any] = {}
+        for other in self.parameters[name].when:
+            needed |= self._conditions(other) | {other: self.parameters[name].allowed(other)[0]}
+        return needed
+
+    def document(self) -> dict[str, Any]:
+        """Return the space as it is written to a file; reading that file gives this space again."""
+        values = self.model_dump(mode="json", exclude_none=True, exclude={"guards"})
+        values["guards"] = {
+            guard.metric: guard.model_dump(exclude={"metric"}, exclude_none=True) for guard in self.guards
+        }
+        for entry in values["parameters"].values():
+            if not entry["when"]:
+                del entry["when"]
+        if not self.start:
+            del values["start"]
+        if self.track == Track():
+            del values["track"]
+        if self.budget.replicates == 1:
+            del values["budget"]["replicates"]
+        if self.resources.workers == 1:
+            del values["resources"]["workers"]
+        return values
+
+
+def _check_start(points: Sequence[Mapping[str, Any]], parameters: Mapping[str, Parameter]) -> None:
+    """Refuse a starting point outside the space."""
+    for number, point in enumerate(points):
+        for name, value in point.items():
+            if name not in parameters:
+                close = get_close_matches(name, parameters, n=1)
+                hint = f"did you mean {close[0]!r}?" if close else f"expected some of {', '.join(parameters)}"
+                raise ValueError(f"start.{number}.{name}: is not searched; {hint}")
+            if not parameters[name].has(value):
+                raise ValueError(f"start.{number}.{name}: {value!r} is outside what is searched")
+
+
+def _check_conditions(parameters: Mapping[str, Parameter]) -> None:
+    """Refuse a condition on something that is not searched before it, or on a value that never comes."""
+    before: list[str] = []
+    for name, parameter in parameters.items():
+        for other in parameter.when:
+            if other not in before:
+                what = "stands behind it; put it first" if other in parameters else "is no parameter"
+                raise ValueError(f"parameters.{name}: when: {other!r} {what}")
+            known = parameters[other]
+            if known.type not in ("choice", "int"):
+                raise ValueError(f"parameters.{name}: when: {other!r} is no choice and no int, so it has no one value")
+            strange = [value for value in parameter.allowed(other) if not known.has(value)]
+            if strange:
+                raise ValueError(f"parameters.{name}: when: {other} is never {strange[0]!r}")
+        before.append(name)
+
+
+def _has(values: Any, dotted: str) -> bool:
+    for key in dotted.split("."):
+        if not isinstance(values, Mapping) or key not in values:
+            return False
+        values = values[key]
+    return True

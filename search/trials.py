@@ -1,0 +1,148 @@
+"""What travels between driver and workers: orders, reports and outcomes of trials.
+
+Owns plain records alone; they are pickled, so they hold nothing but numbers, text, lists and mappings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from search.space.schema import Space
+
+
+def now() -> str:
+    """Return the present moment, ISO 8601 in UTC with microseconds."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def seconds_between(start: str, end: str) -> float:
+    """Return the seconds from one moment to another, both as `now` writes them."""
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+
+
+@dataclass(frozen=True)
+class Order:
+    """A trial to be run.
+
+    Attributes:
+        trial: Its number, from 0.
+        parameters: Value of each parameter by its dotted name.
+        seed: Its own seed.
+        replicate: It trains a point again, after the budget's trials.
+    """
+
+    trial: int
+    parameters: dict[str, Any]
+    seed: int
+    replicate: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A trial that has ended, or how far it has come.
+
+    Attributes:
+        order: What was run.
+        state: finished, stopped, failed or interrupted; running for one that has not ended.
+        reason: Why, for any state but finished.
+        epochs: Epochs trained.
+        slot: Where it ran; None if it never began.
+        started: When the worker took the order; "" if it never did.
+        first_step: When the first epoch began; "" if none did.
+        ended: When it ended, model written and all.
+        metrics: The last evaluation.
+        trace: The traceback of a failure, for the log.
+        resumed: When the worker that ended it took it, where an earlier one has trained some of its epochs; "" else.
+        before_s: Seconds that the epochs of earlier workers took.
+    """
+
+    order: Order
+    state: str
+    reason: str = ""
+    epochs: int = 0
+    slot: int | None = None
+    started: str = ""
+    first_step: str = ""
+    ended: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+    trace: str = ""
+    resumed: str = ""
+    before_s: float = 0.0
+
+    def row(self) -> dict[str, Any]:
+        """Return the trial's row of `trials.csv`; only a trial with a result has metrics."""
+        values = self.metrics if self.state in ("finished", "stopped") else {}
+        return {
+            "trial": self.order.trial,
+            "state": self.state,
+            "reason": " ".join(self.reason.split()),
+            "seed": self.order.seed,
+            "epochs": self.epochs,
+            "slot": self.slot,
+            "seconds": self.seconds,
+            "started": self.started or None,
+            "first_step": self.first_step or None,
+            "ended": self.ended or None,
+            **self.order.parameters,
+            **values,
+        }
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds of work that count: not those between two workers, nor epochs that had to be trained again."""
+        if not (self.started and self.ended):
+            return None
+        return self.before_s + seconds_between(self.resumed or self.started, self.ended)
+
+    def ending(self, state: str, reason: str) -> Outcome:
+        """Return this trial as ended now."""
+        return replace(self, state=state, reason=reason, ended=now())
+
+
+@dataclass(frozen=True)
+class Report:
+    """News of a trial since the last report.
+
+    Attributes:
+        outcome: How far the trial has come.
+        rows: One row of `curves.csv` per epoch trained since, without the trial's id.
+        evaluated: The last row holds an evaluation.
+        restarted_after: Where a worker has just taken the trial, the epochs that count of those before it: rows of
+            earlier reports are void, and these begin with those epochs. None: the worker is that of the last report.
+        saved: Epochs that the last checkpoint holds; 0 for none.
+        note: What the log should say; "" for nothing.
+        group_lost: The slot has no workers and cannot get any, for the outcome's reason; the trial has to be given out
+            again.
+        node_lost: The reason is that a node of its workers has left the cluster.
+    """
+
+    outcome: Outcome
+    rows: tuple[dict[str, float], ...] = ()
+    evaluated: bool = False
+    restarted_after: int | None = None
+    saved: int = 0
+    note: str = ""
+    group_lost: bool = False
+    node_lost: bool = False
+
+
+@dataclass(frozen=True)
+class Briefing:
+    """What every worker is told once.
+
+    Attributes:
+        space: What is searched, with the resources found out.
+        folder: The run folder, absolute; other nodes than the driver's need not see it.
+        study: The study's place in the object store, in a list so that it is not fetched on the way.
+        basis: What results depend on besides the configuration, as it is now: code and data.
+        session: What the file `.session` of the run folder holds: who sees another file sees another folder.
+    """
+
+    space: Space
+    folder: Path
+    study: list[Any]
+    basis: dict[str, Any] = field(default_factory=dict)
+    session: str = ""

@@ -1,0 +1,1 @@
+"""Ray Tune: trials, searcher, scheduler and the fit that brings them together."""

@@ -1,0 +1,76 @@
+"""How many trials run at a time on a cluster that grows and shrinks.
+
+Owns when the number is found out again. Only a run that left the number of slots to the search follows its cluster.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from search.space.schema import Resources
+from search.tune.preflight import Available, fitting_trials
+
+REPLAN_S = 10.0
+
+log = logging.getLogger(__name__)
+
+
+class Capacity:
+    """The number of slots at any moment."""
+
+    def __init__(
+        self,
+        resources: Resources,
+        look: Callable[[], Available],
+        grow: Callable[[int], object],
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        """Begin with the slots that were planned.
+
+        Args:
+            resources: With everything found out.
+            look: Returns what the cluster has now.
+            grow: Told of a number of slots before a trial is given out to the last of them.
+            clock: Seconds.
+        """
+        self._resources, self._look, self._grow, self._clock = resources, look, grow, clock
+        self._slots = resources.slots or 1
+        self._most, self._stranded = self._slots, 0
+        self._next = clock() + REPLAN_S
+
+    def slots(self) -> int:
+        """Return how many trials may run now, those on lost nodes included until their slots give them back.
+
+        It is 1 at least, so that a run without any node comes to an end of its own.
+        """
+        if self._clock() >= self._next:
+            self._look_again()
+        return self._slots + self._stranded
+
+    def given_back(self, node_lost: bool = False) -> bool:
+        """Note that a slot without workers has given its trial back, and say whether a lost node explains that.
+
+        Args:
+            node_lost: One is known to have been lost, so the cluster is looked at again.
+        """
+        if node_lost:
+            self._look_again()
+        explained = self._stranded > 0
+        self._stranded -= explained
+        return explained or node_lost
+
+    def _look_again(self) -> None:
+        wanted = self._resources
+        found = max(1, fitting_trials(wanted.cpus or 1, wanted.gpus or 0.0, wanted.workers, self._look()))
+        self._next = self._clock() + REPLAN_S
+        if found != self._slots:
+            log.warning("the cluster has changed: trials at a time now %d, before %d", found, self._slots)
+        # A trial ran in every place that is lost, and still counts as running; where none did, the next one that is
+        # given out finds no place and comes back.
+        self._stranded = max(0, self._stranded + self._slots - found)
+        if found > self._most:
+            self._grow(found)
+            self._most = found
+        self._slots = found

@@ -1,0 +1,167 @@
+"""One search from end to end: assembles mailbox, searcher and trials, and fits the Tuner.
+
+Owns how the parts are put together. Whatever they are for is in their own modules.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ray
+from ray import tune
+from ray.tune import Callback, Stopper
+from ray.tune.experiment import Trial
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from search.policy.proposals import Proposals
+from search.protocol import Study
+from search.record.earlier_runs import Reusable
+from search.record.recorder import Recorder
+from search.space.schema import Space
+from search.trials import Briefing
+from search.tune.capacity import Capacity
+from search.tune.preflight import Available
+from search.tune.scheduler import HalvingScheduler
+from search.tune.searcher import JournalSearcher
+from search.tune.tracking import trackers
+from search.tune.trial import REPORT_KEY, WarmTrial
+from search.watch.interruption import Interruption
+from search.worker.mailbox import Mailbox
+
+# Trial actors sit on the head node beside the driver and hold no CPU: with 0.001 CPU each, two of them left 0.998 of
+# a machine's 2 CPUs (measured), and the second group of workers never started.
+TRIAL_ACTOR_RESOURCES = {"cpu": 0, "node:__internal_head__": 0.001}
+
+
+class Place(NamedTuple):
+    """Where a search runs.
+
+    Attributes:
+        folder: The run folder, absolute.
+        session: Its mark, by which other nodes know whether they see it; "" on a single machine.
+        look: Returns what the cluster has now, where the number of slots follows it; None where it is fixed.
+    """
+
+    folder: Path
+    session: str
+    look: Callable[[], Available] | None
+
+
+def run_search(
+    space: Space,
+    study: Study,
+    place: Place,
+    proposals: Proposals,
+    recorder: Recorder,
+    remaining: int,
+    reusable: Reusable,
+    basis: Mapping[str, Any],
+    interruption: Interruption,
+) -> str:
+    """Run trials until the budget is spent, then replicates.
+
+    Args:
+        space: With the resources found out.
+        study: What is searched.
+        place: Where it runs.
+        proposals: Where orders come from.
+        recorder: Where outcomes go.
+        remaining: How many trials of the budget have to end.
+        reusable: Finished trials of earlier runs.
+        basis: What results depend on besides the configuration, as it is now; a checkpoint counts only where it is so.
+        interruption: Looked at between two events of Tune.
+
+    Returns:
+        Why the search ended before its budget was spent; "" if it was.
+
+    Raises:
+        KeyboardInterrupt: A signal came; trials are still running.
+        DiskFullError: The run folder cannot be written any more; trials are still running.
+    """
+    folder = place.folder
+    briefing = Briefing(space, folder, [ray.put(study)], dict(basis), place.session)
+    # On the driver's node, which sees the run folder and does not end before the run.
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    options: dict[str, Any] = {"num_cpus": 0, "scheduling_strategy": here}
+    mailbox: Any = ray.remote(**options)(Mailbox).remote(space.resources.slots, briefing)
+    capacity = Capacity(space.resources, place.look, mailbox.grow.remote) if place.look else None
+    searcher = JournalSearcher(space, proposals, recorder, remaining, reusable, capacity, mailbox.drop.remote)
+    trainable: Any = tune.with_parameters(WarmTrial, mailbox=mailbox, name=space.name)
+    tuner = tune.Tuner(
+        tune.with_resources(trainable, TRIAL_ACTOR_RESOURCES),
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            scheduler=_scheduler(space, proposals, recorder),
+            num_samples=-1,  # the searcher says when it is over: a trial that lost its slot is given out again
+            reuse_actors=True,
+            trial_name_creator=_trial_name,
+            trial_dirname_creator=_trial_name,
+        ),
+        run_config=_quiet(space, folder, _Interrupted(interruption, searcher)),
+    )
+    # At its end Tune looks for result files that its loggers would have written, and complains about each of them.
+    logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
+    with interruption.deferred():
+        tuner.fit()
+    return searcher.verdict
+
+
+def _quiet(space: Space, folder: Path, stopper: Stopper) -> tune.RunConfig:
+    """Return where Tune keeps its own files, and who follows the trials; nothing is printed."""
+    return tune.RunConfig(
+        name="tune",
+        storage_path=str(folder / "ray"),
+        verbose=0,
+        stop=stopper,
+        callbacks=[*trackers(space, folder), Forgetful()],  # the last is told last
+        checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+    )
+
+
+def _scheduler(space: Space, proposals: Proposals, recorder: Recorder) -> HalvingScheduler | None:
+    """Return who stops trials early, with what has been recorded; None, and nothing read, where nobody does."""
+    if space.halving is None:
+        return None
+    replicates = set(map(str, proposals.replicates))
+    return HalvingScheduler(space, [row for row in recorder.evaluations() if row["trial"] not in replicates])
+
+
+class _Interrupted(Stopper):
+    """Stops no trial; raises out of Tune's loop, at a place where nothing is half done."""
+
+    def __init__(self, interruption: Interruption, searcher: JournalSearcher):
+        self._interruption = interruption
+        self._searcher = searcher
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return nothing: Tune pickles its stopper when it begins, but a signal cannot be kept."""
+        return {}
+
+    def stop_all(self) -> bool:
+        self._interruption.raise_if_requested()
+        self._searcher.raise_if_disk_full()
+        return False
+
+
+class Forgetful(Callback):
+    """Lets go of what Tune records of each metric of a trial, half of what a trial costs the driver, once it ended."""
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Let go; Tune looks at none of it any more."""
+        trial.metric_analysis.clear()
+        trial.metric_n_steps.clear()
+        trial.last_result.pop(REPORT_KEY, None)
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Do the same."""
+        self.on_trial_complete(iteration, trials, trial)
+
+
+def _trial_name(trial: Any) -> str:
+    return f"trial-{trial.config['order'].trial}"

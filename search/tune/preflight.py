@@ -1,0 +1,165 @@
+"""Whether the resources asked for can ever be had, and what to take where nothing was asked for.
+
+Owns the arithmetic of CPUs, GPUs and slots, and its messages. The demand is checked before Ray starts: a group of
+workers that can never be placed would wait for ever. Nothing here loads torch or ray.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from search.space.schema import Resources
+
+TOLERANCE = 1e-6
+
+
+class PreflightError(ValueError):
+    """A demand that can never be met; the message holds the arithmetic."""
+
+
+class Node(NamedTuple):
+    """What one machine has.
+
+    Attributes:
+        cpus: CPU cores that may be used.
+        gpus: GPUs that may be used.
+    """
+
+    cpus: float
+    gpus: float
+
+    def places(self, cpus: int, gpus: float) -> int:
+        """Return how many workers fit; a GPU that is shared is never shared across two devices."""
+        by_cpu = math.floor(self.cpus / cpus + TOLERANCE)
+        if gpus <= 0:
+            return by_cpu
+        if gpus < 1:
+            return min(by_cpu, math.floor(self.gpus) * math.floor(1 / gpus + TOLERANCE))
+        return min(by_cpu, math.floor(self.gpus / gpus + TOLERANCE))
+
+
+class Available(NamedTuple):
+    """What there is.
+
+    Attributes:
+        cpus: CPU cores that may be used.
+        gpus: GPUs that may be used.
+        where: How the message calls it, such as "this machine".
+        nodes: The machines of a cluster; () for a single machine.
+    """
+
+    cpus: float
+    gpus: float
+    where: str
+    nodes: tuple[Node, ...] = ()
+
+    @property
+    def machines(self) -> tuple[Node, ...]:
+        """Every machine by itself: a worker lives on one, while a trial's workers may live on several."""
+        return self.nodes or (Node(self.cpus, self.gpus),)
+
+
+def local_resources() -> Available:
+    """Return what this process may use of this machine, container limits included."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _cgroup_cores(Path("/sys/fs/cgroup/cpu.max"))
+    if quota is not None:
+        cores = min(cores, max(1, math.floor(quota)))
+    return Available(cores, _local_gpus(), "this machine")
+
+
+def plan(wanted: Resources, available: Available, trials: int) -> Resources:
+    """Fill in what was left out, and refuse what cannot be had.
+
+    Without GPUs a worker gets one CPU; with GPUs it gets one of them and its share of the CPUs. There are as many
+    slots as fit, at most one per trial.
+
+    Args:
+        wanted: As in the space file.
+        available: What there is.
+        trials: How many trials there will be.
+
+    Returns:
+        The same with every field set.
+
+    Raises:
+        PreflightError: Not even one slot, or not all the slots asked for, fit.
+    """
+    gpus = wanted.gpus if wanted.gpus is not None else float(min(1, math.floor(available.gpus)))
+    if 1 < gpus != math.floor(gpus):
+        raise PreflightError(
+            f"resources.gpus: {gpus:g} GPUs per trial; a share must be below 1, more must be whole GPUs"
+        )
+    if wanted.workers > 1 and 0 < gpus < 1:
+        raise PreflightError(
+            f"resources.workers: {wanted.workers} workers with {gpus:g} GPUs each could land on one GPU, where they "
+            "cannot talk to one another (NCCL); give them whole GPUs, or take one worker"
+        )
+    cpus = wanted.cpus or _share(available, gpus, wanted.workers, wanted.slots)
+    fitting = fitting_trials(cpus, gpus, wanted.workers, available)
+    each = (f"{wanted.workers} workers x " if wanted.workers > 1 else "") + f"({_amount(cpus, gpus)})"
+    if fitting < 1:
+        alone = each if wanted.workers > 1 else _amount(cpus, gpus)
+        raise PreflightError(f"resources: one trial needs {alone}, but {_has(available)}")
+    slots = wanted.slots or min(fitting, trials)
+    if slots > fitting:
+        places = slots * wanted.workers
+        raise PreflightError(
+            f"resources.slots: {slots} slots x {each} = {_amount(places * cpus, places * gpus)}, "
+            f"but {_has(available)}; {fitting} would fit"
+        )
+    return wanted.model_copy(update={"cpus": cpus, "gpus": gpus, "slots": slots})
+
+
+def fitting_trials(cpus: int, gpus: float, workers: int, available: Available) -> int:
+    """Return how many trials fit at a time; each worker on one machine, those of one trial on several if need be."""
+    return sum(machine.places(cpus, gpus) for machine in available.machines) // workers
+
+
+def _share(available: Available, gpus: float, workers: int, slots: int | None) -> int:
+    """Return the CPUs of one worker, so that all the workers fit beside one another."""
+    if gpus <= 0:
+        return 1
+    places = [(machine.cpus, machine.places(1, gpus)) for machine in available.machines]
+    most = sum(number for _, number in places)
+    if slots and slots * workers <= most:
+        share = math.floor(available.cpus / (slots * workers))
+        while share > 1 and fitting_trials(share, gpus, workers, available) < slots:
+            share -= 1
+        return max(1, share)
+    return max(1, min((math.floor(cpus / number) for cpus, number in places if number), default=1))
+
+
+def _amount(cpus: float, gpus: float) -> str:
+    text = f"{cpus:g} CPU{'s' if cpus != 1 else ''}"
+    return f"{text} and {gpus:g} GPU{'s' if gpus != 1 else ''}" if gpus else text
+
+
+def _has(available: Available) -> str:
+    gpus = "" if available.gpus else " and no GPU"
+    nodes = f" on {len(available.nodes)} nodes" if len(available.nodes) > 1 else ""
+    largest = f", at most {max(node.cpus for node in available.nodes):g} CPUs on one of them" if nodes else ""
+    return f"{available.where} has {_amount(available.cpus, available.gpus)}{gpus}{nodes}{largest}"
+
+
+def _cgroup_cores(file: Path) -> float | None:
+    """Return the container's limit in cores; None where there is none (cgroup v2, `max 100000`)."""
+    try:
+        quota, period = file.read_text().split()
+    except (OSError, ValueError):
+        return None
+    return None if quota == "max" else float(quota) / float(period)
+
+
+def _local_gpus() -> int:
+    """Count NVIDIA GPUs without loading a driver library."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    drivers, devices = Path("/proc/driver/nvidia/gpus").glob("*"), Path("/dev").glob("nvidia[0-9]*")
+    present = max(len(list(drivers)), len(list(devices)))  # containers may show only one of the two
+    if visible is None:
+        return present
+    named = [name for name in visible.split(",") if name.strip() and name.strip() != "-1"]
+    return min(present, len(named))

@@ -1,0 +1,62 @@
+"""Ray Tune's view of early stopping: looks at every evaluation and stops what is not worth more epochs.
+
+Owns the translation between Tune and the policy of `search.policy.halving`. Tune's own schedulers know one metric, and
+let a trial go on or not by that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+
+from search.policy.halving import Halving
+from search.space.schema import Space
+from search.trials import Order, Report
+from search.tune.trial import ORDER_KEY, REPORT_KEY
+
+
+class HalvingScheduler(FIFOScheduler):
+    """Stops trials at rungs."""
+
+    def __init__(self, space: Space, curves: Iterable[Mapping[str, Any]]):
+        """Prepare.
+
+        Args:
+            space: With halving.
+            curves: Evaluations of trials that have ended before, each with `trial` and `epoch`; a resumed run knows
+                what it knew. Replicates are none of them.
+        """
+        super().__init__()
+        assert space.halving is not None, "a space without halving needs no scheduler"
+        self._metrics = space.metrics
+        settings = space.halving
+        self._halving = Halving(
+            space.rungs,
+            settings.reduction,
+            settings.startup_trials,
+            space.objectives,
+            space.guards,
+            lag=space.batch or 0,
+        )
+        for row in curves:
+            self._halving.goes_on(int(row["trial"]), int(row["epoch"]), row)
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Look at the evaluations of a report; the trial stops if the last one says so, a replicate never."""
+        report: Report = result[REPORT_KEY]
+        order: Order = trial.config[ORDER_KEY]
+        if order.replicate:
+            return TrialScheduler.CONTINUE
+        if report.restarted_after is not None:
+            self._halving.forget(order.trial, report.restarted_after)
+        goes_on = True
+        for row in report.rows:
+            if all(metric in row for metric in self._metrics):
+                goes_on = self._halving.goes_on(order.trial, int(row["epoch"]), row)
+        return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return nothing: Tune pickles its scheduler when it begins, but the recorded curves are the state."""
+        return {}

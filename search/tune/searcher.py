@@ -1,0 +1,220 @@
+"""Ray Tune's view of the proposals: suggest an order, record its outcome, tell the sampler.
+
+Owns when trials are given out: at most one per slot, replicates only after the budget's trials, none after the wall
+clock ran out or after the groups proved unable to start; and again, when the slot or the actor that had one was lost.
+Tune's own Optuna searcher is not used: it leaves failed trials running in the journal, tells stopped ones as complete,
+and knows no guards.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from search.policy.proposals import Proposals
+from search.record.disk import DISK_FULL, DiskFullError, is_full
+from search.record.earlier_runs import Reusable
+from search.record.recorder import Recorder
+from search.space.schema import Space
+from search.trials import Order, Outcome, Report
+from search.tune.capacity import Capacity
+from search.tune.trial import ORDER_KEY, REPORT_KEY
+
+MOST_ACTORS = 2
+MOST_LOST = 3  # per slot, in a row, with nothing heard of any trial in between
+REST_S = 600.0
+
+
+class JournalSearcher(Searcher):
+    """Gives out orders and takes reports."""
+
+    def __init__(
+        self,
+        space: Space,
+        proposals: Proposals,
+        recorder: Recorder,
+        remaining: int,
+        reusable: Reusable | None = None,
+        capacity: Capacity | None = None,
+        drop: Callable[[Order], object] | None = None,
+    ):
+        """Prepare to give out orders.
+
+        Args:
+            space: With the resources found out.
+            proposals: Where orders come from.
+            recorder: Where outcomes go first.
+            remaining: How many trials of the budget have to end.
+            reusable: Finished trials of earlier runs; None where there are none.
+            capacity: Says how many trials run at a time; None: as many as the space says.
+            drop: Told of an order that has been stopped, whose worker need not go on.
+        """
+        super().__init__(metric=None, mode=None)
+        self._proposals = proposals
+        self._recorder = recorder
+        self._folder = recorder.folder
+        self._remaining = remaining
+        self._reusable = reusable
+        self._capacity = capacity
+        self._drop = drop
+        self._slots = space.resources.slots or 1
+        self._repeats = space.budget.replicates > 1
+        self._wall_clock_s = space.budget.wall_clock_s
+        self._began = time.monotonic()
+        self._orders: dict[str, Order] = {}
+        self._latest: dict[str, Outcome] = {}
+        self._deaths: Counter[int] = Counter()
+        self._rest_until: list[float] = []
+        self._lost_in_a_row = 0
+        self._any_began = False
+        self.verdict = ""
+        self.disk_full = ""
+
+    def set_search_properties(self, metric: str | None, mode: str | None, config: dict, **spec: Any) -> bool:
+        """Accept what Tune says; objectives come from the space alone."""
+        return True
+
+    def suggest(self, trial_id: str) -> Any:
+        """Return the next order, FINISHED when there are no more, or None while all slots are busy."""
+        while True:
+            if self._over():
+                return Searcher.FINISHED
+            if self._remaining <= 0 and not self._repeats:
+                # Not before the last one has ended: Tune asks no more then, and a trial may have to be given again.
+                return None if self._orders else Searcher.FINISHED
+            if self.disk_full:
+                return None
+            if self._capacity is not None:
+                self._slots = self._capacity.slots()
+            if len(self._orders) >= self._slots - self._resting():
+                return None
+            with self._noting_a_full_disk():
+                order = self._next()
+                if order is None:
+                    return None if self._orders else Searcher.FINISHED
+                self._recorder.begin(order)
+                if not self._is_known(order):
+                    self._orders[trial_id] = order
+                    return {ORDER_KEY: order}
+
+    def _next(self) -> Order | None:
+        """Return the next trial of the budget, or the next replicate; None where others have to end first."""
+        if self._remaining > 0:
+            order = self._proposals.ask(self._remaining)
+            self._remaining -= order is not None
+            return order
+        order = self._proposals.replicate()
+        self._recorder.expect(self._proposals.expected_replicates)
+        return order
+
+    def _is_known(self, order: Order) -> bool:
+        """Record a trial that an earlier run has finished, and say whether there was one."""
+        report = self._reusable.fetch(order) if self._reusable is not None else None
+        if report is None:
+            return False
+        self._recorder.note(report)
+        self._proposals.tell(report.outcome, self._recorder.end(report.outcome))
+        return True
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Record how far a trial has come; its end comes by `on_trial_complete`."""
+        report: Report = result[REPORT_KEY]
+        self._recorder.note(report)
+        self._latest[trial_id] = report.outcome
+        if report.group_lost:
+            self._rest(report)
+        else:
+            self._lost_in_a_row, self._any_began = 0, True
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Record a trial's end on the disk, then tell the sampler."""
+        report: Report | None = (result or {}).get(REPORT_KEY)
+        if report is not None and report.outcome is not self._latest.get(trial_id):
+            self.on_trial_result(trial_id, {REPORT_KEY: report})
+        order = self._orders.pop(trial_id)
+        outcome = self._latest.pop(trial_id, Outcome(order, "running"))
+        if error and self._is_given_again(outcome):
+            return
+        if error:
+            outcome = outcome.ending("failed", f"the trial's actor died {MOST_ACTORS} times; see log.txt")
+        elif outcome.state == "running":
+            outcome = outcome.ending("stopped", f"stopped by the scheduler after epoch {outcome.epochs}")
+            if self._drop is not None:
+                self._drop(order)
+        elif outcome.state == "interrupted":
+            self.disk_full = outcome.reason
+            return
+        with self._noting_a_full_disk():
+            self._proposals.tell(outcome, self._recorder.end(outcome))
+
+    def _is_given_again(self, outcome: Outcome) -> bool:
+        """Put a trial back that lost its slot or its actor, and say whether it was put back."""
+        trial, replicate = outcome.order.trial, outcome.order.replicate
+        if outcome.state != "interrupted":
+            self._deaths[trial] += 1
+            self._lost_in_a_row += 1
+            if self._lost_in_a_row >= MOST_LOST * self._slots:
+                self.verdict = "the actors of trials die one after another; see log.txt"
+            if self._deaths[trial] >= MOST_ACTORS:
+                return False
+            self._recorder.notice(f"trial {trial} is given out again: its actor died")
+        self._proposals.give_back(trial)
+        self._remaining += not replicate
+        return True
+
+    @contextmanager
+    def _noting_a_full_disk(self) -> Iterator[None]:
+        """Keep an error of a full disk for `raise_if_disk_full`: Tune would wrap it in one of its own."""
+        try:
+            yield
+        except OSError as failure:
+            if not is_full(self._folder, failure):
+                raise
+            self.disk_full = f"{DISK_FULL} ({failure})"
+
+    def raise_if_disk_full(self) -> None:
+        """Raise where the disk proved full; Tune's loop calls this between two events.
+
+        Raises:
+            DiskFullError: It did.
+        """
+        if self.disk_full:
+            raise DiskFullError(self.disk_full)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Do nothing: the journal is the state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Do nothing: the journal is the state."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return nothing: Tune pickles its searcher when it begins, but the journal is the state."""
+        return {}
+
+    def _over(self) -> bool:
+        if self._wall_clock_s and time.monotonic() - self._began > self._wall_clock_s:
+            self.verdict = f"the wall clock of {self._wall_clock_s:g} s ran out"
+        return bool(self.verdict)
+
+    def _resting(self) -> int:
+        """Return how many slots are passed over, since their groups could not work a short while ago; never all."""
+        self._rest_until = [moment for moment in self._rest_until if moment > time.monotonic()]
+        return min(len(self._rest_until), self._slots - 1)
+
+    def _rest(self, report: Report) -> None:
+        """Pass a slot over for a while; end a run in which none can work: each trial would wait for its deadline."""
+        outcome, after = report.outcome, f", this one is tried again in {REST_S:g} s"
+        if self._capacity is not None and self._capacity.given_back(report.node_lost):
+            # One slot less is given out anyway, or the cluster has another place for this one.
+            after = "" if report.node_lost else ", the cluster has lost the node of this one"
+        else:
+            self._rest_until.append(time.monotonic() + REST_S)
+        self._lost_in_a_row += 1
+        self._recorder.notice(f"{outcome.reason}; trial {outcome.order.trial} goes to another slot{after}")
+        if self._lost_in_a_row >= self._slots * (MOST_LOST if self._any_began else 1):
+            self.verdict = outcome.reason

@@ -1,0 +1,183 @@
+"""The Tune side of a trial: a thin actor that hands each configuration to a warm worker group.
+
+Owns the life of one group: started once, given a new order by `reset_config`, replaced when it ends before its time,
+given up when it cannot work. The actor itself computes nothing and holds no CPU: it would take them from its own
+workers.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from ray.exceptions import ActorDiedError, GetTimeoutError, RayActorError
+
+from search.trials import Briefing, Order, Report
+from search.worker.group import WorkerGroup
+from search.worker.nodes import lost_node
+from search.worker.orphans import free_orphans
+from search.worker.slot import Claim
+
+GROUP_CHECK_S = 1.0
+GOODBYE_S = 8.0
+LATE_S = 60.0  # for processes to start, beside the time in which their CPUs and GPUs have to be free
+PING_S = 0.5
+MOST_GROUPS = 3
+REPORT_KEY = "report"
+ORDER_KEY = "order"
+
+
+class GroupLostError(RuntimeError):
+    """The slot of this actor has no workers; the actor ends, so that another slot takes the next trial."""
+
+
+class WarmTrial(tune.Trainable):
+    """Runs one order at a time on the warm group of its slot; reused from trial to trial."""
+
+    _mailbox: Any
+    _taken: Claim | None
+    _briefing: Briefing
+
+    def setup(self, config: dict[str, Any], mailbox: Any = None, name: str = "") -> None:
+        """Keep the first order; nothing is taken or started yet.
+
+        After an actor has died, Tune starts several and stops all but one of them before they have begun. Each would
+        take the slot from the next and start a group, whose claim on CPUs would outlive it.
+
+        Args:
+            config: Holds the order.
+            mailbox: Actor handle of the mailbox.
+            name: Of the run, for names on the dashboard.
+        """
+        self._mailbox, self._name = mailbox, name
+        self._taken = None
+        self._group: WorkerGroup | None = None
+        self._ended_groups = 0
+        self._lost = ""
+        self._order: Order | None = config[ORDER_KEY]
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Keep the next order, for the step that follows."""
+        self._order = new_config[ORDER_KEY]
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Return the news up to the next evaluation or the end; submit the order first if it is a new one.
+
+        Raises:
+            GroupLostError: The report before this one gave the trial back.
+            NotHeldError: Another actor has the slot.
+        """
+        if self._lost:
+            if self._group is not None:
+                self._group.join(GOODBYE_S)  # killed with this actor, it would leave its claim on CPUs for a while
+                self._group = None
+            raise GroupLostError(self._lost)
+        if self._taken is None:
+            self._taken = self._take_slot()
+            self._briefing = ray.get(self._mailbox.briefing.remote())
+        if self._order is not None:
+            self._submit(self._order)
+            self._order = None
+        reference = self._mailbox.next_report.remote(self._claim)
+        while True:
+            try:
+                report: Report = ray.get(reference, timeout=GROUP_CHECK_S)
+            except GetTimeoutError:
+                self._check_group()
+                continue
+            if report.group_lost:
+                self._lost = report.outcome.reason
+            return self._result(report)
+
+    def cleanup(self) -> None:
+        """Send the workers home."""
+        if self._taken is not None:
+            ray.get(self._mailbox.close.remote(self._taken))
+        if self._group is not None:
+            self._group.join(GOODBYE_S)
+
+    def _take_slot(self) -> Claim:
+        """Take a slot, that of a trial actor that died where none is free."""
+        myself = ray.get_runtime_context().current_actor
+        reference = self._mailbox.claim.remote(myself)
+        while True:
+            try:
+                claim: Claim = ray.get(reference, timeout=GROUP_CHECK_S)
+                return claim
+            except GetTimeoutError:
+                for taken in _of_dead(ray.get(self._mailbox.holders.remote())):
+                    ray.get(self._mailbox.close.remote(taken))
+
+    @property
+    def _claim(self) -> Claim:
+        assert self._taken is not None, "a slot is taken by the first step"
+        return self._taken
+
+    def _submit(self, order: Order) -> None:
+        """Submit an order; the one before it ends at its next report if it has not ended."""
+        self._ended_groups = 0
+        ray.get(self._mailbox.submit.remote(self._claim, order))
+        if self._group is None or not self._group.running:
+            self._start_group("")
+
+    def _start_group(self, cause: str) -> None:
+        storage = Path(self._briefing.folder) / "ray"
+        resources = self._briefing.space.resources
+        self._group = WorkerGroup(self._mailbox, self._claim, resources, storage, self._name, cause)
+
+    def _check_group(self) -> None:
+        """Replace a worker that hangs and a group that has ended; give the trial back where nobody comes to work."""
+        condition = ray.get(self._mailbox.condition.remote(self._claim))
+        patience_s = self._briefing.space.resources.start_within_s
+        ended = self._group is not None and not self._group.running
+        if condition.waited_s > 0 and not condition.alive:
+            free_orphans()
+        if lost := lost_node(ray.get(self._mailbox.nodes.remote(self._claim.slot))):
+            self._give_up(f"its node {lost} has left the cluster", node_lost=True)
+        elif condition.hung is not None:
+            ray.kill(condition.hung)
+        elif condition.waited_s > patience_s and (ended or condition.waited_s > patience_s + LATE_S):
+            self._give_up(f"had no worker for {patience_s:g} s; are its CPUs and GPUs free on the cluster?")
+        elif ended:
+            self._replace_group(f"worker group ended ({self._error()})")
+
+    def _replace_group(self, cause: str) -> None:
+        self._ended_groups += 1
+        if self._ended_groups < MOST_GROUPS:
+            self._start_group(cause)
+        else:
+            self._give_up(f"{cause}, {self._ended_groups} times")
+
+    def _error(self) -> str:
+        return (self._group.error if self._group is not None else "") or "no reason given"
+
+    def _give_up(self, reason: str, node_lost: bool = False) -> None:
+        ray.get(self._mailbox.give_up.remote(self._claim, f"slot {self._claim.slot}: {reason}", node_lost))
+
+    def _result(self, report: Report) -> dict[str, Any]:
+        """Return what Tune shows and schedulers may look at, and the report for the searcher."""
+        outcome = report.outcome
+        return {
+            **outcome.metrics,
+            "epochs": outcome.epochs,
+            "done": outcome.state != "running" and not report.group_lost,
+            REPORT_KEY: report,
+        }
+
+
+def _of_dead(holders: dict[Claim, Any]) -> list[Claim]:
+    """Return the claims of actors that have died; one that is busy, or cannot be reached for a moment, lives."""
+    pings = {holder.__ray_ready__.remote(): claim for claim, holder in holders.items()}
+    answered, _ = ray.wait(list(pings), num_returns=len(pings), timeout=PING_S)
+    dead = []
+    for ping in answered:
+        try:
+            ray.get(ping)
+        except ActorDiedError:
+            dead.append(pings[ping])
+        except RayActorError:
+            continue
+    return dead

@@ -1,0 +1,124 @@
+"""How a run stands, as gauges on Ray's metrics port, for Prometheus and for charts in Ray's dashboard.
+
+Owns their names and labels. The driver sets all of them but the GPU memory, which only a worker knows. A gauge of a
+trial under way carries its slot: labels of single trials would be there for ever, with the last value of each.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import Any
+
+import torch
+from ray.util.metrics import Gauge
+
+from search.record.recorder import Recorder, Snapshot
+from search.space.schema import Space
+from search.watch.front_so_far import FrontSoFar
+
+INTERVAL_S = 2.0
+STATES = ("running", "finished", "stopped", "failed", "interrupted")
+DESCRIPTIONS = {
+    "search_front_size": "Points on the Pareto front so far",
+    "search_hypervolume": "Hypervolume of the front so far",
+    "search_trials": "Trials by state",
+    "search_objective": "Last evaluation of the trial on a slot, by objective",
+    "search_trial_on_slot": "Number of the trial on a slot",
+    "search_epochs_per_second": "Epochs trained per second, all slots together",
+    "search_slot_utilisation": "Share of the slots that train",
+}
+
+
+class Gauges:
+    """Keeps the gauges of a run up to date, from entering to leaving it; Ray is there all that time."""
+
+    def __init__(self, space: Space, recorder: Recorder, interval_s: float = INTERVAL_S):
+        """Prepare.
+
+        Args:
+            space: What is searched.
+            recorder: What happens.
+            interval_s: Seconds between two looks.
+        """
+        self._space, self._recorder, self._interval_s = space, recorder, interval_s
+        labels = {"search_trials": ("run", "state"), "search_objective": ("run", "slot", "objective")}
+        labels["search_trial_on_slot"] = ("run", "slot")
+        self._gauges = {name: Gauge(name, text, labels.get(name, ("run",))) for name, text in DESCRIPTIONS.items()}
+        self._front = FrontSoFar(space)
+        before = recorder.snapshot()
+        self._epochs, self._seconds = _epochs(before), before.seconds
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="gauges", daemon=True)
+
+    def __enter__(self) -> Gauges:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _follow(self) -> None:
+        while True:
+            self.set(self._recorder.snapshot())
+            if self._done.wait(self._interval_s):
+                return
+
+    def set(self, snapshot: Snapshot) -> None:
+        """Set all gauges."""
+        for name, value, labels in self.values(snapshot):
+            self._gauges[name].set(value, {"run": self._space.name, **labels})
+
+    def values(self, snapshot: Snapshot) -> list[tuple[str, float, dict[str, str]]]:
+        """Return (gauge, value, labels beside the run's name) of everything that is known."""
+        self._front.follow(snapshot)
+        summary = self._front.summary
+        states = Counter(str(row["state"]) for row in snapshot.rows) + Counter(running=len(snapshot.running))
+        training = [outcome for outcome in snapshot.running if outcome.epochs]
+        found: list[tuple[str, float, dict[str, str]]] = [
+            ("search_front_size", len(summary.front), {}),
+            ("search_hypervolume", summary.hypervolume, {}),
+            ("search_epochs_per_second", self._pace(snapshot), {}),
+            ("search_slot_utilisation", len(training) / (self._space.resources.slots or 1), {}),
+        ]
+        found += [("search_trials", states[state], {"state": state}) for state in STATES]
+        for outcome in snapshot.running:
+            if outcome.slot is None:
+                continue
+            slot = {"slot": str(outcome.slot)}
+            found.append(("search_trial_on_slot", outcome.order.trial, slot))
+            for objective in self._space.objectives:
+                if objective.metric in outcome.metrics:
+                    value = float(outcome.metrics[objective.metric])
+                    found.append(("search_objective", value, {**slot, "objective": objective.name}))
+        return found
+
+    def _pace(self, snapshot: Snapshot) -> float:
+        """Return epochs per second since the last look; trials that began anew count what they train again."""
+        epochs = _epochs(snapshot)
+        since, gained = snapshot.seconds - self._seconds, epochs - self._epochs
+        self._epochs, self._seconds = epochs, snapshot.seconds
+        return max(0.0, gained / since) if since > 0 else 0.0
+
+
+def _epochs(snapshot: Snapshot) -> int:
+    ended = sum(int(str(row["epochs"])) for row in snapshot.rows)
+    return ended + sum(outcome.epochs for outcome in snapshot.running)
+
+
+class WorkerGauge:
+    """The GPU memory of a worker's process, by slot; nothing where it has no GPU."""
+
+    def __init__(self, run: str, slot: int):
+        """Prepare; set by `set`."""
+        self._gauge: Any = None
+        if torch.cuda.is_available():
+            text = "GPU memory that torch holds for the trials of a slot"
+            self._gauge = Gauge("search_gpu_memory_bytes", text, ("run", "slot"))
+            self._labels = {"run": run, "slot": str(slot)}
+
+    def set(self) -> None:
+        """Set it to what is held now, in bytes."""
+        if self._gauge is not None:
+            self._gauge.set(torch.cuda.memory_reserved(), self._labels)

@@ -1,0 +1,177 @@
+"""What a person sees while a search runs: counts, the front so far, its hypervolume, the time left.
+
+Owns the terminal display: a live view on a terminal, sparse plain lines elsewhere. It reads the recorder's
+snapshots in a thread of its own and computes nothing that is kept.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import Counter
+from typing import TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from results.front.front import FrontSummary
+from results.front.points import SEEDS_COLUMN, std_column
+from search.policy.replication import foreseen_replicates
+from search.record.recorder import Recorder, Snapshot
+from search.space.schema import Space
+from search.trials import now, seconds_between
+from search.watch.front_so_far import FrontSoFar
+
+LIVE_INTERVAL_S = 0.5
+PLAIN_INTERVAL_S = 10.0
+MOST_FRONT_ROWS = 12
+PLAIN_WIDTH = 160
+
+
+class Monitor:
+    """Shows how a run stands, from entering to leaving it."""
+
+    def __init__(self, space: Space, recorder: Recorder, terminal: TextIO):
+        """Prepare to show a run.
+
+        Args:
+            space: What is searched.
+            recorder: What happens.
+            terminal: Where to show it.
+        """
+        self._space = space
+        self._recorder = recorder
+        self._console = console(terminal)
+        self._front = FrontSoFar(space)
+        self._foreseen = 0
+        self._said = (-1, False)
+        self._noticed = 0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._show, name="monitor", daemon=True)
+
+    def say(self, text: str) -> None:
+        """Print one line."""
+        self._console.print(text, markup=False)
+
+    def __enter__(self) -> Monitor:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _show(self) -> None:
+        if not self._console.is_terminal:
+            while not self._done.wait(PLAIN_INTERVAL_S):
+                self._say_progress()
+            self._say_progress()
+            return
+        with Live(console=self._console, auto_refresh=False, transient=True) as live:
+            while not self._done.wait(LIVE_INTERVAL_S):
+                snapshot = self._recorder.snapshot()
+                self._say_notices(snapshot)  # above the live view
+                live.update(self._view(snapshot), refresh=True)
+            self._say_notices(self._recorder.snapshot())
+
+    def _say_progress(self) -> None:
+        snapshot = self._recorder.snapshot()
+        self._say_notices(snapshot)
+        known = time_left_s(snapshot, self._space) is not None
+        if (len(snapshot.rows), known) != self._said:
+            self._said = len(snapshot.rows), known
+            self.say(self._counts(snapshot))
+
+    def _say_notices(self, snapshot: Snapshot) -> None:
+        for text in snapshot.notices[self._noticed :]:
+            self.say(text)
+        self._noticed = len(snapshot.notices)
+
+    def _view(self, snapshot: Snapshot) -> RenderableType:
+        parts: list[RenderableType] = [Text(self._counts(snapshot))]
+        for outcome in sorted(snapshot.running, key=lambda outcome: outcome.order.trial):
+            parameters = ", ".join(f"{name} {_short(value)}" for name, value in outcome.order.parameters.items())
+            waiting = not outcome.started and not snapshot.ended_now
+            epochs = "workers are starting" if waiting else f"epoch {outcome.epochs} of {self._space.budget.epochs}"
+            parts.append(Text(f"  trial {outcome.order.trial}: {epochs}, {parameters}", style="dim"))
+        if len(self._front.summary.front):
+            parts.append(front_table(self._front.summary, self._space, "front so far"))
+        return Group(*parts)
+
+    def _counts(self, snapshot: Snapshot) -> str:
+        if self._front.follow(snapshot):
+            self._foreseen = foreseen_replicates(snapshot.rows, self._space)
+        summary = self._front.summary
+        states = Counter(str(row["state"]) for row in snapshot.rows)
+        replicates = len(snapshot.replicates)
+        text = f"{len(snapshot.rows) - replicates} of {self._space.budget.trials} trials ended"
+        text += f", {replicates} of {snapshot.expected} replicates" if snapshot.expected else ""
+        for state in ("failed", "stopped"):
+            text += f", {states[state]} {state}" if states[state] else ""
+        text += f", {len(snapshot.running)} running" if snapshot.running else ""
+        if states["finished"]:
+            text += f" | front {len(summary.front)}, hypervolume {summary.hypervolume:.4f}"
+        left = time_left_s(snapshot, self._space, self._foreseen)
+        return text + (f" | about {duration(left)} left" if left else "")
+
+
+def console(terminal: TextIO) -> Console:
+    """Return a console on a terminal; a file or a pipe gets lines as long as they need to be."""
+    return Console(file=terminal, highlight=False, width=None if terminal.isatty() else PLAIN_WIDTH)
+
+
+def front_table(summary: FrontSummary, space: Space, title: str) -> Table:
+    """Return a front as a table for the terminal; of a long one, the first rows."""
+    table = Table(title=title, title_justify="left", box=None)
+    metrics = [name for o in space.objectives for name in (o.metric, std_column(o)) if name in summary.front]
+    seeds = [SEEDS_COLUMN] if SEEDS_COLUMN in summary.front else []
+    columns = ("trial", "names", *seeds, *metrics, *space.parameters)
+    for heading in columns:
+        table.add_column(heading, overflow="fold")
+    for row in summary.front.head(MOST_FRONT_ROWS).to_dict("records"):
+        table.add_row(*(_short(row.get(name, "")) for name in columns))
+    return table
+
+
+def time_left_s(snapshot: Snapshot, space: Space, foreseen: int = 0) -> float | None:
+    """Estimate the seconds until the last trial ends; None while nothing is known.
+
+    The pace is that of this session, slots and start of the groups included; before a trial has ended, that of the
+    epochs which are trained. The wall clock may end it sooner.
+
+    Args:
+        snapshot: How the run stands.
+        space: What is searched.
+        foreseen: Further replicates that there may be, before their number is known.
+    """
+    replicates = snapshot.expected or foreseen + len(snapshot.replicates)
+    missing = space.budget.trials + replicates - len(snapshot.rows)
+    if snapshot.ended_now:
+        left = missing * snapshot.seconds / snapshot.ended_now
+    else:
+        epochs = sum(outcome.epochs for outcome in snapshot.running)
+        if not epochs:
+            return None
+        moment = now()
+        begun = [outcome for outcome in snapshot.running if outcome.epochs]
+        epoch_s = sum(seconds_between(outcome.first_step, moment) for outcome in begun) / epochs
+        left = (missing * space.budget.epochs - epochs) * epoch_s / (space.resources.slots or 1)
+    if space.budget.wall_clock_s is not None:
+        left = min(left, max(0.0, space.budget.wall_clock_s - snapshot.seconds))
+    return left
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as a person says them."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.4g}"
+    return str(value)

@@ -1,0 +1,189 @@
+"""A warm group of Ray Train workers: one long run of Ray Train that trains one order after another.
+
+Owns what runs inside a Train worker, and the thread that keeps such a run going. Starting a run of Ray Train takes
+15-20 s and seven processes; a warm group takes an order within milliseconds, and keeps its data, its compiled
+kernels and its device's context from trial to trial.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from ray.exceptions import RayActorError
+from ray.train import FailureConfig, RunConfig, ScalingConfig, get_context
+from ray.train.torch import TorchTrainer, get_device
+
+from search.protocol import Study
+from search.record.outbox import Outbox
+from search.space.schema import Resources
+from search.trials import Briefing, Report
+from search.watch.gauges import WorkerGauge
+from search.worker.nodes import EndWithNode
+from search.worker.slot import Claim
+from search.worker.team import HOME, Team, TeamLostError, TeamStudy, follow
+from search.worker.trial_loop import TrialLoop
+from search.worker.wear import Wear
+
+START_TIMEOUT = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"
+
+
+class RecycledError(RuntimeError):
+    """The process has to be replaced, for the message's reason; Ray Train does so whenever the function raises."""
+
+
+def work(config: dict[str, Any]) -> None:
+    """Run orders from the mailbox until there are no more. The training function of Ray Train.
+
+    Args:
+        config: `mailbox` (actor), `slot` and `generation` of the group.
+
+    Raises:
+        RecycledError: Between two orders, where the process is not fit for another one.
+        RayActorError: The mailbox could not be reached.
+        TeamLostError: Another worker of the trial died.
+    """
+    mailbox, slot, generation = config["mailbox"], config["slot"], config["generation"]
+    unheard: list[RayActorError] = []
+
+    def deliver(report: Report) -> bool:
+        memory.set()
+        try:
+            return bool(ray.get(mailbox.report.remote(slot, generation, report)))
+        except RayActorError as error:
+            unheard.append(error)
+            raise
+
+    briefing, study = _begin(mailbox, slot, generation)
+    team = Team() if briefing.space.resources.workers > 1 else None
+    if team is not None and team.rank > 0:
+        _follow(study, team, mailbox, slot, generation)
+        return
+    memory = WorkerGauge(briefing.space.name, slot)
+    outbox = Outbox(briefing.folder, briefing.session, lambda *sent: ray.get(mailbox.keep.remote(*sent)))
+    led: Any = study if team is None else TeamStudy(study, team)
+    loop = TrialLoop(led, briefing.space, outbox.folder, slot, deliver, briefing.basis)
+    wear = Wear(briefing.space.resources.recycle_after_trials)
+    myself = ray.get_runtime_context().current_actor  # by which the trial actor kills a worker that hangs
+    while (order := ray.get(mailbox.next_order.remote(slot, generation, myself))) is not None:
+        outcome = loop.run(order)
+        if unheard:
+            raise unheard[0]  # no fault of the trial: a worker that has the mailbox again goes on from its checkpoint
+        if team is not None and team.one_died:
+            raise TeamLostError(team.lost)  # the trial has not ended: the mailbox hands it out again
+        outcome = outbox.sent(outcome)
+        worn_out = wear.after(outcome) or (team.lost if team is not None else "")
+        note = f"the worker of slot {slot} is replaced: {worn_out}" if worn_out else ""
+        if worn_out:
+            ray.get(mailbox.leave.remote(slot, generation))
+        deliver(Report(outcome, note=note))
+        if worn_out:
+            raise RecycledError(note)
+    if team is not None:
+        team.tell(HOME)
+    outbox.discard()
+
+
+def _begin(mailbox: Any, slot: int, generation: int) -> tuple[Briefing, Study]:
+    """Come to work: load the study, and take the threads and the device that are this worker's."""
+    try:
+        briefing: Briefing = ray.get(mailbox.briefing.remote())
+        study: Study = ray.get(briefing.study[0])
+        node = ray.get_runtime_context().get_node_id()
+        ray.get(mailbox.at_work.remote(slot, generation, get_context().get_world_rank(), node))
+        _limit_threads(briefing.space.resources)
+        if briefing.space.resources.gpus:
+            # Workers of one node see the GPUs of all of them; "cuda" has to mean this worker's own.
+            torch.cuda.set_device(get_device())
+    except Exception as error:
+        # Told to the mailbox, so that the trial that waits does not wait for ever; Ray Train gets it as well.
+        lines = str(error).strip().splitlines() or [""]
+        ray.get(mailbox.trouble.remote(slot, generation, f"the worker cannot load the study: {lines[-1]}"))
+        raise
+    return briefing, study
+
+
+def _follow(study: Study, team: Team, mailbox: Any, slot: int, generation: int) -> None:
+    """Do what the first worker says until it ends."""
+    try:
+        follow(study, team)
+    except Exception:
+        # The first worker waits for this one's part of a step and cannot tell the reason itself.
+        if not team.one_died:
+            ray.get(mailbox.fail.remote(slot, generation, team.lost))
+        raise
+
+
+def _limit_threads(resources: Resources) -> None:
+    """Let torch use as many threads as the worker has CPUs, no more: else slots slow one another down."""
+    torch.set_num_threads(resources.cpus or 1)
+
+
+def scaling(resources: Resources) -> ScalingConfig:
+    """Return what Ray Train shall give one trial."""
+    gpus = resources.gpus or 0
+    return ScalingConfig(
+        num_workers=resources.workers,
+        use_gpu=gpus > 0,
+        resources_per_worker={"CPU": resources.cpus or 1, **({"GPU": gpus} if gpus else {})},
+    )
+
+
+class WorkerGroup:
+    """One long run of Ray Train, kept going by a thread."""
+
+    def __init__(self, mailbox: Any, claim: Claim, resources: Resources, storage: Path, name: str, cause: str = ""):
+        """Start the group; this returns at once.
+
+        Args:
+            mailbox: Actor handle of the mailbox.
+            claim: On the slot whose orders it takes.
+            resources: Of one worker.
+            storage: Where Ray Train may write.
+            name: Of this run of Ray Train, without the group's number; shown by the dashboard.
+            cause: Why the group before it ended; "" for none.
+        """
+        slot, generation = claim.slot, ray.get(mailbox.new_group.remote(claim, cause))
+        self._error = ""
+        os.environ[START_TIMEOUT] = f"{resources.start_within_s:g}"
+        self._trainer = TorchTrainer(
+            work,
+            train_loop_config={"mailbox": mailbox, "slot": slot, "generation": generation},
+            scaling_config=scaling(resources),
+            # A worker that dies is replaced for as long as the run lasts; the mailbox bounds how often a trial is. A
+            # group that gets no place ends by itself: killed while it waits, it would leave its claim for a while.
+            run_config=RunConfig(
+                name=f"{name}-slot{slot}-group{generation}",
+                storage_path=str(storage),
+                failure_config=FailureConfig(max_failures=-1, controller_failure_limit=0),  # type: ignore[call-arg]
+                callbacks=[EndWithNode(mailbox, slot)],  # type: ignore[list-item]
+            ),
+        )
+        self._thread = threading.Thread(target=self._fit, name=f"group-{slot}", daemon=True)
+        self._thread.start()
+
+    def _fit(self) -> None:
+        try:
+            self._trainer.fit()
+        except Exception as error:
+            # The thread's end is the message; the trial that waits is failed with this reason.
+            self._error = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+            raise
+
+    @property
+    def running(self) -> bool:
+        """Whether Ray Train is still at it."""
+        return self._thread.is_alive()
+
+    @property
+    def error(self) -> str:
+        """Why it ended; "" if it has not, or was sent home."""
+        return self._error
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for the end of a group that was sent home."""
+        self._thread.join(timeout_s)

@@ -1,0 +1,202 @@
+"""One trial in a worker: build, train epoch by epoch, evaluate, save, export; and what counts as a failure.
+
+Owns the order in which a study is used. A trial that another worker has begun goes on from its last checkpoint. No Ray
+in here: reports go to a function that says whether to go on.
+"""
+
+from __future__ import annotations
+
+import math
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import yaml
+
+from search.protocol import Study, TrainingRun
+from search.record.checkpoints import Checkpoints, DamagedCheckpointError, Progress
+from search.record.disk import DISK_FULL, is_full
+from search.record.earlier_runs import content_key
+from search.space.schema import Space
+from search.trials import Order, Outcome, Report, now
+from search.worker.wear import CUDA_ERROR
+
+CONFIGURATION_FILE = "configuration.yaml"
+
+
+class DivergedError(ArithmeticError):
+    """A loss or an objective is not a finite number, or is missing."""
+
+
+class TrialLoop:
+    """Runs one order of a study."""
+
+    def __init__(
+        self,
+        study: Study,
+        space: Space,
+        folder: Path,
+        slot: int,
+        report: Callable[[Report], bool],
+        basis: Mapping[str, Any] | None = None,
+    ):
+        """Prepare a trial.
+
+        Args:
+            study: What is searched.
+            space: With the resources found out.
+            folder: The run folder.
+            slot: Where this runs.
+            report: Takes news of the trial and returns whether to go on.
+            basis: What results depend on besides the configuration: a checkpoint is used only where it is the same.
+        """
+        self._study = study
+        self._space = space
+        self._folder = folder
+        self._slot = slot
+        self._report = report
+        self._basis = basis or {}
+
+    def run(self, order: Order) -> Outcome:
+        """Run a trial to its end; whatever it raises becomes its recorded reason.
+
+        Returns:
+            finished, failed, or stopped where a report was answered with no; interrupted where the disk is full, which
+            is no fault of the trial.
+        """
+        self._progress = Outcome(order, "running", slot=self._slot, started=now())
+        self._saved, self._note = 0, ""
+        try:
+            return self._run(order)
+        except DivergedError as error:
+            return self._progress.ending("failed", str(error))
+        except Exception as error:
+            # A study may raise whatever it likes; a trial that fails is a recorded state and never ends the run.
+            reason = f"{type(error).__name__}: {_telling_line(error)}".rstrip(": ")
+            if is_full(self._folder, error):
+                return self._progress.ending("interrupted", f"{DISK_FULL} ({reason})")
+            return replace(self._progress.ending("failed", reason), trace=traceback.format_exc())
+
+    def _run(self, order: Order) -> Outcome:
+        configuration = self._space.configuration(order.parameters, order.seed)
+        checkpoints = Checkpoints(self._folder, order.trial, self._space.budget.checkpoint_every_s)
+        key = content_key(self._space, self._basis, order.parameters, order.seed)
+        began = perf_counter()
+        run, rows = self._begin(configuration, checkpoints, key)
+        if rows and not self._tell(rows, True, self._progress.epochs):
+            return self._progress.ending("stopped", f"stopped after epoch {self._progress.epochs}")
+        for epoch in range(self._progress.epochs + 1, self._space.budget.epochs + 1):
+            losses, metrics = self._epoch(run, epoch)
+            seconds = self._progress.before_s + perf_counter() - began
+            rows.append({"epoch": epoch, "seconds": seconds, **losses, **metrics})
+            if not self._tell(rows[-1:], bool(metrics), 0 if len(rows) == 1 else None):
+                return self._progress.ending("stopped", f"stopped after epoch {epoch}")
+            if checkpoints.due and epoch < self._space.budget.epochs:
+                self._save(run, checkpoints, self._kept(key, seconds, rows))
+        self._export(run, order, configuration)
+        return self._progress.ending("finished", "")
+
+    def _begin(
+        self, configuration: Mapping[str, Any], checkpoints: Checkpoints, key: str
+    ) -> tuple[TrainingRun, list[dict[str, float]]]:
+        """Return the run of training and the rows of the epochs that it has trained already."""
+        device = "cuda" if self._space.resources.gpus else "cpu"
+        run = self._study.trial(configuration, device)
+        try:
+            found = checkpoints.newest(key)
+            if found is not None:
+                kept, state = found
+                _restore(run, state)
+                self._go_on(kept)
+                return run, list(kept.rows)
+        except DamagedCheckpointError as error:
+            self._note = f"begun anew, its checkpoint is damaged: {error}"
+            run = self._study.trial(configuration, device)  # what was half restored is of no use
+        self._progress = replace(self._progress, first_step=now())
+        return run, []
+
+    def _go_on(self, kept: Progress) -> None:
+        self._note, self._saved = f"goes on after epoch {kept.epoch}, from its checkpoint", kept.epoch
+        self._progress = replace(
+            self._progress,
+            epochs=kept.epoch,
+            metrics=kept.metrics,
+            started=kept.started,
+            first_step=kept.first_step,
+            resumed=self._progress.started,
+            before_s=kept.seconds,
+        )
+
+    def _kept(self, key: str, seconds: float, rows: list[dict[str, float]]) -> Progress:
+        p = self._progress
+        return Progress(key, p.epochs, seconds, p.started, p.first_step, p.metrics, rows)
+
+    def _save(self, run: TrainingRun, checkpoints: Checkpoints, kept: Progress) -> None:
+        try:
+            checkpoints.save(run, kept)
+            self._saved = kept.epoch
+        except Exception as error:
+            # A study may raise whatever it likes; a trial that could not be saved can still be trained to its end.
+            if is_full(self._folder, error):
+                raise
+            self._note = f"no checkpoint after epoch {kept.epoch}: {type(error).__name__}: {error}"
+
+    def _tell(self, rows: list[dict[str, float]], evaluated: bool, restarted_after: int | None) -> bool:
+        """Report rows, and return whether to go on."""
+        report = Report(self._progress, tuple(rows), evaluated, restarted_after, self._saved, self._note)
+        self._note = ""
+        return self._report(report)
+
+    def _epoch(self, run: TrainingRun, epoch: int) -> tuple[dict[str, float], dict[str, float]]:
+        """Train one epoch and return its losses, and its metrics where it is evaluated."""
+        losses = _floats(run.train_epoch())
+        _check_finite(losses, f"epoch {epoch}")
+        self._progress = replace(self._progress, epochs=epoch)
+        if not self._space.evaluates(epoch):
+            return losses, {}
+        metrics = _floats(run.evaluate())
+        for metric in self._space.metrics:
+            if metric not in metrics:
+                raise DivergedError(f"metric {metric!r} was not measured; the study gives {', '.join(metrics)}")
+        objectives = {objective.metric: metrics[objective.metric] for objective in self._space.objectives}
+        _check_finite(objectives, f"the evaluation after epoch {epoch}")
+        self._progress = replace(self._progress, metrics=metrics)
+        return losses, metrics
+
+    def _export(self, run: TrainingRun, order: Order, configuration: Mapping[str, Any]) -> None:
+        folder = self._folder / "trials" / str(order.trial)
+        folder.mkdir(parents=True, exist_ok=True)
+        run.export(folder)
+        text = yaml.safe_dump(dict(configuration), sort_keys=False, allow_unicode=True)
+        (folder / CONFIGURATION_FILE).write_text(text, encoding="utf-8")
+
+
+def _restore(run: TrainingRun, folder: Path) -> None:
+    """Restore a run.
+
+    Raises:
+        DamagedCheckpointError: It cannot be restored from that.
+    """
+    try:
+        run.restore(folder)
+    except Exception as error:  # a study may raise whatever it likes
+        raise DamagedCheckpointError(f"{folder}: {type(error).__name__}: {' '.join(str(error).split())}") from error
+
+
+def _telling_line(error: Exception) -> str:
+    """Return the line of a message that says most: the last, but the first of what torch says of its device."""
+    lines = str(error).strip().splitlines() or [""]
+    return next((line for line in lines if CUDA_ERROR in line), lines[-1])
+
+
+def _floats(values: Mapping[str, Any]) -> dict[str, float]:
+    return {str(key): float(value) for key, value in values.items()}
+
+
+def _check_finite(values: Mapping[str, float], where: str) -> None:
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise DivergedError(f"diverged: {name} is {value} in {where}")

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from model.configuration.reading import Configuration, ConfigurationError, read_configuration, resolve_configuration
+
+VOCABULARY = {"name": "toy", "classes": {"a": ["raise arm", "hold wrist"], "b": ["swing arm", "shake wrist"]}}
+
+
+def write(folder: Path, **values: object) -> Path:
+    path = folder / "model.yaml"
+    path.write_text(yaml.safe_dump({"vocabulary": VOCABULARY, **values}))
+    return path
+
+
+def test_defaults_are_filled_in_and_the_vocabulary_inlined(tmp_path: Path) -> None:
+    (tmp_path / "words.yaml").write_text(yaml.safe_dump(VOCABULARY))
+    resolved = resolve_configuration({"vocabulary": "words.yaml"}, tmp_path)
+    assert resolved["vocabulary"]["classes"]["a"] == ["raise arm", "hold wrist"]
+    assert resolved["data"]["source"] == {"name": "BasicMotions"}
+    assert resolved["architecture"]["length"] == 512
+    assert resolve_configuration(resolved, Path("/nowhere")) == resolved
+
+
+def test_a_resolved_configuration_is_plain_yaml(tmp_path: Path) -> None:
+    resolved = resolve_configuration({"vocabulary": VOCABULARY}, tmp_path)
+    path = tmp_path / "again.yaml"
+    path.write_text(yaml.safe_dump(resolved))
+    assert read_configuration(path) == Configuration.model_validate(resolved)
+
+
+def test_relative_data_paths_become_absolute(tmp_path: Path) -> None:
+    (tmp_path / "mine.npz").touch()
+    resolved = resolve_configuration({"vocabulary": VOCABULARY, "data": {"npz": "mine.npz"}}, tmp_path)
+    assert resolved["data"]["source"]["npz"] == str(tmp_path / "mine.npz")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"epocs": 3}, "epocs: unknown key; did you mean 'epochs'"),
+        ({"training": {"learning_rat": 1}}, "training.learning_rat: unknown key; did you mean 'learning_rate'"),
+        ({"data": {"nmae": "BasicMotions"}}, "data.source.nmae: unknown key; did you mean 'name'"),
+        ({"method": "head"}, "method: .*'action_head' or 'action_decoder'"),
+        ({"action_weight": 1.0}, "action_weight: input should be less than 1"),
+        ({"losses": {"shape": "much"}}, "losses.shape: .*'much'"),
+        ({"merging": {"linkeage": "single"}}, "merging.linkeage: unknown key; did you mean 'linkage'"),
+        ({"merging": {"linkage": "ward"}}, "merging.linkage: .*'average', 'complete' or 'single'"),
+        (
+            {"merging": {"linkage": "single", "keep_opposites_apart": True}},
+            "merging.keep_opposites_apart: needs linkage average or complete, not single",
+        ),
+        ({"architecture": {"tokens": 513}}, "architecture.tokens: 513 are more than the samples .* length 512"),
+        (
+            {"architecture": {"patches": 50, "patch_samples": 8}},
+            "architecture.patch_samples: 50 patches .* leave samples out",
+        ),
+        ({"architecture": {"patches": 1025}}, "architecture.patches: 1025 patches of 1 .* mostly padding"),
+        ({"architecture": {"patch_samples": 0}}, "architecture.patch_samples: input should be greater than or equal"),
+        (
+            {"architecture": {"length": "own"}},
+            "architecture.length: expected a number of samples.*or native .got 'own'",
+        ),
+        ({"architecture": {"length": {"a": 1}}}, "architecture.length: expected a number of samples"),
+        ({"text_encoder": {"a": 1}}, "text_encoder: .*string"),
+        ({"architecture": {"length": 0}}, "architecture.length: expected a number of samples, 1 or more"),
+        ({"architecture": {"channels": "joint"}}, "architecture.channels: .*'separate' or 'fused'"),
+        ({"architecture": {"heads": 5}}, "architecture.width: 64 is not a multiple of heads 5"),
+        (
+            {"architecture": {"shape_samples": 1}},
+            "architecture.shape_samples: input should be greater than or equal to 2",
+        ),
+        ({"architecture": {"levels": "loud"}}, "architecture.levels: .*'none', 'scale' or 'both'"),
+        ({"alignment": {"width": 10}}, "alignment.width: 10 is not a multiple of heads 4"),
+        ({"data": {"npz": "none.npz"}}, "data: npz: .*none.npz"),
+        ({"vocabulary": "none.yaml"}, "vocabulary: there is no file .*none.yaml"),
+    ],
+)
+def test_mistakes_are_named_by_file_and_dotted_key(tmp_path: Path, values: dict, message: str) -> None:
+    path = write(tmp_path, **values)
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        read_configuration(path)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("[1, 2]", "expected a mapping"), ("a: [", "not valid YAML"), ("epochs: 3", "vocabulary: is missing")],
+)
+def test_files_that_are_no_configuration_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "model.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=message):
+        read_configuration(path)
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        read_configuration(tmp_path / "none.yaml")
+
+
+def test_reading_a_configuration_loads_no_torch() -> None:
+    code = "import sys, model.configuration, model.study; sys.exit('torch' in sys.modules or 'ray' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from model.configuration.reading import Configuration
+from model.evaluation.evaluate import code_meanings, collect, evaluate
+from model.evaluation.names import METRICS
+from model.network.building import build_model, longest_window
+from model.network.class_text import ClassText
+from model.network.shape_action import ShapeAction
+from model.training.losses import Batch
+
+
+def split(n: int, seed: int) -> Batch:
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(n, 2, 64, generator=generator)
+    return Batch((x - x.mean(-1, keepdim=True)) / x.std(-1, keepdim=True), torch.arange(n) % 3)
+
+
+@pytest.fixture(params=["action_head", "action_decoder"])
+def model(small: dict, class_text: ClassText, request: pytest.FixtureRequest) -> ShapeAction:
+    configuration = Configuration(**small | {"method": request.param})
+    return build_model(configuration, class_text)
+
+
+def measure(model: ShapeAction, configuration: Configuration) -> dict[str, float]:
+    return evaluate(model, split(9, 0), split(6, 1), longest_window(configuration), 0.1)
+
+
+def test_all_metrics_are_finite_and_the_same_twice(model: ShapeAction, configuration: Configuration) -> None:
+    first = measure(model, configuration)
+    assert all(value == value and abs(value) < 1e9 for value in first.values())
+    assert measure(model, configuration) == first
+    assert tuple(first) == METRICS
+
+
+def test_a_split_in_chunks_is_the_split_at_once(model: ShapeAction) -> None:
+    whole, chunks = collect(model, split(9, 0)), collect(model, split(9, 0), recordings=4)
+    for a, b in zip(whole, chunks, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
+
+
+def test_meanings_of_codes_are_distributions(model: ShapeAction) -> None:
+    meanings = code_meanings(model, collect(model, split(9, 0))).exp()
+    assert meanings.shape == (6, 5)
+    torch.testing.assert_close(meanings.sum(-1), torch.ones(6))
+
+
+def test_a_decoder_that_says_the_mean_label_has_ratio_1(
+    small: dict, class_text: ClassText, configuration: Configuration
+) -> None:
+    model = build_model(configuration, class_text)
+    train, held_out = split(9, 0), split(6, 1)
+    mean = collect(model, train).p.mean(0)
+    last = model.action.layers[-1]
+    torch.nn.init.zeros_(last.weight)
+    last.bias.data = mean.clamp_min(1e-12).log()
+    measured = evaluate(model, train, held_out, longest_window(configuration), 0.1)
+    assert measured["action_kl_ratio"] == pytest.approx(1.0, abs=1e-4)
+    assert measured["action_kl_ratio_shuffled"] == pytest.approx(1.0, abs=1e-4)
+
+
+def test_codes_that_all_look_alike_are_not_necessary(class_text: ClassText, configuration: Configuration) -> None:
+    model = build_model(configuration, class_text)
+    torch.nn.init.zeros_(model.shapes.layers[-1].weight)
+    measured = measure(model, configuration)
+    assert measured["code_necessity"] == pytest.approx(0.0, abs=1e-6)
+    assert measured["distinct_shapes"] == 1.0
+
+
+def test_the_held_out_labels_change_no_reconstruction(model: ShapeAction, configuration: Configuration) -> None:
+    train, held_out = split(9, 0), split(6, 1)
+    other = held_out._replace(y=(held_out.y + 1) % 3)
+    longest = longest_window(configuration)
+    first, second = evaluate(model, train, held_out, longest, 0.1), evaluate(model, train, other, longest, 0.1)
+    for name in ("series_fvu", "stitch_fvu", "shape_skill", "code_necessity", "code_perplexity", "window_samples"):
+        assert first[name] == second[name]
+
+
+def test_window_metrics_are_medians_and_shares_in_samples(model: ShapeAction, configuration: Configuration) -> None:
+    seen, measured = collect(model, split(6, 1)), measure(model, configuration)
+    middle = float((seen.length * 64).flatten().sort().values[95 // 2])
+    assert measured["window_samples"] == pytest.approx(middle, rel=1e-5)
+    assert 0.8 <= measured["covered_fraction"] <= 1.0

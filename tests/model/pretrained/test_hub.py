@@ -1,0 +1,210 @@
+"""Models that go home: the same outputs to the last bit, without a network, and through the hub's real client."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from huggingface_hub import ModelCard
+from safetensors.torch import load_file, save_file
+
+from model.checkpoint import CheckpointError
+from model.configuration.reading import Configuration
+from model.network.building import build_model
+from model.network.class_text import ClassText
+from model.network.shape_action import ShapeAction
+
+QUANTIZERS = ["synchronised", "straight_through", "ema", "sim_vq", "fsq"]
+
+
+def described(small: dict, text: ClassText, channels: int = 2, **values: object) -> ShapeAction:
+    architecture = small["architecture"] | values.pop("architecture", {})
+    c = Configuration(**small | values | {"architecture": architecture})
+    model = build_model(c, text, channels)
+    about = {"configuration": json.loads(c.model_dump_json()), "channels": ["x", "y"], "sub_actions": list("abcde")}
+    model.describe(about | {"classes": ["p", "q", "r"]}, {"code_shapes": torch.rand(6, 1, 16)})
+    return model.eval()
+
+
+def outputs(model: ShapeAction) -> list[torch.Tensor]:
+    x = torch.randn(6, 64, generator=torch.Generator().manual_seed(0))
+    level = torch.rand(3, 2, 2, generator=torch.Generator().manual_seed(1)) + 0.5
+    out = model(x, level=level)
+    y = torch.tensor([0, 1, 2])
+    labels = model.teacher.label(out.tokens.view(3, -1, out.tokens.shape[-1]), y)
+    return [out.tokens, *out.attributes, *out.quantized, out.shapes, out.decoded, out.series, out.log_q, labels]
+
+
+@pytest.mark.parametrize("channels", ["separate", "fused"])
+@pytest.mark.parametrize("quantizer", QUANTIZERS)
+def test_saved_and_loaded_it_is_the_same_to_the_last_bit(
+    small: dict, class_text: ClassText, tmp_path: Path, quantizer: str, channels: str
+) -> None:
+    model = described(small, class_text, quantizer=quantizer, architecture={"channels": channels, "levels": "both"})
+    model.save_pretrained(tmp_path / "first")
+    loaded = ShapeAction.from_pretrained(tmp_path / "first")
+    loaded.save_pretrained(tmp_path / "second")
+    again = ShapeAction.from_pretrained(str(tmp_path / "second"))
+    for a, b, c in zip(outputs(model), outputs(loaded), outputs(again), strict=True):
+        assert torch.equal(a, b)
+        assert torch.equal(a, c)
+    assert not loaded.training
+    assert again.about == model.about
+    assert torch.equal(again.code_tensors["code_shapes"], model.code_tensors["code_shapes"])
+    names = ("config.json", "model.safetensors", "README.md")
+    assert all((tmp_path / "first" / n).read_bytes() == (tmp_path / "second" / n).read_bytes() for n in names)
+    assert {path.name for path in (tmp_path / "second").iterdir()} == set(names)
+
+
+def test_a_folder_needs_no_network(
+    small: dict, class_text: ClassText, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described(small, class_text).save_pretrained(tmp_path)
+    monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("it asked the network"))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: pytest.fail("it asked the network"))
+    assert ShapeAction.from_pretrained(tmp_path).about["channels"] == ["x", "y"]
+
+
+def test_the_card_that_came_with_it_stays(small: dict, class_text: ClassText, tmp_path: Path) -> None:
+    described(small, class_text).save_pretrained(tmp_path / "first")
+    card = "---\nlibrary_name: shape-action-search\n---\n\n# Measured\n"
+    (tmp_path / "first" / "README.md").write_text(card)
+    ShapeAction.from_pretrained(tmp_path / "first").save_pretrained(tmp_path / "second")
+    assert (tmp_path / "second" / "README.md").read_text() == card
+    described(small, class_text).save_pretrained(tmp_path / "third")
+    short = ModelCard.load(tmp_path / "third" / "README.md")
+    assert short.data.library_name == "shape-action-search"
+    assert "from_pretrained" in short.text
+
+
+def test_a_checkpoint_alone_is_enough_and_may_have_the_earlier_names(
+    small: dict, class_text: ClassText, tmp_path: Path
+) -> None:
+    model = described(small, class_text)
+    model.save_pretrained(tmp_path)
+    (tmp_path / "config.json").unlink()
+    (tmp_path / "README.md").unlink()
+    stored = load_file(tmp_path / "model.safetensors")
+    earlier = {name.replace("model.to_tokens.", "model.tokenize."): value for name, value in stored.items()}
+    assert earlier.keys() != stored.keys()
+    save_file(earlier, tmp_path / "model.safetensors", metadata={"about": json.dumps(dict(model.about))})
+    for a, b in zip(outputs(model), outputs(ShapeAction.from_pretrained(tmp_path)), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_what_cannot_be_loaded_is_named(small: dict, class_text: ClassText, tmp_path: Path) -> None:
+    model = described(small, class_text)
+    model.save_pretrained(tmp_path)
+    path = tmp_path / "model.safetensors"
+    stored = load_file(path)
+    (tmp_path / "config.json").write_text('{"about": {"channels": []}}')
+    with pytest.raises(CheckpointError, match=r"model.safetensors: lacks configuration, sub_actions; it was not"):
+        ShapeAction.from_pretrained(tmp_path)
+    (tmp_path / "config.json").unlink()
+    wrong = {**model.about, "configuration": {**model.about["configuration"], "codebook_size": 7}}
+    save_file(stored, path, metadata={"about": json.dumps(wrong)})
+    with pytest.raises(CheckpointError, match="does not fit this configuration"):
+        ShapeAction.from_pretrained(tmp_path)
+    wrong["configuration"]["codebook_size"] = 1
+    save_file(stored, path, metadata={"about": json.dumps(wrong)})
+    with pytest.raises(CheckpointError, match="its configuration cannot be used: codebook_size"):
+        ShapeAction.from_pretrained(tmp_path)
+    path.write_bytes(b"half")
+    with pytest.raises(CheckpointError, match="cannot be read as a checkpoint"):
+        ShapeAction.from_pretrained(tmp_path)
+
+
+def test_a_model_without_a_description_is_not_saved(small: dict, class_text: ClassText, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="has no description; let its run export it"):
+        build_model(Configuration(**small), class_text, 2).save_pretrained(tmp_path)
+
+
+class Hub(http.server.BaseHTTPRequestHandler):
+    """Serves `/me/knee/resolve/main/FILE` as the hub does."""
+
+    def __init__(self, folder: Path, asked: list[str], *rest: object):
+        self.folder, self.asked = folder, asked
+        super().__init__(*rest)  # type: ignore[arg-type]
+
+    def answer(self, with_body: bool) -> None:
+        self.asked.append(self.path)
+        *place, name = self.path.split("?")[0].strip("/").split("/")
+        file = self.folder / name
+        found = place == ["me", "knee", "resolve", "main"] and file.is_file()
+        body = file.read_bytes() if found else b""
+        self.send_response(200 if found else 404)
+        headers = {"ETag": f'"{name}-{len(body)}"', "X-Repo-Commit": "a" * 40} if found else {}
+        headers |= {} if found else {"X-Error-Code": "EntryNotFound"}
+        for key, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        if with_body:
+            self.wfile.write(body)
+
+    def do_GET(self) -> None:
+        self.answer(True)
+
+    def do_HEAD(self) -> None:
+        self.answer(False)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[tuple[str, Path, list[str]]]:
+    folder, asked = tmp_path / "repository", list[str]()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Hub, folder, asked))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", folder, asked
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+SCRIPT = """
+import sys
+from model.shape_action import ShapeAction
+model = ShapeAction.from_pretrained("me/knee", local_files_only=len(sys.argv) > 2)
+model.save_pretrained(sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("with_card", [True, False])
+def test_a_name_on_the_hub_goes_through_its_real_client(
+    small: dict, class_text: ClassText, tmp_path: Path, hub: tuple[str, Path, list[str]], with_card: bool
+) -> None:
+    address, folder, asked = hub
+    model = described(small, class_text)
+    model.save_pretrained(folder)
+    if not with_card:
+        (folder / "README.md").unlink()
+    environment = {**os.environ, "HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "cache"), "HF_HUB_DISABLE_XET": "1"}
+    environment |= {"NO_PROXY": "127.0.0.1", "OMP_NUM_THREADS": "1"}
+    for offline in ([], ["offline"]):  # the second time from the cache
+        target = tmp_path / f"loaded{len(offline)}"
+        asked.clear()
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT, str(target), *offline],
+            env=environment,
+            cwd=Path(__file__).parents[3],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        files = {path.rpartition("/")[2] for path in asked if "/me/knee/" in path}
+        assert files == (set() if offline else {"config.json", "model.safetensors", "README.md"})
+        for a, b in zip(outputs(model), outputs(ShapeAction.from_pretrained(target)), strict=True):
+            assert torch.equal(a, b)

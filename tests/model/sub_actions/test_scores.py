@@ -1,0 +1,216 @@
+"""Scores of the shipped vocabularies beside deliberately bad ones, the text for people, and the command line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from model.sub_actions import encoder as text_encoder
+from model.sub_actions.cut import Vocabulary, load_vocabulary, merge_phrases, valid_range
+from model.sub_actions.encoder import TextEncoder
+from model.sub_actions.scores import (
+    VocabularyScores,
+    compact_range,
+    embed_titles,
+    nearest_count,
+    score_vocabulary,
+    usual_count,
+)
+from model.sub_actions.scores_command import main
+
+SPACES = Path(__file__).parents[3] / "spaces" / "sub_actions"
+FILES = [SPACES / "basic_motions.yaml", SPACES / "epilepsy.yaml"]
+UNRELATED = """boil the pasta for ten minutes, interest rates rise again, install the new software, a letter arrives,
+blue paint dries slowly, translate the old poem, buy two tickets online, the engine needs oil, plant roses in spring,
+the judge reads the verdict, melt butter in a pan, a novel about the war, vote for the mayor, gold prices fall,
+sugar dissolves in tea, encrypt the message, the museum opens today, print forty pages, rent an apartment,
+copper conducts electricity, the bakery sells bread, download the photographs, salt preserves the meat,
+stars above the desert""".replace("\n", " ").split(", ")
+SEEDS = 12
+
+
+class Remembering(TextEncoder):
+    """Embeds each phrase once in all tests."""
+
+    known: ClassVar[dict[str, np.ndarray]] = {}
+
+    def encode(self, phrases: Sequence[str]) -> np.ndarray:
+        new = [phrase for phrase in phrases if phrase not in self.known]
+        if new:
+            self.known.update(zip(new, super().encode(new), strict=True))
+        return np.array([self.known[phrase] for phrase in phrases])
+
+
+@pytest.fixture(scope="module")
+def encoder() -> TextEncoder:
+    return Remembering()
+
+
+def scored(vocabulary: Vocabulary, encoder: TextEncoder, k: int) -> VocabularyScores:
+    """Scores at the valid number of sub-actions nearest to `k`."""
+    embeddings = encoder.encode(vocabulary.all_phrases())
+    merged = merge_phrases(vocabulary, embeddings, nearest_count(valid_range(vocabulary, embeddings), k))
+    return score_vocabulary(vocabulary, merged, embeddings, embed_titles(vocabulary, encoder))
+
+
+def shuffled(vocabulary: Vocabulary, random: np.random.Generator) -> dict[str, list[str]]:
+    """Every phrase in some class, no class with one twice."""
+    while True:
+        phrases, classes, at = random.permutation(vocabulary.all_phrases()).tolist(), {}, 0
+        for name, own in vocabulary.classes.items():
+            classes[name] = phrases[at : at + len(own)]
+            at += len(own)
+        if all(len(set(own)) == len(own) for own in classes.values()):
+            return classes
+
+
+def misplaced(vocabulary: Vocabulary, random: np.random.Generator) -> dict[str, list[str]]:
+    """Every class has the phrases of another one."""
+    names = list(random.permutation(vocabulary.class_names))
+    return {name: list(vocabulary.classes[other]) for name, other in zip(names, names[1:] + names[:1], strict=True)}
+
+
+def unrelated(vocabulary: Vocabulary, random: np.random.Generator) -> dict[str, list[str]]:
+    """Phrases of other things."""
+    return {name: random.choice(UNRELATED, 10, replace=False).tolist() for name in vocabulary.class_names}
+
+
+def alike(vocabulary: Vocabulary, random: np.random.Generator) -> dict[str, list[str]]:
+    """All classes have the phrases of one of them, the others one more that nobody else has."""
+    common, all_phrases = random.choice(vocabulary.class_names), vocabulary.all_phrases()
+    own = {
+        name: [phrase for phrase in phrases if all_phrases.count(phrase) == 1 and name != common]
+        for name, phrases in vocabulary.classes.items()
+    }
+    return {name: [*vocabulary.classes[common], *phrases[:1]] for name, phrases in own.items()}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("spoil", [shuffled, misplaced, unrelated, alike])
+def test_bad_vocabularies_score_worse(file: Path, spoil: Callable, encoder: TextEncoder) -> None:
+    good = load_vocabulary(file)
+    shipped = scored(good, encoder, 12)
+    assert shipped.title_rebuilt.top1 == 1.0
+    spoilt = []
+    for seed in range(SEEDS):
+        classes = spoil(good, np.random.default_rng(seed))
+        bad = good.model_copy(update={"classes": {name: tuple(phrases) for name, phrases in classes.items()}})
+        spoilt.append(scored(bad, encoder, 12))
+    titles = [one.title_rebuilt for one in spoilt]
+    assert np.mean([one.top1 for one in titles]) < 0.7
+    assert np.mean([one.as_good_by_chance for one in titles]) > 2 * shipped.title_rebuilt.as_good_by_chance
+    if spoil is not alike:  # there the phrase of a class that is not common tells its title
+        assert np.mean([one.top1 for one in titles]) < 0.4
+        assert np.mean([one.cosine for one in titles]) < shipped.title_rebuilt.cosine / 3
+    apart = [one.separation for one in spoilt]
+    if spoil is misplaced:  # the sets are as they were, for other titles
+        assert all(one.silhouette == pytest.approx(shipped.separation.silhouette) for one in apart)
+        return
+    assert max(one.silhouette for one in apart) < shipped.separation.silhouette
+    assert max(one.least_set_distance for one in apart) < shipped.separation.least_set_distance
+    assert np.mean([one.meaning_distance for one in apart]) < shipped.separation.meaning_distance
+
+
+@pytest.mark.parametrize("file", sorted(SPACES.glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_shipped_vocabulary_is_better_than_chance(file: Path, encoder: TextEncoder) -> None:
+    vocabulary = load_vocabulary(file)
+    scores = scored(vocabulary, encoder, usual_count(len(vocabulary.classes)))
+    assert scores.separation.silhouette > scores.separation.silhouette_shuffled
+    titles = scores.title_rebuilt
+    assert titles.top1 > titles.top1_chance
+    assert titles.rank < titles.rank_chance
+    assert titles.as_good_by_chance < 0.2
+    assert scores.coverage.cosine > scores.coverage.cosine_any_two + 0.3
+    assert scores.redundancy.near_duplicates == 0
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_merging_less_covers_more_and_leaves_more_duplicates(file: Path, encoder: TextEncoder) -> None:
+    one, other = (scored(load_vocabulary(file), encoder, k) for k in (12, 20))
+    assert one.coverage.cosine < other.coverage.cosine < 1
+    assert one.coverage.kept < other.coverage.kept
+    assert one.redundancy.nearest_cosine < other.redundancy.nearest_cosine
+    assert one.redundancy.repeated_in_class > other.redundancy.repeated_in_class
+    assert one.separation.silhouette > one.separation.silhouette_shuffled + 0.05
+
+
+def test_scores_are_plain_in_files_and_say_directions_and_chance_to_people(encoder: TextEncoder) -> None:
+    scores = scored(load_vocabulary(FILES[1]), encoder, 12)
+    values = scores.as_dict()
+    assert list(values)[:4] == ["vocabulary", "classes", "phrases", "sub_actions"]
+    assert values["separation"]["least_set_classes"] == ["RUNNING", "WALKING"]
+    numbers = [n for part in list(values.values())[4:] for n in part.values() if not isinstance(n, list)]
+    assert all(type(number) is float and number == round(number, 4) for number in numbers)
+    text = "\n".join(scores.lines())
+    for part in ("separation", "title rebuilt", "coverage"):
+        assert f"{part} (higher is better)" in text
+    assert "redundancy (lower is better)" in text
+    assert "4 of 4 classes find their own title, chance 1" in text
+    assert "not found" not in text
+    gestures = scored(load_vocabulary(SPACES / "natops.yaml"), encoder, 12).lines()
+    assert any(re.search("least 0.*, all clear and not clear", line) for line in gestures), "classes by their titles"
+    assert any(line.startswith("  not found: ") for line in gestures)
+
+
+def test_ranges_are_written_short() -> None:
+    assert compact_range([4, 5, 6, 7, 9, 11, 12]) == "4-7, 9, 11-12"
+    assert compact_range([]) == "none"
+    assert [nearest_count([9, 10, 15], wanted) for wanted in (1, 12, 13, 40)] == [9, 10, 15, 15]
+    assert nearest_count([10, 14], 12) == 14
+
+
+def test_the_command_prints_one_table_over_all_files(capsys: pytest.CaptureFixture) -> None:
+    assert main([*map(str, FILES)]) == 0
+    output = capsys.readouterr().out
+    for stem in ("basic_motions", "epilepsy"):
+        row = next(line for line in output.splitlines() if line.strip().startswith(stem))
+        assert re.search(r"\b4 of 4\b", row)
+    assert "title rebuilt" not in output
+    assert main([str(FILES[0]), "--k", "20"]) == 0
+    output = capsys.readouterr().out
+    assert re.search(r"basic_motions .* 4-32 +20 ", output)
+    assert "scores of basic_motions at 20 sub-actions" in output
+
+
+TWINS = "name: twins\nclasses: {a: [lift foot], b: [lift foot]}\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "expected"),
+    [
+        (None, [], "vocabulary file .*none.yaml cannot be read"),
+        ("name: x\nclasses: {a: [lift foot]}\n", [], "two or more classes are needed"),
+        (TWINS, [], "none.yaml: the classes a and b have the same phrases"),
+        ("name: x\nclasses: {a: [lift foot], b: [sit]}\n", ["--k", "9"], "none.yaml: 9 sub-actions cannot be made"),
+        ("name: x\nclasses: {a: [lift foot], b: [sit]}\n", ["--text-encoder", "./nowhere"], "no such folder"),
+        (
+            "name: x\ntitles: {a: ''}\nclasses: {a: [lift foot], b: [sit]}\n",
+            [],
+            "none.yaml: titles: class a has an empty title",
+        ),
+    ],
+)
+def test_bad_input_is_one_line(
+    content: str | None, arguments: list[str], expected: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    file = tmp_path / "none.yaml"
+    if content is not None:
+        file.write_text(content)
+    assert main([str(FILES[0]), str(file), *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert re.fullmatch(f"error: .*{expected}.*\n", captured.err)
+
+
+def test_ctrl_c_ends_without_a_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    def interrupted(name: str | None = None) -> TextEncoder:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(text_encoder, "TextEncoder", interrupted)
+    assert main([str(FILES[0])]) == 130
+    assert capsys.readouterr().err == "stopped\n"

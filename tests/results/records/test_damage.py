@@ -1,0 +1,196 @@
+"""A report of a damaged or older run: one line per loss, and the rest still reported."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from results import RecordError, read_curves, read_run, rebuild
+from results.__main__ import main
+from results.records.curves import BLOCK_BYTES, parse_curves
+from results.records.damage import MOST_LINES, DamagedLine, LeftOut
+from results.records.files import frame_text
+
+POINTS = [[0.2, 0.9], [0.3, 0.3], [0.9, 0.2], [0.95, 0.95]]
+
+
+def change_line(path, number, change):
+    lines = path.read_bytes().split(b"\n")
+    lines[number - 1] = change(lines[number - 1])
+    path.write_bytes(b"\n".join(lines))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda line: line + b",1", "expected 17 cells, found 18"),
+        (lambda line: line.replace(b"finished", b"ready"), "state: 'ready' does not fit"),
+        (lambda line: line.replace(b"finished", b""), "state: '' does not fit (expected one of finished"),
+        (lambda line: line.replace(b"0.3", b"O.3"), "'O.3' does not fit"),
+        (lambda line: b"0" + line[1:], "trial 0 has a row already in line 2"),
+        (lambda line: line[1:], "no trial id"),
+        (lambda line: b"\xff" + line, "not a line of CSV text"),
+        (lambda line: b'"' + line, "not a line of CSV text"),
+        (lambda line: line.replace(b",1,4,", b",99999999999999999999,4,"), "seed: '99999999999999999999' does not fit"),
+    ],
+)
+def test_a_damaged_trial_is_left_out_and_the_rest_is_reported(maker, capsys, change, message):
+    folder = maker.write(maker.rows(POINTS))
+    change_line(folder / "trials.csv", 3, change)
+    assert main([str(folder)]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    (warning,) = [line for line in out.splitlines() if line.startswith("warning")]
+    assert warning.startswith(f"warning: {folder}/trials.csv, line 3: ")
+    assert message in warning
+    assert warning.endswith("; the line is left out")
+    assert pd.read_csv(folder / "front.csv")["trial"].tolist() == [0, 2]
+    assert message.replace("'", "&#x27;") in (folder / "report.html").read_text()
+
+
+def test_many_damaged_lines_are_counted(maker):
+    folder = maker.write(maker.rows(np.tile([[0.5, 0.5]], (MOST_LINES + 5, 1))), curves=False)
+    text = (folder / "trials.csv").read_text().replace("finished", "done")
+    (folder / "trials.csv").write_text(text)
+    warnings = read_run(folder).warnings
+    assert len(warnings) == MOST_LINES + 1
+    assert warnings[-1] == f"{folder}/trials.csv: 5 further damaged lines are left out"
+
+
+def test_unknown_columns(maker):
+    rows = [dict(row, accuracy=0.5, note="looks good") for row in maker.rows(POINTS)]
+    folder = maker.write(rows)
+    run = read_run(folder)
+    assert "accuracy" in run.trials
+    assert "note" not in run.trials
+    assert run.warnings == (f"{folder}/trials.csv: column 'note' is unknown and holds no numbers; it is left out",)
+    assert len(rebuild(folder).front) == 3
+
+
+def test_columns_that_an_older_version_did_not_write(maker):
+    folder = maker.write(maker.rows(POINTS))
+    for name, gone in (("trials.csv", ["first_step", "slot"]), ("curves.csv", ["seconds"])):
+        text = pd.read_csv(folder / name, dtype=str, keep_default_na=False).drop(columns=gone).to_csv(index=False)
+        (folder / name).write_text(text)
+    made = rebuild(folder)
+    assert [line.split(": ", 1)[1] for line in made.warnings] == [
+        "no column slot, first_step, as an older version may have written it; read as not recorded",
+        "no column seconds, as an older version may have written it; read as not measured",
+    ]
+    assert len(made.front) == 3
+    assert made.front["first_step"].isna().all()
+
+
+def test_a_space_that_searches_more_than_was_recorded(maker):
+    folder = maker.write(maker.rows(POINTS))
+    document = yaml.safe_load((folder / "space.yaml").read_text())
+    document["parameters"]["depth"] = {"type": "int", "low": 1, "high": 3}
+    (folder / "space.yaml").write_text(yaml.safe_dump(document))
+    made = rebuild(folder)
+    assert "no column depth, which the space searches" in made.warnings[0]
+    assert "depth" not in made.view.parameter_names
+    assert len(made.front) == 3
+
+
+def test_keys_that_a_space_can_do_without(maker):
+    folder = maker.write(maker.rows(POINTS))
+    document = yaml.safe_load((folder / "space.yaml").read_text())
+    for key in ("name", "parameters", "guards", "budget", "provenance", "seed", "fixed"):
+        del document[key]
+    (folder / "space.yaml").write_text(yaml.safe_dump(document))
+    run = read_run(folder)
+    assert run.space.name == "demo"
+    assert [line.split("space.yaml: ")[1].split(",")[0] for line in run.warnings[:2]] == ["no name", "no parameters"]
+    assert len(rebuild(folder).front) == 3
+
+
+def test_trials_without_id_or_state_cannot_be_read(maker):
+    folder = maker.write(maker.rows(POINTS))
+    change_line(folder / "trials.csv", 1, lambda line: line.replace(b"state", b"verdict"))
+    with pytest.raises(RecordError, match=r"trials\.csv, line 1: no column state; restore the header"):
+        read_run(folder)
+
+
+def test_a_spreadsheets_mark_before_the_header_is_read_over(maker):
+    folder = maker.write(maker.rows(POINTS))
+    for name in ("trials.csv", "curves.csv"):
+        (folder / name).write_bytes(b"\xef\xbb\xbf" + (folder / name).read_bytes().replace(b"\n", b"\r\n"))
+    run = read_run(folder)
+    assert run.warnings == ()
+    assert (len(run.trials), len(run.curves)) == (4, 16)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda line: line + b",1", "line 3: expected 6 cells, found 7; the line is left out"),
+        (lambda line: line.rpartition(b",")[0], "line 3: expected 6 cells, found 5; the line is left out"),
+        (lambda line: line.replace(b"0,2,", b"0,two,"), "line 3: epoch: 'two' does not fit"),
+        (lambda line: b"\xff" + line, "line 3: not a line of CSV text"),
+        (lambda line: line.replace(b"1.35", b"NA"), "line 3: action_kl_ratio: 'NA' does not fit"),
+    ],
+)
+def test_a_damaged_line_of_a_curve_is_left_out(maker, change, message):
+    folder = maker.write(maker.rows(POINTS))
+    whole = read_run(folder).curves
+    change_line(folder / "curves.csv", 3, change)
+    run = read_run(folder)
+    assert message in run.warnings[0]
+    assert len(run.warnings) == 1
+    pd.testing.assert_frame_equal(run.curves, whole.drop(index=1).reset_index(drop=True))
+    with pytest.raises(DamagedLine, match=message.split(";")[0]):
+        read_curves(folder)
+
+
+def test_curves_without_a_header_leave_the_front(maker):
+    folder = maker.write(maker.rows(POINTS))
+    change_line(folder / "curves.csv", 1, lambda line: b"who,when" + line[len("trial,epoch") :])
+    made = rebuild(folder)
+    assert "expected trial, epoch, seconds first" in made.warnings[0]
+    assert made.warnings[0].endswith("the report has no learning curves")
+    assert len(made.front) == 3
+
+
+def test_a_cut_last_line_of_a_curve(maker):
+    folder = maker.write(maker.rows(POINTS))
+    path = folder / "curves.csv"
+    path.write_bytes(path.read_bytes()[:-3])
+    run = read_run(folder)
+    assert len(run.curves) == 15
+    assert "the last line was cut off" in run.warnings[0]
+    assert "15 complete rows kept" in run.warnings[0]
+
+
+def test_curves_in_blocks_are_what_they_are_line_by_line(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    path = tmp_path / "curves.csv"
+    names = ["trial", "epoch", "seconds", "a", "b"]
+    odd = ["", "nan", "inf", "-inf", "-0.0", "1e-310", "5e-324", "0.1", "1.7976931348623157e+308"]
+    lines = []
+    for n in range(300):
+        values = [repr(float(rng.normal())) if rng.random() < 0.5 else str(rng.choice(odd)) for _ in range(2)]
+        lines.append([str(n // 7), str(n % 7), repr(float(rng.exponential())), *values])
+    lines[40:40] = [[""]]  # an empty line
+    path.write_text("\n".join(",".join(line) for line in [names, *lines]) + "\n")
+    whole, _ = parse_curves(path)
+    monkeypatch.setattr("results.records.curves.BLOCK_BYTES", 500)
+    blocks, _ = parse_curves(path)
+    pd.testing.assert_frame_equal(whole, blocks, check_exact=True)
+    expected = [[float(cell) if cell else np.nan for cell in line[1:]] for line in lines if len(line) > 1]
+    np.testing.assert_array_equal(whole[names[1:]].to_numpy(), np.array(expected))
+    assert whole["trial"].tolist() == [line[0] for line in lines if len(line) > 1]
+    quoted = frame_text(whole).replace("\n0,", '\n"0",')
+    path.write_text(quoted)
+    pd.testing.assert_frame_equal(parse_curves(path)[0], whole, check_exact=True)
+
+
+def test_damage_in_a_late_block_is_named_by_its_line(tmp_path):
+    path = tmp_path / "curves.csv"
+    count = BLOCK_BYTES // 8
+    text = ["trial,epoch,seconds", *(f"{n},1,0.5" for n in range(count))]
+    text[-2] = "x,1"
+    path.write_text("\n".join(text) + "\n")
+    left_out = LeftOut()
+    frame, _ = parse_curves(path, left_out)
+    assert len(frame) == count - 1
+    assert left_out.warnings == (f"{path}, line {count}: expected 3 cells, found 2; the line is left out",)

@@ -1,0 +1,101 @@
+"""The report and the figure: self-contained, complete, escaped."""
+
+import re
+
+import numpy as np
+import pytest
+
+from results import read_run
+from results.charts.encoding import encode
+from results.charts.extent import axis_limits, outside_note
+from results.charts.print.front import draw_front
+from results.front.overview import overview
+from results.records.text import short
+from results.report.page import table
+from results.report.report import write_report
+
+
+def view_of(folder):
+    return overview({"demo": read_run(folder)}, "demo")
+
+
+@pytest.fixture
+def report(maker, tmp_path):
+    view = view_of(maker.write(maker.trade(30)))
+    write_report(view, tmp_path / "report.html", ["a <warning>"])
+    return (tmp_path / "report.html").read_text()
+
+
+def test_report_opens_offline(report):
+    assert len(report) > 1_000_000, "plotly.js is not inside"
+    head = re.sub(r"<script.*?</script>", "", report, flags=re.DOTALL)
+    assert "http" not in head
+    assert not re.search(r"<(script|link|img)[^>]*\\s(src|href)=", report.replace("\\n", " ")[:2000])
+    assert "cdn.plot.ly" not in head
+
+
+def test_report_shows_everything(report):
+    for title in ("Front", "On the front", "Hypervolume", "Learning curves", "Trials that did not count"):
+        assert f"<h2>{title}</h2>" in report
+    assert "loss is nan at epoch 3 &lt;b&gt;" in report
+    assert "guard not kept: window_samples ≥ 8" in report
+    assert "a &lt;warning&gt;" in report
+    assert "torch: 2.13.0" in report
+    assert "codebook_size: 16" in report, "hover shows the configuration"
+    assert 'name="viewport"' in report
+
+
+def test_tables_escape_and_align():
+    made = table(["n", "<t>"], [["1", "<i>"], ["2.5", "x"]])
+    assert '<th class="number">n</th><th class="">&lt;t&gt;</th>' in made
+    assert '<td class="">&lt;i&gt;</td>' in made
+
+
+def test_short_values():
+    assert [short(v) for v in (0.123456, float("nan"), None, 3, "x", np.float64(2))] == [
+        "0.1235",
+        "",
+        "",
+        "3",
+        "x",
+        "2",
+    ]
+
+
+def test_colour_and_marker_come_from_the_space(maker):
+    found = encode(view_of(maker.write(maker.rows([[0.5, 0.5], [0.4, 0.6], [0.3, 0.7]]))))
+    assert (found.colour_title, found.marker_title) == ("codebook_size", "method")
+    assert [label for label, _ in found.colour_legend] == ["8", "16", "32", "64"]
+    assert found.markers == (0, 1, 0)
+    assert len(set(found.colours)) == 3
+
+
+def test_other_spaces_are_drawn_too(maker, tmp_path):
+    parameters = {
+        "rate": {"type": "log", "low": 1e-4, "high": 1e-2},
+        "layers": {"type": "int", "low": 1, "high": 40},
+    }
+    rows = [
+        {k: v for k, v in row.items() if k not in ("codebook_size", "action_weight", "num_sub_actions", "method")}
+        for row in maker.rows([[0.05 * n, 1 - 0.04 * n] for n in range(20)])
+    ]
+    rows = [dict(row, rate=1e-3, layers=n) for n, row in enumerate(rows)]
+    view = view_of(maker.write(rows, parameters=parameters))
+    found = encode(view)
+    assert (found.colour_title, found.marker_title) == ("layers", "")
+    assert [label for label, _ in found.colour_legend] == ["0", "5", "10", "14", "19"]
+    draw_front(view, tmp_path / "front.png")
+    only_rate = {"rate": parameters["rate"]}
+    for row in rows:
+        del row["layers"]
+    assert encode(view_of(maker.write(rows, "plain", parameters=only_rate))).colour_title == ""
+
+
+def test_a_hopeless_trial_does_not_squash_the_axis(maker):
+    view = view_of(maker.write(maker.rows([[0.2, 0.9], [0.6, 0.3], [50.0, 0.2], [1.0, 0.2]])))
+    values = view.trials["stitch_fvu"].to_numpy()
+    low, high = axis_limits(view, values, 1.0)
+    assert low < 0.2
+    assert 1.0 < high < 1.2
+    points = np.stack([values, values], axis=1)
+    assert outside_note(view, points, (low, high), (low, high)) == "1 guard-breaking trial outside"

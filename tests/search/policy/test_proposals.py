@@ -1,0 +1,263 @@
+import random
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from search.policy.proposals import Proposals
+from search.space.reading import parse_space
+from search.trials import Outcome
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def journal(folder: Path, name="toy"):
+    storage = optuna.storages.JournalStorage(JournalFileBackend(str(folder / "study.journal")))
+    return optuna.load_study(study_name=name, storage=storage).trials
+
+
+def test_orders_are_numbered_and_every_trial_has_a_seed_of_its_own(space, tmp_path):
+    proposals = Proposals(space, tmp_path)
+    orders = [proposals.ask() for _ in range(5)]
+    assert [order.trial for order in orders] == [0, 1, 2, 3, 4]
+    assert [order.seed for order in orders] == [3, 4, 5, 6, 7]
+    assert all(list(order.parameters) == ["x", "width", "kind"] for order in orders)
+
+
+def test_a_small_discrete_space_gives_replicates_with_new_seeds(document, tmp_path, finish):
+    document["parameters"] = {"kind": {"type": "choice", "values": ["a", "b"]}}
+    proposals = Proposals(parse_space(document, Path("toy.yaml")), tmp_path)
+    seen = []
+    for _ in range(6):
+        order = proposals.ask()
+        seen.append((order.parameters["kind"], order.seed))
+        proposals.tell(finish(order))
+    assert len({kind for kind, _ in seen}) <= 2
+    assert len({seed for _, seed in seen}) == 6
+
+
+def test_outcomes_become_states_of_the_journal(space, tmp_path, finish):
+    proposals = Proposals(space, tmp_path)
+    orders = [proposals.ask() for _ in range(5)]
+    proposals.tell(finish(orders[0], 0.25, 0.75, progress=0.0))
+    proposals.tell(Outcome(orders[1], "stopped", "too slow", 3), [{"epoch": 1, "first": 0.5}])
+    proposals.tell(Outcome(orders[2], "failed", "diverged: loss is nan"))
+    proposals.tell(Outcome(orders[3], "interrupted", "by the user"))
+    trials = journal(tmp_path)
+    states = [trial.state for trial in trials]
+    running = TrialState.RUNNING
+    assert states == [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, running, running]
+    assert trials[0].values == [0.25, 0.75]
+    assert trials[0].user_attrs["metrics"]["progress"] == 0.0
+    assert trials[0].constraints == {"progress:at_least": 0.1}
+    assert trials[1].user_attrs == {"seed": 4, "reason": "too slow", "curve": [{"epoch": 1, "first": 0.5}]}
+    assert trials[2].user_attrs == {"seed": 5, "reason": "diverged: loss is nan"}
+    proposals.tell(finish(orders[2]))
+    assert journal(tmp_path)[2].state == TrialState.FAIL, "what has ended stays as it is"
+
+
+def play(space, folder, trials, finish, crash_after=()):
+    """Run trials one at a time; reopen the journal after some of them, as a crash would."""
+    proposals, orders, ended = Proposals(space, folder), [], []
+    for number in range(trials):
+        order = proposals.ask()
+        x, width = order.parameters["x"], order.parameters["width"]
+        outcome = finish(order, x**2 + 1 / width, (x - 1) ** 2)
+        orders.append(order)
+        if number in crash_after:
+            proposals = Proposals(space, folder)
+            assert proposals.reconcile(ended) == [number]
+            assert proposals.ask() == order, "run again under the same number, parameters and seed"
+        ended.append(outcome)
+        proposals.tell(outcome)
+    return orders
+
+
+def test_the_same_seed_gives_the_same_orders_also_across_a_crash(space, tmp_path, finish):
+    folders = [tmp_path / name for name in ("one", "two", "three")]
+    for folder in folders:
+        folder.mkdir()
+    first = play(space, folders[0], 16, finish)
+    assert play(space, folders[1], 16, finish) == first
+    assert play(space, folders[2], 16, finish, crash_after=(2, 12)) == first
+    (tmp_path / "four").mkdir()
+    assert play(space.model_copy(update={"seed": 4}), tmp_path / "four", 16, finish) != first
+
+
+def test_tpe_learns_from_the_trials(space, tmp_path, finish):
+    late = [order.parameters["width"] for order in play(space, tmp_path, 40, finish)[20:]]
+    assert late.count(32) > len(late) / 2, "a larger width is better in one objective and costs nothing in the other"
+
+
+def test_a_crash_is_reconciled_from_the_table(space, tmp_path, finish):
+    proposals = Proposals(space, tmp_path)
+    orders = [proposals.ask() for _ in range(4)]
+    proposals.tell(finish(orders[0]))
+    # Trial 1 finished and 2 failed on the disk, but the driver died before it told the journal; 3 was running.
+    rows = [finish(orders[0]), finish(orders[1], 0.1, 0.2), Outcome(orders[2], "failed", "worker died")]
+    again = Proposals(space, tmp_path)
+    assert again.reconcile(rows) == [3]
+    assert [trial.state for trial in journal(tmp_path)] == [
+        TrialState.COMPLETE,
+        TrialState.COMPLETE,
+        TrialState.FAIL,
+        TrialState.RUNNING,
+    ]
+    assert journal(tmp_path)[1].values == [0.1, 0.2]
+    assert again.ask() == orders[3]
+    assert again.ask().trial == 4
+
+
+def test_a_journal_never_holds_half_a_trial(space, tmp_path, finish):
+    proposals = Proposals(space, tmp_path)
+    proposals.tell(finish(proposals.ask()))
+    order = proposals.ask()
+    file = tmp_path / "study.journal"
+    entries = file.read_bytes().splitlines(keepends=True)
+    for kept in range(1, len(entries)):
+        file.write_bytes(b"".join(entries[:kept]))
+        again = Proposals(space, tmp_path)
+        again.reconcile([])
+        orders = [again.ask(), again.ask()]
+        assert [order.trial for order in orders] == [0, 1]
+        assert all(list(order.parameters) == list(space.parameters) for order in orders)
+    assert orders[1] == order
+
+
+def test_a_journal_that_was_cut_off_in_the_middle_of_a_line_is_mended(space, tmp_path, finish):
+    proposals = Proposals(space, tmp_path)
+    proposals.tell(finish(proposals.ask()))
+    proposals.ask()
+    file = tmp_path / "study.journal"
+    file.write_bytes(file.read_bytes()[:-7])
+    again = Proposals(space, tmp_path)
+    assert again.ask().trial in (1, 2)
+    assert len(journal(tmp_path)) in (2, 3)
+
+
+def test_a_lock_file_that_a_killed_driver_left_does_not_matter(space, tmp_path):
+    Proposals(space, tmp_path).ask()
+    (tmp_path / "study.journal.lock").symlink_to(tmp_path / "study.journal")
+    assert Proposals(space, tmp_path).ask().trial == 1
+
+
+def sequence(space, folder, finish, slots, seed):
+    """Play a run on some slots, in which the trials under way end in an order drawn from a seed."""
+    proposals, running, orders = Proposals(space, folder), [], []
+    rng = random.Random(seed)
+    while len(orders) < 12 or running:
+        while len(running) < slots and len(orders) < 12:
+            order = proposals.ask(12 - len(orders))
+            if order is None:
+                break
+            running.append(order)
+            orders.append(order)
+        done = running.pop(rng.randrange(len(running)))
+        proposals.tell(finish(done, first=done.parameters["x"], second=1 - done.parameters["x"]))
+    return orders
+
+
+def test_in_batches_no_proposal_depends_on_which_trial_ends_first(space, tmp_path, finish):
+    def run(name, seed, batch):
+        folder = tmp_path / name
+        folder.mkdir()
+        sampler = space.sampler.model_copy(update={"startup_trials": 3})
+        return sequence(space.model_copy(update={"sampler": sampler, "batch": batch}), folder, finish, 3, seed)
+
+    together = [run(f"batch{seed}", seed, 3) for seed in range(4)]
+    assert all(orders == together[0] for orders in together)
+    one_by_one = [run(f"alone{seed}", seed, None) for seed in range(4)]
+    assert any(orders != one_by_one[0] for orders in one_by_one)
+
+
+def test_a_batch_is_no_larger_than_what_is_still_wanted_and_a_crash_keeps_it(space, tmp_path, finish):
+    batches = space.model_copy(update={"batch": 4})
+    proposals = Proposals(batches, tmp_path)
+    first = [proposals.ask(6) for _ in range(4)]
+    assert proposals.ask(2) is None
+    again = Proposals(batches, tmp_path)
+    assert again.reconcile([finish(first[0])]) == [1, 2, 3]
+    assert [again.ask(5) for _ in range(3)] == first[1:]
+    assert again.ask(2) is None
+    for order in first[1:]:
+        again.tell(finish(order))
+    assert [again.ask(2).trial, again.ask(1).trial] == [4, 5]
+    assert len(journal(tmp_path)) == 6
+
+
+def damaged(folder, change):
+    """Change the journal of a run as an editor, a bad disk or a careless copy would."""
+    file = folder / "study.journal"
+    file.write_bytes(b"".join(change(file.read_bytes().splitlines(keepends=True))))
+
+
+DAMAGES = {
+    "a line of rubbish": (lambda lines: [*lines[:5], b"\0\0\0\n", *lines[6:]], "study.journal, line 6: damaged"),
+    "a line that is no entry": (lambda lines: [*lines[:5], b"[1]\n", *lines[6:]], "study.journal, line 6: damaged"),
+    "the end is gone": (lambda lines: lines[:5], "study.journal: had no entry of"),
+    "a cut line": (lambda lines: [*lines[:5], lines[5][:9]], "study.journal: the last line was cut off; 5 complete"),
+    "a trial is gone": (lambda lines: [lines[0], *lines[2:]], "study.journal: "),
+    "the beginning is gone": (lambda lines: lines[1:], "study.journal: had no entry of 5 trials (0, 1, 2, ...)"),
+    "a state out of turn": (
+        lambda lines: [lines[0], *lines[3:]],
+        "study.journal: its trial 0 is another one than that of trials.csv",
+    ),
+    "an entry of no kind": (
+        lambda lines: [*lines[:5], b'{"op_code": 99}\n', *lines[5:]],
+        "study.journal: its entries do not fit together",
+    ),
+    "nothing is left": (lambda lines: [], "study.journal: had no entry of 5 trials (0, 1, 2, ...)"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_journal_is_made_whole_from_the_table(space, tmp_path, finish, damage):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    for folder in (whole, broken):
+        folder.mkdir()
+        proposals, rows = Proposals(space, folder), []
+        for number in range(6):
+            order = proposals.ask()
+            rows.append(finish(order, 0.1 * number, 0.5))
+            if number != 4:
+                proposals.tell(rows[-1])
+    rows = [row for row in rows if row.order.trial != 4]
+    change, said = DAMAGES[damage]
+    damaged(broken, change)
+    again = Proposals(space, broken)
+    assert again.reconcile(rows) == [4]
+    assert any(said in message for message in again.mended), again.mended
+    assert all("\n" not in message for message in again.mended)
+    assert again.ask().trial == 4, "what was lost of a trial that had not ended is proposed anew"
+    undisturbed = Proposals(space, whole)
+    undisturbed.reconcile(rows)
+    for one, other in zip(journal(whole), journal(broken), strict=True):
+        assert (one.state, one.values, one.params, one.user_attrs) == (
+            other.state,
+            other.values,
+            other.params,
+            other.user_attrs,
+        )
+    if any(word in said for word in ("damaged", "fit", "another")):
+        assert (broken / "study.journal.damaged").exists()
+    assert Proposals(space, broken).mended == []
+
+
+def test_a_whole_journal_needs_no_mending(space, tmp_path, finish):
+    proposals = Proposals(space, tmp_path)
+    rows = [finish(proposals.ask()) for _ in range(3)]
+    again = Proposals(space, tmp_path)
+    assert again.reconcile(rows) == []
+    assert again.mended == []
+
+
+def test_trials_without_a_row_that_had_ended_are_run_again_and_named(space, tmp_path, finish):
+    proposals = Proposals(space, tmp_path)
+    rows = [finish(proposals.ask()) for _ in range(3)]
+    for row in rows:
+        proposals.tell(row)
+    again = Proposals(space, tmp_path)
+    assert again.reconcile(rows[:1]) == [1, 2]
+    assert again.mended == ["trials.csv: has no row of 2 trials (1, 2) that had ended; run again"]

@@ -1,0 +1,185 @@
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from search.policy.proposals import Proposals
+from search.policy.samplers import distribution
+from search.space.parameters import Choice, FloatRange, IntegerRange
+from search.space.reading import SpaceError, parse_space
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+NAMES = ["tpe", "gp", "nsga2", "nsga3", "qmc", "random"]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "expected"),
+    [
+        (Choice(type="choice", values=[8, "b", 0.5]), CategoricalDistribution((8, "b", 0.5))),
+        (IntegerRange(type="int", low=2, high=9), IntDistribution(2, 9)),
+        (IntegerRange(type="int", low=2, high=9, step=3), IntDistribution(2, 8, step=3)),
+        (FloatRange(type="float", low=0, high=1), FloatDistribution(0.0, 1.0)),
+        (FloatRange(type="float", low=0, high=1, step=0.25), FloatDistribution(0.0, 1.0, step=0.25)),
+        (FloatRange(type="float", low=0.05, high=0.95, step=0.15), FloatDistribution(0.05, 0.95, step=0.15)),
+        (FloatRange(type="float", low=0, high=1, step=0.3), FloatDistribution(0.0, 0.9, step=0.3)),
+        (FloatRange(type="log", low=0.1, high=1), FloatDistribution(0.1, 1.0, log=True)),
+    ],
+)
+def test_parameters_become_distributions(parameter, expected):
+    assert distribution(parameter) == expected
+
+
+@pytest.fixture
+def proposals(document, tmp_path):
+    """Opens the journal of a run; the same folder again is a run that is resumed."""
+
+    def make(name, folder="run", **settings):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        sampler = {"name": name, "startup_trials": 3, "population": 4}
+        space = parse_space({**document, "sampler": sampler} | settings, Path("toy.yaml"))
+        return Proposals(space, tmp_path / folder)
+
+    return make
+
+
+def search(proposals, finish, trials):
+    """Ask and tell one by one; the objectives pull x in opposite directions, with a guard that half of it breaks."""
+    orders = []
+    for _ in range(trials):
+        order = proposals.ask()
+        x, width = order.parameters["x"], order.parameters["width"]
+        proposals.tell(finish(order, first=x**2 + 1 / width, second=(x - 1) ** 2, progress=1 - x))
+        orders.append(order)
+    return orders
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_sampler_proposes_points_of_the_space(proposals, finish, name):
+    orders = search(proposals(name), finish, 14)
+    assert all(0 <= order.parameters["x"] <= 1 for order in orders)
+    assert {order.parameters["width"] for order in orders} <= {8, 16, 32}
+    assert len({order.parameters["x"] for order in orders}) > 7
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_resumed_run_goes_on_as_it_would_have_gone(proposals, finish, name):
+    whole = search(proposals(name, "whole"), finish, 14)
+    begun = search(proposals(name, "broken"), finish, 9)
+    assert begun + search(proposals(name, "broken"), finish, 5) == whole
+
+
+@pytest.mark.parametrize("name", ["tpe", "gp", "nsga2"])
+def test_samplers_that_learn_find_more_than_chance(proposals, finish, name):
+    """Where both objectives agree on x = 0.8, a fifth of all points would lie within 0.1 of it by chance."""
+    run, near = proposals(name), 0
+    for number in range(40):
+        order = run.ask()
+        miss = abs(order.parameters["x"] - 0.8)
+        run.tell(finish(order, first=miss, second=miss**2))
+        near += number >= 20 and miss < 0.1
+    assert near >= 9, near
+
+
+def test_sobol_points_fill_the_range_evenly(proposals, finish):
+    orders = search(proposals("qmc"), finish, 17)[1:]  # the first point is Optuna's random one
+    counts = [sum(low <= order.parameters["x"] < low + 0.25 for order in orders) for low in (0, 0.25, 0.5, 0.75)]
+    assert counts == [4, 4, 4, 4]
+
+
+def test_a_step_keeps_to_its_grid(document, proposals, finish):
+    x = {"type": "float", "low": 0.05, "high": 0.95, "step": 0.15}
+    orders = search(proposals("random", parameters={**document["parameters"], "x": x}), finish, 30)
+    assert {round(order.parameters["x"], 9) for order in orders} <= {0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95}
+
+
+def test_steps_that_make_no_sense_are_refused(document):
+    def parse(**x):
+        document["parameters"]["x"] = x
+        parse_space(document, Path("toy.yaml"))
+
+    with pytest.raises(SpaceError, match=r"parameters\.x: step: a logarithmic scale has none"):
+        parse(type="log", low=0.1, high=1.0, step=0.1)
+    with pytest.raises(SpaceError, match=r"parameters\.x: step: 2 is more than high - low"):
+        parse(type="float", low=0.0, high=1.0, step=2)
+
+
+def conditional(document):
+    return {
+        "kind": document["parameters"]["kind"],
+        "x": document["parameters"]["x"] | {"when": {"kind": "a"}},
+        "width": document["parameters"]["width"] | {"when": {"kind": ["b"]}},
+        "level": {"type": "int", "low": 1, "high": 4, "when": {"width": [8, 16]}},
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_parameter_is_searched_only_under_its_condition(document, proposals, name):
+    run = proposals(name, parameters=conditional(document), start=[{"kind": "b", "width": 8}])
+    orders = [run.ask() for _ in range(30)]
+    for order in orders:
+        expected = {"kind"} | ({"x"} if order.parameters["kind"] == "a" else {"width"})
+        expected |= {"level"} if order.parameters.get("width", 32) < 32 else set()
+        assert set(order.parameters) == expected
+    assert orders[0].parameters["width"] == 8
+    assert {tuple(order.parameters) for order in orders} == {
+        ("kind", "x"),
+        ("kind", "width"),
+        ("kind", "width", "level"),
+    }
+
+
+def test_corners_meet_the_conditions(document):
+    space = parse_space({**document, "parameters": conditional(document)}, Path("toy.yaml"))
+    assert list(space.corners()) == [
+        ("kind", {"kind": "a", "x": 0.0}),
+        ("kind", {"kind": "b", "width": 8, "level": 1}),
+        ("x", {"kind": "a", "x": 0.0}),
+        ("x", {"kind": "a", "x": 1.0}),
+        ("width", {"kind": "b", "width": 8, "level": 1}),
+        ("width", {"kind": "b", "width": 16, "level": 1}),
+        ("width", {"kind": "b", "width": 32}),
+        *(("level", {"kind": "b", "width": 8, "level": level}) for level in range(1, 5)),
+    ]
+    assert parse_space(space.document(), Path("space.yaml")) == space
+
+
+@pytest.mark.parametrize(
+    ("when", "message"),
+    [
+        ({"knid": "a"}, r"parameters\.width: when: 'knid' is no parameter"),
+        ({"kind": "c"}, r"parameters\.width: when: kind is never 'c'"),
+        ({"x": 0.5}, r"parameters\.width: when: 'x' is no choice and no int"),
+        ({"level": 1}, r"parameters\.width: when: 'level' stands behind it; put it first"),
+    ],
+)
+def test_conditions_that_never_hold_are_refused(document, when, message):
+    p = document["parameters"]
+    level = {"type": "int", "low": 1, "high": 4}
+    document["parameters"] = {"kind": p["kind"], "x": p["x"], "width": p["width"] | {"when": when}, "level": level}
+    with pytest.raises(SpaceError, match=message):
+        parse_space(document, Path("toy.yaml"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_starting_points_come_first_and_are_completed(proposals, finish, name):
+    start = [{"x": 0.25, "width": 16, "kind": "b"}, {"x": 0.75}]
+    orders = search(proposals(name, start=start), finish, 6)
+    assert orders[0].parameters == start[0]
+    assert orders[1].parameters["x"] == 0.75
+    assert set(orders[1].parameters) == {"x", "width", "kind"}
+    assert len({order.parameters["x"] for order in orders}) >= 5
+
+
+@pytest.mark.parametrize(
+    ("point", "message"),
+    [
+        ({"wdith": 8}, r"start\.0\.wdith: is not searched; did you mean 'width'"),
+        ({"width": 9}, r"start\.0\.width: 9 is outside what is searched"),
+        ({"x": 1.5}, r"start\.0\.x: 1\.5 is outside"),
+        ({"x": "a"}, r"start\.0\.x: 'a' is outside"),
+    ],
+)
+def test_starting_points_outside_the_space_are_refused(document, point, message):
+    with pytest.raises(SpaceError, match=message):
+        parse_space({**document, "start": [point]}, Path("toy.yaml"))

@@ -1,0 +1,173 @@
+import json
+import math
+import subprocess
+
+import pytest
+
+from search.record.checkpoints import Checkpoints, DamagedCheckpointError, Progress, discard, unfinished
+from search.trials import Order
+from search.worker.trial_loop import TrialLoop
+from tests.search import toy_study
+
+ORDER = Order(4, {"x": 0.25, "width": 16, "kind": "b"}, 7)
+TIMES = {"seconds", "started", "first_step", "ended"}
+
+
+class Killed(BaseException):
+    """Stands for a signal that no code can catch."""
+
+
+@pytest.fixture
+def saving(space):
+    return space.model_copy(update={"budget": space.budget.model_copy(update={"checkpoint_every_s": 0.0})})
+
+
+def loop(space, folder, reports, until=math.inf, basis=None):
+    """Return a loop whose process is killed after so many reports."""
+
+    def deliver(report):
+        reports.append(report)
+        if len(reports) >= until:
+            raise Killed
+        return True
+
+    return TrialLoop(toy_study.ToyStudy(space.fixed), space, folder, 1, deliver, basis)
+
+
+def interrupted(space, folder, after):
+    reports = []
+    with pytest.raises(Killed, match=r"^$"):
+        loop(space, folder, reports, until=after).run(ORDER)
+    return reports
+
+
+def without_times(report_rows):
+    return [{key: value for key, value in row.items() if key not in TIMES} for row in report_rows]
+
+
+@pytest.mark.parametrize("after", [2, 5, 9])
+def test_a_trial_that_was_interrupted_ends_as_an_undisturbed_one(saving, tmp_path, after):
+    whole = []
+    undisturbed = loop(saving, tmp_path / "whole", whole).run(ORDER)
+    interrupted(saving, tmp_path / "broken", after)
+    reports = []
+    outcome = loop(saving, tmp_path / "broken", reports).run(ORDER)
+    assert outcome.metrics == undisturbed.metrics
+    assert (outcome.state, outcome.epochs) == ("finished", 10)
+    assert reports[0].restarted_after == after - 1, "the epoch that was reported last had not been saved yet"
+    assert [report.restarted_after for report in reports[1:]] == [None] * (len(reports) - 1)
+    assert without_times(row for report in reports for row in report.rows) == without_times(
+        row for report in whole for row in report.rows
+    )
+    assert reports[0].note == f"goes on after epoch {after - 1}, from its checkpoint"
+    assert {"model.safetensors", "configuration.yaml"} <= {f.name for f in (tmp_path / "broken/trials/4").iterdir()}
+
+
+def test_the_seconds_of_a_trial_are_those_of_work_that_counts(saving, tmp_path):
+    slow = saving.model_copy(update={"fixed": {**saving.fixed, "sleep_s": 0.02}})
+    interrupted(slow, tmp_path, 6)
+    kept = json.loads((tmp_path / "trials/4/unfinished/5/progress.json").read_text())
+    reports = []
+    outcome = loop(slow, tmp_path, reports).run(ORDER)
+    seconds = [row["seconds"] for report in reports for row in report.rows]
+    assert seconds == sorted(seconds)
+    assert seconds[4] == kept["seconds"] < seconds[5]
+    assert outcome.started == kept["started"] < outcome.resumed
+    assert seconds[-1] <= outcome.row()["seconds"] < seconds[-1] + 1.0
+
+
+@pytest.mark.parametrize("change", ["configuration", "code"])
+def test_a_checkpoint_of_other_content_is_not_used(saving, tmp_path, change):
+    interrupted(saving, tmp_path, 6)
+    other = saving.model_copy(update={"fixed": {**saving.fixed, "level": 2}}) if change == "configuration" else saving
+    reports = []
+    loop(other, tmp_path, reports, basis={"code": "new"} if change == "code" else None).run(ORDER)
+    assert (reports[0].restarted_after, reports[0].note) == (0, "")
+    assert len(reports) == 10
+
+
+@pytest.mark.parametrize("file", ["run/state.json", "progress.json", "SHA256SUMS"])
+@pytest.mark.parametrize("damage", ["cut", "changed", "gone"])
+def test_a_damaged_checkpoint_is_not_used_and_the_log_hears_of_it(saving, tmp_path, file, damage):
+    interrupted(saving, tmp_path, 6)
+    place = tmp_path / "trials/4/unfinished/5" / file
+    if damage == "gone":
+        place.unlink()
+    else:
+        data = place.read_bytes()
+        place.write_bytes(data[:-3] if damage == "cut" else data.replace(b"5", b"4", 1))
+    reports = []
+    outcome = loop(saving, tmp_path, reports).run(ORDER)
+    assert outcome.state == "finished"
+    assert len(reports) == 10
+    assert reports[0].restarted_after == 0
+    assert reports[0].note.startswith("begun anew, its checkpoint is damaged: ")
+
+
+def test_a_study_that_cannot_restore_begins_anew(saving, tmp_path, monkeypatch):
+    interrupted(saving, tmp_path, 6)
+    monkeypatch.setattr(toy_study.ToyRun, "restore", lambda self, folder: 1 / 0)
+    reports = []
+    assert loop(saving, tmp_path, reports).run(ORDER).state == "finished"
+    assert reports[0].note.endswith("unfinished/5/run: ZeroDivisionError: division by zero")
+
+
+def test_a_study_that_cannot_save_is_trained_all_the_same(saving, tmp_path, monkeypatch):
+    monkeypatch.setattr(toy_study.ToyRun, "save", lambda self, folder: 1 / 0)
+    reports = []
+    assert loop(saving, tmp_path, reports).run(ORDER).state == "finished"
+    assert reports[1].note == "no checkpoint after epoch 1: ZeroDivisionError: division by zero"
+    assert not any((tmp_path / "trials/4/unfinished").iterdir())
+
+
+@pytest.mark.parametrize("where", ["save", "export"])
+def test_a_full_disk_is_no_fault_of_the_trial(saving, tmp_path, monkeypatch, where):
+    def no_room(self, folder):
+        raise RuntimeError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(toy_study.ToyRun, where, no_room)
+    outcome = loop(saving, tmp_path, []).run(ORDER)
+    assert outcome.state == "interrupted"
+    assert outcome.reason.startswith("the disk is full (RuntimeError: I/O error")
+
+
+def test_one_checkpoint_is_kept_whole_or_not_at_all(space, tmp_path, monkeypatch):
+    clock = [0.0]
+    checkpoints = Checkpoints(tmp_path, 3, every_s=30.0, clock=lambda: clock[0])
+    run = toy_study.ToyRun({"seed": 1, "x": 0.5}, {})
+    assert not checkpoints.due
+    clock[0] = 31.0
+    assert checkpoints.due
+    checkpoints.save(run, Progress("key", 2, 1.0, "a", "b"))
+    assert not checkpoints.due
+    checkpoints.save(run, Progress("key", 4, 2.0, "a", "b"))
+    assert [place.name for place in unfinished(tmp_path, 3).iterdir()] == ["4"]
+    monkeypatch.setattr(toy_study.ToyRun, "save", lambda self, folder: 1 / 0)
+    with pytest.raises(ZeroDivisionError, match="division by zero"):
+        checkpoints.save(run, Progress("key", 6, 3.0, "a", "b"))
+    assert checkpoints.newest("key")[0].epoch == 4
+    assert checkpoints.newest("other") is None
+    place = unfinished(tmp_path, 3) / "4"
+    assert (
+        subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=place, capture_output=True, check=False).returncode == 0
+    )
+    (place / "progress.json").write_text("{}")
+    with pytest.raises(DamagedCheckpointError, match="its files are not those that were written"):
+        checkpoints.newest("key")
+    discard(tmp_path, 3)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_takes_a_twentieth_of_the_time_at_most(tmp_path, monkeypatch):
+    clock = [0.0]
+
+    def slow(self, folder):
+        clock[0] += 4.0
+
+    monkeypatch.setattr(toy_study.ToyRun, "save", slow)
+    checkpoints = Checkpoints(tmp_path, 3, every_s=30.0, clock=lambda: clock[0])
+    checkpoints.save(toy_study.ToyRun({"seed": 1, "x": 0.5}, {}), Progress("key", 2, 1.0, "a", "b"))
+    clock[0] += 79.0
+    assert not checkpoints.due
+    clock[0] += 1.0
+    assert checkpoints.due

@@ -1,0 +1,95 @@
+from pathlib import Path
+
+import pytest
+
+from search.record.recorder import Recorder
+from search.record.run_folder import RunFolder, RunFolderError, check_unchanged
+from search.space.reading import SpaceError
+from search.trials import Order, Outcome
+
+FILE = Path("spaces/toy.yaml")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return RunFolder(tmp_path / "runs" / "toy")
+
+
+def test_only_one_search_may_write_to_a_folder(folder):
+    folder.acquire()
+    with pytest.raises(RunFolderError, match="another search is writing to it; wait for it, or"):
+        RunFolder(folder.path).acquire()
+
+
+def test_a_folder_in_which_no_run_was_begun_is_removed(folder, space):
+    folder.check_new()
+    folder.acquire()
+    (folder.path / "log.txt").write_text("Ray did not start\n")
+    folder.check_new()
+    folder.discard_if_unused()
+    assert not folder.path.exists()
+
+
+def test_a_run_that_was_begun_stays(folder, space):
+    folder.acquire()
+    folder.write_space(space, {})
+    folder.discard_if_unused()
+    with pytest.raises(RunFolderError, match="already exists; continue it with --resume, or give another folder"):
+        folder.check_new()
+    folder.check_old()
+
+
+def test_a_file_is_not_a_run_folder(tmp_path):
+    (tmp_path / "toy").touch()
+    with pytest.raises(RunFolderError, match="is a file; give another folder with --out"):
+        RunFolder(tmp_path / "toy").check_new()
+    with pytest.raises(RunFolderError, match="there is no run to resume here; start one without --resume"):
+        RunFolder(tmp_path / "toy").check_old()
+
+
+def test_the_space_is_read_as_it_was_written(folder, space):
+    folder.acquire()
+    folder.write_space(space, {"created": "today", "written": {"seed": 3}})
+    assert folder.read_space() == (space, {"created": "today", "written": {"seed": 3}})
+
+
+def test_ended_trials_are_read_as_they_were_recorded(folder, space, finish):
+    folder.acquire()
+    assert folder.ended(space) == []
+    orders = [Order(number, {"x": 0.1 + number, "width": 16, "kind": "b"}, 3 + number) for number in range(3)]
+    outcomes = [finish(orders[0]), Outcome(orders[1], "failed", "diverged: loss is nan", slot=1)]
+    recorder = Recorder(space, folder.path)
+    for outcome in [*outcomes, Outcome(orders[2], "interrupted", "by the user")]:
+        recorder.begin(outcome.order)
+        recorder.end(outcome)
+    assert folder.ended(space) == outcomes
+
+
+def edited(space, **changes):
+    return space.model_copy(update=changes)
+
+
+def test_a_run_goes_on_with_another_number_of_trials_or_slots(space):
+    budget = space.budget.model_copy(update={"trials": 99, "wall_clock_s": 5.0, "evaluate_every": 1, "replicates": 3})
+    resources = space.resources.model_copy(update={"slots": 1})
+    check_unchanged(edited(space, budget=budget, resources=resources), space, FILE, Path("runs/toy"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": 4}, r"spaces/toy\.yaml: seed: is 4, but the run in runs/toy was started with 3; only the numbers"),
+        ({"fixed": {}}, r"fixed\.sleep_s: is not given, but the run in runs/toy was started with 0\.0 \(and 1 more"),
+        ({"guards": ()}, r"guards\.progress\.at_least: is not given, but"),
+        ({"study": "other:Study"}, r"study: is 'other:Study', but the run in runs/toy was started with 'toy_study:"),
+    ],
+)
+def test_a_run_does_not_go_on_with_another_space(space, changes, message):
+    with pytest.raises(SpaceError, match=message):
+        check_unchanged(edited(space, **changes), space, FILE, Path("runs/toy"))
+
+
+def test_a_run_does_not_go_on_with_longer_trials(space):
+    budget = space.budget.model_copy(update={"epochs": 20})
+    with pytest.raises(SpaceError, match=r"budget\.epochs: is 20, but the run in runs/toy was started with 10"):
+        check_unchanged(edited(space, budget=budget), space, FILE, Path("runs/toy"))

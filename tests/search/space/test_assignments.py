@@ -1,0 +1,73 @@
+import pytest
+import yaml
+
+from search.run import main
+from search.space.assignments import assign, read_assignments
+from search.space.reading import SpaceError
+
+
+def test_values_are_yaml():
+    texts = ["a=16", "b.c=2.5e-3", "d=native", "e={rate: 2}", "f= [1, 2]", "g=null", "h=x=y"]
+    assert read_assignments(texts) == {
+        "a": 16,
+        "b.c": 0.0025,
+        "d": "native",
+        "e": {"rate": 2},
+        "f": [1, 2],
+        "g": None,
+        "h": "x=y",
+    }
+
+
+def test_files_are_seen_from_the_working_folder(tmp_path, monkeypatch):
+    (tmp_path / "mine").touch()
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    values = read_assignments(["data={npz: mine.npz}", "vocabulary=mine.yaml", "a=mine", "b=folder"])
+    assert values == {
+        "data": {"npz": str(tmp_path / "mine.npz")},
+        "vocabulary": str(tmp_path / "mine.yaml"),
+        "a": str(tmp_path / "mine"),
+        "b": "folder",
+    }
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["codes"], "--set codes: expected KEY=VALUE, such as codebook_size=16"),
+        (["=3"], "--set =3: expected KEY=VALUE"),
+        (["a="], "--set a=: expected KEY=VALUE"),
+        (["a..b=1"], r"--set a\.\.b=1: expected KEY=VALUE"),
+        (["a=1", "a=2"], "--set a: is given twice"),
+        (["a={b: 1"], r"--set a: '\{b: 1' is not valid YAML"),
+    ],
+)
+def test_what_is_no_assignment_is_refused(texts, message):
+    with pytest.raises(SpaceError, match=message):
+        read_assignments(texts)
+
+
+def test_a_key_that_is_set_is_not_searched_any_more(document):
+    before = yaml.safe_dump(document)
+    document["parameters"]["training.rate"] = {"type": "log", "low": 0.1, "high": 1.0}
+    changed = assign(document, {"width": 16, "training": {"rate": 0.5}, "data.file": "x"})
+    assert changed["fixed"] == {"sleep_s": 0.0, "width": 16, "training": {"rate": 0.5}, "data": {"file": "x"}}
+    assert list(changed["parameters"]) == ["x", "kind"]
+    del document["parameters"]["training.rate"]
+    assert yaml.safe_dump(document) == before
+
+
+def test_a_value_has_no_keys_inside(document):
+    with pytest.raises(SpaceError, match=r"--set sleep_s\.long: fixed\.sleep_s has no keys inside; set it"):
+        assign(document, {"sleep_s.long": 1})
+    with pytest.raises(SpaceError, match=r"--set a\.b: fixed has no keys inside"):
+        assign({"fixed": [1]}, {"a.b": 1})
+
+
+def test_a_mistyped_key_ends_with_one_line(space_folder, capsys):
+    assert main(["toy.yaml", "--set", "speel_s=1"]) == 2
+    assert "toy.yaml: fixed.speel_s: unknown key" in capsys.readouterr().err
+    assert main(["toy.yaml", "--set", "width"]) == 2
+    assert capsys.readouterr().err.startswith("--set width: expected KEY=VALUE")
+    assert not (space_folder / "runs").exists()

@@ -1,0 +1,162 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from search.space.reading import SpaceError, parse_space, read_space
+from search.space.schema import Space
+
+SPACES = sorted(Path(__file__).parents[3].glob("spaces/*.yaml"))
+FILE = Path("spaces/toy.yaml")
+
+
+def changed(document: dict, dotted: str, value) -> dict:
+    """Return the document with one entry set, or removed where the value is `...`."""
+    copy = yaml.safe_load(yaml.safe_dump(document))
+    *parents, last = dotted.split("/")
+    place = copy
+    for key in parents:
+        place = place[int(key) if isinstance(place, list) else key]
+    if value is ...:
+        del place[last]
+    else:
+        place[last] = value
+    return copy
+
+
+@pytest.mark.parametrize("file", SPACES, ids=lambda file: file.name)
+def test_shipped_spaces_are_valid(file):
+    assert read_space(file).parameters
+
+
+def test_there_are_shipped_spaces():
+    assert SPACES
+
+
+@pytest.mark.parametrize(
+    ("dotted", "value", "message"),
+    [
+        ("budgte", {}, r"toy\.yaml: budgte: unknown key; did you mean 'budget'\?"),
+        ("zzz", 1, r"zzz: unknown key; known keys: name, study, seed"),
+        ("name", ..., r"toy\.yaml: name: is missing"),
+        ("name", "a/b", r"name: string should match"),
+        ("study", "model.study", r"study: string should match"),
+        ("seed", -1, r"seed: input should be greater than or equal to 0 \(found -1\)"),
+        ("seed", "zero", r"seed: expected a number, found the text 'zero'"),
+        ("parameters", {}, r"parameters: dictionary should have at least 1 item"),
+        ("parameters/x", 3, r"parameters\.x: expected something like"),
+        ("parameters/x/type", "flaot", r"parameters\.x\.type: is 'flaot'; expected one of .*did you mean 'float'"),
+        ("parameters/x/type", ..., r"parameters\.x\.type: is missing; expected one of choice, int, float, log"),
+        ("parameters/x/hihg", 2, r"parameters\.x\.hihg: unknown key; did you mean 'high'"),
+        ("parameters/x/low", 1.0, r"parameters\.x: low is 1 and high is 1; expected low < high"),
+        ("parameters/x/low", "1e-4", r"parameters\.x\.low: expected a number, .*; YAML reads .*, write 1\.0e-4"),
+        ("parameters/x/low", True, r"parameters\.x\.low: expected a number, found True"),
+        ("parameters/x/high", float("inf"), r"parameters\.x\.high: input should be a finite number"),
+        ("parameters/x", {"type": "log", "low": 0, "high": 1}, r"parameters\.x: low is 0; a log range needs low > 0"),
+        ("parameters/x", {"type": "int", "low": 1, "high": 2.5}, r"parameters\.x\.high: .* a valid integer"),
+        ("parameters/x", {"type": "int", "low": 1, "high": 4, "step": 0}, r"parameters\.x\.step: .*greater than"),
+        ("parameters/width/values", [], r"parameters\.width\.values: tuple should have at least 1 item"),
+        ("parameters/width/values", [8, 16, 8], r"parameters\.width: values has 8 twice"),
+        ("parameters/width/values", [0.1, "1e-4"], r"parameters\.width\.values\.1: '1e-4' is a number written as text"),
+        ("parameters/epochs", {"type": "int", "low": 1, "high": 4}, r"parameters\.epochs: is set by the search itself"),
+        ("parameters/sleep_s", {"type": "int", "low": 1, "high": 4}, r"parameters\.sleep_s: is also given under fixed"),
+        ("parameters/x.y", {"type": "int", "low": 1, "high": 4}, r"parameters\.x\.y: lies inside the parameter 'x'"),
+        ("fixed/threads", 3, r"fixed\.threads: is set by the search itself; give resources\.cpus instead"),
+        ("objectives", [], r"objectives: tuple should have at least 1 item"),
+        ("objectives/0/direction", "minimum", r"objectives\.0\.direction: is 'minimum'; .*did you mean 'minimi"),
+        ("objectives/0/refrence", 1, r"objectives\.0\.refrence: unknown key; did you mean 'reference'"),
+        ("objectives/1/name", "one", r"objectives: two objectives have the name 'one'"),
+        ("objectives/1/metric", "first", r"objectives: two objectives have the metric 'first'"),
+        ("guards/progress", {}, r"guards\.progress: guard 'progress' has no bound"),
+        ("guards/progress", 3, r"guards\.progress: expected bounds such as"),
+        ("guards/progress/atleast", 3, r"guards\.progress\.atleast: unknown key; did you mean 'at_least'"),
+        ("guards", [1], r"guards: expected a mapping"),
+        ("budget/trails", 3, r"budget\.trails: unknown key; did you mean 'trials'"),
+        ("budget/trials", 0, r"budget\.trials: input should be greater than or equal to 1"),
+        ("budget/trials", 2.5, r"budget\.trials: input should be a valid integer"),
+        ("budget/epochs", ..., r"budget\.epochs: is missing"),
+        ("resources", {"cpu": 1}, r"resources\.cpu: unknown key; did you mean 'cpus'"),
+        ("sampler", {"name": "tpee"}, r"sampler\.name: input should be 'tpe', 'gp', 'nsga2'"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_named(document, dotted, value, message):
+    with pytest.raises(SpaceError, match=message) as caught:
+        parse_space(changed(document, dotted, value), FILE)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: [", r"space\.yaml, line 1: is not valid YAML"),
+        ("name: a\nname: b\n", r"line 2: is not valid YAML: the key 'name' is given twice"),
+        ("- 1\n", r"expected a mapping of keys to values, found list"),
+        ("", r"expected a mapping of keys to values, found NoneType"),
+    ],
+)
+def test_what_is_not_a_space_is_refused(tmp_path, text, message):
+    (tmp_path / "space.yaml").write_text(text)
+    with pytest.raises(SpaceError, match=message):
+        read_space(tmp_path / "space.yaml")
+
+
+def test_files_that_cannot_be_read_are_refused(tmp_path):
+    with pytest.raises(SpaceError, match=r"absent\.yaml: cannot be read \(No such file"):
+        read_space(tmp_path / "absent.yaml")
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SpaceError, match="is not a text file"):
+        read_space(tmp_path / "binary.yaml")
+
+
+def test_american_spelling_is_understood(document):
+    space = parse_space(changed(document, "objectives/0/direction", "maximize"), FILE)
+    assert space.objectives[0].direction == "maximise"
+
+
+def test_writing_and_reading_gives_the_same_space(space: Space):
+    assert parse_space(yaml.safe_load(yaml.safe_dump(space.document())), FILE) == space
+
+
+def test_configuration_puts_dotted_parameters_in_their_places(document):
+    document = changed(document, "parameters/training.rate", {"type": "log", "low": 1e-4, "high": 1.0})
+    document = changed(document, "fixed/training", {"batch": 8})
+    space = parse_space(document, FILE)
+    configuration = space.configuration({"training.rate": 0.1, "x": 0.5}, 7)
+    assert configuration == {
+        "sleep_s": 0.0,
+        "training": {"batch": 8, "rate": 0.1},
+        "x": 0.5,
+        "epochs": 10,
+        "seed": 7,
+        "threads": 1,
+    }
+    assert "rate" not in space.fixed["training"], "the space itself must not change"
+
+
+def test_corners_are_every_choice_every_small_integer_and_both_ends(document):
+    document = changed(document, "parameters/many", {"type": "int", "low": 0, "high": 1000, "step": 7})
+    document = changed(document, "parameters/few", {"type": "int", "low": 2, "high": 8, "step": 3})
+    corners = [(name, parameters[name]) for name, parameters in parse_space(document, FILE).corners()]
+    values = {name: [value for key, value in corners if key == name] for name, _ in corners}
+    assert values == {
+        "x": [0.0, 1.0],
+        "width": [8, 16, 32],
+        "kind": ["a", "b"],
+        "many": [0, 994],
+        "few": [2, 5, 8],
+    }
+
+
+def test_evaluations_are_about_ten_per_trial(space: Space):
+    epochs = {
+        epochs: space.budget.model_copy(update={"epochs": epochs}).evaluation_epochs for epochs in (1, 10, 60, 64)
+    }
+    assert epochs == {1: 1, 10: 1, 60: 6, 64: 7}
+
+
+def test_reading_a_space_loads_neither_torch_nor_ray():
+    code = "import sys, search.space, search.preflight; print({'torch', 'ray', 'optuna'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

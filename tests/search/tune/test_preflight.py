@@ -1,0 +1,74 @@
+import pytest
+
+from search.space.schema import Resources
+from search.tune.preflight import Available, Node, PreflightError, local_resources, plan
+
+
+@pytest.mark.parametrize(
+    ("wanted", "cpus", "gpus", "trials", "expected"),
+    [
+        ({}, 2, 0, 16, (1, 0, 2)),  # one CPU per slot
+        ({}, 8, 0, 3, (1, 0, 3)),  # no more slots than trials
+        ({"cpus": 3}, 8, 0, 16, (3, 0, 2)),
+        ({"slots": 1}, 2, 0, 16, (1, 0, 1)),
+        ({}, 16, 2, 16, (8, 1, 2)),  # one GPU per slot and its share of the CPUs
+        ({"gpus": 0}, 16, 2, 100, (1, 0, 16)),
+        ({"gpus": 0.25}, 16, 1, 100, (4, 0.25, 4)),
+        ({"gpus": 0.4}, 16, 2, 100, (4, 0.4, 4)),  # 2 per device, not 5 in all
+        ({"gpus": 0.1}, 16, 1, 100, (1, 0.1, 10)),
+        ({"gpus": 2}, 16, 4, 100, (8, 2, 2)),
+        ({"gpus": 0.5, "slots": 3}, 12, 2, 100, (4, 0.5, 3)),
+    ],
+)
+def test_what_is_left_out_is_found_out(wanted, cpus, gpus, trials, expected):
+    found = plan(Resources(**wanted), Available(cpus, gpus, "this machine"), trials)
+    assert (found.cpus, found.gpus, found.slots) == expected
+
+
+@pytest.mark.parametrize(
+    ("wanted", "nodes", "expected"),
+    [
+        ({"cpus": 2}, [(3, 0), (3, 0)], (2, 0, 2)),  # not 3 of 6 CPUs in all: a worker lives on one node
+        ({"workers": 2}, [(3, 0), (2, 0)], (1, 0, 2)),  # 5 workers make 2 trials
+        ({"workers": 4, "cpus": 2}, [(4, 0), (4, 0)], (2, 0, 1)),  # one trial on both nodes
+        ({}, [(16, 2), (4, 2), (8, 0)], (2, 1, 4)),  # as many CPUs as the poorest GPU's share
+        ({"workers": 2}, [(16, 4)], (4, 1, 2)),
+        ({"workers": 2, "slots": 1}, [(16, 4)], (8, 1, 1)),
+        ({"slots": 3}, [(16, 2), (4, 2)], (4, 1, 3)),  # 20 / 3 = 6 CPUs would leave out the second node
+        ({"gpus": 0.4, "cpus": 1}, [(8, 1), (8, 1)], (1, 0.4, 4)),
+    ],
+)
+def test_workers_are_placed_node_by_node(wanted, nodes, expected):
+    machines = tuple(Node(*node) for node in nodes)
+    available = Available(sum(n.cpus for n in machines), sum(n.gpus for n in machines), "the cluster", machines)
+    found = plan(Resources(**wanted), available, 100)
+    assert (found.cpus, found.gpus, found.slots) == expected
+    assert found.workers == wanted.get("workers", 1)
+
+
+def test_the_message_says_how_large_the_nodes_are():
+    available = Available(6, 0, "the cluster", (Node(4, 0), Node(2, 0)))
+    message = r"needs 5 CPUs, but the cluster has 6 CPUs and no GPU on 2 nodes, at most 4 CPUs on one of them"
+    with pytest.raises(PreflightError, match=message):
+        plan(Resources(cpus=5), available, 16)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"cpus": 3}, r"one trial needs 3 CPUs, but this machine has 2 CPUs and no GPU"),
+        ({"gpus": 1}, r"one trial needs 1 CPU and 1 GPU, but this machine has 2 CPUs and no GPU"),
+        ({"slots": 3}, r"3 slots x \(1 CPU\) = 3 CPUs, but this machine has 2 CPUs and no GPU; 2 would fit"),
+        ({"workers": 3}, r"one trial needs 3 workers x \(1 CPU\), but this machine has 2 CPUs and no GPU"),
+        ({"workers": 2, "slots": 2}, r"2 slots x 2 workers x \(1 CPU\) = 4 CPUs, but this machine has 2 CPUs"),
+        ({"workers": 2, "gpus": 0.5}, r"2 workers with 0\.5 GPUs each could land on one GPU"),
+        ({"gpus": 1.5}, r"1\.5 GPUs per trial; a share must be below 1"),
+    ],
+)
+def test_what_can_never_be_had_is_refused_with_the_arithmetic(wanted, message):
+    with pytest.raises(PreflightError, match=message):
+        plan(Resources(**wanted), Available(2, 0, "this machine"), 16)
+
+
+def test_this_machine_has_something():
+    assert local_resources().cpus >= 1

@@ -1,0 +1,114 @@
+"""What TensorBoard and MLflow get of trials; the trials are made up, the trackers are real."""
+
+import importlib.util
+import struct
+from pathlib import Path
+
+import pytest
+import yaml
+
+from search.preparation import Options, prepare
+from search.space.reading import SpaceError, parse_space
+from search.trials import Order, Outcome, Report
+from search.tune.tracking import trackers
+
+
+class Trial:
+    """What callbacks use of a trial of Tune."""
+
+    def __init__(self, number):
+        self.trial_id = f"id{number}"
+        self.config = {"order": Order(number, {"x": 0.25, "kind": "a"}, 40 + number)}
+        self.last_result = None
+        self.local_path = "unused"
+
+    def __str__(self):
+        return f"trial-{self.config['order'].trial}"
+
+
+def play(callback, trial, state="finished"):
+    """Let a trial train three epochs in two reports."""
+    order = trial.config["order"]
+    callback.setup()
+    callback.log_trial_start(trial)
+    rows = [{"epoch": n, "loss": 1.0 / n, "first": 0.5} for n in (1, 2, 3)]
+    for taken in (rows[:2], rows[2:]):
+        outcome = Outcome(order, state if taken == rows[2:] else "running", epochs=taken[-1]["epoch"])
+        trial.last_result = {"report": Report(outcome, tuple(taken)), "done": True, "epochs": 3}
+        callback.log_trial_result(1, trial, trial.last_result)
+    callback.log_trial_end(trial)
+
+
+def events(file: Path):
+    """Read an event file: records of length, checksum, content, checksum."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    data, at = file.read_bytes(), 0
+    while at < len(data):
+        (length,) = struct.unpack_from("<Q", data, at)
+        event = Event()
+        event.ParseFromString(data[at + 12 : at + 12 + length])
+        yield event
+        at += 16 + length
+
+
+def test_every_epoch_is_in_the_event_file_of_its_trial(space, tmp_path):
+    (callback,) = trackers(space, tmp_path)
+    for number in (0, 1):
+        play(callback, Trial(number))
+    for number in (0, 1):
+        (file,) = (tmp_path / "tensorboard" / f"trial-{number}").iterdir()
+        found = list(events(file))
+        values = [(e.step, v) for e in found for v in e.summary.value]
+        scalars = [(step, v.tag, v.simple_value) for step, v in values if v.tag in ("loss", "first")]
+        expected = [(n, tag, value) for n in (1, 2, 3) for tag, value in (("loss", 1 / n), ("first", 0.5))]
+        assert [s[:2] for s in scalars] == [e[:2] for e in expected]
+        assert [s[2] for s in scalars] == pytest.approx([e[2] for e in expected])
+        texts = [v.tensor.string_val[0].decode() for _, v in values if "configuration" in v.tag]
+        assert texts == [f"- x: 0.25\n- kind: a\n- seed: {40 + number}"]
+
+
+def test_event_files_can_be_left_out(document, tmp_path):
+    assert trackers(parse_space({**document, "track": {"tensorboard": False}}, Path("toy.yaml")), tmp_path) == []
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mlflow") is None, reason="mlflow is not installed")
+def test_mlflow_gets_parameters_metrics_and_the_state_of_each_trial(document, tmp_path, monkeypatch):
+    import mlflow
+
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    store = f"file:{tmp_path / 'mlruns'}"
+    space = parse_space({**document, "track": {"tensorboard": False, "mlflow": store}}, Path("toy.yaml"))
+    (callback,) = trackers(space, tmp_path)
+    play(callback, Trial(0))
+    play(callback, Trial(1), "failed")
+    client = mlflow.MlflowClient(store)
+    experiment = client.get_experiment_by_name("toy")
+    runs = sorted(client.search_runs([experiment.experiment_id]), key=lambda run: run.info.run_name)
+    assert [run.info.run_name for run in runs] == ["trial-0", "trial-1"]
+    assert [run.info.status for run in runs] == ["FINISHED", "FAILED"]
+    assert runs[0].data.params == {"x": "0.25", "kind": "a", "seed": "40"}
+    history = client.get_metric_history(runs[0].info.run_id, "loss")
+    assert [(entry.step, entry.value) for entry in history] == [(1, 1.0), (2, 0.5), (3, pytest.approx(1 / 3))]
+
+
+def test_a_tracker_that_is_not_installed_is_named(space_folder, document, monkeypatch):
+    document["track"] = {"wandb": "shapes"}
+    (space_folder / "toy.yaml").write_text(yaml.safe_dump(document))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SpaceError, match=r"track\.wandb: wandb is not installed; pip install wandb"):
+        prepare(Options(Path("toy.yaml"), None, False, None))
+
+
+def test_a_misspelt_tracker_is_refused(document):
+    with pytest.raises(SpaceError, match=r"track\.mlfow"):
+        parse_space({**document, "track": {"mlfow": "file:mlruns"}}, Path("toy.yaml"))
+
+
+def test_a_tracker_that_fails_is_left_out_and_ends_nothing(space, tmp_path, caplog):
+    (callback,) = trackers(space, tmp_path)
+    (tmp_path / "tensorboard").write_text("a file where the folder should be")
+    play(callback, Trial(0))
+    play(callback, Trial(1))
+    (message,) = [record.getMessage() for record in caplog.records if "gets no more trials" in record.getMessage()]
+    assert message.startswith("EventFiles fails")
