@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.policy.guards import violations
 from search.policy.journal_file import cut_damage, set_aside
-from search.policy.samplers import Proposal, Proposer
+from search.policy.samplers import Point, PointSampler
 from search.space.schema import Space
 from search.trials import Outcome
 
@@ -106,9 +106,9 @@ class StudyJournal:
         # Asking the journal's study itself writes them one by one, and a driver killed in between leaves half a trial.
         self._memory = optuna.storages.InMemoryStorage()
         self._copy = optuna.create_study(storage=self._memory, directions=self._study.directions)
-        proposer = Proposer(self._space)
+        sampler = PointSampler(self._space)
         for number, outcome in enumerate(self._known):
-            self._copy.add_trial(proposer.running(Proposal(outcome.order.parameters, {})))
+            self._copy.add_trial(sampler.running(Point(outcome.order.parameters, {})))
             self._tell(self._copy, number, outcome, ())
         self._earlier = len(self._known)
         self._copy.add_trials([self._unseen(t) if ROUND in t.user_attrs else t for t in self._study.get_trials()])

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.policy.journal import ROUND, SEED, StudyJournal
 from search.policy.replication import Attempt, Replication
-from search.policy.samplers import Proposal, Proposer
+from search.policy.samplers import Point, PointSampler
 from search.space.schema import Space
 from search.trials import Order, Outcome
 
@@ -44,7 +44,7 @@ class Proposals:
         self._replication = Replication(space)
         self._again: list[int] = []
         self._replicates_again: list[int] = []
-        self._proposer = Proposer(space)
+        self._sampler = PointSampler(space)
         self._journal = StudyJournal(space, folder, known)
 
     @property
@@ -71,7 +71,7 @@ class Proposals:
         if strange:
             reason = f"its trial {strange[0]} is another one than that of trials.csv"
             self._journal.begin_anew(reason)
-            self._proposer = Proposer(self._space)
+            self._sampler = PointSampler(self._space)
         self._add_missing(rows)
         trials = self._journal.trials
         for trial in trials:
@@ -94,7 +94,7 @@ class Proposals:
                 self._propose()
                 continue
             order = rows[number].order
-            running = self._proposer.running(Proposal(order.parameters, {}))
+            running = self._sampler.running(Point(order.parameters, {}))
             running.set_user_attr(SEED, order.seed)
             # The table does not say which trials are replicates: those beyond the budget that train a point again.
             known = any(trial.params == running.params for trial in self._journal.trials)
@@ -143,7 +143,7 @@ class Proposals:
         if not lack.points:
             return None
         number = len(self._journal.trials)
-        running = self._proposer.running(Proposal(lack.points[0], {}))
+        running = self._sampler.running(Point(lack.points[0], {}))
         running.set_user_attr(SEED, self._seed(lack.points[0], number))
         running.set_user_attr(ROUND, lack.round)
         self._journal.add(running)
@@ -182,10 +182,10 @@ class Proposals:
 
     def _propose(self) -> Order:
         number = len(self._proposed())
-        proposal = self._proposer.propose(self._journal.memory, number)
+        point = self._sampler.propose(self._journal.memory, number)
         self._journal.keep_notes()
-        running = self._proposer.running(proposal)
-        running.set_user_attr(SEED, self._seed(proposal.parameters, number))
+        running = self._sampler.running(point)
+        running.set_user_attr(SEED, self._seed(point.parameters, number))
         self._journal.add_proposed(running)
         return self._order(self._journal.trials[-1])
 

@@ -19,7 +19,7 @@ from search.space.parameters import Choice, FloatRange, IntegerRange, Parameter
 from search.space.schema import Space
 
 
-class Proposal(NamedTuple):
+class Point(NamedTuple):
     """A point, and what its sampler has to find again later.
 
     Attributes:
@@ -31,7 +31,7 @@ class Proposal(NamedTuple):
     notes: dict[str, Any]
 
 
-class Proposer:
+class PointSampler:
     """Proposes points of a space for a study."""
 
     def __init__(self, space: Space):
@@ -45,7 +45,7 @@ class Proposer:
         self._conditional = any(entry.when for entry in space.parameters.values())
         self._sequence = _Sequence(space.seed, self._distributions) if space.sampler.name == "qmc" else None
 
-    def propose(self, study: optuna.Study, number: int) -> Proposal:
+    def propose(self, study: optuna.Study, number: int) -> Point:
         """Propose a point and add it to a study as a running trial.
 
         Args:
@@ -55,8 +55,8 @@ class Proposer:
         start = self._space.start[number] if number < len(self._space.start) else {}
         if self._sequence is not None:
             parameters = self._space.active({**self._sequence.point(number), **start})
-            study.add_trial(self.running(Proposal(parameters, {})))
-            return Proposal(parameters, {})
+            study.add_trial(self.running(Point(parameters, {})))
+            return Point(parameters, {})
         if start:
             study.enqueue_trial(dict(start))
         study.sampler = self._make(number)
@@ -65,15 +65,15 @@ class Proposer:
             self._suggest(trial)
         else:
             trial = study.ask(fixed_distributions=self._distributions)
-        return Proposal(trial.params, dict(study.get_trials(deepcopy=False)[-1].system_attrs))
+        return Point(trial.params, dict(study.get_trials(deepcopy=False)[-1].system_attrs))
 
-    def running(self, proposal: Proposal) -> FrozenTrial:
-        """Return a proposal as a running trial, to be added to a study as one entry."""
+    def running(self, point: Point) -> FrozenTrial:
+        """Return a point as a running trial, to be added to a study as one entry."""
         return create_trial(
             state=TrialState.RUNNING,
-            params=proposal.parameters,
-            distributions={name: self._distributions[name] for name in proposal.parameters},
-            system_attrs=proposal.notes,
+            params=point.parameters,
+            distributions={name: self._distributions[name] for name in point.parameters},
+            system_attrs=point.notes,
         )
 
     def _suggest(self, trial: optuna.Trial) -> None:
