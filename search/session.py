@@ -26,9 +26,9 @@ from search.record.disk import DiskFullError
 from search.record.earlier_runs import Reusable, basis, basis_now, read_earlier
 from search.record.outbox import open_session
 from search.record.recorder import Recorder
-from search.record.warm_start import check_comparable, fitting, keep, kept
+from search.record.warm_start import check_comparable, fitting, read_warm_start, write_warm_start
 from search.trials import Outcome
-from search.tune.fit import Place, run_search
+from search.tune.fit import RunLocation, run_search
 from search.tune.preflight import Available, local_resources
 from search.watch.gauges import Gauges
 from search.watch.interruption import EXIT_CODE, Interruption
@@ -57,7 +57,7 @@ class Session:
         self._folder = prepared.folder
         self._recorder: Recorder | None = None
         self._follows, self._mark = False, ""
-        self._interruption = Interruption(self._farewell)
+        self._interruption = Interruption(self._on_second_signal)
 
     def run(self) -> int:
         """Search until the budget is spent, and return the exit code."""
@@ -89,14 +89,16 @@ class Session:
         origin = run_provenance(self._prepared, self._study)
         known, self._reusable = self._earlier_runs(basis(origin))
         self._folder.write_space(self._space, origin)
-        keep(known, self._folder.path)
+        write_warm_start(known, self._folder.path)
         ended = self._folder.ended(self._space)
         recorder = Recorder(self._space, self._folder.path)
-        self._proposals = Proposals(self._space, self._folder.path, kept(self._folder.path), self._reusable.seeds)
+        self._proposals = Proposals(
+            self._space, self._folder.path, read_warm_start(self._folder.path), self._reusable.seeds
+        )
         again = self._proposals.reconcile(ended)
         replicates = self._proposals.replicates
         recorder.clear_interrupted(ended, again, replicates)
-        for message in (*recorder.mended, *self._proposals.mended):
+        for message in (*recorder.repairs, *self._proposals.repairs):
             log.warning(message)
             self._say(message.replace(str(self._folder.path), str(self._folder.shown)))
         self._recorder = recorder
@@ -150,7 +152,7 @@ class Session:
             return run_search(
                 self._space,
                 self._study,
-                Place(self._folder.path, self._mark, self._look if self._follows else None),
+                RunLocation(self._folder.path, self._mark, self._look if self._follows else None),
                 self._proposals,
                 self._recorder,
                 self._remaining,
@@ -228,7 +230,7 @@ class Session:
         self._say(f"{self._folder.shown}: {error}; free some space, then continue with:\n  {self._resume()}")
         return 1
 
-    def _farewell(self) -> None:
+    def _on_second_signal(self) -> None:
         """Do the same in a hurry: a second signal has come."""
         if self._recorder is not None:
             with suppress(RecordError):

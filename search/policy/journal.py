@@ -53,7 +53,7 @@ class StudyJournal:
         self._file = folder / JOURNAL_FILE
         self._known = known
         damage = cut_damage(self._file)
-        self.mended = [damage] if damage else []
+        self.repairs = [damage] if damage else []
         self._open()
 
     @property
@@ -73,7 +73,7 @@ class StudyJournal:
 
     def begin_anew(self, reason: str) -> None:
         """Set the file aside, which is damaged for this reason, and begin an empty one."""
-        self.mended.append(set_aside(self._file, reason))
+        self.repairs.append(set_aside(self._file, reason))
         self._open()
 
     def _open(self) -> None:
@@ -85,7 +85,7 @@ class StudyJournal:
         except Exception as error:
             # Entries that do not follow from one another make the library raise whatever comes.
             reason = f"its entries do not fit together ({type(error).__name__}: {error})"
-            self.mended.append(set_aside(self._file, reason))
+            self.repairs.append(set_aside(self._file, reason))
             self._load()
         self._remember()
 

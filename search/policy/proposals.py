@@ -13,7 +13,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from search.policy.journal import ROUND, SEED, StudyJournal
-from search.policy.replication import Attempt, Replication
+from search.policy.replication import Replication, TrainedPoint
 from search.policy.samplers import Point, PointSampler
 from search.space.schema import Space
 from search.trials import Order, Outcome
@@ -48,9 +48,9 @@ class Proposals:
         self._journal = StudyJournal(space, folder, known)
 
     @property
-    def mended(self) -> list[str]:
+    def repairs(self) -> list[str]:
         """What was found damaged, and what of it was kept; a line each."""
-        return self._journal.mended
+        return self._journal.repairs
 
     def reconcile(self, ended: Iterable[Outcome]) -> list[int]:
         """Bring journal and table together after a crash; the table is right where they differ.
@@ -83,7 +83,7 @@ class Proposals:
         self._replicates_again = [number for number in again if number in replicates]
         lost = [number for number in again if trials[number].state.is_finished()]
         if lost:
-            self.mended.append(f"trials.csv: has no row of {_named(lost)} that had ended; run again")
+            self.repairs.append(f"trials.csv: has no row of {_named(lost)} that had ended; run again")
         return again
 
     def _add_missing(self, rows: Mapping[int, Outcome]) -> None:
@@ -103,7 +103,7 @@ class Proposals:
             self._journal.add(running)
         if end > begin:
             taken = sorted(number for number in rows if number >= begin)
-            self.mended.append(f"{self._journal.name}: had no entry of {_named(taken)}; taken from trials.csv")
+            self.repairs.append(f"{self._journal.name}: had no entry of {_named(taken)}; taken from trials.csv")
 
     def order(self, trial: int) -> Order:
         """Return the order of a trial that has been asked for."""
@@ -139,13 +139,13 @@ class Proposals:
         """
         if self._replicates_again:
             return self.order(self._replicates_again.pop(0))
-        lack = self._replication.lack(self._attempts())
-        if not lack.points:
+        missing = self._replication.missing(self._trained())
+        if not missing.points:
             return None
         number = len(self._journal.trials)
-        running = self._sampler.running(Point(lack.points[0], {}))
-        running.set_user_attr(SEED, self._seed(lack.points[0], number))
-        running.set_user_attr(ROUND, lack.round)
+        running = self._sampler.running(Point(missing.points[0], {}))
+        running.set_user_attr(SEED, self._seed(missing.points[0], number))
+        running.set_user_attr(ROUND, missing.round)
         self._journal.add(running)
         return self.order(number)
 
@@ -157,7 +157,7 @@ class Proposals:
     @property
     def expected_replicates(self) -> int:
         """How many replicates there will be in all, as far as the round under way tells."""
-        return len(self.replicates) + len(self._replication.lack(self._attempts()).points)
+        return len(self.replicates) + len(self._replication.missing(self._trained()).points)
 
     @property
     def lacking(self) -> int:
@@ -166,9 +166,9 @@ class Proposals:
             return 0
         return self.expected_replicates - len(self.replicates) + len(self._replicates_again)
 
-    def _attempts(self) -> list[Attempt]:
+    def _trained(self) -> list[TrainedPoint]:
         return [
-            Attempt(
+            TrainedPoint(
                 trial.params,
                 STATES.get(trial.state, "running"),
                 trial.user_attrs.get("metrics", {}),

@@ -27,7 +27,7 @@ from search.space.schema import Space
 MOST_ATTEMPTS = 2  # per seed that a point needs
 
 
-class Attempt(NamedTuple):
+class TrainedPoint(NamedTuple):
     """A trial, as far as replicates go by it.
 
     Attributes:
@@ -43,7 +43,7 @@ class Attempt(NamedTuple):
     round: int = 0
 
 
-class Lack(NamedTuple):
+class MissingReplicates(NamedTuple):
     """What a round still has to ask for.
 
     Attributes:
@@ -67,7 +67,7 @@ class Replication:
         self._space = space
         self._plans: dict[int, list[dict[str, Any]]] = {}
 
-    def lack(self, trials: Sequence[Attempt]) -> Lack:
+    def missing(self, trials: Sequence[TrainedPoint]) -> MissingReplicates:
         """Return what is to be asked for next.
 
         Args:
@@ -79,19 +79,19 @@ class Replication:
             begin = next(number for number, trial in enumerate(trials) if trial.round == current)
             left = _without(self._plan(trials[:begin]), asked)
             if left:
-                return Lack(current, left)
+                return MissingReplicates(current, left)
         if any(trial.state == "running" for trial in trials):
-            return Lack(current, [])
-        return Lack(current + 1, self._plan(trials))
+            return MissingReplicates(current, [])
+        return MissingReplicates(current + 1, self._plan(trials))
 
-    def _plan(self, trials: Sequence[Attempt]) -> list[dict[str, Any]]:
+    def _plan(self, trials: Sequence[TrainedPoint]) -> list[dict[str, Any]]:
         """Return what a round that begins after these trials asks for; they have ended, so it does not change."""
         if len(trials) not in self._plans:
             self._plans[len(trials)] = missing(trials, self._space)
         return self._plans[len(trials)]
 
 
-def missing(trials: Sequence[Attempt], space: Space) -> list[dict[str, Any]]:
+def missing(trials: Sequence[TrainedPoint], space: Space) -> list[dict[str, Any]]:
     """Return the points that lack seeds, each as often as it lacks one: second seeds first, the front before the rest.
 
     Args:
@@ -124,7 +124,7 @@ def foreseen_replicates(rows: Sequence[Mapping[str, Any]], space: Space) -> int:
         space: What is searched.
     """
     trials = [
-        Attempt({name: row[name] for name in space.parameters if row.get(name) is not None}, row["state"], row)
+        TrainedPoint({name: row[name] for name in space.parameters if row.get(name) is not None}, row["state"], row)
         for row in rows
     ]
     return len(missing(trials, space))
@@ -135,7 +135,7 @@ def most_replicates(space: Space) -> int:
     return space.budget.trials * (space.budget.replicates - 1)
 
 
-def _table(trials: Sequence[Attempt], space: Space) -> pd.DataFrame:
+def _table(trials: Sequence[TrainedPoint], space: Space) -> pd.DataFrame:
     rows = [
         {
             "trial": number,

@@ -15,7 +15,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search.space.parameters import Choice, FloatRange, IntegerRange, Parameter
+from search.space.parameters import Categorical, FloatRange, IntegerRange, Parameter
 from search.space.schema import Space
 
 
@@ -81,7 +81,7 @@ class PointSampler:
         for name, entry in self._space.parameters.items():
             if not entry.applies(trial.params):
                 continue
-            if isinstance(entry, Choice):
+            if isinstance(entry, Categorical):
                 trial.suggest_categorical(name, entry.values)
             elif isinstance(entry, IntegerRange):
                 trial.suggest_int(name, entry.low, _highest(entry), step=entry.step)
@@ -136,7 +136,7 @@ class _Sequence:
 
 def distribution(parameter: Parameter) -> BaseDistribution:
     """Return Optuna's form of a parameter."""
-    if isinstance(parameter, Choice):
+    if isinstance(parameter, Categorical):
         return CategoricalDistribution(parameter.values)
     if isinstance(parameter, IntegerRange):
         return IntDistribution(parameter.low, _highest(parameter), step=parameter.step)

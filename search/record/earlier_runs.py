@@ -26,7 +26,7 @@ from search.space.schema import Space
 from search.trials import Order, Outcome, Report, now
 
 
-class Known(NamedTuple):
+class ReusableTrial(NamedTuple):
     """A finished trial of an earlier run.
 
     Attributes:
@@ -115,7 +115,7 @@ class Reusable:
         self._space = space
         self._basis = dict(basis)
         self._folder = folder
-        self._known: dict[str, Known] = {}
+        self._known: dict[str, ReusableTrial] = {}
         self._seeds: dict[str, list[int]] = {}
         for run in runs:
             if run.basis.get("code") is None:
@@ -124,7 +124,7 @@ class Reusable:
                 order = outcome.order
                 key = content_key(run.space, run.basis, order.parameters, order.seed)
                 if key not in self._known:
-                    self._known[key] = Known(run.folder, outcome)
+                    self._known[key] = ReusableTrial(run.folder, outcome)
                     self._seeds.setdefault(_point(order.parameters), []).append(order.seed)
 
     def __len__(self) -> int:

@@ -63,7 +63,7 @@ class Recorder:
         self._trials = TrialTable(folder, tuple(space.parameters))
         self._curves = CurveTable(folder)
         read_curves(folder)  # a cell that is no number is found now, not at the end of the search
-        self.mended = [table.repaired.message for table in (self._trials, self._curves) if table.repaired]
+        self.repairs = [table.repaired.message for table in (self._trials, self._curves) if table.repaired]
         self._rows: list[dict[str, object]] = []
         self._running: dict[int, Outcome] = {}
         self._pending: dict[int, list[dict[str, float]]] = {}
@@ -93,7 +93,7 @@ class Recorder:
         cut = [o.order.trial for o in kept if o.state in CURVED and curves.get(str(o.order.trial), 0) < o.epochs]
         if cut:
             named = ", ".join(map(str, cut[:5])) + (", ..." if len(cut) > 5 else "")
-            self.mended.append(f"{self._curves.path}: lacks epochs of {len(cut)} trials that have ended ({named})")
+            self.repairs.append(f"{self._curves.path}: lacks epochs of {len(cut)} trials that have ended ({named})")
 
     def expect(self, replicates: int) -> None:
         """Note how many replicates there will be in all, as far as is known."""

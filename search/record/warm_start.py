@@ -45,15 +45,15 @@ def read_points(files: Sequence[Path], space: Space) -> tuple[dict[str, Any], ..
     return tuple(points)
 
 
-def keep(outcomes: Sequence[Outcome], folder: Path) -> None:
+def write_warm_start(outcomes: Sequence[Outcome], folder: Path) -> None:
     """Write what the sampler begins with into a run folder."""
     if outcomes:
         rows = [{"parameters": o.order.parameters, "seed": o.order.seed, "metrics": o.metrics} for o in outcomes]
         write_atomically(folder / WARM_START_FILE, json.dumps(rows, indent=1) + "\n")
 
 
-def kept(folder: Path) -> list[Outcome]:
-    """Read what `keep` wrote; nothing where a run began without.
+def read_warm_start(folder: Path) -> list[Outcome]:
+    """Read what `write_warm_start` wrote; nothing where a run began without.
 
     Raises:
         RunFolderError: The file is damaged.

@@ -50,13 +50,13 @@ Scalar = Annotated[
 ]
 
 
-class Frozen(BaseModel):
+class StrictModel(BaseModel):
     """Immutable; an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Condition(Frozen):
+class Conditional(StrictModel):
     """What may be searched, and when.
 
     Attributes:
@@ -76,14 +76,14 @@ class Condition(Frozen):
         return values if isinstance(values, tuple) else (values,)
 
 
-class Choice(Condition):
+class Categorical(Conditional):
     """One value out of a list."""
 
     type: Literal["choice"]
     values: tuple[Scalar, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _distinct(self) -> Choice:
+    def _distinct(self) -> Categorical:
         for one, other in combinations(self.values, 2):
             if type(one) is type(other) and one == other:
                 raise ValueError(f"values has {one!r} twice; keep one")
@@ -98,7 +98,7 @@ class Choice(Condition):
         return any(type(one) is type(value) and one == value for one in self.values)
 
 
-class IntegerRange(Condition):
+class IntegerRange(Conditional):
     """An integer from low to high, both included."""
 
     type: Literal["int"]
@@ -121,7 +121,7 @@ class IntegerRange(Condition):
         return isinstance(value, int) and value in range(self.low, self.high + 1, self.step)
 
 
-class FloatRange(Condition):
+class FloatRange(Conditional):
     """A number from low to high; with type `log` drawn evenly on a logarithmic scale.
 
     With `step` only low, low + step, ... up to high.
@@ -155,7 +155,7 @@ class FloatRange(Condition):
         return abs(steps - round(steps)) < ON_GRID
 
 
-Parameter = Annotated[Choice | IntegerRange | FloatRange, Field(discriminator="type")]
+Parameter = Annotated[Categorical | IntegerRange | FloatRange, Field(discriminator="type")]
 
 
 def _check_order(low: float, high: float) -> None:

@@ -15,11 +15,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from results.records.objectives import Guard, Objective
-from search.space.parameters import Choice, FloatRange, IntegerRange
-from search.space.schema import Budget, Halving, Resources, Sampler, Space, Track
+from search.space.parameters import Categorical, FloatRange, IntegerRange
+from search.space.schema import Budget, HalvingSettings, Resources, Sampler, Space, Track
 
 PARAMETERS: dict[str, type[BaseModel]] = {
-    "choice": Choice,
+    "choice": Categorical,
     "int": IntegerRange,
     "float": FloatRange,
     "log": FloatRange,
@@ -28,7 +28,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "budget": Budget,
     "resources": Resources,
     "sampler": Sampler,
-    "halving": Halving,
+    "halving": HalvingSettings,
     "track": Track,
     "guards": Guard,
     "objectives": Objective,

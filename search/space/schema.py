@@ -15,12 +15,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from results.records.objectives import Guard, Objective
-from search.space.parameters import Frozen, Integer, Number, Parameter
+from search.space.parameters import Integer, Number, Parameter, StrictModel
 
 RESERVED = ("epochs", "seed", "threads")
 
 
-class Budget(Frozen):
+class Budget(StrictModel):
     """How much may be spent.
 
     Attributes:
@@ -50,7 +50,7 @@ class Budget(Frozen):
         return self.evaluate_every or max(1, -(-self.epochs // 10))
 
 
-class Halving(Frozen):
+class HalvingSettings(StrictModel):
     """Early stopping by asynchronous successive halving; a space without it trains every trial in full.
 
     Attributes:
@@ -72,7 +72,7 @@ class Halving(Frozen):
         return tuple(dict.fromkeys(found))
 
 
-class Resources(Frozen):
+class Resources(StrictModel):
     """What one trial gets, how many run at a time, and how long workers live.
 
     Attributes:
@@ -92,7 +92,7 @@ class Resources(Frozen):
     recycle_after_trials: Annotated[Integer, Field(ge=1)] | None = None
 
 
-class Sampler(Frozen):
+class Sampler(StrictModel):
     """Who proposes.
 
     Attributes:
@@ -108,7 +108,7 @@ class Sampler(Frozen):
     population: Annotated[Integer, Field(ge=2)] = 20
 
 
-class Track(Frozen):
+class Track(StrictModel):
     """Where else trials are logged, beside the run folder.
 
     Attributes:
@@ -122,7 +122,7 @@ class Track(Frozen):
     wandb: str | None = None
 
 
-class Space(Frozen):
+class Space(StrictModel):
     """A search space, complete."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")
@@ -135,7 +135,7 @@ class Space(Frozen):
     budget: Budget
     resources: Resources = Resources()
     sampler: Sampler = Sampler()
-    halving: Halving | None = None
+    halving: HalvingSettings | None = None
     track: Track = Track()
     batch: Annotated[Integer, Field(ge=1)] | None = Field(
         None, description="trials proposed together, so that no proposal depends on which of them ends first"

@@ -36,7 +36,7 @@ from search.worker.mailbox import Mailbox
 TRIAL_ACTOR_RESOURCES = {"cpu": 0, "node:__internal_head__": 0.001}
 
 
-class Place(NamedTuple):
+class RunLocation(NamedTuple):
     """Where a search runs.
 
     Attributes:
@@ -53,7 +53,7 @@ class Place(NamedTuple):
 def run_search(
     space: Space,
     study: Study,
-    place: Place,
+    location: RunLocation,
     proposals: Proposals,
     recorder: Recorder,
     remaining: int,
@@ -66,7 +66,7 @@ def run_search(
     Args:
         space: With the resources found out.
         study: What is searched.
-        place: Where it runs.
+        location: Where it runs.
         proposals: Where orders come from.
         recorder: Where outcomes go.
         remaining: How many trials of the budget have to end.
@@ -81,13 +81,13 @@ def run_search(
         KeyboardInterrupt: A signal came; trials are still running.
         DiskFullError: The run folder cannot be written any more; trials are still running.
     """
-    folder = place.folder
-    briefing = Briefing(space, folder, [ray.put(study)], dict(basis), place.session)
+    folder = location.folder
+    briefing = Briefing(space, folder, [ray.put(study)], dict(basis), location.session)
     # On the driver's node, which sees the run folder and does not end before the run.
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     options: dict[str, Any] = {"num_cpus": 0, "scheduling_strategy": here}
     mailbox: Any = ray.remote(**options)(Mailbox).remote(space.resources.slots, briefing)
-    capacity = Capacity(space.resources, place.look, mailbox.grow.remote) if place.look else None
+    capacity = Capacity(space.resources, location.look, mailbox.grow.remote) if location.look else None
     searcher = JournalSearcher(space, proposals, recorder, remaining, reusable, capacity, mailbox.drop.remote)
     trainable: Any = tune.with_parameters(WarmTrial, mailbox=mailbox, name=space.name)
     tuner = tune.Tuner(

@@ -20,13 +20,13 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Interruption:
     """Signals of one process."""
 
-    def __init__(self, farewell: Callable[[], None]):
+    def __init__(self, on_second_signal: Callable[[], None]):
         """Install the handlers.
 
         Args:
-            farewell: Called before the process ends at once; it must be quick.
+            on_second_signal: Called before the process ends at once; it must be quick.
         """
-        self._farewell = farewell
+        self._on_second_signal = on_second_signal
         self._flag = threading.Event()
         self._deferred = False
         self.install()
@@ -61,7 +61,7 @@ class Interruption:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._flag.is_set():
-            self._farewell()
+            self._on_second_signal()
             os._exit(EXIT_CODE)  # Ray's local processes share the driver's fate and die with it
         self._flag.set()
         if not self._deferred:

@@ -228,8 +228,8 @@ def test_a_damaged_journal_is_made_whole_from_the_table(space, tmp_path, finish,
     damaged(broken, change)
     again = Proposals(space, broken)
     assert again.reconcile(rows) == [4]
-    assert any(said in message for message in again.mended), again.mended
-    assert all("\n" not in message for message in again.mended)
+    assert any(said in message for message in again.repairs), again.repairs
+    assert all("\n" not in message for message in again.repairs)
     assert again.ask().trial == 4, "what was lost of a trial that had not ended is proposed anew"
     undisturbed = Proposals(space, whole)
     undisturbed.reconcile(rows)
@@ -242,7 +242,7 @@ def test_a_damaged_journal_is_made_whole_from_the_table(space, tmp_path, finish,
         )
     if any(word in said for word in ("damaged", "fit", "another")):
         assert (broken / "study.journal.damaged").exists()
-    assert Proposals(space, broken).mended == []
+    assert Proposals(space, broken).repairs == []
 
 
 def test_a_whole_journal_needs_no_mending(space, tmp_path, finish):
@@ -250,7 +250,7 @@ def test_a_whole_journal_needs_no_mending(space, tmp_path, finish):
     rows = [finish(proposals.ask()) for _ in range(3)]
     again = Proposals(space, tmp_path)
     assert again.reconcile(rows) == []
-    assert again.mended == []
+    assert again.repairs == []
 
 
 def test_trials_without_a_row_that_had_ended_are_run_again_and_named(space, tmp_path, finish):
@@ -260,4 +260,4 @@ def test_trials_without_a_row_that_had_ended_are_run_again_and_named(space, tmp_
         proposals.tell(row)
     again = Proposals(space, tmp_path)
     assert again.reconcile(rows[:1]) == [1, 2]
-    assert again.mended == ["trials.csv: has no row of 2 trials (1, 2) that had ended; run again"]
+    assert again.repairs == ["trials.csv: has no row of 2 trials (1, 2) that had ended; run again"]

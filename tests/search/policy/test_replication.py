@@ -9,7 +9,7 @@ import pytest
 from ray.tune.search import Searcher
 
 from search.policy.proposals import Proposals
-from search.policy.replication import Attempt, Replication, foreseen_replicates, missing, most_replicates
+from search.policy.replication import Replication, TrainedPoint, foreseen_replicates, missing, most_replicates
 from search.record.earlier_runs import Reusable, basis, read_earlier
 from search.record.recorder import Recorder
 from search.record.run_folder import RunFolder
@@ -35,7 +35,7 @@ def repeating(document):
 
 def attempt(x, first, second, state="finished", round_=0, progress=1.0):
     metrics = {"first": first, "second": second, "progress": progress} if state == "finished" else {}
-    return Attempt({"x": x, "width": 8, "kind": "a"}, state, metrics, round_)
+    return TrainedPoint({"x": x, "width": 8, "kind": "a"}, state, metrics, round_)
 
 
 def wanted(trials, space):
@@ -89,17 +89,17 @@ def test_a_round_wants_the_same_whatever_of_it_has_ended(repeating):
     for ended in range(5):
         # The first replicates are so bad that a plan made from them would look elsewhere.
         asked = [attempt(x, 9.0, 9.0, round_=1) for x in plan[:ended]]
-        lack = Replication(space).lack([*TRIALS, *asked])
+        next_up = Replication(space).missing([*TRIALS, *asked])
         if ended < 4:
-            assert (lack.round, [point["x"] for point in lack.points]) == (1, plan[ended:])
+            assert (next_up.round, [point["x"] for point in next_up.points]) == (1, plan[ended:])
         else:
-            assert (lack.round, [point["x"] for point in lack.points]) == (2, [5])
+            assert (next_up.round, [point["x"] for point in next_up.points]) == (2, [5])
     running = [attempt(x, 0, 0, state="running", round_=1) for x in plan]
-    assert Replication(space).lack([*TRIALS, *running]).points == []
+    assert Replication(space).missing([*TRIALS, *running]).points == []
 
 
 def test_trials_under_way_are_waited_for(repeating):
-    assert Replication(repeating(2)).lack([*TRIALS, attempt(9, 0, 0, state="running")]).points == []
+    assert Replication(repeating(2)).missing([*TRIALS, attempt(9, 0, 0, state="running")]).points == []
 
 
 def test_rows_of_the_table_foretell_the_first_round(repeating):
@@ -173,7 +173,7 @@ def test_a_run_ends_with_every_point_on_and_near_the_front_having_its_seeds(repe
     assert max(points.values()) <= 6
     seeds = Counter((row["x"], row["width"], row["kind"], row["seed"]) for row in rows)
     assert set(seeds.values()) == {1}, "no point is trained twice with one seed"
-    attempts = [Attempt({k: r[k] for k in space.parameters}, r["state"], r) for r in rows]
+    attempts = [TrainedPoint({k: r[k] for k in space.parameters}, r["state"], r) for r in rows]
     assert missing(attempts, space) == []
     snapshot = player.recorder.snapshot()
     assert len(snapshot.replicates) == snapshot.expected == len(replicates)
@@ -211,7 +211,7 @@ def test_more_trials_and_more_seeds_on_resumption(repeating, tmp_path, finish):
     assert [[row[key] for key in keys] for row in proposed] == [
         [row[key] for key in keys] for row in straight.rows()[:14]
     ], "replicates leave no trace in what is proposed"
-    attempts = [Attempt({k: r[k] for k in player.space.parameters}, r["state"], r) for r in after]
+    attempts = [TrainedPoint({k: r[k] for k in player.space.parameters}, r["state"], r) for r in after]
     assert missing(attempts, player.space) == []
 
 

@@ -6,7 +6,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from search.policy.proposals import Proposals
 from search.policy.samplers import distribution
-from search.space.parameters import Choice, FloatRange, IntegerRange
+from search.space.parameters import Categorical, FloatRange, IntegerRange
 from search.space.reading import SpaceError, parse_space
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -16,7 +16,7 @@ NAMES = ["tpe", "gp", "nsga2", "nsga3", "qmc", "random"]
 @pytest.mark.parametrize(
     ("parameter", "expected"),
     [
-        (Choice(type="choice", values=[8, "b", 0.5]), CategoricalDistribution((8, "b", 0.5))),
+        (Categorical(type="choice", values=[8, "b", 0.5]), CategoricalDistribution((8, "b", 0.5))),
         (IntegerRange(type="int", low=2, high=9), IntDistribution(2, 9)),
         (IntegerRange(type="int", low=2, high=9, step=3), IntDistribution(2, 8, step=3)),
         (FloatRange(type="float", low=0, high=1), FloatDistribution(0.0, 1.0)),

@@ -9,7 +9,7 @@ from search.policy.proposals import Proposals
 from search.record.earlier_runs import Reusable, basis, code_fingerprint, content_key, read_earlier
 from search.record.recorder import Recorder
 from search.record.run_folder import RunFolder, RunFolderError
-from search.record.warm_start import check_comparable, fitting, keep, kept, read_points
+from search.record.warm_start import check_comparable, fitting, read_points, read_warm_start, write_warm_start
 from search.space.reading import SpaceError, parse_space
 from search.trials import Outcome, Report
 from search.tune.searcher import JournalSearcher
@@ -153,12 +153,12 @@ def test_the_sampler_begins_with_the_values_of_an_earlier_run(make_run, space, t
     assert len(outcomes) == 12
     folder = tmp_path / "second"
     folder.mkdir()
-    keep(outcomes, folder)
-    cold, warm = Proposals(space, tmp_path), Proposals(space, folder, kept(folder))
+    write_warm_start(outcomes, folder)
+    cold, warm = Proposals(space, tmp_path), Proposals(space, folder, read_warm_start(folder))
     assert [cold.ask().trial, warm.ask().trial] == [0, 0]
     space_tpe = space.model_copy(update={"sampler": space.sampler.model_copy(update={"startup_trials": 4})})
     (folder / "study.journal").unlink()
-    first = [Proposals(space_tpe, folder, kept(folder)).ask() for _ in range(1)]
+    first = [Proposals(space_tpe, folder, read_warm_start(folder)).ask() for _ in range(1)]
     assert first[0].parameters != cold.order(0).parameters, "a sampler that knows 12 trials does not begin at random"
 
 
@@ -168,9 +168,9 @@ def test_a_resumed_run_knows_its_warm_start(make_run, space, tmp_path, finish):
     def run(name, pieces):
         folder, found = tmp_path / name, []
         folder.mkdir()
-        keep(outcomes, folder)
+        write_warm_start(outcomes, folder)
         for trials in pieces:
-            proposals = Proposals(space, folder, kept(folder))
+            proposals = Proposals(space, folder, read_warm_start(folder))
             for _ in range(trials):
                 order = proposals.ask()
                 proposals.tell(finish(order, first=order.parameters["x"]))
@@ -206,7 +206,7 @@ def test_trials_outside_the_space_are_left_out(make_run, document):
 def test_a_damaged_warm_start_is_named(tmp_path):
     (tmp_path / "warm_start.json").write_text("[{")
     with pytest.raises(RunFolderError, match=r"warm_start\.json: cannot be read .* remove it to go on without"):
-        kept(tmp_path)
+        read_warm_start(tmp_path)
 
 
 def test_points_come_from_configurations(document, tmp_path):

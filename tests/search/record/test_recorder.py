@@ -86,14 +86,14 @@ def test_damage_to_the_tables_is_told_in_one_line_each(recorder, space, tmp_path
     curves.write_bytes(curves.read_bytes()[:-5])
     again = Recorder(space, tmp_path)
     again.clear_interrupted([finish(order) for order in ORDERS[:2]], [2])
-    assert [message.split(": ", 1)[1].split(" (")[0] for message in again.mended] == ["the last line was cut off"] * 2
-    assert "2 complete rows kept" in again.mended[0]
+    assert [message.split(": ", 1)[1].split(" (")[0] for message in again.repairs] == ["the last line was cut off"] * 2
+    assert "2 complete rows kept" in again.repairs[0]
     assert set(read_curves(tmp_path)["trial"]) == {"0", "1"}, "a curve without a row does not stay"
     lines = curves.read_text().splitlines(keepends=True)
     curves.write_text("".join(lines[:-2]))
     again = Recorder(space, tmp_path)
     again.clear_interrupted([finish(order) for order in ORDERS[:2]], [])
-    assert again.mended == [f"{curves}: lacks epochs of 1 trials that have ended (1)"]
+    assert again.repairs == [f"{curves}: lacks epochs of 1 trials that have ended (1)"]
     curves.write_text("".join(lines[:-1]) + lines[-1].replace(",10,", ",ten,"))
     with pytest.raises(RecordError, match=r"curves\.csv, line 21: epoch: 'ten' does not fit .*; correct or delete"):
         Recorder(space, tmp_path)

@@ -157,6 +157,8 @@ def test_evaluations_are_about_ten_per_trial(space: Space):
 
 
 def test_reading_a_space_loads_neither_torch_nor_ray():
-    code = "import sys, search.space, search.preflight; print({'torch', 'ray', 'optuna'} & set(sys.modules))"
+    code = (
+        "import sys, search.space.reading, search.tune.preflight; print({'torch', 'ray', 'optuna'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
