@@ -9,6 +9,8 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
+# Side by side: whole files, the real runs one after another (tests/conftest.py); no more than four, for the memory.
+PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check lint install clean
@@ -26,10 +28,10 @@ run: $(READY) ## Search spaces/tradeoff.yaml into runs/tradeoff, or continue tha
 	fi
 
 test: lint ## Lint, types and every test, real Ray included
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 check: lint ## Lint, types and the fast tests
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	$(PYTEST) -m "not slow and not gpu"
 
 lint: $(READY) ## Ruff (rules and format) and mypy
 	$(BIN)/python -m ruff check .

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+from browser import Browser, missing_part
+from language_model_server import LanguageModelServer
+from small_exports import train_small
+
+# Real clusters. They go first, and one after another: two at a time would starve each other on a small machine.
+REAL_RUNS = "tests/search/on_ray/"
 
 
-def _load(name: str) -> ModuleType:
-    """Load a file beside this one, so that `from NAME import ...` finds it in tests."""
-    specification = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[name] = module
-    specification.loader.exec_module(module)
-    return module
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests that take longest first, so that the others fill the time beside them."""
+    items.sort(key=lambda item: not item.nodeid.startswith(REAL_RUNS))
 
 
-server_module = _load("language_model_server")
-browser_module = _load("browser")
-exports_module = _load("small_exports")
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each process whole files, which share fixtures, and all real runs to the same one."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return REAL_RUNS if nodeid.startswith(REAL_RUNS) else super()._split_scope(nodeid)
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture
@@ -35,7 +39,7 @@ def language_model_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    server = server_module.LanguageModelServer()
+    server = LanguageModelServer()
     yield server
     server.close()
 
@@ -54,13 +58,13 @@ def browser_of_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any
 
 def _browser(profile: Path, servers: bool) -> Iterator[Any]:
     pytest.importorskip("selenium", reason="selenium, which drives the browser, is not installed")
-    missing = browser_module.missing_part()
+    missing = missing_part()
     if missing:
         pytest.skip(missing)
     with pytest.MonkeyPatch.context() as environment:
         for name in ("NO_PROXY", "no_proxy"):  # the driver listens on loopback
             environment.setenv(name, "localhost,127.0.0.1")
-        opened = browser_module.Browser(profile, servers)
+        opened = Browser(profile, servers)
         yield opened
         opened.close()
 
@@ -68,4 +72,4 @@ def _browser(profile: Path, servers: bool) -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def small_exports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, dict[str, float]]]:
     """Small trained models, each in a folder of its own, with what their runs measured; not to be changed."""
-    return exports_module.train_small(tmp_path_factory.mktemp("best"))
+    return train_small(tmp_path_factory.mktemp("best"))

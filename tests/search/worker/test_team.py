@@ -15,7 +15,7 @@ import json, os, sys
 from pathlib import Path
 import torch
 import torch.distributed as dist
-from search.team import HOME, Team, TeamStudy, follow
+from search.worker.team import HOME, Team, TeamStudy, follow
 
 rank, port, folder = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
 dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)

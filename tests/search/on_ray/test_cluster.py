@@ -19,7 +19,7 @@ import yaml
 from results.records.run import read_curves, read_trials
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TRIALS, EPOCHS, EPOCH_S = 12, 20, 0.5
 
 STUDY = f"""
@@ -116,7 +116,7 @@ def answers(address: str) -> bool:
 
 
 def write_study(folder: Path, document: dict) -> None:
-    shutil.copy(Path(__file__).with_name("toy_study.py"), folder)
+    shutil.copy(Path(__file__).parents[1] / "toy_study.py", folder)
     (folder / "far_study.py").write_text(STUDY)
     space = {
         **document,

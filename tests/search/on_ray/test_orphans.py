@@ -11,7 +11,7 @@ SCRIPT = """
 import time
 import ray
 from ray.util import placement_group, placement_group_table
-from search.orphans import free_orphans
+from search.worker.orphans import free_orphans
 
 @ray.remote(num_cpus=0)
 class Claimant:
