@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ import pytest
 from browser import Browser, missing_part
 from language_model_server import LanguageModelServer
 from small_exports import train_small
+
+# More threads than cores that are free slow tiny products a hundredfold. Set before anything loads numpy or torch.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Real clusters. They go first, and one after another: two at a time would starve each other on a small machine.
 REAL_RUNS = "tests/search/on_ray/"

@@ -406,6 +406,7 @@ def test_a_failing_run_is_one_line_and_ends_the_others(
 def test_the_command_runs_in_processes_of_its_own(reference: Path, configured: Path, tmp_path: Path) -> None:
     file = tmp_path / "quality.json"
     arguments = ["--config", configured, "--codes", 4, 6, "--seeds", 1, "--jobs", 2, "--reference", reference]
+    arguments += ["--reference-rates", 1e-3]  # three processes for each of the two
     command = [sys.executable, str(ROOT / "benchmarks" / "quality.py"), *map(str, arguments), "--json", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr

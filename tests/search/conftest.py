@@ -2,15 +2,20 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
+from search.policy.proposals import Proposals
+from search.preparation import Options, build_study, prepare, run_provenance, settle_resources
+from search.record.recorder import Recorder
 from search.space.reading import parse_space
 from search.space.schema import Space
-from search.trials import Order, Outcome
+from search.trials import Order, Outcome, Report
+from search.tune.preflight import Available
+from search.worker.trial_loop import TrialLoop
 
 
 @pytest.fixture
@@ -71,3 +76,30 @@ def finished(order: Order, first: float = 0.5, second: float = 0.5, progress: fl
 @pytest.fixture
 def finish():
     return finished
+
+
+@pytest.fixture
+def run_here() -> Callable[[Path, Path], Path]:
+    """Searches a space in this process without Ray, one trial after another, as a run with one slot does."""
+
+    def run(file: Path, folder: Path) -> Path:
+        prepared = settle_resources(prepare(Options(file, out=folder)), Available(2, 0, "here"), file)
+        space, study = prepared.space, build_study(prepared, file)
+        folder.mkdir(parents=True)
+        prepared.folder.write_space(space, run_provenance(prepared, study))
+        proposals, recorder = Proposals(space, folder), Recorder(space, folder)
+
+        def deliver(report: Report) -> bool:
+            recorder.note(report)
+            return True
+
+        for _ in range(space.budget.trials):
+            order = proposals.ask()
+            assert order is not None
+            recorder.begin(order)
+            outcome = TrialLoop(study, space, folder, 0, deliver).run(order)
+            proposals.tell(outcome)
+            recorder.end(outcome)
+        return folder
+
+    return run

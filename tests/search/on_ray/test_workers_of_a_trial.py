@@ -36,10 +36,13 @@ class Run:
         return self._run.train_epoch()
 
     def evaluate(self):
-        return {**self._run.evaluate(), "replicas": float(self._run.replicas.size)}
+        mine, everyone = self._run.evaluate(), [None] * dist.get_world_size()
+        dist.all_gather_object(everyone, mine)
+        counted = {"replicas": self._run.replicas.size, "gloo": dist.get_backend() == "gloo"}
+        return {**mine, **counted, "alike": all(other == mine for other in everyone)}
 
 class CountingStudy(ShapeActionStudy):
-    metrics = (*ShapeActionStudy.metrics, "replicas")
+    metrics = (*ShapeActionStudy.metrics, "replicas", "gloo", "alike")
 
     def trial(self, configuration, device):
         return Run(super().trial(configuration, device), configuration["seed"])
@@ -73,7 +76,7 @@ def test_two_workers_train_what_one_trains_and_leave_a_failing_trial_together(tm
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=560,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -84,9 +87,12 @@ def test_two_workers_train_what_one_trains_and_leave_a_failing_trial_together(tm
     assert trials.loc["2", "reason"] == "ValueError: ours"
     curves = read_curves(tmp_path / "runs/pairs")
     for number in ("0", "3"):
-        assert trials.loc[number, "replicas"] == 2
+        assert trials.loc[number, ["replicas", "gloo", "alike"]].tolist() == [2, 1, 1]
         folder = tmp_path / "runs/pairs/trials" / number
-        assert (folder / "model.safetensors").is_file()
+        tables = {"codes.csv", "confusion.csv", "sub_actions.csv", "vocabulary.json"}
+        assert {file.name for file in folder.iterdir()} == tables | {
+            *("configuration.yaml", "config.json", "model.safetensors")
+        }
         configuration = yaml.safe_load((folder / "configuration.yaml").read_text())
         alone = ShapeActionStudy(configuration).trial(configuration, "cpu")
         losses = [alone.train_epoch()["loss"] for _ in range(4)]
@@ -95,5 +101,8 @@ def test_two_workers_train_what_one_trains_and_leave_a_failing_trial_together(tm
         assert together[0] == pytest.approx(losses[0], rel=1e-5)
         assert together == pytest.approx(losses, rel=5e-3)
         metrics = alone.evaluate()
-        for metric in ("stitch_fvu", "series_fvu", "action_kl_ratio"):
+        for metric in ("stitch_fvu", "series_fvu", "action_kl_ratio", "contrastive_unfused"):
             assert trials.loc[number, metric] == pytest.approx(metrics[metric], rel=5e-3)
+        alone.export(tmp_path / number)
+        for table in ("sub_actions.csv", "vocabulary.json"):  # of the text alone
+            assert (folder / table).read_bytes() == (tmp_path / number / table).read_bytes()

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,9 @@ import pandas as pd
 import pytest
 import yaml
 
+from model.dataset.__main__ import main as dataset
+from model.extraction.__main__ import main as extraction
+from model.sub_actions.__main__ import main as sub_actions
 from results.records.run import read_trials
 
 pytestmark = pytest.mark.slow
@@ -44,29 +48,34 @@ def write_recordings(folder: Path) -> None:
     pd.DataFrame(rows).to_csv(folder / "labels.csv", index=False)
 
 
-def test_from_recordings_and_class_names_to_a_search_in_four_commands(tmp_path, language_model_server):
+def test_from_recordings_and_class_names_to_a_search_in_four_commands(
+    tmp_path, language_model_server, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
     write_recordings(tmp_path / "recordings")
     (tmp_path / "labels.yaml").write_text(LABELS)
 
-    def run(*command: str) -> str:
-        environment = {**os.environ, "PYTHONPATH": str(SPACE.parents[1])}
-        done = subprocess.run(
-            [sys.executable, "-m", *command], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+    def run(main: Callable[[Sequence[str]], int], *arguments: str) -> str:
+        assert main(arguments) == 0
+        return capsys.readouterr().out
 
-    run("model.dataset", "csv", "recordings", "mine.npz", "--rate", "25")
-    endpoint = ("--model", "any", "--base-url", language_model_server.url)
-    run("model.extraction", "labels.yaml", "--out", "mine.yaml", *endpoint)
-    shown = run("model.sub_actions", "mine.yaml", "--k", "12", "--out", "pictures")
-    assert "12" in shown
+    run(dataset, "csv", "recordings", "mine.npz", "--rate", "25")
+    run(extraction, "labels.yaml", "--out", "mine.yaml", "--model", "any", "--base-url", language_model_server.url)
+    assert "12" in run(sub_actions, "mine.yaml", "--k", "12", "--out", "pictures")
     assert list((tmp_path / "pictures").glob("*.png"))
-    mine = ("--set", "data={npz: mine.npz}", "--set", "vocabulary=mine.yaml")
+    mine = ("--set", "data={npz: mine.npz}", "--set", "vocabulary=mine.yaml", "--slots", "1")
     small = ("--epochs", "3", "--set", "architecture={length: 64, patches: 16, tokens: 8, width: 16, heads: 2}")
-    shown = run("search.run", str(SPACE), *mine, *small, "--trials", "4", "--out", "runs/mine")
+    done = subprocess.run(
+        [sys.executable, "-m", "search.run", str(SPACE), *mine, *small, "--trials", "2", "--out", "runs/mine"],
+        env={**os.environ, "PYTHONPATH": str(SPACE.parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
     trials = read_trials(tmp_path / "runs" / "mine")
-    assert trials["state"].tolist() == ["finished"] * 4, trials["reason"].tolist()
+    assert trials["state"].tolist() == ["finished"] * 2, trials["reason"].tolist()
     space = yaml.safe_load((tmp_path / "runs" / "mine" / "space.yaml").read_text())
     assert space["provenance"]["study"]["classes"] == sorted(TEMPO_HZ)
     assert space["provenance"]["study"]["channels"] == ["x", "y", "z"]

@@ -11,6 +11,7 @@ from search.space.reading import SpaceError, parse_space
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 NAMES = ["tpe", "gp", "nsga2", "nsga3", "qmc", "random"]
+LENGTH = dict.fromkeys(NAMES, 14) | {"gp": 8}  # each of its points takes a second
 
 
 @pytest.mark.parametrize(
@@ -56,29 +57,29 @@ def search(proposals, finish, trials):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_sampler_proposes_points_of_the_space(proposals, finish, name):
-    orders = search(proposals(name), finish, 14)
+    orders = search(proposals(name), finish, LENGTH[name])
     assert all(0 <= order.parameters["x"] <= 1 for order in orders)
     assert {order.parameters["width"] for order in orders} <= {8, 16, 32}
-    assert len({order.parameters["x"] for order in orders}) > 7
+    assert len({order.parameters["x"] for order in orders}) > LENGTH[name] // 2
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_resumed_run_goes_on_as_it_would_have_gone(proposals, finish, name):
-    whole = search(proposals(name, "whole"), finish, 14)
-    begun = search(proposals(name, "broken"), finish, 9)
-    assert begun + search(proposals(name, "broken"), finish, 5) == whole
+    whole = search(proposals(name, "whole"), finish, LENGTH[name])
+    begun = search(proposals(name, "broken"), finish, LENGTH[name] - 3)
+    assert begun + search(proposals(name, "broken"), finish, 3) == whole
 
 
-@pytest.mark.parametrize("name", ["tpe", "gp", "nsga2"])
-def test_samplers_that_learn_find_more_than_chance(proposals, finish, name):
+@pytest.mark.parametrize(("name", "trials"), [("tpe", 40), ("gp", 16), ("nsga2", 40)])
+def test_samplers_that_learn_find_more_than_chance(proposals, finish, name, trials):
     """Where both objectives agree on x = 0.8, a fifth of all points would lie within 0.1 of it by chance."""
     run, near = proposals(name), 0
-    for number in range(40):
+    for number in range(trials):
         order = run.ask()
         miss = abs(order.parameters["x"] - 0.8)
         run.tell(finish(order, first=miss, second=miss**2))
-        near += number >= 20 and miss < 0.1
-    assert near >= 9, near
+        near += number >= trials // 2 and miss < 0.1
+    assert near >= 0.45 * trials / 2, near
 
 
 def test_sobol_points_fill_the_range_evenly(proposals, finish):
