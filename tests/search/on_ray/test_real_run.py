@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
@@ -28,23 +29,31 @@ def write_space(folder: Path, document: dict, **sections) -> None:
     (folder / "toy.yaml").write_text(yaml.safe_dump({**document, **sections}, sort_keys=False))
 
 
+STARTED: list[subprocess.Popen] = []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_goes_on() -> Iterator[None]:
+    """Ends what a test that fails has left running."""
+    yield
+    while STARTED:
+        stop(STARTED.pop())
+
+
 def start(*arguments: str) -> subprocess.Popen:
     """Call the command line in a process group of its own, as a terminal would."""
     command = [sys.executable, "-m", "search.run", "toy.yaml", *arguments]
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     with Path("output.txt").open("w") as output:
-        return subprocess.Popen(
-            command, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        STARTED.append(
+            subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
         )
+    return STARTED[-1]
 
 
 def search(*arguments: str) -> tuple[int, str]:
     """Call the command line to its end; return exit code and output."""
-    process = start(*arguments)
-    try:
-        return process.wait(timeout=900), Path("output.txt").read_text()
-    finally:
-        stop(process)
+    return start(*arguments).wait(timeout=900), Path("output.txt").read_text()
 
 
 def stop(process: subprocess.Popen) -> None:
@@ -112,19 +121,16 @@ def test_a_run_on_two_slots_ends_with_every_trial_whatever_befalls_them(space_fo
         budget={"trials": 16, "epochs": 20},
     )
     process = start()
-    try:
-        runs = wait_for(process, lambda: len(train_runs()) >= 2 and train_runs(), "runs of Ray Train")
-        second = subprocess.run(
-            [sys.executable, "-m", "search.run", "toy.yaml", "--resume"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert second.returncode == 2
-        assert "another search is writing to it" in second.stderr
-        assert process.wait(timeout=900) == 0, Path("output.txt").read_text()
-    finally:
-        stop(process)
+    runs = wait_for(process, lambda: len(train_runs()) >= 2 and train_runs(), "runs of Ray Train")
+    second = subprocess.run(
+        [sys.executable, "-m", "search.run", "toy.yaml", "--resume"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert second.returncode == 2
+    assert "another search is writing to it" in second.stderr
+    assert process.wait(timeout=900) == 0, Path("output.txt").read_text()
     deadline = time.monotonic() + 120
     while descendants_of_ray() and time.monotonic() < deadline:
         time.sleep(0.1)
