@@ -45,6 +45,7 @@ def configuration(tmp_path: Path) -> Path:
     return tmp_path / "toy.yaml"
 
 
+@pytest.mark.slow
 def test_json_holds_every_seed_of_every_classifier(
     tool: ModuleType,
     configuration: Path,

@@ -294,6 +294,7 @@ def test_the_rate_that_rebuilds_better_in_training_counts_whatever_it_gives(tool
     assert report.plain({"a": [math.nan, 1.0]}) == {"a": [None, 1.0]}
 
 
+@pytest.mark.slow
 def test_everything_is_written_and_shown(
     tool: Tool, reference: Path, configured: Path, tmp_path: Path, in_this_process: None, capsys: Any
 ) -> None:
@@ -331,6 +332,7 @@ def test_ours_alone(tool: Tool, configured: Path, tmp_path: Path, in_this_proces
     assert (tmp_path / "BasicMotions-4-shapes.png").stat().st_size > 0
 
 
+@pytest.mark.slow
 def test_what_is_done_survives_an_interruption(
     tool: Tool,
     reference: Path,

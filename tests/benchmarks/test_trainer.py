@@ -91,6 +91,7 @@ def test_json_holds_both_trainers_their_ratios_and_the_machine(
     assert large["parameters"] == small["parameters"]
 
 
+@pytest.mark.slow
 def test_command_measures_ours_alone(tmp_path: Path) -> None:
     file = tmp_path / "speed.json"
     sizes = ["--widths", 16, "--batches", 2, "--codes", 4, "--rounds", 1, "--threads", 1]
@@ -137,12 +138,14 @@ def test_memory_is_what_the_steps_add(tool: Tool) -> None:
     assert 28 * 2**20 < grown < 64 * 2**20  # two steps of 16 MiB each
 
 
+@pytest.mark.slow
 def test_memory_is_measured_in_a_process_of_its_own(reference: Path, tool: Tool) -> None:
     sizes = tool("training_steps").Sizes(width=16, series=2, codes=4)
     # Gradient and both moments of a 512 × 512 layer, 1 MiB each.
     assert 2 * 2**20 < tool("training_memory").peak_bytes("reference", sizes, "cpu", 1, reference) < 64 * 2**20
 
 
+@pytest.mark.slow
 def test_memory_that_cannot_be_measured_says_why(tmp_path: Path, tool: Tool) -> None:
     sizes = tool("training_steps").Sizes(width=16, series=2, codes=4)
     with pytest.raises(tool("training_steps").BenchmarkError, match="no such folder"):
@@ -200,6 +203,7 @@ def test_runs_on_a_gpu(reference: Path, tmp_path: Path) -> None:
     assert row["quantised"]["peak_bytes"] > 0
 
 
+@pytest.mark.slow
 def test_benchmark_needs_neither_ray_nor_aeon() -> None:
     code = (
         "import sys; sys.path.insert(0, 'benchmarks'); import trainer; "
