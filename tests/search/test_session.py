@@ -33,6 +33,7 @@ def test_a_run_in_which_every_trial_fails_says_so(resumed: Callable) -> None:
     assert "starting Ray" not in output
 
 
+@pytest.mark.slow
 def test_a_finished_run_has_its_results_written_again(resumed: Callable) -> None:
     code, output = resumed(budget={"trials": 3, "epochs": 2}, guards={})
     assert code == 0, output

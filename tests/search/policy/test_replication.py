@@ -179,6 +179,7 @@ def test_a_run_ends_with_every_point_on_and_near_the_front_having_its_seeds(repe
     assert len(snapshot.replicates) == snapshot.expected == len(replicates)
 
 
+@pytest.mark.slow
 def test_an_interruption_changes_nothing_whenever_it_comes(repeating, tmp_path, finish):
     space = repeating(3, budget={"trials": 16}).model_copy(update={"batch": 2})
     whole = Player(space, tmp_path / "whole", finish, failing=0.3)

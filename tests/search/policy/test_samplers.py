@@ -12,6 +12,7 @@ from search.space.reading import SpaceError, parse_space
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 NAMES = ["tpe", "gp", "nsga2", "nsga3", "qmc", "random"]
 LENGTH = dict.fromkeys(NAMES, 14) | {"gp": 8}  # each of its points takes a second
+ALL = [pytest.param(name, marks=pytest.mark.slow if name == "gp" else ()) for name in NAMES]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def search(proposals, finish, trials):
     return orders
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL)
 def test_every_sampler_proposes_points_of_the_space(proposals, finish, name):
     orders = search(proposals(name), finish, LENGTH[name])
     assert all(0 <= order.parameters["x"] <= 1 for order in orders)
@@ -63,14 +64,16 @@ def test_every_sampler_proposes_points_of_the_space(proposals, finish, name):
     assert len({order.parameters["x"] for order in orders}) > LENGTH[name] // 2
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL)
 def test_a_resumed_run_goes_on_as_it_would_have_gone(proposals, finish, name):
     whole = search(proposals(name, "whole"), finish, LENGTH[name])
     begun = search(proposals(name, "broken"), finish, LENGTH[name] - 3)
     assert begun + search(proposals(name, "broken"), finish, 3) == whole
 
 
-@pytest.mark.parametrize(("name", "trials"), [("tpe", 40), ("gp", 16), ("nsga2", 40)])
+@pytest.mark.parametrize(
+    ("name", "trials"), [("tpe", 40), pytest.param("gp", 16, marks=pytest.mark.slow), ("nsga2", 40)]
+)
 def test_samplers_that_learn_find_more_than_chance(proposals, finish, name, trials):
     """Where both objectives agree on x = 0.8, a fifth of all points would lie within 0.1 of it by chance."""
     run, near = proposals(name), 0
@@ -114,7 +117,7 @@ def conditional(document):
     }
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL)
 def test_a_parameter_is_searched_only_under_its_condition(document, proposals, name):
     run = proposals(name, parameters=conditional(document), start=[{"kind": "b", "width": 8}])
     orders = [run.ask() for _ in range(30)]
@@ -162,7 +165,7 @@ def test_conditions_that_never_hold_are_refused(document, when, message):
         parse_space(document, Path("toy.yaml"))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL)
 def test_starting_points_come_first_and_are_completed(proposals, finish, name):
     start = [{"x": 0.25, "width": 16, "kind": "b"}, {"x": 0.75}]
     orders = search(proposals(name, start=start), finish, 6)

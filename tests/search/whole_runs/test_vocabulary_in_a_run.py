@@ -39,6 +39,7 @@ def space_file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_run_has_the_scores_in_its_record_and_beside_every_checkpoint(space_file: Path, tmp_path: Path) -> None:
     options = Options(space_file, out=tmp_path / "run")
     prepared = settle_resources(prepare(options), Available(2, 0, "here"), space_file)
