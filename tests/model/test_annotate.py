@@ -223,17 +223,18 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
     assert not list(tmp_path.glob("*out.csv*"))
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_nothing(folder: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "many.npz", X=np.random.default_rng(0).normal(size=(20_000, 2, 40)))
     command = [sys.executable, "-m", "model.annotate", str(folder), str(tmp_path / "many.npz")]
     process = subprocess.Popen(
         [*command, "--out", str(tmp_path / "out.csv")], stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
     )
-    deadline = time.monotonic() + 60
-    while not (tmp_path / ".out.csv.part").exists() and time.monotonic() < deadline:
+    while not (tmp_path / ".out.csv.part").exists():
+        assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 130
     assert err == "stopped; nothing was written\n"
     assert not list(tmp_path.glob("*out.csv*"))

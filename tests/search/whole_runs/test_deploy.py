@@ -95,7 +95,7 @@ def slurm(folder: Path, hold: str) -> subprocess.Popen:
 
 
 def test_the_slurm_script_starts_ray_on_every_node_and_ends_with_the_exit_code_of_the_search(tmp_path):
-    assert slurm(tmp_path, "").wait(timeout=60) == 3
+    assert slurm(tmp_path, "").wait(timeout=300) == 3
     calls = (tmp_path / "calls").read_text().splitlines()
     common = "--block --disable-usage-stats --num-cpus=8 --num-gpus=0"
     assert f"one: ray start --head --port=6379 --node-ip-address=10.0.0.1 {common}" in calls
@@ -108,12 +108,11 @@ def test_the_slurm_script_hands_an_interruption_on(tmp_path):
     import time
 
     process = slurm(tmp_path, "yes")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not (tmp_path / "searching").exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    time.sleep(0.3)
     process.terminate()
-    assert process.wait(timeout=60) == 130
+    assert process.wait(timeout=300) == 130
     calls = (tmp_path / "calls").read_text().splitlines()
     assert calls.index("interrupted") < calls.index("ended"), "Ray stays until the search has ended"
