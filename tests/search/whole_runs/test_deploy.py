@@ -112,6 +112,7 @@ def test_the_slurm_script_hands_an_interruption_on(tmp_path):
     while not (tmp_path / "searching").exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+    time.sleep(0.3)  # the script is about to wait for the search
     process.terminate()
     assert process.wait(timeout=300) == 130
     calls = (tmp_path / "calls").read_text().splitlines()
