@@ -33,7 +33,7 @@ from search.policy.halving import Halving
 from search.policy.proposals import Proposals
 from search.space.reading import parse_space, read_document
 from search.space.schema import Space
-from search.trials import Order, Outcome
+from search.trials import TrialRequest, TrialResult
 
 TABLE = Path(__file__).with_name("search_table.csv.gz")
 SAMPLERS = ("random", "tpe", "gp", "nsga2")
@@ -62,19 +62,19 @@ class OurSearch:
             assert space.halving is not None
             h = space.halving
             self._halving = Halving(space.rungs, h.reduction, h.startup_trials, space.objectives, space.guards)
-        self._orders: dict[int, Order] = {}
+        self._requests: dict[int, TrialRequest] = {}
 
     def propose(self, trial: int) -> Mapping[str, Any]:
-        self._orders[trial] = self._proposals.ask()
-        return self._orders[trial].parameters
+        self._requests[trial] = self._proposals.ask()
+        return self._requests[trial].parameters
 
     def goes_on(self, trial: int, epoch: int, metrics: Mapping[str, float]) -> bool:
         return self._halving is None or self._halving.goes_on(trial, epoch, metrics)
 
     def ended(self, trial: int, epoch: int, metrics: Mapping[str, float], finished: bool) -> None:
         state = "finished" if finished else "stopped"
-        outcome = Outcome(self._orders.pop(trial), state, epochs=epoch, metrics=dict(metrics))
-        self._proposals.tell(outcome, [{"epoch": epoch, **metrics}])
+        result = TrialResult(self._requests.pop(trial), state, epochs=epoch, metrics=dict(metrics))
+        self._proposals.tell(result, [{"epoch": epoch, **metrics}])
 
 
 class Moasha:

@@ -27,7 +27,7 @@ from search.record.earlier_runs import Reusable, basis, basis_now, read_earlier
 from search.record.outbox import open_session
 from search.record.recorder import Recorder
 from search.record.warm_start import check_comparable, fitting, read_warm_start, write_warm_start
-from search.trials import Outcome
+from search.trials import TrialResult
 from search.tune.fit import RunLocation, run_search
 from search.tune.preflight import Available, local_resources
 from search.watch.gauges import Gauges
@@ -102,7 +102,7 @@ class Session:
             log.warning(message)
             self._say(message.replace(str(self._folder.path), str(self._folder.shown)))
         self._recorder = recorder
-        repeated = sum(outcome.order.trial in replicates for outcome in ended)
+        repeated = sum(result.request.trial in replicates for result in ended)
         self._remaining = max(0, self._space.budget.trials - (len(ended) - repeated))
         if self._options.resume:
             beside = f" and {repeated} replicates" if repeated else ""
@@ -118,7 +118,7 @@ class Session:
         then = f", then replicates until each point on and near the front has {seeds} seeds" if seeds > 1 else ""
         return f"{self._remaining} trials{then}"
 
-    def _earlier_runs(self, ours: Mapping[str, Any]) -> tuple[list[Outcome], Reusable]:
+    def _earlier_runs(self, ours: Mapping[str, Any]) -> tuple[list[TrialResult], Reusable]:
         """Read the earlier runs that the command line names, and say how much of them is of use."""
         known = []
         for folder in self._options.warm_start:

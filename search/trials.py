@@ -1,4 +1,4 @@
-"""What travels between driver and workers: orders, reports and outcomes of trials.
+"""What travels between driver and workers: requests, updates and results of trials.
 
 Owns plain records alone; they are pickled, so they hold nothing but numbers, text, lists and mappings.
 """
@@ -24,7 +24,7 @@ def seconds_between(start: str, end: str) -> float:
 
 
 @dataclass(frozen=True)
-class Order:
+class TrialRequest:
     """A trial to be run.
 
     Attributes:
@@ -41,16 +41,16 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrialResult:
     """A trial that has ended, or how far it has come.
 
     Attributes:
-        order: What was run.
+        request: What was run.
         state: finished, stopped, failed or interrupted; running for one that has not ended.
         reason: Why, for any state but finished.
         epochs: Epochs trained.
         slot: Where it ran; None if it never began.
-        started: When the worker took the order; "" if it never did.
+        started: When the worker took the request; "" if it never did.
         first_step: When the first epoch began; "" if none did.
         ended: When it ended, model written and all.
         metrics: The last evaluation.
@@ -59,7 +59,7 @@ class Outcome:
         before_s: Seconds that the epochs of earlier workers took.
     """
 
-    order: Order
+    request: TrialRequest
     state: str
     reason: str = ""
     epochs: int = 0
@@ -76,17 +76,17 @@ class Outcome:
         """Return the trial's row of `trials.csv`; only a trial with a result has metrics."""
         values = self.metrics if self.state in ("finished", "stopped") else {}
         return {
-            "trial": self.order.trial,
+            "trial": self.request.trial,
             "state": self.state,
             "reason": " ".join(self.reason.split()),
-            "seed": self.order.seed,
+            "seed": self.request.seed,
             "epochs": self.epochs,
             "slot": self.slot,
             "seconds": self.seconds,
             "started": self.started or None,
             "first_step": self.first_step or None,
             "ended": self.ended or None,
-            **self.order.parameters,
+            **self.request.parameters,
             **values,
         }
 
@@ -97,29 +97,29 @@ class Outcome:
             return None
         return self.before_s + seconds_between(self.resumed or self.started, self.ended)
 
-    def ending(self, state: str, reason: str) -> Outcome:
+    def ending(self, state: str, reason: str) -> TrialResult:
         """Return this trial as ended now."""
         return replace(self, state=state, reason=reason, ended=now())
 
 
 @dataclass(frozen=True)
-class Report:
-    """News of a trial since the last report.
+class TrialUpdate:
+    """News of a trial since the last update.
 
     Attributes:
-        outcome: How far the trial has come.
+        result: How far the trial has come.
         rows: One row of `curves.csv` per epoch trained since, without the trial's id.
         evaluated: The last row holds an evaluation.
         restarted_after: Where a worker has just taken the trial, the epochs that count of those before it: rows of
-            earlier reports are void, and these begin with those epochs. None: the worker is that of the last report.
+            earlier updates are void, and these begin with those epochs. None: the worker is that of the last update.
         saved: Epochs that the last checkpoint holds; 0 for none.
         note: What the log should say; "" for nothing.
-        group_lost: The slot has no workers and cannot get any, for the outcome's reason; the trial has to be given out
+        group_lost: The slot has no workers and cannot get any, for the result's reason; the trial has to be given out
             again.
         node_lost: The reason is that a node of its workers has left the cluster.
     """
 
-    outcome: Outcome
+    result: TrialResult
     rows: tuple[dict[str, float], ...] = ()
     evaluated: bool = False
     restarted_after: int | None = None
@@ -130,7 +130,7 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Briefing:
+class WorkerContext:
     """What every worker is told once.
 
     Attributes:

@@ -20,7 +20,7 @@ from search.policy.guards import violations
 from search.policy.journal_file import cut_damage, set_aside
 from search.policy.samplers import Point, PointSampler
 from search.space.schema import Space
-from search.trials import Outcome
+from search.trials import TrialResult
 
 JOURNAL_FILE = "study.journal"
 SEED = "seed"  # attributes of a trial in the journal
@@ -41,7 +41,7 @@ class _NoLock:
 class StudyJournal:
     """Trials that were asked for, with what became of them."""
 
-    def __init__(self, space: Space, folder: Path, known: Sequence[Outcome]):
+    def __init__(self, space: Space, folder: Path, known: Sequence[TrialResult]):
         """Open the journal of a run folder, or begin one.
 
         Args:
@@ -107,9 +107,9 @@ class StudyJournal:
         self._memory = optuna.storages.InMemoryStorage()
         self._copy = optuna.create_study(storage=self._memory, directions=self._study.directions)
         sampler = PointSampler(self._space)
-        for number, outcome in enumerate(self._known):
-            self._copy.add_trial(sampler.running(Point(outcome.order.parameters, {})))
-            self._tell(self._copy, number, outcome, ())
+        for number, result in enumerate(self._known):
+            self._copy.add_trial(sampler.running(Point(result.request.parameters, {})))
+            self._tell(self._copy, number, result, ())
         self._earlier = len(self._known)
         self._copy.add_trials([self._unseen(t) if ROUND in t.user_attrs else t for t in self._study.get_trials()])
         self._share_notes(self._journal, self._memory)
@@ -127,10 +127,10 @@ class StudyJournal:
         """Write what the sampler has just noted in its study."""
         self._share_notes(self._memory, self._journal)
 
-    def tell(self, outcome: Outcome, curve: Sequence[Mapping[str, float]]) -> None:
+    def tell(self, result: TrialResult, curve: Sequence[Mapping[str, float]]) -> None:
         """Record how a trial ended; one that the journal has as ended already stays as it is."""
-        self._tell(self._study, outcome.order.trial, outcome, curve)
-        self._tell(self._copy, self._earlier + outcome.order.trial, outcome, curve)
+        self._tell(self._study, result.request.trial, result, curve)
+        self._tell(self._copy, self._earlier + result.request.trial, result, curve)
 
     def _unseen(self, replicate: FrozenTrial) -> FrozenTrial:
         """Return what stands for a replicate in the sampler's memory: a failed trial, which every sampler ignores.
@@ -142,22 +142,24 @@ class StudyJournal:
             state=TrialState.FAIL, params=dict(replicate.params), distributions=dict(replicate.distributions)
         )
 
-    def _tell(self, study: optuna.Study, number: int, outcome: Outcome, curve: Sequence[Mapping[str, float]]) -> None:
+    def _tell(
+        self, study: optuna.Study, number: int, result: TrialResult, curve: Sequence[Mapping[str, float]]
+    ) -> None:
         frozen = study.get_trials(deepcopy=False)[number]
         if frozen.state.is_finished():
             return
         trial = optuna.trial.Trial(study, frozen._trial_id)
-        if outcome.state == "finished":
-            trial.set_user_attr("metrics", outcome.metrics)
+        if result.state == "finished":
+            trial.set_user_attr("metrics", result.metrics)
             for guard in self._space.guards:
-                for bound, amount in violations(guard, outcome.metrics.get(guard.metric, math.nan)).items():
+                for bound, amount in violations(guard, result.metrics.get(guard.metric, math.nan)).items():
                     trial.set_constraint(f"{guard.metric}:{bound}", amount)
-            study.tell(trial, [outcome.metrics[objective.metric] for objective in self._space.objectives])
+            study.tell(trial, [result.metrics[objective.metric] for objective in self._space.objectives])
             return
-        trial.set_user_attr("reason", outcome.reason)
-        if outcome.state == "stopped":
+        trial.set_user_attr("reason", result.reason)
+        if result.state == "stopped":
             trial.set_user_attr("curve", [dict(row) for row in curve])
-        study.tell(trial, state=TrialState.PRUNED if outcome.state == "stopped" else TrialState.FAIL)
+        study.tell(trial, state=TrialState.PRUNED if result.state == "stopped" else TrialState.FAIL)
 
     def _share_notes(self, source: optuna.storages.BaseStorage, target: optuna.storages.BaseStorage) -> None:
         """Copy what samplers keep in the study, such as the parents of a generation, between journal and memory.

@@ -16,19 +16,19 @@ from search.policy.journal import ROUND, SEED, StudyJournal
 from search.policy.replication import Replication, TrainedPoint
 from search.policy.samplers import Point, PointSampler
 from search.space.schema import Space
-from search.trials import Order, Outcome
+from search.trials import TrialRequest, TrialResult
 
 STATES = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "stopped", TrialState.FAIL: "failed"}
 
 
 class Proposals:
-    """Asks for trials and tells their outcomes."""
+    """Asks for trials and tells their results."""
 
     def __init__(
         self,
         space: Space,
         folder: Path,
-        known: Sequence[Outcome] = (),
+        known: Sequence[TrialResult] = (),
         seeds: Callable[[Mapping[str, Any]], Sequence[int]] = lambda parameters: (),
     ):
         """Open the journal of a run folder, or begin one.
@@ -52,7 +52,7 @@ class Proposals:
         """What was found damaged, and what of it was kept; a line each."""
         return self._journal.repairs
 
-    def reconcile(self, ended: Iterable[Outcome]) -> list[int]:
+    def reconcile(self, ended: Iterable[TrialResult]) -> list[int]:
         """Bring journal and table together after a crash; the table is right where they differ.
 
         A trial that has a row and is still running in the journal is told from the row; one that has a row alone is
@@ -65,9 +65,11 @@ class Proposals:
         Returns:
             The numbers of the trials to be run again.
         """
-        rows = {outcome.order.trial: outcome for outcome in ended}
+        rows = {result.request.trial: result for result in ended}
         trials = self._journal.trials
-        strange = [n for n, row in rows.items() if n < len(trials) and not _is_same(self._order(trials[n]), row.order)]
+        strange = [
+            n for n, row in rows.items() if n < len(trials) and not _is_same(self._request(trials[n]), row.request)
+        ]
         if strange:
             reason = f"its trial {strange[0]} is another one than that of trials.csv"
             self._journal.begin_anew(reason)
@@ -86,16 +88,16 @@ class Proposals:
             self.repairs.append(f"trials.csv: has no row of {_named(lost)} that had ended; run again")
         return again
 
-    def _add_missing(self, rows: Mapping[int, Outcome]) -> None:
+    def _add_missing(self, rows: Mapping[int, TrialResult]) -> None:
         """Add trials that the table has beyond the end of the journal, and propose those in between anew."""
         begin, end = len(self._journal.trials), max(rows, default=-1) + 1
         for number in range(begin, end):
             if number not in rows:
                 self._propose()
                 continue
-            order = rows[number].order
-            running = self._sampler.running(Point(order.parameters, {}))
-            running.set_user_attr(SEED, order.seed)
+            request = rows[number].request
+            running = self._sampler.running(Point(request.parameters, {}))
+            running.set_user_attr(SEED, request.seed)
             # The table does not say which trials are replicates: those beyond the budget that train a point again.
             known = any(trial.params == running.params for trial in self._journal.trials)
             if known and number >= self._space.budget.trials:
@@ -105,11 +107,11 @@ class Proposals:
             taken = sorted(number for number in rows if number >= begin)
             self.repairs.append(f"{self._journal.name}: had no entry of {_named(taken)}; taken from trials.csv")
 
-    def order(self, trial: int) -> Order:
-        """Return the order of a trial that has been asked for."""
-        return self._order(self._journal.trials[trial])
+    def request(self, trial: int) -> TrialRequest:
+        """Return the request of a trial that has been asked for."""
+        return self._request(self._journal.trials[trial])
 
-    def ask(self, most: int = 1) -> Order | None:
+    def ask(self, most: int = 1) -> TrialRequest | None:
         """Return the next trial: one that a crash interrupted, or a new one.
 
         The sampler's randomness comes from the seed and the trial's number alone, so a run that is resumed goes
@@ -125,20 +127,20 @@ class Proposals:
             if any(not trial.state.is_finished() for trial in self._proposed()):
                 return None
             self._again = [self._propose().trial for _ in range(min(self._space.batch, most))]
-        return self.order(self._again.pop(0)) if self._again else self._propose()
+        return self.request(self._again.pop(0)) if self._again else self._propose()
 
     def give_back(self, trial: int) -> None:
         """Take a trial back that has not ended; it is the next one to be given out."""
         (self._replicates_again if trial in self.replicates else self._again).insert(0, trial)
 
-    def replicate(self) -> Order | None:
+    def replicate(self) -> TrialRequest | None:
         """Return the next replicate, a point's training with a further seed, once the budget's trials are given out.
 
         Returns:
             The trial; None while a round of replicates has not ended, and when no point lacks a seed any more.
         """
         if self._replicates_again:
-            return self.order(self._replicates_again.pop(0))
+            return self.request(self._replicates_again.pop(0))
         missing = self._replication.missing(self._trained())
         if not missing.points:
             return None
@@ -147,7 +149,7 @@ class Proposals:
         running.set_user_attr(SEED, self._seed(missing.points[0], number))
         running.set_user_attr(ROUND, missing.round)
         self._journal.add(running)
-        return self.order(number)
+        return self.request(number)
 
     @property
     def replicates(self) -> frozenset[int]:
@@ -180,28 +182,28 @@ class Proposals:
     def _proposed(self) -> list[FrozenTrial]:
         return [trial for trial in self._journal.trials if ROUND not in trial.user_attrs]
 
-    def _propose(self) -> Order:
+    def _propose(self) -> TrialRequest:
         number = len(self._proposed())
         point = self._sampler.propose(self._journal.memory, number)
         self._journal.keep_notes()
         running = self._sampler.running(point)
         running.set_user_attr(SEED, self._seed(point.parameters, number))
         self._journal.add_proposed(running)
-        return self._order(self._journal.trials[-1])
+        return self._request(self._journal.trials[-1])
 
-    def tell(self, outcome: Outcome, curve: Sequence[dict[str, float]] = ()) -> None:
-        """Record an outcome; a trial that the journal has as ended already stays as it is.
+    def tell(self, result: TrialResult, curve: Sequence[dict[str, float]] = ()) -> None:
+        """Record a result; a trial that the journal has as ended already stays as it is.
 
         Args:
-            outcome: An interrupted one is left running, to be run again.
+            result: An interrupted one is left running, to be run again.
             curve: The rows of a trial that was stopped early.
         """
-        if outcome.state != "interrupted":
-            self._journal.tell(outcome, curve)
+        if result.state != "interrupted":
+            self._journal.tell(result, curve)
 
-    def _order(self, trial: FrozenTrial) -> Order:
+    def _request(self, trial: FrozenTrial) -> TrialRequest:
         seed = trial.user_attrs.get(SEED, self._space.trial_seed(trial.number))
-        return Order(trial.number, dict(trial.params), seed, ROUND in trial.user_attrs)
+        return TrialRequest(trial.number, dict(trial.params), seed, ROUND in trial.user_attrs)
 
     def _seed(self, parameters: Mapping[str, Any], number: int) -> int:
         """Return the seed of a new trial, one with which this run has not trained its point.
@@ -214,8 +216,8 @@ class Proposals:
         return free[0] if free else next(s for s in count(self._space.trial_seed(number)) if s not in used)
 
 
-def _is_same(journal: Order, table: Order) -> bool:
-    """Say whether two orders are the same; an empty cell of the table says nothing."""
+def _is_same(journal: TrialRequest, table: TrialRequest) -> bool:
+    """Say whether two requests are the same; an empty cell of the table says nothing."""
     ours = journal.parameters
     return journal.seed == table.seed and all(ours.get(name) == value for name, value in table.parameters.items())
 

@@ -23,7 +23,7 @@ from search.record.checkpoints import TRIALS_FOLDER
 from search.record.run_folder import RunFolder, RunFolderError
 from search.space.reading import SpaceError
 from search.space.schema import Space
-from search.trials import Order, Outcome, Report, now
+from search.trials import TrialRequest, TrialResult, TrialUpdate, now
 
 
 class ReusableTrial(NamedTuple):
@@ -31,11 +31,11 @@ class ReusableTrial(NamedTuple):
 
     Attributes:
         run: Its folder, as it was named.
-        outcome: With the trial's number in that run.
+        result: With the trial's number in that run.
     """
 
     run: Path
-    outcome: Outcome
+    result: TrialResult
 
 
 class EarlierRun(NamedTuple):
@@ -51,7 +51,7 @@ class EarlierRun(NamedTuple):
     folder: Path
     space: Space
     basis: dict[str, Any]
-    finished: list[Outcome]
+    finished: list[TrialResult]
 
 
 def read_earlier(folder: Path) -> EarlierRun:
@@ -120,12 +120,12 @@ class Reusable:
         for run in runs:
             if run.basis.get("code") is None:
                 continue
-            for outcome in run.finished:
-                order = outcome.order
-                key = content_key(run.space, run.basis, order.parameters, order.seed)
+            for result in run.finished:
+                request = result.request
+                key = content_key(run.space, run.basis, request.parameters, request.seed)
                 if key not in self._known:
-                    self._known[key] = ReusableTrial(run.folder, outcome)
-                    self._seeds.setdefault(_point(order.parameters), []).append(order.seed)
+                    self._known[key] = ReusableTrial(run.folder, result)
+                    self._seeds.setdefault(_point(request.parameters), []).append(request.seed)
 
     def __len__(self) -> int:
         return len(self._known)
@@ -138,24 +138,24 @@ class Reusable:
             if content_key(self._space, self._basis, parameters, seed) in self._known
         )
 
-    def fetch(self, order: Order) -> Report | None:
+    def fetch(self, request: TrialRequest) -> TrialUpdate | None:
         """Return an equal finished trial as this run's own, its model copied over; None where there is none."""
-        known = self._known.get(content_key(self._space, self._basis, order.parameters, order.seed))
+        known = self._known.get(content_key(self._space, self._basis, request.parameters, request.seed))
         if known is None:
             return None
-        found, number = known.outcome, known.outcome.order.trial
+        found, number = known.result, known.result.request.trial
         source = known.run / TRIALS_FOLDER / str(number)
         if not source.is_dir():
             return None
-        target = self._folder / TRIALS_FOLDER / str(order.trial)
+        target = self._folder / TRIALS_FOLDER / str(request.trial)
         shutil.copytree(source, target, dirs_exist_ok=True)
         reason = f"reused: trial {number} of {known.run}"
-        outcome = Outcome(order, "finished", reason, found.epochs, ended=now(), metrics=found.metrics)
-        return Report(outcome, _curve(known.run, number), evaluated=True)
+        result = TrialResult(request, "finished", reason, found.epochs, ended=now(), metrics=found.metrics)
+        return TrialUpdate(result, _curve(known.run, number), evaluated=True)
 
 
-def _finished(run: RunFolder, space: Space) -> list[Outcome]:
-    return [outcome for outcome in run.ended(space) if outcome.state == "finished"]
+def _finished(run: RunFolder, space: Space) -> list[TrialResult]:
+    return [result for result in run.ended(space) if result.state == "finished"]
 
 
 def _curve(run: Path, number: int) -> tuple[dict[str, float], ...]:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
-from search.trials import Outcome
+from search.trials import TrialResult
 
 SESSION_FILE = ".session"
 TRIALS_FOLDER = "trials"
@@ -57,19 +57,19 @@ class Outbox:
         # By the session, so that a worker that takes another's place here finds its checkpoints.
         self.folder = folder if self._direct else Path(tempfile.gettempdir()) / f"search-{session}"
 
-    def sent(self, outcome: Outcome) -> Outcome:
+    def sent(self, result: TrialResult) -> TrialResult:
         """Send the files of a trial that has finished, and return how it ended."""
         if self._direct:
-            return outcome
-        place = self.folder / TRIALS_FOLDER / str(outcome.order.trial)
+            return result
+        place = self.folder / TRIALS_FOLDER / str(result.request.trial)
         try:
-            if outcome.state == "finished":
-                self._send(outcome.order.trial, pack(place))
+            if result.state == "finished":
+                self._send(result.request.trial, pack(place))
         except (OSError, TooLargeError) as error:
-            return outcome.ending("failed", f"its files could not be sent to the run folder: {error}")
+            return result.ending("failed", f"its files could not be sent to the run folder: {error}")
         finally:
             shutil.rmtree(place, ignore_errors=True)
-        return outcome
+        return result
 
     def discard(self) -> None:
         """Remove what stands in for the run folder, once no trial is left in it."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from results.records.run import CurveTable, TrialTable, read_curves
 from search.record.checkpoints import discard
 from search.space.schema import Space
-from search.trials import Order, Outcome, Report
+from search.trials import TrialRequest, TrialResult, TrialUpdate
 
 CURVED = ("finished", "stopped")  # states in which every epoch has a row
 
@@ -37,7 +37,7 @@ class Snapshot(NamedTuple):
     """
 
     rows: list[dict[str, object]]
-    running: list[Outcome]
+    running: list[TrialResult]
     seconds: float
     ended_now: int
     replicates: frozenset[int] = frozenset()
@@ -65,7 +65,7 @@ class Recorder:
         read_curves(folder)  # a cell that is no number is found now, not at the end of the search
         self.repairs = [table.repaired.message for table in (self._trials, self._curves) if table.repaired]
         self._rows: list[dict[str, object]] = []
-        self._running: dict[int, Outcome] = {}
+        self._running: dict[int, TrialResult] = {}
         self._pending: dict[int, list[dict[str, float]]] = {}
         self._replicates: set[int] = set()
         self._expected = 0
@@ -74,7 +74,9 @@ class Recorder:
         self._notices: list[str] = []
         self._lock = threading.Lock()
 
-    def clear_interrupted(self, kept: Iterable[Outcome], again: Iterable[int], replicates: Iterable[int] = ()) -> None:
+    def clear_interrupted(
+        self, kept: Iterable[TrialResult], again: Iterable[int], replicates: Iterable[int] = ()
+    ) -> None:
         """Remove what trials that will be run again have left in the tables.
 
         Args:
@@ -86,11 +88,11 @@ class Recorder:
         kept = list(kept)
         self._trials.drop_interrupted()
         curves = read_curves(self.folder).groupby("trial")["epoch"].count()
-        stay = {str(outcome.order.trial) for outcome in kept}
+        stay = {str(result.request.trial) for result in kept}
         self._curves.drop({*again, *(trial for trial in curves.index if trial not in stay)})
-        self._rows = [outcome.row() for outcome in kept]
+        self._rows = [result.row() for result in kept]
         self.sweep()
-        cut = [o.order.trial for o in kept if o.state in CURVED and curves.get(str(o.order.trial), 0) < o.epochs]
+        cut = [o.request.trial for o in kept if o.state in CURVED and curves.get(str(o.request.trial), 0) < o.epochs]
         if cut:
             named = ", ".join(map(str, cut[:5])) + (", ..." if len(cut) > 5 else "")
             self.repairs.append(f"{self._curves.path}: lacks epochs of {len(cut)} trials that have ended ({named})")
@@ -100,25 +102,25 @@ class Recorder:
         with self._lock:
             self._expected = replicates
 
-    def begin(self, order: Order) -> None:
+    def begin(self, request: TrialRequest) -> None:
         """Note that a trial was given out."""
         with self._lock:
             self._began = self._began or time.monotonic()
-            self._replicates |= {order.trial} if order.replicate else set()
-            self._running[order.trial] = Outcome(order, "running")
-            self._pending[order.trial] = []
+            self._replicates |= {request.trial} if request.replicate else set()
+            self._running[request.trial] = TrialResult(request, "running")
+            self._pending[request.trial] = []
 
-    def note(self, report: Report) -> None:
+    def note(self, update: TrialUpdate) -> None:
         """Note how far a trial has come."""
-        trial = report.outcome.order.trial
+        trial = update.result.request.trial
         with self._lock:
-            again = report.restarted_after is not None and bool(self._pending[trial])
-            if report.restarted_after is not None:
+            again = update.restarted_after is not None and bool(self._pending[trial])
+            if update.restarted_after is not None:
                 self._pending[trial] = []
-            self._pending[trial].extend(report.rows)
-            self._running[trial] = report.outcome
-        if report.note or again:
-            log.warning("trial %d: %s", trial, report.note or "begun anew: its worker died")
+            self._pending[trial].extend(update.rows)
+            self._running[trial] = update.result
+        if update.note or again:
+            log.warning("trial %d: %s", trial, update.note or "begun anew: its worker died")
 
     def notice(self, text: str) -> None:
         """Note something that the user should see at once."""
@@ -126,32 +128,32 @@ class Recorder:
         with self._lock:
             self._notices.append(text)
 
-    def end(self, outcome: Outcome) -> list[dict[str, float]]:
+    def end(self, result: TrialResult) -> list[dict[str, float]]:
         """Write a trial that has ended, and return its curve."""
-        trial = outcome.order.trial
+        trial = result.request.trial
         curve = self._pending.get(trial, [])
         for row in curve:
             self._curves.append({"trial": trial, **row})
-        ended = outcome.row()
+        ended = result.row()
         self._trials.append(ended)
         with self._lock:
             self._pending.pop(trial, None)
             self._running.pop(trial, None)
             self._rows.append(ended)
             self._ended_now += 1
-        if outcome.state != "interrupted":
+        if result.state != "interrupted":
             discard(self.folder, trial)
-        text = f"trial {trial} {outcome.state}" + (f": {outcome.reason}" if outcome.reason else "")
+        text = f"trial {trial} {result.state}" + (f": {result.reason}" if result.reason else "")
         log.info(text)
-        if outcome.trace:
-            log.error("%s\n%s", text, outcome.trace)
+        if result.trace:
+            log.error("%s\n%s", text, result.trace)
         return curve
 
     def interrupt(self, reason: str) -> int:
         """Write every running trial as interrupted, and return how many there were."""
         running = list(self._running.values())
-        for outcome in running:
-            self.end(outcome.ending("interrupted", reason))
+        for result in running:
+            self.end(result.ending("interrupted", reason))
         return len(running)
 
     def sweep(self) -> None:

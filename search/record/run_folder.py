@@ -23,7 +23,7 @@ from results.records.run import RunSpace, read_trials
 from search.record.outbox import SESSION_FILE
 from search.space.reading import SpaceError, parse_space, read_document
 from search.space.schema import Space
-from search.trials import Order, Outcome, seconds_between
+from search.trials import TrialRequest, TrialResult, seconds_between
 
 SPACE_FILE = "space.yaml"
 LOCK_FILE = ".lock"
@@ -128,7 +128,7 @@ class RunFolder:
         provenance = document.pop("provenance", {})
         return parse_space(document, file), provenance
 
-    def ended(self, space: Space) -> list[Outcome]:
+    def ended(self, space: Space) -> list[TrialResult]:
         """Return every trial that has a row and need not be run again.
 
         Raises:
@@ -143,10 +143,10 @@ class RunFolder:
         )
         table = read_trials(self.path, run_space)
         rows = table.astype(object).where(table.notna(), None).to_dict("records")
-        return [_outcome(row, space) for row in rows if row["state"] != "interrupted"]
+        return [_result(row, space) for row in rows if row["state"] != "interrupted"]
 
 
-def _outcome(row: Mapping[Any, Any], space: Space) -> Outcome:
+def _result(row: Mapping[Any, Any], space: Space) -> TrialResult:
     known = {*space.parameters, "trial", "state", "reason", "seed", "epochs", "slot", "seconds"}
     known |= {"started", "first_step", "ended"}
     parameters = {name: row[name] for name in space.parameters if row[name] is not None}
@@ -155,8 +155,8 @@ def _outcome(row: Mapping[Any, Any], space: Space) -> Outcome:
         for key in ("started", "first_step", "ended")
     }
     took_s = row["seconds"] if row["seconds"] is not None and times["started"] and times["ended"] else None
-    return Outcome(
-        Order(int(row["trial"]), parameters, int(row["seed"])),
+    return TrialResult(
+        TrialRequest(int(row["trial"]), parameters, int(row["seed"])),
         row["state"],
         reason=row["reason"] or "",
         epochs=int(row["epochs"] or 0),

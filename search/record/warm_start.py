@@ -16,7 +16,7 @@ from search.record.earlier_runs import EarlierRun
 from search.record.run_folder import RunFolderError
 from search.space.reading import SpaceError, read_document
 from search.space.schema import Space
-from search.trials import Order, Outcome
+from search.trials import TrialRequest, TrialResult
 from search.worker.trial_loop import CONFIGURATION_FILE
 
 WARM_START_FILE = "warm_start.json"
@@ -45,14 +45,14 @@ def read_points(files: Sequence[Path], space: Space) -> tuple[dict[str, Any], ..
     return tuple(points)
 
 
-def write_warm_start(outcomes: Sequence[Outcome], folder: Path) -> None:
+def write_warm_start(results: Sequence[TrialResult], folder: Path) -> None:
     """Write what the sampler begins with into a run folder."""
-    if outcomes:
-        rows = [{"parameters": o.order.parameters, "seed": o.order.seed, "metrics": o.metrics} for o in outcomes]
+    if results:
+        rows = [{"parameters": o.request.parameters, "seed": o.request.seed, "metrics": o.metrics} for o in results]
         write_atomically(folder / WARM_START_FILE, json.dumps(rows, indent=1) + "\n")
 
 
-def read_warm_start(folder: Path) -> list[Outcome]:
+def read_warm_start(folder: Path) -> list[TrialResult]:
     """Read what `write_warm_start` wrote; nothing where a run began without.
 
     Raises:
@@ -64,7 +64,7 @@ def read_warm_start(folder: Path) -> list[Outcome]:
     try:
         rows = json.loads(file.read_text(encoding="utf-8"))
         return [
-            Outcome(Order(number, row["parameters"], row["seed"]), "finished", metrics=row["metrics"])
+            TrialResult(TrialRequest(number, row["parameters"], row["seed"]), "finished", metrics=row["metrics"])
             for number, row in enumerate(rows)
         ]
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -97,14 +97,14 @@ def check_comparable(run: EarlierRun, space: Space, basis: Mapping[str, Any]) ->
             )
 
 
-def fitting(run: EarlierRun, space: Space) -> list[Outcome]:
+def fitting(run: EarlierRun, space: Space) -> list[TrialResult]:
     """Return the finished trials of a run that are points of a space."""
     return [
-        outcome
-        for outcome in run.finished
-        if space.active(outcome.order.parameters) == outcome.order.parameters
-        and all(space.parameters[name].has(value) for name, value in outcome.order.parameters.items())
-        and set(outcome.order.parameters) == set(space.active({**_any_point(space), **outcome.order.parameters}))
+        result
+        for result in run.finished
+        if space.active(result.request.parameters) == result.request.parameters
+        and all(space.parameters[name].has(value) for name, value in result.request.parameters.items())
+        and set(result.request.parameters) == set(space.active({**_any_point(space), **result.request.parameters}))
     ]
 
 

@@ -21,13 +21,13 @@ from search.protocol import Study
 from search.record.earlier_runs import Reusable
 from search.record.recorder import Recorder
 from search.space.schema import Space
-from search.trials import Briefing
+from search.trials import WorkerContext
 from search.tune.capacity import Capacity
 from search.tune.preflight import Available
 from search.tune.scheduler import HalvingScheduler
 from search.tune.searcher import JournalSearcher
 from search.tune.tracking import trackers
-from search.tune.trial import REPORT_KEY, WarmTrial
+from search.tune.trial import UPDATE_KEY, WarmTrial
 from search.watch.interruption import Interruption
 from search.worker.mailbox import Mailbox
 
@@ -67,8 +67,8 @@ def run_search(
         space: With the resources found out.
         study: What is searched.
         location: Where it runs.
-        proposals: Where orders come from.
-        recorder: Where outcomes go.
+        proposals: Where requests come from.
+        recorder: Where results go.
         remaining: How many trials of the budget have to end.
         reusable: Finished trials of earlier runs.
         basis: What results depend on besides the configuration, as it is now; a checkpoint counts only where it is so.
@@ -82,11 +82,11 @@ def run_search(
         DiskFullError: The run folder cannot be written any more; trials are still running.
     """
     folder = location.folder
-    briefing = Briefing(space, folder, [ray.put(study)], dict(basis), location.session)
+    context = WorkerContext(space, folder, [ray.put(study)], dict(basis), location.session)
     # On the driver's node, which sees the run folder and does not end before the run.
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     options: dict[str, Any] = {"num_cpus": 0, "scheduling_strategy": here}
-    mailbox: Any = ray.remote(**options)(Mailbox).remote(space.resources.slots, briefing)
+    mailbox: Any = ray.remote(**options)(Mailbox).remote(space.resources.slots, context)
     capacity = Capacity(space.resources, location.look, mailbox.grow.remote) if location.look else None
     searcher = JournalSearcher(space, proposals, recorder, remaining, reusable, capacity, mailbox.drop.remote)
     trainable: Any = tune.with_parameters(WarmTrial, mailbox=mailbox, name=space.name)
@@ -116,7 +116,7 @@ def _quiet(space: Space, folder: Path, stopper: Stopper) -> tune.RunConfig:
         storage_path=str(folder / "ray"),
         verbose=0,
         stop=stopper,
-        callbacks=[*trackers(space, folder), Forgetful()],  # the last is told last
+        callbacks=[*trackers(space, folder), ReleaseTrialMetrics()],  # the last is told last
         checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
     )
 
@@ -149,14 +149,14 @@ class _Interrupted(Stopper):
         return False
 
 
-class Forgetful(Callback):
+class ReleaseTrialMetrics(Callback):
     """Lets go of what Tune records of each metric of a trial, half of what a trial costs the driver, once it ended."""
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Let go; Tune looks at none of it any more."""
         trial.metric_analysis.clear()
         trial.metric_n_steps.clear()
-        trial.last_result.pop(REPORT_KEY, None)
+        trial.last_result.pop(UPDATE_KEY, None)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Do the same."""
@@ -164,4 +164,4 @@ class Forgetful(Callback):
 
 
 def _trial_name(trial: Any) -> str:
-    return f"trial-{trial.config['order'].trial}"
+    return f"trial-{trial.config['request'].trial}"

@@ -13,8 +13,8 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from search.policy.halving import Halving
 from search.space.schema import Space
-from search.trials import Order, Report
-from search.tune.trial import ORDER_KEY, REPORT_KEY
+from search.trials import TrialRequest, TrialUpdate
+from search.tune.trial import REQUEST_KEY, UPDATE_KEY
 
 
 class HalvingScheduler(FIFOScheduler):
@@ -44,17 +44,17 @@ class HalvingScheduler(FIFOScheduler):
             self._halving.goes_on(int(row["trial"]), int(row["epoch"]), row)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Look at the evaluations of a report; the trial stops if the last one says so, a replicate never."""
-        report: Report = result[REPORT_KEY]
-        order: Order = trial.config[ORDER_KEY]
-        if order.replicate:
+        """Look at the evaluations of an update; the trial stops if the last one says so, a replicate never."""
+        update: TrialUpdate = result[UPDATE_KEY]
+        request: TrialRequest = trial.config[REQUEST_KEY]
+        if request.replicate:
             return TrialScheduler.CONTINUE
-        if report.restarted_after is not None:
-            self._halving.forget(order.trial, report.restarted_after)
+        if update.restarted_after is not None:
+            self._halving.forget(request.trial, update.restarted_after)
         goes_on = True
-        for row in report.rows:
+        for row in update.rows:
             if all(metric in row for metric in self._metrics):
-                goes_on = self._halving.goes_on(order.trial, int(row["epoch"]), row)
+                goes_on = self._halving.goes_on(request.trial, int(row["epoch"]), row)
         return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
 
     def __getstate__(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Ray Tune's view of the proposals: suggest an order, record its outcome, tell the sampler.
+"""Ray Tune's view of the proposals: suggest a request, record its result, tell the sampler.
 
 Owns when trials are given out: at most one per slot, replicates only after the budget's trials, none after the wall
 clock ran out or after the groups proved unable to start; and again, when the slot or the actor that had one was lost.
@@ -21,9 +21,9 @@ from search.record.disk import DISK_FULL, DiskFullError, is_full
 from search.record.earlier_runs import Reusable
 from search.record.recorder import Recorder
 from search.space.schema import Space
-from search.trials import Order, Outcome, Report
+from search.trials import TrialRequest, TrialResult, TrialUpdate
 from search.tune.capacity import Capacity
-from search.tune.trial import ORDER_KEY, REPORT_KEY
+from search.tune.trial import REQUEST_KEY, UPDATE_KEY
 
 MOST_ACTORS = 2
 MOST_LOST = 3  # per slot, in a row, with nothing heard of any trial in between
@@ -31,7 +31,7 @@ REST_S = 600.0
 
 
 class JournalSearcher(Searcher):
-    """Gives out orders and takes reports."""
+    """Gives out requests and takes updates."""
 
     def __init__(
         self,
@@ -41,18 +41,18 @@ class JournalSearcher(Searcher):
         remaining: int,
         reusable: Reusable | None = None,
         capacity: Capacity | None = None,
-        drop: Callable[[Order], object] | None = None,
+        drop: Callable[[TrialRequest], object] | None = None,
     ):
-        """Prepare to give out orders.
+        """Prepare to give out requests.
 
         Args:
             space: With the resources found out.
-            proposals: Where orders come from.
-            recorder: Where outcomes go first.
+            proposals: Where requests come from.
+            recorder: Where results go first.
             remaining: How many trials of the budget have to end.
             reusable: Finished trials of earlier runs; None where there are none.
             capacity: Says how many trials run at a time; None: as many as the space says.
-            drop: Told of an order that has been stopped, whose worker need not go on.
+            drop: Told of a request that has been stopped, whose worker need not go on.
         """
         super().__init__(metric=None, mode=None)
         self._proposals = proposals
@@ -66,8 +66,8 @@ class JournalSearcher(Searcher):
         self._repeats = space.budget.replicates > 1
         self._wall_clock_s = space.budget.wall_clock_s
         self._began = time.monotonic()
-        self._orders: dict[str, Order] = {}
-        self._latest: dict[str, Outcome] = {}
+        self._requests: dict[str, TrialRequest] = {}
+        self._latest: dict[str, TrialResult] = {}
         self._deaths: Counter[int] = Counter()
         self._rest_until: list[float] = []
         self._lost_in_a_row = 0
@@ -80,82 +80,82 @@ class JournalSearcher(Searcher):
         return True
 
     def suggest(self, trial_id: str) -> Any:
-        """Return the next order, FINISHED when there are no more, or None while all slots are busy."""
+        """Return the next request, FINISHED when there are no more, or None while all slots are busy."""
         while True:
             if self._over():
                 return Searcher.FINISHED
             if self._remaining <= 0 and not self._repeats:
                 # Not before the last one has ended: Tune asks no more then, and a trial may have to be given again.
-                return None if self._orders else Searcher.FINISHED
+                return None if self._requests else Searcher.FINISHED
             if self.disk_full:
                 return None
             if self._capacity is not None:
                 self._slots = self._capacity.slots()
-            if len(self._orders) >= self._slots - self._resting():
+            if len(self._requests) >= self._slots - self._resting():
                 return None
             with self._noting_a_full_disk():
-                order = self._next()
-                if order is None:
-                    return None if self._orders else Searcher.FINISHED
-                self._recorder.begin(order)
-                if not self._is_known(order):
-                    self._orders[trial_id] = order
-                    return {ORDER_KEY: order}
+                request = self._next()
+                if request is None:
+                    return None if self._requests else Searcher.FINISHED
+                self._recorder.begin(request)
+                if not self._is_known(request):
+                    self._requests[trial_id] = request
+                    return {REQUEST_KEY: request}
 
-    def _next(self) -> Order | None:
+    def _next(self) -> TrialRequest | None:
         """Return the next trial of the budget, or the next replicate; None where others have to end first."""
         if self._remaining > 0:
-            order = self._proposals.ask(self._remaining)
-            self._remaining -= order is not None
-            return order
-        order = self._proposals.replicate()
+            request = self._proposals.ask(self._remaining)
+            self._remaining -= request is not None
+            return request
+        request = self._proposals.replicate()
         self._recorder.expect(self._proposals.expected_replicates)
-        return order
+        return request
 
-    def _is_known(self, order: Order) -> bool:
+    def _is_known(self, request: TrialRequest) -> bool:
         """Record a trial that an earlier run has finished, and say whether there was one."""
-        report = self._reusable.fetch(order) if self._reusable is not None else None
-        if report is None:
+        update = self._reusable.fetch(request) if self._reusable is not None else None
+        if update is None:
             return False
-        self._recorder.note(report)
-        self._proposals.tell(report.outcome, self._recorder.end(report.outcome))
+        self._recorder.note(update)
+        self._proposals.tell(update.result, self._recorder.end(update.result))
         return True
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Record how far a trial has come; its end comes by `on_trial_complete`."""
-        report: Report = result[REPORT_KEY]
-        self._recorder.note(report)
-        self._latest[trial_id] = report.outcome
-        if report.group_lost:
-            self._rest(report)
+        update: TrialUpdate = result[UPDATE_KEY]
+        self._recorder.note(update)
+        self._latest[trial_id] = update.result
+        if update.group_lost:
+            self._rest(update)
         else:
             self._lost_in_a_row, self._any_began = 0, True
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Record a trial's end on the disk, then tell the sampler."""
-        report: Report | None = (result or {}).get(REPORT_KEY)
-        if report is not None and report.outcome is not self._latest.get(trial_id):
-            self.on_trial_result(trial_id, {REPORT_KEY: report})
-        order = self._orders.pop(trial_id)
-        outcome = self._latest.pop(trial_id, Outcome(order, "running"))
-        if error and self._is_given_again(outcome):
+        update: TrialUpdate | None = (result or {}).get(UPDATE_KEY)
+        if update is not None and update.result is not self._latest.get(trial_id):
+            self.on_trial_result(trial_id, {UPDATE_KEY: update})
+        request = self._requests.pop(trial_id)
+        trial_result = self._latest.pop(trial_id, TrialResult(request, "running"))
+        if error and self._is_given_again(trial_result):
             return
         if error:
-            outcome = outcome.ending("failed", f"the trial's actor died {MOST_ACTORS} times; see log.txt")
-        elif outcome.state == "running":
-            outcome = outcome.ending("stopped", f"stopped by the scheduler after epoch {outcome.epochs}")
+            trial_result = trial_result.ending("failed", f"the trial's actor died {MOST_ACTORS} times; see log.txt")
+        elif trial_result.state == "running":
+            trial_result = trial_result.ending("stopped", f"stopped by the scheduler after epoch {trial_result.epochs}")
             if self._drop is not None:
-                self._drop(order)
-        elif outcome.state == "interrupted":
-            self.disk_full = outcome.reason
+                self._drop(request)
+        elif trial_result.state == "interrupted":
+            self.disk_full = trial_result.reason
             return
         with self._noting_a_full_disk():
-            self._proposals.tell(outcome, self._recorder.end(outcome))
+            self._proposals.tell(trial_result, self._recorder.end(trial_result))
 
-    def _is_given_again(self, outcome: Outcome) -> bool:
+    def _is_given_again(self, trial_result: TrialResult) -> bool:
         """Put a trial back that lost its slot or its actor, and say whether it was put back."""
-        trial, replicate = outcome.order.trial, outcome.order.replicate
-        if outcome.state != "interrupted":
+        trial, replicate = trial_result.request.trial, trial_result.request.replicate
+        if trial_result.state != "interrupted":
             self._deaths[trial] += 1
             self._lost_in_a_row += 1
             if self._lost_in_a_row >= MOST_LOST * self._slots:
@@ -206,15 +206,15 @@ class JournalSearcher(Searcher):
         self._rest_until = [moment for moment in self._rest_until if moment > time.monotonic()]
         return min(len(self._rest_until), self._slots - 1)
 
-    def _rest(self, report: Report) -> None:
+    def _rest(self, update: TrialUpdate) -> None:
         """Pass a slot over for a while; end a run in which none can work: each trial would wait for its deadline."""
-        outcome, after = report.outcome, f", this one is tried again in {REST_S:g} s"
-        if self._capacity is not None and self._capacity.given_back(report.node_lost):
+        trial_result, after = update.result, f", this one is tried again in {REST_S:g} s"
+        if self._capacity is not None and self._capacity.given_back(update.node_lost):
             # One slot less is given out anyway, or the cluster has another place for this one.
-            after = "" if report.node_lost else ", the cluster has lost the node of this one"
+            after = "" if update.node_lost else ", the cluster has lost the node of this one"
         else:
             self._rest_until.append(time.monotonic() + REST_S)
         self._lost_in_a_row += 1
-        self._recorder.notice(f"{outcome.reason}; trial {outcome.order.trial} goes to another slot{after}")
+        self._recorder.notice(f"{trial_result.reason}; trial {trial_result.request.trial} goes to another slot{after}")
         if self._lost_in_a_row >= self._slots * (MOST_LOST if self._any_began else 1):
-            self.verdict = outcome.reason
+            self.verdict = trial_result.reason

@@ -19,8 +19,8 @@ from ray.tune.logger import LoggerCallback
 from ray.tune.result import TRAINING_ITERATION
 
 from search.space.schema import Space
-from search.trials import Order, Report
-from search.tune.trial import ORDER_KEY, REPORT_KEY
+from search.trials import TrialRequest, TrialUpdate
+from search.tune.trial import REQUEST_KEY, UPDATE_KEY
 
 log = logging.getLogger(__name__)
 
@@ -76,12 +76,12 @@ class PerEpoch(LoggerCallback):
             self._callback.log_trial_start(view)  # type: ignore[arg-type]
 
     def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
-        """Tell it of the epochs since the last report."""
+        """Tell it of the epochs since the last update."""
         if self._failed:
             return
-        report: Report = result[REPORT_KEY]
+        update: TrialUpdate = result[UPDATE_KEY]
         with self._surviving():
-            for row in report.rows:
+            for row in update.rows:
                 epoch = {TRAINING_ITERATION: int(row["epoch"]), **{name: row[name] for name in row if name != "epoch"}}
                 self._callback.log_trial_result(iteration, self._views[trial.trial_id], epoch)
 
@@ -89,8 +89,8 @@ class PerEpoch(LoggerCallback):
         """Tell it of the end."""
         if self._failed:
             return
-        report = (trial.last_result or {}).get(REPORT_KEY)
-        failed = failed or (report is not None and report.outcome.state == "failed")
+        update = (trial.last_result or {}).get(UPDATE_KEY)
+        failed = failed or (update is not None and update.result.state == "failed")
         with self._surviving():
             self._callback.log_trial_end(self._views.pop(trial.trial_id), failed)
 
@@ -141,9 +141,9 @@ class _View:
     """A trial of Tune whose configuration is what the space file and `trials.csv` call it."""
 
     def __init__(self, trial: Trial):
-        order: Order = trial.config[ORDER_KEY]
+        request: TrialRequest = trial.config[REQUEST_KEY]
         self._trial = trial
-        self.config = {**order.parameters, "seed": order.seed}
+        self.config = {**request.parameters, "seed": request.seed}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._trial, name)

@@ -1,6 +1,6 @@
 """The Tune side of a trial: a thin actor that hands each configuration to a warm worker group.
 
-Owns the life of one group: started once, given a new order by `reset_config`, replaced when it ends before its time,
+Owns the life of one group: started once, given a new request by `reset_config`, replaced when it ends before its time,
 given up when it cannot work. The actor itself computes nothing and holds no CPU: it would take them from its own
 workers.
 """
@@ -14,19 +14,19 @@ import ray
 from ray import tune
 from ray.exceptions import ActorDiedError, GetTimeoutError, RayActorError
 
-from search.trials import Briefing, Order, Report
+from search.trials import TrialRequest, TrialUpdate, WorkerContext
 from search.worker.group import WorkerGroup
 from search.worker.nodes import lost_node
 from search.worker.orphans import free_orphans
-from search.worker.slot import Claim
+from search.worker.slot import SlotLease
 
 GROUP_CHECK_S = 1.0
 GOODBYE_S = 8.0
 LATE_S = 60.0  # for processes to start, beside the time in which their CPUs and GPUs have to be free
 PING_S = 0.5
 MOST_GROUPS = 3
-REPORT_KEY = "report"
-ORDER_KEY = "order"
+UPDATE_KEY = "update"
+REQUEST_KEY = "request"
 
 
 class GroupLostError(RuntimeError):
@@ -34,20 +34,20 @@ class GroupLostError(RuntimeError):
 
 
 class WarmTrial(tune.Trainable):
-    """Runs one order at a time on the warm group of its slot; reused from trial to trial."""
+    """Runs one request at a time on the warm group of its slot; reused from trial to trial."""
 
     _mailbox: Any
-    _taken: Claim | None
-    _briefing: Briefing
+    _taken: SlotLease | None
+    _context: WorkerContext
 
     def setup(self, config: dict[str, Any], mailbox: Any = None, name: str = "") -> None:
-        """Keep the first order; nothing is taken or started yet.
+        """Keep the first request; nothing is taken or started yet.
 
         After an actor has died, Tune starts several and stops all but one of them before they have begun. Each would
-        take the slot from the next and start a group, whose claim on CPUs would outlive it.
+        take the slot from the next and start a group, whose placement group would outlive it.
 
         Args:
-            config: Holds the order.
+            config: Holds the request.
             mailbox: Actor handle of the mailbox.
             name: Of the run, for names on the dashboard.
         """
@@ -56,90 +56,90 @@ class WarmTrial(tune.Trainable):
         self._group: WorkerGroup | None = None
         self._ended_groups = 0
         self._lost = ""
-        self._order: Order | None = config[ORDER_KEY]
+        self._request: TrialRequest | None = config[REQUEST_KEY]
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Keep the next order, for the step that follows."""
-        self._order = new_config[ORDER_KEY]
+        """Keep the next request, for the step that follows."""
+        self._request = new_config[REQUEST_KEY]
         return True
 
     def step(self) -> dict[str, Any]:
-        """Return the news up to the next evaluation or the end; submit the order first if it is a new one.
+        """Return the news up to the next evaluation or the end; submit the request first if it is a new one.
 
         Raises:
-            GroupLostError: The report before this one gave the trial back.
+            GroupLostError: The update before this one gave the trial back.
             NotHeldError: Another actor has the slot.
         """
         if self._lost:
             if self._group is not None:
-                self._group.join(GOODBYE_S)  # killed with this actor, it would leave its claim on CPUs for a while
+                self._group.join(GOODBYE_S)  # killed with this actor, it would leave its placement group for a while
                 self._group = None
             raise GroupLostError(self._lost)
         if self._taken is None:
             self._taken = self._take_slot()
-            self._briefing = ray.get(self._mailbox.briefing.remote())
-        if self._order is not None:
-            self._submit(self._order)
-            self._order = None
-        reference = self._mailbox.next_report.remote(self._claim)
+            self._context = ray.get(self._mailbox.context.remote())
+        if self._request is not None:
+            self._submit(self._request)
+            self._request = None
+        reference = self._mailbox.next_update.remote(self._lease)
         while True:
             try:
-                report: Report = ray.get(reference, timeout=GROUP_CHECK_S)
+                update: TrialUpdate = ray.get(reference, timeout=GROUP_CHECK_S)
             except GetTimeoutError:
                 self._check_group()
                 continue
-            if report.group_lost:
-                self._lost = report.outcome.reason
-            return self._result(report)
+            if update.group_lost:
+                self._lost = update.result.reason
+            return self._result(update)
 
     def cleanup(self) -> None:
-        """Send the workers home."""
+        """Shut down the workers."""
         if self._taken is not None:
             ray.get(self._mailbox.close.remote(self._taken))
         if self._group is not None:
             self._group.join(GOODBYE_S)
 
-    def _take_slot(self) -> Claim:
+    def _take_slot(self) -> SlotLease:
         """Take a slot, that of a trial actor that died where none is free."""
         myself = ray.get_runtime_context().current_actor
-        reference = self._mailbox.claim.remote(myself)
+        reference = self._mailbox.lease.remote(myself)
         while True:
             try:
-                claim: Claim = ray.get(reference, timeout=GROUP_CHECK_S)
-                return claim
+                lease: SlotLease = ray.get(reference, timeout=GROUP_CHECK_S)
+                return lease
             except GetTimeoutError:
                 for taken in _of_dead(ray.get(self._mailbox.holders.remote())):
                     ray.get(self._mailbox.close.remote(taken))
 
     @property
-    def _claim(self) -> Claim:
+    def _lease(self) -> SlotLease:
         assert self._taken is not None, "a slot is taken by the first step"
         return self._taken
 
-    def _submit(self, order: Order) -> None:
-        """Submit an order; the one before it ends at its next report if it has not ended."""
+    def _submit(self, request: TrialRequest) -> None:
+        """Submit a request; the one before it ends at its next update if it has not ended."""
         self._ended_groups = 0
-        ray.get(self._mailbox.submit.remote(self._claim, order))
+        ray.get(self._mailbox.submit.remote(self._lease, request))
         if self._group is None or not self._group.running:
             self._start_group("")
 
     def _start_group(self, cause: str) -> None:
-        storage = Path(self._briefing.folder) / "ray"
-        resources = self._briefing.space.resources
-        self._group = WorkerGroup(self._mailbox, self._claim, resources, storage, self._name, cause)
+        storage = Path(self._context.folder) / "ray"
+        resources = self._context.space.resources
+        self._group = WorkerGroup(self._mailbox, self._lease, resources, storage, self._name, cause)
 
     def _check_group(self) -> None:
         """Replace a worker that hangs and a group that has ended; give the trial back where nobody comes to work."""
-        condition = ray.get(self._mailbox.condition.remote(self._claim))
-        patience_s = self._briefing.space.resources.start_within_s
+        health = ray.get(self._mailbox.health.remote(self._lease))
+        patience_s = self._context.space.resources.start_within_s
         ended = self._group is not None and not self._group.running
-        if condition.waited_s > 0 and not condition.alive:
+        if health.waited_s > 0 and not health.alive:
             free_orphans()
-        if lost := lost_node(ray.get(self._mailbox.nodes.remote(self._claim.slot))):
+        if lost := lost_node(ray.get(self._mailbox.nodes.remote(self._lease.slot))):
             self._give_up(f"its node {lost} has left the cluster", node_lost=True)
-        elif condition.hung is not None:
-            ray.kill(condition.hung)
-        elif condition.waited_s > patience_s and (ended or condition.waited_s > patience_s + LATE_S):
+        elif health.hung is not None:
+            ray.kill(health.hung)
+        elif health.waited_s > patience_s and (ended or health.waited_s > patience_s + LATE_S):
             self._give_up(f"had no worker for {patience_s:g} s; are its CPUs and GPUs free on the cluster?")
         elif ended:
             self._replace_group(f"worker group ended ({self._error()})")
@@ -155,22 +155,22 @@ class WarmTrial(tune.Trainable):
         return (self._group.error if self._group is not None else "") or "no reason given"
 
     def _give_up(self, reason: str, node_lost: bool = False) -> None:
-        ray.get(self._mailbox.give_up.remote(self._claim, f"slot {self._claim.slot}: {reason}", node_lost))
+        ray.get(self._mailbox.give_up.remote(self._lease, f"slot {self._lease.slot}: {reason}", node_lost))
 
-    def _result(self, report: Report) -> dict[str, Any]:
-        """Return what Tune shows and schedulers may look at, and the report for the searcher."""
-        outcome = report.outcome
+    def _result(self, update: TrialUpdate) -> dict[str, Any]:
+        """Return what Tune shows and schedulers may look at, and the update for the searcher."""
+        result = update.result
         return {
-            **outcome.metrics,
-            "epochs": outcome.epochs,
-            "done": outcome.state != "running" and not report.group_lost,
-            REPORT_KEY: report,
+            **result.metrics,
+            "epochs": result.epochs,
+            "done": result.state != "running" and not update.group_lost,
+            UPDATE_KEY: update,
         }
 
 
-def _of_dead(holders: dict[Claim, Any]) -> list[Claim]:
-    """Return the claims of actors that have died; one that is busy, or cannot be reached for a moment, lives."""
-    pings = {holder.__ray_ready__.remote(): claim for claim, holder in holders.items()}
+def _of_dead(holders: dict[SlotLease, Any]) -> list[SlotLease]:
+    """Return the leases of actors that have died; one that is busy, or cannot be reached for a moment, lives."""
+    pings = {holder.__ray_ready__.remote(): lease for lease, holder in holders.items()}
     answered, _ = ray.wait(list(pings), num_returns=len(pings), timeout=PING_S)
     dead = []
     for ping in answered:

@@ -75,7 +75,7 @@ class Gauges:
         self._front.follow(snapshot)
         summary = self._front.summary
         states = Counter(str(row["state"]) for row in snapshot.rows) + Counter(running=len(snapshot.running))
-        training = [outcome for outcome in snapshot.running if outcome.epochs]
+        training = [result for result in snapshot.running if result.epochs]
         found: list[tuple[str, float, dict[str, str]]] = [
             ("search_front_size", len(summary.front), {}),
             ("search_hypervolume", summary.hypervolume, {}),
@@ -83,14 +83,14 @@ class Gauges:
             ("search_slot_utilisation", len(training) / (self._space.resources.slots or 1), {}),
         ]
         found += [("search_trials", states[state], {"state": state}) for state in STATES]
-        for outcome in snapshot.running:
-            if outcome.slot is None:
+        for result in snapshot.running:
+            if result.slot is None:
                 continue
-            slot = {"slot": str(outcome.slot)}
-            found.append(("search_trial_on_slot", outcome.order.trial, slot))
+            slot = {"slot": str(result.slot)}
+            found.append(("search_trial_on_slot", result.request.trial, slot))
             for objective in self._space.objectives:
-                if objective.metric in outcome.metrics:
-                    value = float(outcome.metrics[objective.metric])
+                if objective.metric in result.metrics:
+                    value = float(result.metrics[objective.metric])
                     found.append(("search_objective", value, {**slot, "objective": objective.name}))
         return found
 
@@ -104,7 +104,7 @@ class Gauges:
 
 def _epochs(snapshot: Snapshot) -> int:
     ended = sum(int(str(row["epochs"])) for row in snapshot.rows)
-    return ended + sum(outcome.epochs for outcome in snapshot.running)
+    return ended + sum(result.epochs for result in snapshot.running)
 
 
 class WorkerGauge:

@@ -91,11 +91,11 @@ class Monitor:
 
     def _view(self, snapshot: Snapshot) -> RenderableType:
         parts: list[RenderableType] = [Text(self._counts(snapshot))]
-        for outcome in sorted(snapshot.running, key=lambda outcome: outcome.order.trial):
-            parameters = ", ".join(f"{name} {_short(value)}" for name, value in outcome.order.parameters.items())
-            waiting = not outcome.started and not snapshot.ended_now
-            epochs = "workers are starting" if waiting else f"epoch {outcome.epochs} of {self._space.budget.epochs}"
-            parts.append(Text(f"  trial {outcome.order.trial}: {epochs}, {parameters}", style="dim"))
+        for result in sorted(snapshot.running, key=lambda result: result.request.trial):
+            parameters = ", ".join(f"{name} {_short(value)}" for name, value in result.request.parameters.items())
+            waiting = not result.started and not snapshot.ended_now
+            epochs = "workers are starting" if waiting else f"epoch {result.epochs} of {self._space.budget.epochs}"
+            parts.append(Text(f"  trial {result.request.trial}: {epochs}, {parameters}", style="dim"))
         if len(self._front.summary.front):
             parts.append(front_table(self._front.summary, self._space, "front so far"))
         return Group(*parts)
@@ -151,12 +151,12 @@ def time_left_s(snapshot: Snapshot, space: Space, foreseen: int = 0) -> float | 
     if snapshot.ended_now:
         left = missing * snapshot.seconds / snapshot.ended_now
     else:
-        epochs = sum(outcome.epochs for outcome in snapshot.running)
+        epochs = sum(result.epochs for result in snapshot.running)
         if not epochs:
             return None
         moment = now()
-        begun = [outcome for outcome in snapshot.running if outcome.epochs]
-        epoch_s = sum(seconds_between(outcome.first_step, moment) for outcome in begun) / epochs
+        begun = [result for result in snapshot.running if result.epochs]
+        epoch_s = sum(seconds_between(result.first_step, moment) for result in begun) / epochs
         left = (missing * space.budget.epochs - epochs) * epoch_s / (space.resources.slots or 1)
     if space.budget.wall_clock_s is not None:
         left = min(left, max(0.0, space.budget.wall_clock_s - snapshot.seconds))

@@ -1,7 +1,7 @@
-"""A warm group of Ray Train workers: one long run of Ray Train that trains one order after another.
+"""A warm group of Ray Train workers: one long run of Ray Train that trains one request after another.
 
 Owns what runs inside a Train worker, and the thread that keeps such a run going. Starting a run of Ray Train takes
-15-20 s and seven processes; a warm group takes an order within milliseconds, and keeps its data, its compiled
+15-20 s and seven processes; a warm group takes a request within milliseconds, and keeps its data, its compiled
 kernels and its device's context from trial to trial.
 """
 
@@ -21,13 +21,13 @@ from ray.train.torch import TorchTrainer, get_device
 from search.protocol import Study
 from search.record.outbox import Outbox
 from search.space.schema import Resources
-from search.trials import Briefing, Report
+from search.trials import TrialUpdate, WorkerContext
 from search.watch.gauges import WorkerGauge
 from search.worker.nodes import EndWithNode
-from search.worker.slot import Claim
-from search.worker.team import HOME, Team, TeamLostError, TeamStudy, follow
+from search.worker.slot import SlotLease
+from search.worker.team import SHUTDOWN, Team, TeamLostError, TeamStudy, follow
 from search.worker.trial_loop import TrialLoop
-from search.worker.wear import Wear
+from search.worker.wear import WorkerHealth
 
 START_TIMEOUT = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"
 
@@ -37,66 +37,66 @@ class RecycledError(RuntimeError):
 
 
 def work(config: dict[str, Any]) -> None:
-    """Run orders from the mailbox until there are no more. The training function of Ray Train.
+    """Run requests from the mailbox until there are no more. The training function of Ray Train.
 
     Args:
         config: `mailbox` (actor), `slot` and `generation` of the group.
 
     Raises:
-        RecycledError: Between two orders, where the process is not fit for another one.
+        RecycledError: Between two requests, where the process is not fit for another one.
         RayActorError: The mailbox could not be reached.
         TeamLostError: Another worker of the trial died.
     """
     mailbox, slot, generation = config["mailbox"], config["slot"], config["generation"]
     unheard: list[RayActorError] = []
 
-    def deliver(report: Report) -> bool:
+    def deliver(update: TrialUpdate) -> bool:
         memory.set()
         try:
-            return bool(ray.get(mailbox.report.remote(slot, generation, report)))
+            return bool(ray.get(mailbox.deliver.remote(slot, generation, update)))
         except RayActorError as error:
             unheard.append(error)
             raise
 
-    briefing, study = _begin(mailbox, slot, generation)
-    team = Team() if briefing.space.resources.workers > 1 else None
+    context, study = _begin(mailbox, slot, generation)
+    team = Team() if context.space.resources.workers > 1 else None
     if team is not None and team.rank > 0:
         _follow(study, team, mailbox, slot, generation)
         return
-    memory = WorkerGauge(briefing.space.name, slot)
-    outbox = Outbox(briefing.folder, briefing.session, lambda *sent: ray.get(mailbox.keep.remote(*sent)))
+    memory = WorkerGauge(context.space.name, slot)
+    outbox = Outbox(context.folder, context.session, lambda *sent: ray.get(mailbox.keep.remote(*sent)))
     led: Any = study if team is None else TeamStudy(study, team)
-    loop = TrialLoop(led, briefing.space, outbox.folder, slot, deliver, briefing.basis)
-    wear = Wear(briefing.space.resources.recycle_after_trials)
+    loop = TrialLoop(led, context.space, outbox.folder, slot, deliver, context.basis)
+    health = WorkerHealth(context.space.resources.recycle_after_trials)
     myself = ray.get_runtime_context().current_actor  # by which the trial actor kills a worker that hangs
-    while (order := ray.get(mailbox.next_order.remote(slot, generation, myself))) is not None:
-        outcome = loop.run(order)
+    while (request := ray.get(mailbox.next_request.remote(slot, generation, myself))) is not None:
+        result = loop.run(request)
         if unheard:
             raise unheard[0]  # no fault of the trial: a worker that has the mailbox again goes on from its checkpoint
         if team is not None and team.one_died:
             raise TeamLostError(team.lost)  # the trial has not ended: the mailbox hands it out again
-        outcome = outbox.sent(outcome)
-        worn_out = wear.after(outcome) or (team.lost if team is not None else "")
+        result = outbox.sent(result)
+        worn_out = health.after(result) or (team.lost if team is not None else "")
         note = f"the worker of slot {slot} is replaced: {worn_out}" if worn_out else ""
         if worn_out:
             ray.get(mailbox.leave.remote(slot, generation))
-        deliver(Report(outcome, note=note))
+        deliver(TrialUpdate(result, note=note))
         if worn_out:
             raise RecycledError(note)
     if team is not None:
-        team.tell(HOME)
+        team.broadcast(SHUTDOWN)
     outbox.discard()
 
 
-def _begin(mailbox: Any, slot: int, generation: int) -> tuple[Briefing, Study]:
+def _begin(mailbox: Any, slot: int, generation: int) -> tuple[WorkerContext, Study]:
     """Come to work: load the study, and take the threads and the device that are this worker's."""
     try:
-        briefing: Briefing = ray.get(mailbox.briefing.remote())
-        study: Study = ray.get(briefing.study[0])
+        context: WorkerContext = ray.get(mailbox.context.remote())
+        study: Study = ray.get(context.study[0])
         node = ray.get_runtime_context().get_node_id()
         ray.get(mailbox.at_work.remote(slot, generation, get_context().get_world_rank(), node))
-        _limit_threads(briefing.space.resources)
-        if briefing.space.resources.gpus:
+        _limit_threads(context.space.resources)
+        if context.space.resources.gpus:
             # Workers of one node see the GPUs of all of them; "cuda" has to mean this worker's own.
             torch.cuda.set_device(get_device())
     except Exception as error:
@@ -104,7 +104,7 @@ def _begin(mailbox: Any, slot: int, generation: int) -> tuple[Briefing, Study]:
         lines = str(error).strip().splitlines() or [""]
         ray.get(mailbox.trouble.remote(slot, generation, f"the worker cannot load the study: {lines[-1]}"))
         raise
-    return briefing, study
+    return context, study
 
 
 def _follow(study: Study, team: Team, mailbox: Any, slot: int, generation: int) -> None:
@@ -136,18 +136,18 @@ def scaling(resources: Resources) -> ScalingConfig:
 class WorkerGroup:
     """One long run of Ray Train, kept going by a thread."""
 
-    def __init__(self, mailbox: Any, claim: Claim, resources: Resources, storage: Path, name: str, cause: str = ""):
+    def __init__(self, mailbox: Any, lease: SlotLease, resources: Resources, storage: Path, name: str, cause: str = ""):
         """Start the group; this returns at once.
 
         Args:
             mailbox: Actor handle of the mailbox.
-            claim: On the slot whose orders it takes.
+            lease: On the slot whose requests it takes.
             resources: Of one worker.
             storage: Where Ray Train may write.
             name: Of this run of Ray Train, without the group's number; shown by the dashboard.
             cause: Why the group before it ended; "" for none.
         """
-        slot, generation = claim.slot, ray.get(mailbox.new_group.remote(claim, cause))
+        slot, generation = lease.slot, ray.get(mailbox.new_group.remote(lease, cause))
         self._error = ""
         os.environ[START_TIMEOUT] = f"{resources.start_within_s:g}"
         self._trainer = TorchTrainer(
@@ -155,7 +155,8 @@ class WorkerGroup:
             train_loop_config={"mailbox": mailbox, "slot": slot, "generation": generation},
             scaling_config=scaling(resources),
             # A worker that dies is replaced for as long as the run lasts; the mailbox bounds how often a trial is. A
-            # group that gets no place ends by itself: killed while it waits, it would leave its claim for a while.
+            # group that gets no place ends by itself: killed while it waits, it would leave its placement group for a
+            # while.
             run_config=RunConfig(
                 name=f"{name}-slot{slot}-group{generation}",
                 storage_path=str(storage),
@@ -181,9 +182,9 @@ class WorkerGroup:
 
     @property
     def error(self) -> str:
-        """Why it ended; "" if it has not, or was sent home."""
+        """Why it ended; "" if it has not, or was shut down."""
         return self._error
 
     def join(self, timeout_s: float) -> None:
-        """Wait for the end of a group that was sent home."""
+        """Wait for the end of a group that was shut down."""
         self._thread.join(timeout_s)

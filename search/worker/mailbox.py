@@ -1,7 +1,8 @@
-"""The mailbox between trial actors and the workers of warm groups: orders one way, reports the other.
+"""The mailbox between trial actors and the workers of warm groups: requests one way, updates the other.
 
-Owns what happens on a slot: one order at a time, handed to whoever works there, again if that worker died or hung, and
-nobody if its group has been given up. Every method that waits is awaited, so nothing polls: an order or a report is
+Owns what happens on a slot: one request at a time, handed to whoever works there, again if that worker died or hung,
+and
+nobody if its group has been given up. Every method that waits is awaited, so nothing polls: a request or an update is
 handed over within about a millisecond. Plain asyncio; Ray makes an actor of it.
 """
 
@@ -13,34 +14,34 @@ from time import monotonic
 from typing import Any
 
 from search.record.outbox import TRIALS_FOLDER, unpack
-from search.trials import Briefing, Order, Outcome, Report, now
-from search.worker.slot import DIED, Claim, Condition, NotHeldError, SlotState, is_news, merged
+from search.trials import TrialRequest, TrialResult, TrialUpdate, WorkerContext, now
+from search.worker.slot import DIED, NotHeldError, SlotHealth, SlotLease, SlotState, is_news, merged
 
 
 class Mailbox:
-    """Orders and reports of all slots."""
+    """Requests and updates of all slots."""
 
-    def __init__(self, slots: int, briefing: Briefing, clock: Callable[[], float] = monotonic):
+    def __init__(self, slots: int, context: WorkerContext, clock: Callable[[], float] = monotonic):
         """Open a mailbox.
 
         Args:
             slots: How many groups there will be.
-            briefing: What every worker is told once.
+            context: What every worker is told once.
             clock: Seconds.
         """
         self._clock = clock
         self._slots = [SlotState() for _ in range(slots)]
-        self._claims = 0
-        self._briefing = briefing
+        self._leases = 0
+        self._context = context
         self._changed = asyncio.Condition()
 
-    async def briefing(self) -> Briefing:
+    async def context(self) -> WorkerContext:
         """Return what every worker is told once."""
-        return self._briefing
+        return self._context
 
-    # Trial actors. Each method that takes a claim raises NotHeldError where the slot has gone to another actor.
+    # Trial actors. Each method that takes a lease raises NotHeldError where the slot has gone to another actor.
 
-    async def claim(self, holder: Any = True) -> Claim:
+    async def lease(self, holder: Any = True) -> SlotLease:
         """Take the lowest free slot; wait for one if none is.
 
         Args:
@@ -49,42 +50,42 @@ class Mailbox:
         async with self._changed:
             await self._changed.wait_for(lambda: any(slot.holder is None for slot in self._slots))
             number = next(number for number, slot in enumerate(self._slots) if slot.holder is None)
-            self._claims += 1
+            self._leases += 1
             generation = self._slots[number].generation
-            self._slots[number] = SlotState(holder=holder, claim=self._claims, generation=generation)
-            return Claim(number, self._claims)
+            self._slots[number] = SlotState(holder=holder, lease=self._leases, generation=generation)
+            return SlotLease(number, self._leases)
 
-    async def holders(self) -> dict[Claim, Any]:
+    async def holders(self) -> dict[SlotLease, Any]:
         """Return who has each slot that is taken."""
         taken = [(number, slot) for number, slot in enumerate(self._slots) if slot.holder is not None]
-        return {Claim(number, slot.claim): slot.holder for number, slot in taken}
+        return {SlotLease(number, slot.lease): slot.holder for number, slot in taken}
 
-    async def new_group(self, claim: Claim, cause: str = DIED) -> int:
-        """Begin a new group: send the workers of the last one home, and return the new one's generation.
+    async def new_group(self, lease: SlotLease, cause: str = DIED) -> int:
+        """Begin a new group: shut down the workers of the last one, and return the new one's generation.
 
         Args:
-            claim: On which slot.
-            cause: What befell the worker of the last group, where one has an order.
+            lease: On which slot.
+            cause: What happened to the worker of the last group, where one has a request.
         """
         async with self._changed:
-            state = self._held(claim)
+            state = self._held(lease)
             state.generation += 1
             state.alive, state.busy, state.trouble, state.nodes = False, False, "", {}
-            self._blame(claim.slot, cause)
+            self._blame(lease.slot, cause)
             self._changed.notify_all()
             return state.generation
 
-    async def submit(self, claim: Claim, order: Order) -> None:
-        """Give the slot its next order; one that has not ended is dropped."""
+    async def submit(self, lease: SlotLease, request: TrialRequest) -> None:
+        """Give the slot its next request; one that has not ended is dropped."""
         async with self._changed:
-            state = self._held(claim)
-            # All else begins anew with the order.
-            self._slots[claim.slot] = SlotState(
+            state = self._held(lease)
+            # All else begins anew with the request.
+            self._slots[lease.slot] = SlotState(
                 holder=state.holder,
-                claim=state.claim,
+                lease=state.lease,
                 generation=state.generation,
                 alive=state.alive,
-                order=order,
+                request=request,
                 waiting=True,
                 busy=state.busy,
                 since=self._clock(),
@@ -94,43 +95,43 @@ class Mailbox:
             )
             self._changed.notify_all()
 
-    async def next_report(self, claim: Claim) -> Report:
-        """Wait for an evaluation or the end of the order, and return all news since the last call.
+    async def next_update(self, lease: SlotLease) -> TrialUpdate:
+        """Wait for an evaluation or the end of the request, and return all news since the last call.
 
-        A slot whose group cannot work gives its order back.
+        A slot whose group cannot work gives its request back.
         """
 
         def there_is() -> bool:
-            state = self._held(claim)
-            return bool(state.trouble) or is_news(state.reports)
+            state = self._held(lease)
+            return bool(state.trouble) or is_news(state.updates)
 
         async with self._changed:
             await self._changed.wait_for(there_is)
-            state = self._held(claim)
-            if state.trouble and not is_news(state.reports):
+            state = self._held(lease)
+            if state.trouble and not is_news(state.updates):
                 return state.give_up(state.trouble)
-            report = merged(state.reports)
-            state.reports = []
-            return report
+            update = merged(state.updates)
+            state.updates = []
+            return update
 
-    async def condition(self, claim: Claim) -> Condition:
+    async def health(self, lease: SlotLease) -> SlotHealth:
         """Say how a slot stands; a hung worker is named once."""
-        return self._held(claim).condition(self._clock(), self._briefing.space.budget.hung_after_s)
+        return self._held(lease).health(self._clock(), self._context.space.budget.hung_after_s)
 
     async def nodes(self, slot: int) -> list[str]:
         """Return the nodes on which the workers of a slot are, or were before they died."""
         return list(self._slots[slot].nodes.values())
 
-    async def give_up(self, claim: Claim, reason: str, node_lost: bool = False) -> None:
+    async def give_up(self, lease: SlotLease, reason: str, node_lost: bool = False) -> None:
         """Note why the group of a slot cannot work; `node_lost`: since a node of it has left the cluster."""
-        self._held(claim)
-        await self._note_trouble(claim.slot, reason, node_lost)
+        self._held(lease)
+        await self._note_trouble(lease.slot, reason, node_lost)
 
-    async def drop(self, order: Order) -> None:
-        """Let an order that Tune has stopped end at its next report, though no other one follows on its slot."""
+    async def drop(self, request: TrialRequest) -> None:
+        """Let a request that Tune has stopped end at its next update, though no other one follows on its slot."""
         for state in self._slots:
-            if state.order == order:
-                state.order, state.waiting = None, False
+            if state.request == request:
+                state.request, state.waiting = None, False
 
     async def grow(self, slots: int) -> None:
         """Have at least so many slots."""
@@ -138,23 +139,23 @@ class Mailbox:
             self._slots += [SlotState() for _ in range(slots - len(self._slots))]
             self._changed.notify_all()
 
-    async def close(self, claim: Claim) -> None:
-        """Send the workers of a slot home and free it; nothing happens where another actor has it by now.
+    async def close(self, lease: SlotLease) -> None:
+        """Shut down the workers of a slot and free it; nothing happens where another actor has it by now.
 
         Several actors may find the same one dead at a time, and close its slot one after another.
         """
         async with self._changed:
-            state = self._slots[claim.slot]
-            if state.claim == claim.number:
-                self._slots[claim.slot] = SlotState(generation=state.generation + 1)
+            state = self._slots[lease.slot]
+            if state.lease == lease.number:
+                self._slots[lease.slot] = SlotState(generation=state.generation + 1)
                 self._changed.notify_all()
 
     # Workers
 
-    async def next_order(self, slot: int, generation: int, worker: Any = None) -> Order | None:
-        """Wait for the next order; None sends the worker home.
+    async def next_request(self, slot: int, generation: int, worker: Any = None) -> TrialRequest | None:
+        """Wait for the next request; None shuts the worker down.
 
-        A worker that asks while an order is under way has taken the place of one that died: the order is handed out
+        A worker that asks while a request is under way has taken the place of one that died: the request is handed out
         again, to go on from its last checkpoint. It fails where this has not helped it past that checkpoint.
 
         Args:
@@ -174,9 +175,9 @@ class Mailbox:
             state = self._slots[slot]
             if generation != state.generation:
                 return None
-            assert state.order is not None, "only an order can wait"
-            state.hand_out(worker, Outcome(state.order, "running", slot=slot, started=now()), self._clock())
-            return state.order
+            assert state.request is not None, "only a request can wait"
+            state.hand_out(worker, TrialResult(state.request, "running", slot=slot, started=now()), self._clock())
+            return state.request
 
     async def at_work(self, slot: int, generation: int, rank: int, node: str) -> None:
         """Note on which node a worker has begun; `rank` is its number among those of the slot."""
@@ -184,45 +185,45 @@ class Mailbox:
             self._slots[slot].nodes[rank] = node
 
     async def leave(self, slot: int, generation: int) -> None:
-        """Note that a worker ends between two orders and will be replaced."""
+        """Note that a worker ends between two requests and will be replaced."""
         if generation == self._slots[slot].generation:
             self._slots[slot].alive, self._slots[slot].busy = False, False
 
-    async def report(self, slot: int, generation: int, report: Report) -> bool:
-        """Deliver news of the order under way; the answer says whether to go on."""
+    async def deliver(self, slot: int, generation: int, update: TrialUpdate) -> bool:
+        """Deliver news of the request under way; the answer says whether to go on."""
         async with self._changed:
             state = self._slots[slot]
-            order = state.order
-            if generation != state.generation or order is None or order != report.outcome.order:
+            request = state.request
+            if generation != state.generation or request is None or request != update.result.request:
                 return False
-            state.take(report, self._clock())
-            if is_news(state.reports):
+            state.take(update, self._clock())
+            if is_news(state.updates):
                 self._changed.notify_all()
             return True
 
     async def fail(self, slot: int, generation: int, reason: str) -> None:
-        """End the order under way as failed, from a worker that is not the one that reports."""
+        """End the request under way as failed, from a worker that is not the one that reports."""
         async with self._changed:
             state = self._slots[slot]
-            if generation != state.generation or state.order is None or state.waiting:
+            if generation != state.generation or state.request is None or state.waiting:
                 return
-            last = state.last or Outcome(state.order, "running")
-            state.take(Report(last.ending("failed", reason)), self._clock())
+            last = state.last or TrialResult(state.request, "running")
+            state.take(TrialUpdate(last.ending("failed", reason)), self._clock())
             self._changed.notify_all()
 
     async def keep(self, trial: int, packed: bytes) -> None:
         """Write what a trial has exported on a node that does not see the run folder; this actor's node does."""
-        unpack(packed, self._briefing.folder / TRIALS_FOLDER / str(trial))
+        unpack(packed, self._context.folder / TRIALS_FOLDER / str(trial))
 
     async def trouble(self, slot: int, generation: int, reason: str) -> None:
         """Tell why the group cannot work at all."""
         if generation == self._slots[slot].generation:
             await self._note_trouble(slot, reason)
 
-    def _held(self, claim: Claim) -> SlotState:
-        state = self._slots[claim.slot]
-        if state.claim != claim.number:
-            raise NotHeldError(f"slot {claim.slot} has gone to another trial actor")
+    def _held(self, lease: SlotLease) -> SlotState:
+        state = self._slots[lease.slot]
+        if state.lease != lease.number:
+            raise NotHeldError(f"slot {lease.slot} has gone to another trial actor")
         return state
 
     async def _note_trouble(self, slot: int, reason: str, node_lost: bool = False) -> None:

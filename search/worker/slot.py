@@ -1,4 +1,4 @@
-"""What is going on in one slot, and what follows from what befalls its worker. Pure logic, for the mailbox.
+"""What is going on in one slot, and what follows from what happens to its worker. Pure logic, for the mailbox.
 
 Owns when a worker counts as hung, how often a trial is handed out again, and what is said where that did not help: a
 trial fails when its workers died twice without getting past its last checkpoint.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from search.trials import Order, Outcome, Report
+from search.trials import TrialRequest, TrialResult, TrialUpdate
 
 MOST_ATTEMPTS = 2
 HUNG_AFTER_S = 600.0
@@ -22,23 +22,23 @@ class NotHeldError(RuntimeError):
     """A slot has gone to another trial actor."""
 
 
-class Claim(NamedTuple):
-    """A trial actor's hold on a slot.
+class SlotLease(NamedTuple):
+    """A trial actor's lease of a slot.
 
     Attributes:
         slot: Which slot.
-        number: Of the claim; no two have the same, so that what is meant for one never befalls the next.
+        number: Of the lease; no two have the same, so that what is meant for one never happens to the next.
     """
 
     slot: int
     number: int
 
 
-class Condition(NamedTuple):
+class SlotHealth(NamedTuple):
     """How a slot stands, for the trial actor that looks after it.
 
     Attributes:
-        waited_s: Seconds for which there has been no worker for its order; 0 where there is one, or no order.
+        waited_s: Seconds for which there has been no worker for its request; 0 where there is one, or no request.
         alive: A worker of the present group has asked for work.
         hung: The worker to be killed, since nothing was heard of it for too long; None for none.
     """
@@ -54,30 +54,30 @@ class SlotState:
 
     Attributes:
         holder: Handle of the trial actor that has the slot; None where it is free.
-        claim: Number of the claim by which it has it; 0 where the slot is free.
-        generation: Which of its groups counts; workers of older ones are sent home.
+        lease: Number of the lease by which it has it; 0 where the slot is free.
+        generation: Which of its groups counts; workers of older ones are shut down.
         alive: A worker of that group has asked for work.
-        order: The order that has not ended, if any.
+        request: The request that has not ended, if any.
         waiting: It waits for a worker.
-        busy: The worker has not asked for work since it took an order; that may be the one before, which was stopped.
+        busy: The worker has not asked for work since it took a request; that may be the one before, which was stopped.
         since: When it began to wait, or when it was last heard of, by the mailbox's clock.
-        longest_s: The longest time between two reports of a trial on this slot.
-        worker: Handle of who took the last order; None for nobody.
+        longest_s: The longest time between two updates of a trial on this slot.
+        worker: Handle of who took the last request; None for nobody.
         nodes: The node of each of its workers, by rank.
         killed: That worker was found hung.
         saved: Epochs that its last checkpoint holds.
-        causes: What befell its workers since then.
-        reports: News that the trial actor has not fetched yet.
-        last: How far the order has come.
+        causes: What happened to its workers since then.
+        updates: News that the trial actor has not fetched yet.
+        last: How far the request has come.
         trouble: Why the group cannot work.
         node_lost: It is that a node has left the cluster.
     """
 
     holder: Any = None
-    claim: int = 0
+    lease: int = 0
     generation: int = 0
     alive: bool = False
-    order: Order | None = None
+    request: TrialRequest | None = None
     waiting: bool = False
     busy: bool = False
     since: float = 0.0
@@ -87,52 +87,52 @@ class SlotState:
     killed: bool = False
     saved: int = 0
     causes: list[str] = field(default_factory=list)
-    reports: list[Report] = field(default_factory=list)
-    last: Outcome | None = None
+    updates: list[TrialUpdate] = field(default_factory=list)
+    last: TrialResult | None = None
     trouble: str = ""
     node_lost: bool = False
 
-    def condition(self, clock_s: float, hung_after_s: float | None) -> Condition:
+    def health(self, clock_s: float, hung_after_s: float | None) -> SlotHealth:
         """Say how the slot stands; a hung worker is named once.
 
         Args:
             clock_s: The present moment.
             hung_after_s: Patience; None: as long as workers usually need.
         """
-        quiet_s = clock_s - self.since if self.order is not None else 0.0
+        quiet_s = clock_s - self.since if self.request is not None else 0.0
         if self.killed or (self.waiting and not self.busy):
-            return Condition(quiet_s, self.alive, None)
+            return SlotHealth(quiet_s, self.alive, None)
         usual_s = max(HUNG_AFTER_S, HUNG_AFTER_EPOCHS * self.longest_s) if self.longest_s else HUNG_AT_FIRST_S
-        if self.order is None or quiet_s < (hung_after_s or usual_s):
-            return Condition(0.0, self.alive, None)
+        if self.request is None or quiet_s < (hung_after_s or usual_s):
+            return SlotHealth(0.0, self.alive, None)
         self.killed, self.since = True, clock_s
-        if not self.waiting:  # else it hangs in the order before
+        if not self.waiting:  # else it hangs in the request before
             self.causes.append(f"hung (no news for {quiet_s:.0f} s)")
-        return Condition(0.0, self.alive, self.worker)
+        return SlotHealth(0.0, self.alive, self.worker)
 
-    def hand_out(self, worker: Any, outcome: Outcome, clock_s: float) -> None:
-        """Note who takes the order."""
+    def hand_out(self, worker: Any, result: TrialResult, clock_s: float) -> None:
+        """Note who takes the request."""
         self.waiting, self.killed, self.worker, self.since = False, False, worker, clock_s
         self.busy = True
-        self.last = self.last or outcome
+        self.last = self.last or result
 
-    def take(self, report: Report, clock_s: float) -> None:
-        """Note news of the order."""
-        self.reports.append(report)
-        self.last = report.outcome
+    def take(self, update: TrialUpdate, clock_s: float) -> None:
+        """Note news of the request."""
+        self.updates.append(update)
+        self.last = update.result
         self.longest_s, self.since = max(self.longest_s, clock_s - self.since), clock_s
-        if report.saved > self.saved:
-            self.saved, self.causes = report.saved, []
-        if report.outcome.state != "running":
-            self.order = None
+        if update.saved > self.saved:
+            self.saved, self.causes = update.saved, []
+        if update.result.state != "running":
+            self.request = None
 
     def blame(self, cause: str, clock_s: float) -> bool:
-        """Note what befell the worker that has the order: it is handed out again, or ends as failed.
+        """Note what happened to the worker that has the request: it is handed out again, or ends as failed.
 
         Returns:
             Whether a worker had it.
         """
-        if self.order is None or self.waiting:
+        if self.request is None or self.waiting:
             return False
         if not self.killed:
             self.causes.append(cause)
@@ -140,40 +140,40 @@ class SlotState:
         if len(self.causes) < MOST_ATTEMPTS:
             self.waiting, self.since = True, clock_s
             return True
-        last = self.last or Outcome(self.order, "running")
-        self.reports.append(Report(last.ending("failed", _reason(self.causes, self.saved))))
-        self.order = None
+        last = self.last or TrialResult(self.request, "running")
+        self.updates.append(TrialUpdate(last.ending("failed", _reason(self.causes, self.saved))))
+        self.request = None
         return True
 
-    def give_up(self, reason: str) -> Report:
-        """Give the order back, and send the workers home."""
-        assert self.order is not None, "a report is only awaited while an order is under way"
-        last = self.last or Outcome(self.order, "running")
-        self.order, self.waiting, self.reports, self.trouble = None, False, [], ""
+    def give_up(self, reason: str) -> TrialUpdate:
+        """Give the request back, and shut down the workers."""
+        assert self.request is not None, "an update is only awaited while a request is under way"
+        last = self.last or TrialResult(self.request, "running")
+        self.request, self.waiting, self.updates, self.trouble = None, False, [], ""
         self.generation += 1
         self.alive, self.busy, self.nodes = False, False, {}
-        return Report(last.ending("interrupted", reason), group_lost=True, node_lost=self.node_lost)
+        return TrialUpdate(last.ending("interrupted", reason), group_lost=True, node_lost=self.node_lost)
 
 
 def _reason(causes: list[str], saved: int) -> str:
-    """Say what befell the workers of a trial: `worker died 2 times after epoch 12, its last checkpoint`."""
+    """Say what happened to the workers of a trial: `worker died 2 times after epoch 12, its last checkpoint`."""
     counted = [f"{cause} {causes.count(cause)} times" if causes.count(cause) > 1 else cause for cause in causes]
     where = f" after epoch {saved}, its last checkpoint" if saved else ""
     return ", then ".join(dict.fromkeys(counted)) + where
 
 
-def is_news(reports: list[Report]) -> bool:
+def is_news(updates: list[TrialUpdate]) -> bool:
     """Say whether there is an evaluation or an end; losses alone wait for the next one."""
-    return any(report.evaluated or report.outcome.state != "running" for report in reports)
+    return any(update.evaluated or update.result.state != "running" for update in updates)
 
 
-def merged(reports: list[Report]) -> Report:
-    """Return several reports as one; what a worker has reported before another took its place is void."""
-    restarts = [number for number, report in enumerate(reports) if report.restarted_after is not None]
-    valid = reports[restarts[-1] :] if restarts else reports
+def merged(updates: list[TrialUpdate]) -> TrialUpdate:
+    """Return several updates as one; what a worker has reported before another took its place is void."""
+    restarts = [number for number, update in enumerate(updates) if update.restarted_after is not None]
+    valid = updates[restarts[-1] :] if restarts else updates
     return replace(
-        reports[-1],
-        rows=tuple(row for report in valid for row in report.rows),
+        updates[-1],
+        rows=tuple(row for update in valid for row in update.rows),
         restarted_after=valid[0].restarted_after,
-        note="; ".join(report.note for report in reports if report.note),
+        note="; ".join(update.note for update in updates if update.note),
     )

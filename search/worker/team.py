@@ -1,7 +1,7 @@
 """The workers of one trial: all of them do the same steps at the same time, and leave a trial together.
 
 Owns how the first worker leads the others and how a failure of one becomes a failure of the trial. Steps and their
-outcomes go over a process group of their own (gloo), beside the one over which the study exchanges gradients: a worker
+results go over a process group of their own (gloo), beside the one over which the study exchanges gradients: a worker
 that raised can still be heard while the others wait for its gradients. What the study itself exchanges is its own
 affair.
 """
@@ -21,11 +21,11 @@ import torch.distributed as dist
 from search.protocol import Study, TrainingRun
 from search.record.outbox import pack, unpack
 
-IDLE = timedelta(days=365)  # the others wait for a step as long as the first waits for an order
+IDLE = timedelta(days=365)  # the others wait for a step as long as the first waits for a request
 GRACE_S = 15.0  # workers that raise the same error arrive within seconds of one another
 LINE_BYTES = 1024
-HOME = "home"
-STEPS = ("trial", "train_epoch", "evaluate", "restore", HOME)
+SHUTDOWN = "shut down"
+STEPS = ("trial", "train_epoch", "evaluate", "restore", SHUTDOWN)
 
 
 class TeamError(RuntimeError):
@@ -58,7 +58,7 @@ class Team:
         self.lost = ""
         self.one_died = False
 
-    def tell(self, step: str, arguments: tuple[Any, ...] = ()) -> None:
+    def broadcast(self, step: str, arguments: tuple[Any, ...] = ()) -> None:
         """Let the others do a step; the first worker alone calls this."""
         data = torch.frombuffer(bytearray(pickle.dumps((step, arguments))), dtype=torch.uint8)
         try:
@@ -68,7 +68,7 @@ class Team:
             self._note_death(error)
             raise TeamLostError(self.lost) from error
 
-    def hear(self) -> tuple[str, tuple[Any, ...]]:
+    def receive(self) -> tuple[str, tuple[Any, ...]]:
         """Wait for the next step; the others alone call this."""
         size = torch.zeros(1, dtype=torch.int64)
         dist.broadcast(size, src=0, group=self._group)
@@ -77,7 +77,7 @@ class Team:
         step, arguments = pickle.loads(data.numpy().tobytes())
         return step, arguments
 
-    def together(self, step: Callable[[], Any]) -> Any:
+    def run_on_all(self, step: Callable[[], Any]) -> Any:
         """Do a step, and return what it returns where it went well on every worker.
 
         Raises:
@@ -131,8 +131,8 @@ class TeamStudy:
 
     def trial(self, configuration: Mapping[str, Any], device: str) -> TrainingRun:
         """Begin a run of training on every worker."""
-        self._team.tell("trial", (dict(configuration), device))
-        return _LedRun(self._team.together(lambda: self._study.trial(configuration, device)), self._team)
+        self._team.broadcast("trial", (dict(configuration), device))
+        return _LedRun(self._team.run_on_all(lambda: self._study.trial(configuration, device)), self._team)
 
 
 class _LedRun:
@@ -142,37 +142,37 @@ class _LedRun:
         self._run, self._team = run, team
 
     def train_epoch(self) -> dict[str, float]:
-        self._team.tell("train_epoch")
-        result: dict[str, float] = self._team.together(self._run.train_epoch)
+        self._team.broadcast("train_epoch")
+        result: dict[str, float] = self._team.run_on_all(self._run.train_epoch)
         return result
 
     def evaluate(self) -> dict[str, float]:
-        self._team.tell("evaluate")
-        result: dict[str, float] = self._team.together(self._run.evaluate)
+        self._team.broadcast("evaluate")
+        result: dict[str, float] = self._team.run_on_all(self._run.evaluate)
         return result
 
     def save(self, folder: Path) -> None:
         self._run.save(folder)
 
     def restore(self, folder: Path) -> None:
-        self._team.tell("restore", (pack(folder),))  # the others may be on machines that do not see the folder
-        self._team.together(lambda: self._run.restore(folder))
+        self._team.broadcast("restore", (pack(folder),))  # the others may be on machines that do not see the folder
+        self._team.run_on_all(lambda: self._run.restore(folder))
 
     def export(self, folder: Path) -> None:
         self._run.export(folder)
 
 
 def follow(study: Study, team: Team) -> None:
-    """Do the steps that the first worker says, until it sends the others home.
+    """Do the steps that the first worker says, until it shuts them down.
 
     Raises:
         Exception: A step failed here while the others could not be told; they wait for this worker's part of it.
     """
     run: TrainingRun | None = None
     while True:
-        step, arguments = team.hear()
+        step, arguments = team.receive()
         assert step in STEPS, step
-        if step == HOME:
+        if step == SHUTDOWN:
             return
         if step == "trial":
             run = None  # its memory is needed for the next one
@@ -188,15 +188,15 @@ def _followed(
     study: Study, run: TrainingRun | None, step: str, arguments: tuple[Any, ...], team: Team
 ) -> TrainingRun | None:
     if step == "trial":
-        begun: TrainingRun = team.together(lambda: study.trial(*arguments))
+        begun: TrainingRun = team.run_on_all(lambda: study.trial(*arguments))
         return begun
     assert run is not None, "no step comes before the beginning of a trial"
     if step == "restore":
         with tempfile.TemporaryDirectory() as folder:
             unpack(arguments[0], Path(folder, "state"))
-            team.together(lambda: run.restore(Path(folder, "state")))
+            team.run_on_all(lambda: run.restore(Path(folder, "state")))
     else:
-        team.together(getattr(run, step))
+        team.run_on_all(getattr(run, step))
     return run
 
 

@@ -1,7 +1,7 @@
 """One trial in a worker: build, train epoch by epoch, evaluate, save, export; and what counts as a failure.
 
 Owns the order in which a study is used. A trial that another worker has begun goes on from its last checkpoint. No Ray
-in here: reports go to a function that says whether to go on.
+in here: updates go to a function that says whether to go on.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from search.record.checkpoints import Checkpoints, DamagedCheckpointError, Progr
 from search.record.disk import DISK_FULL, is_full
 from search.record.earlier_runs import content_key
 from search.space.schema import Space
-from search.trials import Order, Outcome, Report, now
+from search.trials import TrialRequest, TrialResult, TrialUpdate, now
 from search.worker.wear import CUDA_ERROR
 
 CONFIGURATION_FILE = "configuration.yaml"
@@ -32,7 +32,7 @@ class DivergedError(ArithmeticError):
 
 
 class TrialLoop:
-    """Runs one order of a study."""
+    """Runs one request of a study."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class TrialLoop:
         space: Space,
         folder: Path,
         slot: int,
-        report: Callable[[Report], bool],
+        deliver: Callable[[TrialUpdate], bool],
         basis: Mapping[str, Any] | None = None,
     ):
         """Prepare a trial.
@@ -50,27 +50,27 @@ class TrialLoop:
             space: With the resources found out.
             folder: The run folder.
             slot: Where this runs.
-            report: Takes news of the trial and returns whether to go on.
+            deliver: Takes news of the trial and returns whether to go on.
             basis: What results depend on besides the configuration: a checkpoint is used only where it is the same.
         """
         self._study = study
         self._space = space
         self._folder = folder
         self._slot = slot
-        self._report = report
+        self._deliver = deliver
         self._basis = basis or {}
 
-    def run(self, order: Order) -> Outcome:
+    def run(self, request: TrialRequest) -> TrialResult:
         """Run a trial to its end; whatever it raises becomes its recorded reason.
 
         Returns:
-            finished, failed, or stopped where a report was answered with no; interrupted where the disk is full, which
+            finished, failed, or stopped where an update was answered with no; interrupted where the disk is full, which
             is no fault of the trial.
         """
-        self._progress = Outcome(order, "running", slot=self._slot, started=now())
+        self._progress = TrialResult(request, "running", slot=self._slot, started=now())
         self._saved, self._note = 0, ""
         try:
-            return self._run(order)
+            return self._run(request)
         except DivergedError as error:
             return self._progress.ending("failed", str(error))
         except Exception as error:
@@ -80,10 +80,10 @@ class TrialLoop:
                 return self._progress.ending("interrupted", f"{DISK_FULL} ({reason})")
             return replace(self._progress.ending("failed", reason), trace=traceback.format_exc())
 
-    def _run(self, order: Order) -> Outcome:
-        configuration = self._space.configuration(order.parameters, order.seed)
-        checkpoints = Checkpoints(self._folder, order.trial, self._space.budget.checkpoint_every_s)
-        key = content_key(self._space, self._basis, order.parameters, order.seed)
+    def _run(self, request: TrialRequest) -> TrialResult:
+        configuration = self._space.configuration(request.parameters, request.seed)
+        checkpoints = Checkpoints(self._folder, request.trial, self._space.budget.checkpoint_every_s)
+        key = content_key(self._space, self._basis, request.parameters, request.seed)
         began = perf_counter()
         run, rows = self._begin(configuration, checkpoints, key)
         if rows and not self._tell(rows, True, self._progress.epochs):
@@ -96,7 +96,7 @@ class TrialLoop:
                 return self._progress.ending("stopped", f"stopped after epoch {epoch}")
             if checkpoints.due and epoch < self._space.budget.epochs:
                 self._save(run, checkpoints, self._kept(key, seconds, rows))
-        self._export(run, order, configuration)
+        self._export(run, request, configuration)
         return self._progress.ending("finished", "")
 
     def _begin(
@@ -146,9 +146,9 @@ class TrialLoop:
 
     def _tell(self, rows: list[dict[str, float]], evaluated: bool, restarted_after: int | None) -> bool:
         """Report rows, and return whether to go on."""
-        report = Report(self._progress, tuple(rows), evaluated, restarted_after, self._saved, self._note)
+        update = TrialUpdate(self._progress, tuple(rows), evaluated, restarted_after, self._saved, self._note)
         self._note = ""
-        return self._report(report)
+        return self._deliver(update)
 
     def _epoch(self, run: TrainingRun, epoch: int) -> tuple[dict[str, float], dict[str, float]]:
         """Train one epoch and return its losses, and its metrics where it is evaluated."""
@@ -166,8 +166,8 @@ class TrialLoop:
         self._progress = replace(self._progress, metrics=metrics)
         return losses, metrics
 
-    def _export(self, run: TrainingRun, order: Order, configuration: Mapping[str, Any]) -> None:
-        folder = self._folder / "trials" / str(order.trial)
+    def _export(self, run: TrainingRun, request: TrialRequest, configuration: Mapping[str, Any]) -> None:
+        folder = self._folder / "trials" / str(request.trial)
         folder.mkdir(parents=True, exist_ok=True)
         run.export(folder)
         text = yaml.safe_dump(dict(configuration), sort_keys=False, allow_unicode=True)

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from search.trials import Outcome
+from search.trials import TrialResult
 
 CUDA_ERROR = "CUDA error"
 SETTLED_AFTER = 2  # trials
@@ -32,7 +32,7 @@ def memory_bytes() -> dict[str, int]:
     return held
 
 
-class Wear:
+class WorkerHealth:
     """Watches one worker process."""
 
     def __init__(self, most_trials: int | None, memory: Callable[[], Mapping[str, int]] = memory_bytes):
@@ -47,11 +47,11 @@ class Wear:
         self._trials = 0
         self._settled: dict[str, int] = {}
 
-    def after(self, outcome: Outcome) -> str:
+    def after(self, result: TrialResult) -> str:
         """Note a trial that has ended, and return why the process has to be replaced; "" if it need not."""
         self._trials += 1
-        if CUDA_ERROR in outcome.reason:
-            return f"trial {outcome.order.trial} ended with a CUDA error"
+        if CUDA_ERROR in result.reason:
+            return f"trial {result.request.trial} ended with a CUDA error"
         if self._most_trials is not None and self._trials >= self._most_trials:
             return f"it has run {self._trials} trials"
         held = dict(self._memory())

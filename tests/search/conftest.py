@@ -1,4 +1,4 @@
-"""What the tests of the search share: a small space of the toy study, and an outcome of one of its trials."""
+"""What the tests of the search share: a small space of the toy study, and a result of one of its trials."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ from search.preparation import Options, build_study, prepare, run_provenance, se
 from search.record.recorder import Recorder
 from search.space.reading import parse_space
 from search.space.schema import Space
-from search.trials import Order, Outcome, Report
+from search.trials import TrialRequest, TrialResult, TrialUpdate
 from search.tune.preflight import Available
 from search.worker.trial_loop import TrialLoop
 
@@ -59,10 +59,10 @@ def space_folder(document: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     sys.modules.pop("toy_study", None)
 
 
-def finished(order: Order, first: float = 0.5, second: float = 0.5, progress: float = 1.0) -> Outcome:
+def finished(request: TrialRequest, first: float = 0.5, second: float = 0.5, progress: float = 1.0) -> TrialResult:
     moment = "2026-01-01T00:00:0{}.000000+00:00"
-    return Outcome(
-        order,
+    return TrialResult(
+        request,
         "finished",
         epochs=10,
         slot=0,
@@ -89,17 +89,17 @@ def run_here() -> Callable[[Path, Path], Path]:
         prepared.folder.write_space(space, run_provenance(prepared, study))
         proposals, recorder = Proposals(space, folder), Recorder(space, folder)
 
-        def deliver(report: Report) -> bool:
-            recorder.note(report)
+        def deliver(update: TrialUpdate) -> bool:
+            recorder.note(update)
             return True
 
         for _ in range(space.budget.trials):
-            order = proposals.ask()
-            assert order is not None
-            recorder.begin(order)
-            outcome = TrialLoop(study, space, folder, 0, deliver).run(order)
-            proposals.tell(outcome)
-            recorder.end(outcome)
+            request = proposals.ask()
+            assert request is not None
+            recorder.begin(request)
+            result = TrialLoop(study, space, folder, 0, deliver).run(request)
+            proposals.tell(result)
+            recorder.end(result)
         return folder
 
     return run

@@ -111,7 +111,7 @@ def descendants_of_ray() -> list[str]:
     return found
 
 
-def test_a_run_on_two_slots_ends_with_every_trial_whatever_befalls_them(space_folder, document, capsys):
+def test_a_run_on_two_slots_ends_with_every_trial_whatever_happens_to_them(space_folder, document, capsys):
     mishaps = {"misbehave": MISHAPS, "nested": {"died": str(space_folder / "died")}}
     write_space(
         space_folder,

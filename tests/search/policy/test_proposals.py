@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 
 from search.policy.proposals import Proposals
 from search.space.reading import parse_space
-from search.trials import Outcome
+from search.trials import TrialResult
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -18,12 +18,12 @@ def journal(folder: Path, name="toy"):
     return optuna.load_study(study_name=name, storage=storage).trials
 
 
-def test_orders_are_numbered_and_every_trial_has_a_seed_of_its_own(space, tmp_path):
+def test_requests_are_numbered_and_every_trial_has_a_seed_of_its_own(space, tmp_path):
     proposals = Proposals(space, tmp_path)
-    orders = [proposals.ask() for _ in range(5)]
-    assert [order.trial for order in orders] == [0, 1, 2, 3, 4]
-    assert [order.seed for order in orders] == [3, 4, 5, 6, 7]
-    assert all(list(order.parameters) == ["x", "width", "kind"] for order in orders)
+    requests = [proposals.ask() for _ in range(5)]
+    assert [request.trial for request in requests] == [0, 1, 2, 3, 4]
+    assert [request.seed for request in requests] == [3, 4, 5, 6, 7]
+    assert all(list(request.parameters) == ["x", "width", "kind"] for request in requests)
 
 
 def test_a_small_discrete_space_gives_replicates_with_new_seeds(document, tmp_path, finish):
@@ -31,20 +31,20 @@ def test_a_small_discrete_space_gives_replicates_with_new_seeds(document, tmp_pa
     proposals = Proposals(parse_space(document, Path("toy.yaml")), tmp_path)
     seen = []
     for _ in range(6):
-        order = proposals.ask()
-        seen.append((order.parameters["kind"], order.seed))
-        proposals.tell(finish(order))
+        request = proposals.ask()
+        seen.append((request.parameters["kind"], request.seed))
+        proposals.tell(finish(request))
     assert len({kind for kind, _ in seen}) <= 2
     assert len({seed for _, seed in seen}) == 6
 
 
-def test_outcomes_become_states_of_the_journal(space, tmp_path, finish):
+def test_results_become_states_of_the_journal(space, tmp_path, finish):
     proposals = Proposals(space, tmp_path)
-    orders = [proposals.ask() for _ in range(5)]
-    proposals.tell(finish(orders[0], 0.25, 0.75, progress=0.0))
-    proposals.tell(Outcome(orders[1], "stopped", "too slow", 3), [{"epoch": 1, "first": 0.5}])
-    proposals.tell(Outcome(orders[2], "failed", "diverged: loss is nan"))
-    proposals.tell(Outcome(orders[3], "interrupted", "by the user"))
+    requests = [proposals.ask() for _ in range(5)]
+    proposals.tell(finish(requests[0], 0.25, 0.75, progress=0.0))
+    proposals.tell(TrialResult(requests[1], "stopped", "too slow", 3), [{"epoch": 1, "first": 0.5}])
+    proposals.tell(TrialResult(requests[2], "failed", "diverged: loss is nan"))
+    proposals.tell(TrialResult(requests[3], "interrupted", "by the user"))
     trials = journal(tmp_path)
     states = [trial.state for trial in trials]
     running = TrialState.RUNNING
@@ -54,28 +54,28 @@ def test_outcomes_become_states_of_the_journal(space, tmp_path, finish):
     assert trials[0].constraints == {"progress:at_least": 0.1}
     assert trials[1].user_attrs == {"seed": 4, "reason": "too slow", "curve": [{"epoch": 1, "first": 0.5}]}
     assert trials[2].user_attrs == {"seed": 5, "reason": "diverged: loss is nan"}
-    proposals.tell(finish(orders[2]))
+    proposals.tell(finish(requests[2]))
     assert journal(tmp_path)[2].state == TrialState.FAIL, "what has ended stays as it is"
 
 
 def play(space, folder, trials, finish, crash_after=()):
     """Run trials one at a time; reopen the journal after some of them, as a crash would."""
-    proposals, orders, ended = Proposals(space, folder), [], []
+    proposals, requests, ended = Proposals(space, folder), [], []
     for number in range(trials):
-        order = proposals.ask()
-        x, width = order.parameters["x"], order.parameters["width"]
-        outcome = finish(order, x**2 + 1 / width, (x - 1) ** 2)
-        orders.append(order)
+        request = proposals.ask()
+        x, width = request.parameters["x"], request.parameters["width"]
+        result = finish(request, x**2 + 1 / width, (x - 1) ** 2)
+        requests.append(request)
         if number in crash_after:
             proposals = Proposals(space, folder)
             assert proposals.reconcile(ended) == [number]
-            assert proposals.ask() == order, "run again under the same number, parameters and seed"
-        ended.append(outcome)
-        proposals.tell(outcome)
-    return orders
+            assert proposals.ask() == request, "run again under the same number, parameters and seed"
+        ended.append(result)
+        proposals.tell(result)
+    return requests
 
 
-def test_the_same_seed_gives_the_same_orders_also_across_a_crash(space, tmp_path, finish):
+def test_the_same_seed_gives_the_same_requests_also_across_a_crash(space, tmp_path, finish):
     folders = [tmp_path / name for name in ("one", "two", "three")]
     for folder in folders:
         folder.mkdir()
@@ -87,16 +87,16 @@ def test_the_same_seed_gives_the_same_orders_also_across_a_crash(space, tmp_path
 
 
 def test_tpe_learns_from_the_trials(space, tmp_path, finish):
-    late = [order.parameters["width"] for order in play(space, tmp_path, 40, finish)[20:]]
+    late = [request.parameters["width"] for request in play(space, tmp_path, 40, finish)[20:]]
     assert late.count(32) > len(late) / 2, "a larger width is better in one objective and costs nothing in the other"
 
 
 def test_a_crash_is_reconciled_from_the_table(space, tmp_path, finish):
     proposals = Proposals(space, tmp_path)
-    orders = [proposals.ask() for _ in range(4)]
-    proposals.tell(finish(orders[0]))
+    requests = [proposals.ask() for _ in range(4)]
+    proposals.tell(finish(requests[0]))
     # Trial 1 finished and 2 failed on the disk, but the driver died before it told the journal; 3 was running.
-    rows = [finish(orders[0]), finish(orders[1], 0.1, 0.2), Outcome(orders[2], "failed", "worker died")]
+    rows = [finish(requests[0]), finish(requests[1], 0.1, 0.2), TrialResult(requests[2], "failed", "worker died")]
     again = Proposals(space, tmp_path)
     assert again.reconcile(rows) == [3]
     assert [trial.state for trial in journal(tmp_path)] == [
@@ -106,24 +106,24 @@ def test_a_crash_is_reconciled_from_the_table(space, tmp_path, finish):
         TrialState.RUNNING,
     ]
     assert journal(tmp_path)[1].values == [0.1, 0.2]
-    assert again.ask() == orders[3]
+    assert again.ask() == requests[3]
     assert again.ask().trial == 4
 
 
 def test_a_journal_never_holds_half_a_trial(space, tmp_path, finish):
     proposals = Proposals(space, tmp_path)
     proposals.tell(finish(proposals.ask()))
-    order = proposals.ask()
+    request = proposals.ask()
     file = tmp_path / "study.journal"
     entries = file.read_bytes().splitlines(keepends=True)
     for kept in range(1, len(entries)):
         file.write_bytes(b"".join(entries[:kept]))
         again = Proposals(space, tmp_path)
         again.reconcile([])
-        orders = [again.ask(), again.ask()]
-        assert [order.trial for order in orders] == [0, 1]
-        assert all(list(order.parameters) == list(space.parameters) for order in orders)
-    assert orders[1] == order
+        requests = [again.ask(), again.ask()]
+        assert [request.trial for request in requests] == [0, 1]
+        assert all(list(request.parameters) == list(space.parameters) for request in requests)
+    assert requests[1] == request
 
 
 def test_a_journal_that_was_cut_off_in_the_middle_of_a_line_is_mended(space, tmp_path, finish):
@@ -145,18 +145,18 @@ def test_a_lock_file_that_a_killed_driver_left_does_not_matter(space, tmp_path):
 
 def sequence(space, folder, finish, slots, seed):
     """Play a run on some slots, in which the trials under way end in an order drawn from a seed."""
-    proposals, running, orders = Proposals(space, folder), [], []
+    proposals, running, requests = Proposals(space, folder), [], []
     rng = random.Random(seed)
-    while len(orders) < 12 or running:
-        while len(running) < slots and len(orders) < 12:
-            order = proposals.ask(12 - len(orders))
-            if order is None:
+    while len(requests) < 12 or running:
+        while len(running) < slots and len(requests) < 12:
+            request = proposals.ask(12 - len(requests))
+            if request is None:
                 break
-            running.append(order)
-            orders.append(order)
+            running.append(request)
+            requests.append(request)
         done = running.pop(rng.randrange(len(running)))
         proposals.tell(finish(done, first=done.parameters["x"], second=1 - done.parameters["x"]))
-    return orders
+    return requests
 
 
 def test_in_batches_no_proposal_depends_on_which_trial_ends_first(space, tmp_path, finish):
@@ -167,9 +167,9 @@ def test_in_batches_no_proposal_depends_on_which_trial_ends_first(space, tmp_pat
         return sequence(space.model_copy(update={"sampler": sampler, "batch": batch}), folder, finish, 3, seed)
 
     together = [run(f"batch{seed}", seed, 3) for seed in range(4)]
-    assert all(orders == together[0] for orders in together)
+    assert all(requests == together[0] for requests in together)
     one_by_one = [run(f"alone{seed}", seed, None) for seed in range(4)]
-    assert any(orders != one_by_one[0] for orders in one_by_one)
+    assert any(requests != one_by_one[0] for requests in one_by_one)
 
 
 def test_a_batch_is_no_larger_than_what_is_still_wanted_and_a_crash_keeps_it(space, tmp_path, finish):
@@ -181,8 +181,8 @@ def test_a_batch_is_no_larger_than_what_is_still_wanted_and_a_crash_keeps_it(spa
     assert again.reconcile([finish(first[0])]) == [1, 2, 3]
     assert [again.ask(5) for _ in range(3)] == first[1:]
     assert again.ask(2) is None
-    for order in first[1:]:
-        again.tell(finish(order))
+    for request in first[1:]:
+        again.tell(finish(request))
     assert [again.ask(2).trial, again.ask(1).trial] == [4, 5]
     assert len(journal(tmp_path)) == 6
 
@@ -219,11 +219,11 @@ def test_a_damaged_journal_is_made_whole_from_the_table(space, tmp_path, finish,
         folder.mkdir()
         proposals, rows = Proposals(space, folder), []
         for number in range(6):
-            order = proposals.ask()
-            rows.append(finish(order, 0.1 * number, 0.5))
+            request = proposals.ask()
+            rows.append(finish(request, 0.1 * number, 0.5))
             if number != 4:
                 proposals.tell(rows[-1])
-    rows = [row for row in rows if row.order.trial != 4]
+    rows = [row for row in rows if row.request.trial != 4]
     change, said = DAMAGES[damage]
     damaged(broken, change)
     again = Proposals(space, broken)

@@ -14,7 +14,7 @@ from search.record.earlier_runs import Reusable, basis, read_earlier
 from search.record.recorder import Recorder
 from search.record.run_folder import RunFolder
 from search.space.reading import SpaceError, parse_space
-from search.trials import Outcome, Report
+from search.trials import TrialResult, TrialUpdate
 from search.tune.scheduler import HalvingScheduler
 from search.tune.searcher import JournalSearcher
 
@@ -111,7 +111,7 @@ def test_rows_of_the_table_foretell_the_first_round(repeating):
 
 
 class Player:
-    """Plays whole runs without Ray; every outcome is a function of its order, with noise by the seed."""
+    """Plays whole runs without Ray; every result is a function of its request, with noise by the seed."""
 
     def __init__(self, space, folder, finish, reusable=None, failing=0.0):
         self.space, self.folder, self.finish, self.reusable, self.failing = space, folder, finish, reusable, failing
@@ -127,29 +127,35 @@ class Player:
         again = self.proposals.reconcile(ended)
         self.recorder = Recorder(self.space, self.folder)
         self.recorder.clear_interrupted(ended, again, self.proposals.replicates)
-        repeated = sum(outcome.order.trial in self.proposals.replicates for outcome in ended)
+        repeated = sum(result.request.trial in self.proposals.replicates for result in ended)
         remaining = max(0, self.space.budget.trials - (len(ended) - repeated))
         self.searcher = JournalSearcher(self.space, self.proposals, self.recorder, remaining, self.reusable)
         self.running = {}
 
-    def outcome(self, order):
-        noise = random.Random(order.seed * 1000 + int(1e6 * order.parameters["x"]))
-        x, width, worse = order.parameters["x"], order.parameters["width"], 0.5 * (order.parameters["kind"] == "b")
-        if order.replicate and noise.random() < self.failing:
-            return Outcome(order, "failed", "diverged", ended="2026-01-01T00:00:02+00:00")
-        return self.finish(order, x**2 + 1 / width + noise.gauss(0, 0.05), (x - 1) ** 2 + worse + noise.gauss(0, 0.05))
+    def result(self, request):
+        noise = random.Random(request.seed * 1000 + int(1e6 * request.parameters["x"]))
+        x, width, worse = (
+            request.parameters["x"],
+            request.parameters["width"],
+            0.5 * (request.parameters["kind"] == "b"),
+        )
+        if request.replicate and noise.random() < self.failing:
+            return TrialResult(request, "failed", "diverged", ended="2026-01-01T00:00:02+00:00")
+        return self.finish(
+            request, x**2 + 1 / width + noise.gauss(0, 0.05), (x - 1) ** 2 + worse + noise.gauss(0, 0.05)
+        )
 
     def play(self, chance=None, most_events=None):
         """Go on until the end, or until so many trials have ended; trials under way end in an order drawn by chance."""
         name, events = 0, 0
         while True:
             while (suggested := self.searcher.suggest(str(name))) not in (None, Searcher.FINISHED):
-                self.running[str(name)] = suggested["order"]
+                self.running[str(name)] = suggested["request"]
                 name += 1
             if not self.running or events == most_events:
                 return not self.running
             done = chance.choice(sorted(self.running)) if chance else min(self.running, key=int)
-            self.searcher.on_trial_complete(done, {"report": Report(self.outcome(self.running.pop(done)))})
+            self.searcher.on_trial_complete(done, {"update": TrialUpdate(self.result(self.running.pop(done)))})
             (self.folder / "trials" / str(self.recorder.snapshot().rows[-1]["trial"])).mkdir(
                 parents=True, exist_ok=True
             )
@@ -240,14 +246,14 @@ def test_replicates_are_never_stopped_early(repeating, tmp_path, finish):
     space = repeating(3, halving=halving)
     player = Player(space, tmp_path / "run", finish)
     player.play(most_events=8)
-    order = next(iter(player.running.values()))
-    assert order.replicate
+    request = next(iter(player.running.values()))
+    assert request.replicate
     scheduler = HalvingScheduler(space, [])
     rows = tuple({"epoch": epoch, "first": 99.0, "second": 99.0, "progress": 0.0} for epoch in (2, 4, 8))
-    report = Report(Outcome(order, "running", epochs=8), rows, evaluated=True)
+    update = TrialUpdate(TrialResult(request, "running", epochs=8), rows, evaluated=True)
     for _ in range(3):
-        trial = SimpleNamespace(config={"order": order})
-        assert scheduler.on_trial_result(None, trial, {"report": report}) == "CONTINUE"
+        trial = SimpleNamespace(config={"request": request})
+        assert scheduler.on_trial_result(None, trial, {"update": update}) == "CONTINUE"
     assert all(not seen for seen in scheduler._halving._seen.values()), "nor are others compared with them"
 
 

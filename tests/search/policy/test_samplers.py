@@ -47,21 +47,21 @@ def proposals(document, tmp_path):
 
 def search(proposals, finish, trials):
     """Ask and tell one by one; the objectives pull x in opposite directions, with a guard that half of it breaks."""
-    orders = []
+    requests = []
     for _ in range(trials):
-        order = proposals.ask()
-        x, width = order.parameters["x"], order.parameters["width"]
-        proposals.tell(finish(order, first=x**2 + 1 / width, second=(x - 1) ** 2, progress=1 - x))
-        orders.append(order)
-    return orders
+        request = proposals.ask()
+        x, width = request.parameters["x"], request.parameters["width"]
+        proposals.tell(finish(request, first=x**2 + 1 / width, second=(x - 1) ** 2, progress=1 - x))
+        requests.append(request)
+    return requests
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_every_sampler_proposes_points_of_the_space(proposals, finish, name):
-    orders = search(proposals(name), finish, LENGTH[name])
-    assert all(0 <= order.parameters["x"] <= 1 for order in orders)
-    assert {order.parameters["width"] for order in orders} <= {8, 16, 32}
-    assert len({order.parameters["x"] for order in orders}) > LENGTH[name] // 2
+    requests = search(proposals(name), finish, LENGTH[name])
+    assert all(0 <= request.parameters["x"] <= 1 for request in requests)
+    assert {request.parameters["width"] for request in requests} <= {8, 16, 32}
+    assert len({request.parameters["x"] for request in requests}) > LENGTH[name] // 2
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -78,23 +78,23 @@ def test_samplers_that_learn_find_more_than_chance(proposals, finish, name, tria
     """Where both objectives agree on x = 0.8, a fifth of all points would lie within 0.1 of it by chance."""
     run, near = proposals(name), 0
     for number in range(trials):
-        order = run.ask()
-        miss = abs(order.parameters["x"] - 0.8)
-        run.tell(finish(order, first=miss, second=miss**2))
+        request = run.ask()
+        miss = abs(request.parameters["x"] - 0.8)
+        run.tell(finish(request, first=miss, second=miss**2))
         near += number >= trials // 2 and miss < 0.1
     assert near >= 0.45 * trials / 2, near
 
 
 def test_sobol_points_fill_the_range_evenly(proposals, finish):
-    orders = search(proposals("qmc"), finish, 17)[1:]  # the first point is Optuna's random one
-    counts = [sum(low <= order.parameters["x"] < low + 0.25 for order in orders) for low in (0, 0.25, 0.5, 0.75)]
+    requests = search(proposals("qmc"), finish, 17)[1:]  # the first point is Optuna's random one
+    counts = [sum(low <= request.parameters["x"] < low + 0.25 for request in requests) for low in (0, 0.25, 0.5, 0.75)]
     assert counts == [4, 4, 4, 4]
 
 
 def test_a_step_keeps_to_its_grid(document, proposals, finish):
     x = {"type": "float", "low": 0.05, "high": 0.95, "step": 0.15}
-    orders = search(proposals("random", parameters={**document["parameters"], "x": x}), finish, 30)
-    assert {round(order.parameters["x"], 9) for order in orders} <= {0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95}
+    requests = search(proposals("random", parameters={**document["parameters"], "x": x}), finish, 30)
+    assert {round(request.parameters["x"], 9) for request in requests} <= {0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95}
 
 
 def test_steps_that_make_no_sense_are_refused(document):
@@ -120,13 +120,13 @@ def conditional(document):
 @pytest.mark.parametrize("name", ALL)
 def test_a_parameter_is_searched_only_under_its_condition(document, proposals, name):
     run = proposals(name, parameters=conditional(document), start=[{"kind": "b", "width": 8}])
-    orders = [run.ask() for _ in range(30)]
-    for order in orders:
-        expected = {"kind"} | ({"x"} if order.parameters["kind"] == "a" else {"width"})
-        expected |= {"level"} if order.parameters.get("width", 32) < 32 else set()
-        assert set(order.parameters) == expected
-    assert orders[0].parameters["width"] == 8
-    assert {tuple(order.parameters) for order in orders} == {
+    requests = [run.ask() for _ in range(30)]
+    for request in requests:
+        expected = {"kind"} | ({"x"} if request.parameters["kind"] == "a" else {"width"})
+        expected |= {"level"} if request.parameters.get("width", 32) < 32 else set()
+        assert set(request.parameters) == expected
+    assert requests[0].parameters["width"] == 8
+    assert {tuple(request.parameters) for request in requests} == {
         ("kind", "x"),
         ("kind", "width"),
         ("kind", "width", "level"),
@@ -168,11 +168,11 @@ def test_conditions_that_never_hold_are_refused(document, when, message):
 @pytest.mark.parametrize("name", ALL)
 def test_starting_points_come_first_and_are_completed(proposals, finish, name):
     start = [{"x": 0.25, "width": 16, "kind": "b"}, {"x": 0.75}]
-    orders = search(proposals(name, start=start), finish, 6)
-    assert orders[0].parameters == start[0]
-    assert orders[1].parameters["x"] == 0.75
-    assert set(orders[1].parameters) == {"x", "width", "kind"}
-    assert len({order.parameters["x"] for order in orders}) >= 5
+    requests = search(proposals(name, start=start), finish, 6)
+    assert requests[0].parameters == start[0]
+    assert requests[1].parameters["x"] == 0.75
+    assert set(requests[1].parameters) == {"x", "width", "kind"}
+    assert len({request.parameters["x"] for request in requests}) >= 5
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ import subprocess
 import pytest
 
 from search.record.checkpoints import Checkpoints, DamagedCheckpointError, Progress, discard, unfinished
-from search.trials import Order
+from search.trials import TrialRequest
 from search.worker.trial_loop import TrialLoop
 from tests.search import toy_study
 
-ORDER = Order(4, {"x": 0.25, "width": 16, "kind": "b"}, 7)
+REQUEST = TrialRequest(4, {"x": 0.25, "width": 16, "kind": "b"}, 7)
 TIMES = {"seconds", "started", "first_step", "ended"}
 
 
@@ -22,12 +22,12 @@ def saving(space):
     return space.model_copy(update={"budget": space.budget.model_copy(update={"checkpoint_every_s": 0.0})})
 
 
-def loop(space, folder, reports, until=math.inf, basis=None):
+def loop(space, folder, updates, until=math.inf, basis=None):
     """Return a loop whose process is killed after so many reports."""
 
-    def deliver(report):
-        reports.append(report)
-        if len(reports) >= until:
+    def deliver(update):
+        updates.append(update)
+        if len(updates) >= until:
             raise Killed
         return True
 
@@ -35,31 +35,31 @@ def loop(space, folder, reports, until=math.inf, basis=None):
 
 
 def interrupted(space, folder, after):
-    reports = []
+    updates = []
     with pytest.raises(Killed, match=r"^$"):
-        loop(space, folder, reports, until=after).run(ORDER)
-    return reports
+        loop(space, folder, updates, until=after).run(REQUEST)
+    return updates
 
 
-def without_times(report_rows):
-    return [{key: value for key, value in row.items() if key not in TIMES} for row in report_rows]
+def without_times(update_rows):
+    return [{key: value for key, value in row.items() if key not in TIMES} for row in update_rows]
 
 
 @pytest.mark.parametrize("after", [2, 5, 9])
 def test_a_trial_that_was_interrupted_ends_as_an_undisturbed_one(saving, tmp_path, after):
     whole = []
-    undisturbed = loop(saving, tmp_path / "whole", whole).run(ORDER)
+    undisturbed = loop(saving, tmp_path / "whole", whole).run(REQUEST)
     interrupted(saving, tmp_path / "broken", after)
-    reports = []
-    outcome = loop(saving, tmp_path / "broken", reports).run(ORDER)
-    assert outcome.metrics == undisturbed.metrics
-    assert (outcome.state, outcome.epochs) == ("finished", 10)
-    assert reports[0].restarted_after == after - 1, "the epoch that was reported last had not been saved yet"
-    assert [report.restarted_after for report in reports[1:]] == [None] * (len(reports) - 1)
-    assert without_times(row for report in reports for row in report.rows) == without_times(
-        row for report in whole for row in report.rows
+    updates = []
+    result = loop(saving, tmp_path / "broken", updates).run(REQUEST)
+    assert result.metrics == undisturbed.metrics
+    assert (result.state, result.epochs) == ("finished", 10)
+    assert updates[0].restarted_after == after - 1, "the epoch that was reported last had not been saved yet"
+    assert [update.restarted_after for update in updates[1:]] == [None] * (len(updates) - 1)
+    assert without_times(row for update in updates for row in update.rows) == without_times(
+        row for update in whole for row in update.rows
     )
-    assert reports[0].note == f"goes on after epoch {after - 1}, from its checkpoint"
+    assert updates[0].note == f"goes on after epoch {after - 1}, from its checkpoint"
     assert {"model.safetensors", "configuration.yaml"} <= {f.name for f in (tmp_path / "broken/trials/4").iterdir()}
 
 
@@ -67,23 +67,23 @@ def test_the_seconds_of_a_trial_are_those_of_work_that_counts(saving, tmp_path):
     slow = saving.model_copy(update={"fixed": {**saving.fixed, "sleep_s": 0.02}})
     interrupted(slow, tmp_path, 6)
     kept = json.loads((tmp_path / "trials/4/unfinished/5/progress.json").read_text())
-    reports = []
-    outcome = loop(slow, tmp_path, reports).run(ORDER)
-    seconds = [row["seconds"] for report in reports for row in report.rows]
+    updates = []
+    result = loop(slow, tmp_path, updates).run(REQUEST)
+    seconds = [row["seconds"] for update in updates for row in update.rows]
     assert seconds == sorted(seconds)
     assert seconds[4] == kept["seconds"] < seconds[5]
-    assert outcome.started == kept["started"] < outcome.resumed
-    assert seconds[-1] <= outcome.row()["seconds"] < seconds[-1] + 1.0
+    assert result.started == kept["started"] < result.resumed
+    assert seconds[-1] <= result.row()["seconds"] < seconds[-1] + 1.0
 
 
 @pytest.mark.parametrize("change", ["configuration", "code"])
 def test_a_checkpoint_of_other_content_is_not_used(saving, tmp_path, change):
     interrupted(saving, tmp_path, 6)
     other = saving.model_copy(update={"fixed": {**saving.fixed, "level": 2}}) if change == "configuration" else saving
-    reports = []
-    loop(other, tmp_path, reports, basis={"code": "new"} if change == "code" else None).run(ORDER)
-    assert (reports[0].restarted_after, reports[0].note) == (0, "")
-    assert len(reports) == 10
+    updates = []
+    loop(other, tmp_path, updates, basis={"code": "new"} if change == "code" else None).run(REQUEST)
+    assert (updates[0].restarted_after, updates[0].note) == (0, "")
+    assert len(updates) == 10
 
 
 @pytest.mark.parametrize("file", ["run/state.json", "progress.json", "SHA256SUMS"])
@@ -96,27 +96,27 @@ def test_a_damaged_checkpoint_is_not_used_and_the_log_hears_of_it(saving, tmp_pa
     else:
         data = place.read_bytes()
         place.write_bytes(data[:-3] if damage == "cut" else data.replace(b"5", b"4", 1))
-    reports = []
-    outcome = loop(saving, tmp_path, reports).run(ORDER)
-    assert outcome.state == "finished"
-    assert len(reports) == 10
-    assert reports[0].restarted_after == 0
-    assert reports[0].note.startswith("begun anew, its checkpoint is damaged: ")
+    updates = []
+    result = loop(saving, tmp_path, updates).run(REQUEST)
+    assert result.state == "finished"
+    assert len(updates) == 10
+    assert updates[0].restarted_after == 0
+    assert updates[0].note.startswith("begun anew, its checkpoint is damaged: ")
 
 
 def test_a_study_that_cannot_restore_begins_anew(saving, tmp_path, monkeypatch):
     interrupted(saving, tmp_path, 6)
     monkeypatch.setattr(toy_study.ToyRun, "restore", lambda self, folder: 1 / 0)
-    reports = []
-    assert loop(saving, tmp_path, reports).run(ORDER).state == "finished"
-    assert reports[0].note.endswith("unfinished/5/run: ZeroDivisionError: division by zero")
+    updates = []
+    assert loop(saving, tmp_path, updates).run(REQUEST).state == "finished"
+    assert updates[0].note.endswith("unfinished/5/run: ZeroDivisionError: division by zero")
 
 
 def test_a_study_that_cannot_save_is_trained_all_the_same(saving, tmp_path, monkeypatch):
     monkeypatch.setattr(toy_study.ToyRun, "save", lambda self, folder: 1 / 0)
-    reports = []
-    assert loop(saving, tmp_path, reports).run(ORDER).state == "finished"
-    assert reports[1].note == "no checkpoint after epoch 1: ZeroDivisionError: division by zero"
+    updates = []
+    assert loop(saving, tmp_path, updates).run(REQUEST).state == "finished"
+    assert updates[1].note == "no checkpoint after epoch 1: ZeroDivisionError: division by zero"
     assert not any((tmp_path / "trials/4/unfinished").iterdir())
 
 
@@ -126,9 +126,9 @@ def test_a_full_disk_is_no_fault_of_the_trial(saving, tmp_path, monkeypatch, whe
         raise RuntimeError("I/O error: No space left on device (os error 28)")
 
     monkeypatch.setattr(toy_study.ToyRun, where, no_room)
-    outcome = loop(saving, tmp_path, []).run(ORDER)
-    assert outcome.state == "interrupted"
-    assert outcome.reason.startswith("the disk is full (RuntimeError: I/O error")
+    result = loop(saving, tmp_path, []).run(REQUEST)
+    assert result.state == "interrupted"
+    assert result.reason.startswith("the disk is full (RuntimeError: I/O error")
 
 
 def test_one_checkpoint_is_kept_whole_or_not_at_all(space, tmp_path, monkeypatch):

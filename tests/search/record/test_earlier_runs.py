@@ -11,7 +11,7 @@ from search.record.recorder import Recorder
 from search.record.run_folder import RunFolder, RunFolderError
 from search.record.warm_start import check_comparable, fitting, read_points, read_warm_start, write_warm_start
 from search.space.reading import SpaceError, parse_space
-from search.trials import Outcome, Report
+from search.trials import TrialResult, TrialUpdate
 from search.tune.searcher import JournalSearcher
 
 ORIGIN = {"code": "c0de", "study": {"data_fingerprint": "f00d"}}
@@ -28,13 +28,13 @@ def make_run(document, tmp_path, finish):
         RunFolder(folder).write_space(space, origin)
         proposals, recorder = Proposals(space, folder), Recorder(space, folder)
         for _ in range(trials):
-            order = proposals.ask()
-            recorder.begin(order)
-            outcome = finish(order, first=order.parameters["x"], second=1 - order.parameters["x"])
-            recorder.note(Report(outcome, ({"epoch": 10, "seconds": 1.0, "loss": 0.5, **outcome.metrics},)))
-            proposals.tell(outcome, recorder.end(outcome))
-            (folder / "trials" / str(order.trial)).mkdir(parents=True)
-            (folder / "trials" / str(order.trial) / "model.safetensors").write_text(f"model {order.trial}")
+            request = proposals.ask()
+            recorder.begin(request)
+            result = finish(request, first=request.parameters["x"], second=1 - request.parameters["x"])
+            recorder.note(TrialUpdate(result, ({"epoch": 10, "seconds": 1.0, "loss": 0.5, **result.metrics},)))
+            proposals.tell(result, recorder.end(result))
+            (folder / "trials" / str(request.trial)).mkdir(parents=True)
+            (folder / "trials" / str(request.trial) / "model.safetensors").write_text(f"model {request.trial}")
         return folder
 
     return make
@@ -85,8 +85,8 @@ def test_a_second_run_of_the_same_search_takes_everything_over(make_run, space, 
     assert len(reusable) == 4
     proposals, recorder = Proposals(space, folder, (), reusable.seeds), Recorder(space, folder)
     searcher = JournalSearcher(space, proposals, recorder, 6, reusable)
-    order = searcher.suggest("a")["order"]
-    assert order.trial == 4, "the first four were there"
+    request = searcher.suggest("a")["request"]
+    assert request.trial == 4, "the first four were there"
     rows = recorder.snapshot().rows
     assert [row["reason"] for row in rows] == [f"reused: trial {n} of {first}" for n in range(4)]
     kept_columns = ["state", "seed", "x", "width", "kind", "first", "second", "progress"]
@@ -97,24 +97,24 @@ def test_a_second_run_of_the_same_search_takes_everything_over(make_run, space, 
     assert (folder / "trials" / "2" / "model.safetensors").read_text() == "model 2"
     again = Proposals(space, folder)
     assert again.reconcile(RunFolder(folder).ended(space)) == [4]
-    assert again.ask() == order
+    assert again.ask() == request
 
 
 def test_a_point_takes_the_seed_that_it_was_trained_with(make_run, document, space, tmp_path):
     """Another seed of the run asks for other points; an equal one that comes first here is found all the same."""
     first = make_run("first", trials=3)
-    known = [outcome.order for outcome in read_earlier(first).finished]
+    known = [result.request for result in read_earlier(first).finished]
     changed = parse_space({**document, "seed": 90, "start": [known[2].parameters] * 2}, Path("toy.yaml"))
     folder = tmp_path / "second"
     folder.mkdir()
     reusable = Reusable(changed, basis(ORIGIN), [read_earlier(first)], folder)
     proposals = Proposals(changed, folder, (), reusable.seeds)
-    orders = [proposals.ask(), proposals.ask()]
-    assert orders[0].parameters == orders[1].parameters == known[2].parameters
-    assert orders[0].seed == known[2].seed
-    assert orders[1].seed == 91, "a duplicate is a replicate with the next seed"
-    assert reusable.fetch(orders[0]) is not None
-    assert reusable.fetch(orders[1]) is None
+    requests = [proposals.ask(), proposals.ask()]
+    assert requests[0].parameters == requests[1].parameters == known[2].parameters
+    assert requests[0].seed == known[2].seed
+    assert requests[1].seed == 91, "a duplicate is a replicate with the next seed"
+    assert reusable.fetch(requests[0]) is not None
+    assert reusable.fetch(requests[1]) is None
 
 
 @pytest.mark.parametrize(
@@ -123,18 +123,18 @@ def test_a_point_takes_the_seed_that_it_was_trained_with(make_run, document, spa
 )
 def test_other_work_is_not_taken_over(make_run, space, tmp_path, sections):
     reusable = Reusable(space, basis(ORIGIN), [read_earlier(make_run("first", **sections))], tmp_path)
-    order = read_earlier(tmp_path / "first").finished[0].order
-    assert reusable.seeds(order.parameters) == ()
-    assert reusable.fetch(order) is None
+    request = read_earlier(tmp_path / "first").finished[0].request
+    assert reusable.seeds(request.parameters) == ()
+    assert reusable.fetch(request) is None
 
 
 def test_a_trial_whose_model_is_gone_is_done_again(make_run, space, tmp_path):
     first = make_run("first")
     shutil.rmtree(first / "trials" / "1")
     reusable = Reusable(space, basis(ORIGIN), [read_earlier(first)], tmp_path)
-    orders = [outcome.order for outcome in read_earlier(first).finished]
-    assert reusable.fetch(orders[1]) is None
-    assert reusable.fetch(orders[2]) is not None
+    requests = [result.request for result in read_earlier(first).finished]
+    assert reusable.fetch(requests[1]) is None
+    assert reusable.fetch(requests[2]) is not None
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path, make_run):
@@ -149,32 +149,32 @@ def test_a_folder_without_a_run_is_refused(tmp_path, make_run):
 def test_the_sampler_begins_with_the_values_of_an_earlier_run(make_run, space, tmp_path):
     earlier = read_earlier(make_run("first", trials=12))
     check_comparable(earlier, space, ORIGIN)
-    outcomes = fitting(earlier, space)
-    assert len(outcomes) == 12
+    results = fitting(earlier, space)
+    assert len(results) == 12
     folder = tmp_path / "second"
     folder.mkdir()
-    write_warm_start(outcomes, folder)
+    write_warm_start(results, folder)
     cold, warm = Proposals(space, tmp_path), Proposals(space, folder, read_warm_start(folder))
     assert [cold.ask().trial, warm.ask().trial] == [0, 0]
     space_tpe = space.model_copy(update={"sampler": space.sampler.model_copy(update={"startup_trials": 4})})
     (folder / "study.journal").unlink()
     first = [Proposals(space_tpe, folder, read_warm_start(folder)).ask() for _ in range(1)]
-    assert first[0].parameters != cold.order(0).parameters, "a sampler that knows 12 trials does not begin at random"
+    assert first[0].parameters != cold.request(0).parameters, "a sampler that knows 12 trials does not begin at random"
 
 
 def test_a_resumed_run_knows_its_warm_start(make_run, space, tmp_path, finish):
-    outcomes = read_earlier(make_run("first", trials=12)).finished
+    results = read_earlier(make_run("first", trials=12)).finished
 
     def run(name, pieces):
         folder, found = tmp_path / name, []
         folder.mkdir()
-        write_warm_start(outcomes, folder)
+        write_warm_start(results, folder)
         for trials in pieces:
             proposals = Proposals(space, folder, read_warm_start(folder))
             for _ in range(trials):
-                order = proposals.ask()
-                proposals.tell(finish(order, first=order.parameters["x"]))
-                found.append(order)
+                request = proposals.ask()
+                proposals.tell(finish(request, first=request.parameters["x"]))
+                found.append(request)
         return found
 
     assert run("broken", [3, 4]) == run("whole", [7])
@@ -198,7 +198,7 @@ def test_trials_outside_the_space_are_left_out(make_run, document):
     earlier = read_earlier(make_run("first", trials=12))
     document["parameters"]["width"] = {"type": "choice", "values": [8, 16]}
     space = parse_space(document, Path("toy.yaml"))
-    widths = [outcome.order.parameters["width"] for outcome in earlier.finished]
+    widths = [result.request.parameters["width"] for result in earlier.finished]
     assert 32 in widths
     assert len(fitting(earlier, space)) == sum(width < 32 for width in widths)
 
@@ -230,10 +230,10 @@ def test_no_work_twice_does_not_disturb_the_states(make_run, space, tmp_path):
     folder.mkdir()
     reusable = Reusable(space, basis(ORIGIN), [read_earlier(first)], folder)
     proposals = Proposals(space, folder, (), reusable.seeds)
-    order = proposals.ask()
+    request = proposals.ask()
     again = Proposals(space, folder, (), reusable.seeds)
     assert again.reconcile([]) == [0]
-    assert again.ask() == order
-    report = reusable.fetch(order)
-    assert isinstance(report.outcome, Outcome)
-    assert report.outcome.state == "finished"
+    assert again.ask() == request
+    update = reusable.fetch(request)
+    assert isinstance(update.result, TrialResult)
+    assert update.result.state == "finished"

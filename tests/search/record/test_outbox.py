@@ -4,9 +4,9 @@ import pytest
 
 from search.record import outbox
 from search.record.outbox import Outbox, open_session, pack, sees, unpack
-from search.trials import Order, Outcome
+from search.trials import TrialRequest, TrialResult
 
-ENDED = Outcome(Order(3, {}, 0), "finished")
+ENDED = TrialResult(TrialRequest(3, {}, 0), "finished")
 
 
 def write_model(folder: Path) -> None:

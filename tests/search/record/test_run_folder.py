@@ -5,7 +5,7 @@ import pytest
 from search.record.recorder import Recorder
 from search.record.run_folder import RunFolder, RunFolderError, check_unchanged
 from search.space.reading import SpaceError
-from search.trials import Order, Outcome
+from search.trials import TrialRequest, TrialResult
 
 FILE = Path("spaces/toy.yaml")
 
@@ -56,13 +56,13 @@ def test_the_space_is_read_as_it_was_written(folder, space):
 def test_ended_trials_are_read_as_they_were_recorded(folder, space, finish):
     folder.acquire()
     assert folder.ended(space) == []
-    orders = [Order(number, {"x": 0.1 + number, "width": 16, "kind": "b"}, 3 + number) for number in range(3)]
-    outcomes = [finish(orders[0]), Outcome(orders[1], "failed", "diverged: loss is nan", slot=1)]
+    requests = [TrialRequest(number, {"x": 0.1 + number, "width": 16, "kind": "b"}, 3 + number) for number in range(3)]
+    results = [finish(requests[0]), TrialResult(requests[1], "failed", "diverged: loss is nan", slot=1)]
     recorder = Recorder(space, folder.path)
-    for outcome in [*outcomes, Outcome(orders[2], "interrupted", "by the user")]:
-        recorder.begin(outcome.order)
-        recorder.end(outcome)
-    assert folder.ended(space) == outcomes
+    for result in [*results, TrialResult(requests[2], "interrupted", "by the user")]:
+        recorder.begin(result.request)
+        recorder.end(result)
+    assert folder.ended(space) == results
 
 
 def edited(space, **changes):

@@ -6,7 +6,7 @@ from ray.tune.schedulers import TrialScheduler
 
 from search.record.recorder import Recorder
 from search.space.reading import SpaceError, parse_space
-from search.trials import Order, Outcome, Report
+from search.trials import TrialRequest, TrialResult, TrialUpdate
 from search.tune.scheduler import HalvingScheduler
 
 
@@ -20,9 +20,9 @@ def row(epoch, first, second=0.5, progress=1.0):
 
 
 def decide(scheduler, number, *rows, restarted_after=None):
-    order = Order(number, {"x": 0.5}, number)
-    report = Report(Outcome(order, "running", epochs=rows[-1]["epoch"]), rows, True, restarted_after)
-    return scheduler.on_trial_result(None, SimpleNamespace(config={"order": order}), {"report": report})
+    request = TrialRequest(number, {"x": 0.5}, number)
+    update = TrialUpdate(TrialResult(request, "running", epochs=rows[-1]["epoch"]), rows, True, restarted_after)
+    return scheduler.on_trial_result(None, SimpleNamespace(config={"request": request}), {"update": update})
 
 
 def test_rungs_are_geometric_and_never_the_last_epoch(space):
@@ -49,7 +49,7 @@ def test_a_dominated_trial_is_stopped_at_a_rung(space):
     assert decide(scheduler, 2, row(2, 0.4)) == TrialScheduler.CONTINUE
 
 
-def test_all_evaluations_of_a_report_count_and_the_last_decides(space):
+def test_all_evaluations_of_a_update_count_and_the_last_decides(space):
     scheduler = HalvingScheduler(space, [])
     decide(scheduler, 0, row(2, 0.5), {"epoch": 3, "seconds": 1.0, "loss": 2.0}, row(4, 0.5))
     assert decide(scheduler, 1, row(2, 0.9), row(4, 0.4)) == TrialScheduler.CONTINUE
@@ -76,12 +76,12 @@ def test_a_rung_that_a_trial_has_passed_stays_passed_when_it_goes_on(space):
 
 def test_a_resumed_run_knows_what_it_knew(space, tmp_path):
     recorder = Recorder(space, tmp_path)
-    order = Order(0, {"x": 0.5, "width": 8, "kind": "a"}, 0)
-    recorder.begin(order)
+    request = TrialRequest(0, {"x": 0.5, "width": 8, "kind": "a"}, 0)
+    recorder.begin(request)
     rows = (row(1, 0.5), {"epoch": 2, "seconds": 1.0, "loss": 1.0}, row(3, 0.5))
-    recorder.note(Report(Outcome(order, "running", epochs=3), rows, evaluated=True))
+    recorder.note(TrialUpdate(TrialResult(request, "running", epochs=3), rows, evaluated=True))
     assert recorder.evaluations() == []
-    recorder.end(Outcome(order, "stopped", epochs=3))
+    recorder.end(TrialResult(request, "stopped", epochs=3))
     assert [entry["epoch"] for entry in recorder.evaluations()] == [1, 3]
     scheduler = HalvingScheduler(space, recorder.evaluations())
     assert decide(scheduler, 1, row(2, 0.9)) == TrialScheduler.STOP

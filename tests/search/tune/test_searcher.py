@@ -6,7 +6,7 @@ from ray.tune.search import Searcher
 from search.policy.proposals import Proposals
 from search.record.disk import DiskFullError
 from search.record.recorder import Recorder
-from search.trials import Outcome, Report
+from search.trials import TrialResult, TrialUpdate
 from search.tune.capacity import REPLAN_S, Capacity
 from search.tune.preflight import Available, Node
 from search.tune.searcher import JournalSearcher
@@ -26,36 +26,36 @@ def states(recorder):
     return [(row["trial"], row["state"], row["reason"]) for row in recorder.snapshot().rows]
 
 
-def test_at_most_one_order_per_slot_and_none_beyond_the_budget(make, finish):
+def test_at_most_one_request_per_slot_and_none_beyond_the_budget(make, finish):
     searcher, _ = make(remaining=3)
-    orders = {name: searcher.suggest(name)["order"] for name in "ab"}
+    requests = {name: searcher.suggest(name)["request"] for name in "ab"}
     assert searcher.suggest("c") is None
-    searcher.on_trial_complete("a", {"report": Report(finish(orders["a"]))})
-    c = searcher.suggest("c")["order"]
+    searcher.on_trial_complete("a", {"update": TrialUpdate(finish(requests["a"]))})
+    c = searcher.suggest("c")["request"]
     assert c.trial == 2
     assert searcher.suggest("d") is None, "one of the two under way may have to be given out again"
-    searcher.on_trial_complete("b", {"report": Report(finish(orders["b"]))})
+    searcher.on_trial_complete("b", {"update": TrialUpdate(finish(requests["b"]))})
     searcher.on_trial_complete("c", error=True)
-    assert searcher.suggest("d")["order"] == c
-    searcher.on_trial_complete("d", {"report": Report(finish(c))})
+    assert searcher.suggest("d")["request"] == c
+    searcher.on_trial_complete("d", {"update": TrialUpdate(finish(c))})
     assert searcher.suggest("e") == Searcher.FINISHED
 
 
 def test_every_end_is_recorded(make, finish):
     searcher, recorder = make()
-    a = searcher.suggest("a")["order"]
-    b = searcher.suggest("b")["order"]
-    searcher.on_trial_result("a", {"report": Report(Outcome(a, "running", epochs=1), ({"epoch": 1},))})
-    searcher.on_trial_complete("a", {"report": Report(finish(a), ({"epoch": 2},))})
+    a = searcher.suggest("a")["request"]
+    b = searcher.suggest("b")["request"]
+    searcher.on_trial_result("a", {"update": TrialUpdate(TrialResult(a, "running", epochs=1), ({"epoch": 1},))})
+    searcher.on_trial_complete("a", {"update": TrialUpdate(finish(a), ({"epoch": 2},))})
     for name in ("b", "again"):
         searcher.on_trial_complete(name, error=True)
         if name == "b":
-            assert searcher.suggest("again")["order"] == b, "a trial whose actor died is given out once more"
-    c, d = (searcher.suggest(name)["order"] for name in "cd")
-    report = Report(Outcome(c, "running", epochs=3, metrics={"first": 1.0}))
-    searcher.on_trial_result("c", {"report": report})
-    searcher.on_trial_complete("c", {"report": report})
-    searcher.on_trial_complete("d", {"report": Report(Outcome(d, "failed", "diverged"))})
+            assert searcher.suggest("again")["request"] == b, "a trial whose actor died is given out once more"
+    c, d = (searcher.suggest(name)["request"] for name in "cd")
+    update = TrialUpdate(TrialResult(c, "running", epochs=3, metrics={"first": 1.0}))
+    searcher.on_trial_result("c", {"update": update})
+    searcher.on_trial_complete("c", {"update": update})
+    searcher.on_trial_complete("d", {"update": TrialUpdate(TrialResult(d, "failed", "diverged"))})
     assert states(recorder) == [
         (0, "finished", ""),
         (1, "failed", "the trial's actor died 2 times; see log.txt"),
@@ -64,14 +64,16 @@ def test_every_end_is_recorded(make, finish):
     ]
 
 
-def test_only_an_order_that_was_stopped_is_dropped(space, tmp_path, finish):
+def test_only_an_request_that_was_stopped_is_dropped(space, tmp_path, finish):
     dropped = []
     recorder = Recorder(space, tmp_path)
     searcher = JournalSearcher(space, Proposals(space, tmp_path), recorder, 4, drop=dropped.append)
-    a, b = (searcher.suggest(name)["order"] for name in "ab")
-    searcher.on_trial_complete("a", {"report": Report(Outcome(a, "running", epochs=3, metrics={"first": 1.0}))})
+    a, b = (searcher.suggest(name)["request"] for name in "ab")
+    searcher.on_trial_complete(
+        "a", {"update": TrialUpdate(TrialResult(a, "running", epochs=3, metrics={"first": 1.0}))}
+    )
     assert dropped == [a]
-    searcher.on_trial_complete("b", {"report": Report(finish(b))})
+    searcher.on_trial_complete("b", {"update": TrialUpdate(finish(b))})
     searcher.suggest("c")
     searcher.on_trial_complete("c", error=True)
     assert dropped == [a]
@@ -83,18 +85,18 @@ def test_the_wall_clock_ends_asking(make):
     assert "wall clock" in searcher.verdict
 
 
-def lose(searcher, name, order, reason):
+def lose(searcher, name, request, reason):
     """Let a slot's group be lost, as a trial actor tells it: it gives the trial back, then ends."""
-    outcome = Outcome(order, "interrupted", reason)
-    searcher.on_trial_result(name, {"report": Report(outcome, group_lost=True)})
+    result = TrialResult(request, "interrupted", reason)
+    searcher.on_trial_result(name, {"update": TrialUpdate(result, group_lost=True)})
     searcher.on_trial_complete(name, error=True)
 
 
 def test_a_run_whose_groups_never_start_is_given_up(make):
     searcher, recorder = make(remaining=8)
-    orders = {name: searcher.suggest(name)["order"] for name in "ab"}
-    for name, order in orders.items():
-        lose(searcher, name, order, "no CPU")
+    requests = {name: searcher.suggest(name)["request"] for name in "ab"}
+    for name, request in requests.items():
+        lose(searcher, name, request, "no CPU")
     assert searcher.suggest("c") == Searcher.FINISHED
     assert searcher.verdict == "no CPU"
     assert states(recorder) == []
@@ -102,26 +104,26 @@ def test_a_run_whose_groups_never_start_is_given_up(make):
 
 def test_a_trial_whose_slot_is_lost_goes_to_another_slot(make, finish, monkeypatch):
     searcher, recorder = make(remaining=4)
-    a, b = (searcher.suggest(name)["order"] for name in "ab")
+    a, b = (searcher.suggest(name)["request"] for name in "ab")
     lose(searcher, "b", b, "slot 1: no worker")
     assert searcher.suggest("c") is None, "that slot is passed over"
-    searcher.on_trial_complete("a", {"report": Report(finish(a))})
-    assert searcher.suggest("c")["order"] == b
+    searcher.on_trial_complete("a", {"update": TrialUpdate(finish(a))})
+    assert searcher.suggest("c")["request"] == b
     assert searcher.suggest("d") is None
     assert "slot 1: no worker; trial 1 goes to another slot" in recorder.snapshot().notices[0]
     monkeypatch.setattr("search.tune.searcher.time.monotonic", lambda: 1e9)
-    assert searcher.suggest("d")["order"].trial == 2, "after a while it is tried again"
+    assert searcher.suggest("d")["request"].trial == 2, "after a while it is tried again"
     assert searcher.verdict == ""
-    searcher.on_trial_complete("c", {"report": Report(finish(b))})
+    searcher.on_trial_complete("c", {"update": TrialUpdate(finish(b))})
     assert [row["trial"] for row in recorder.snapshot().rows] == [0, 1]
-    assert searcher.suggest("e")["order"].trial == 3
+    assert searcher.suggest("e")["request"].trial == 3
     assert searcher.suggest("f") is None
 
 
 def test_a_full_disk_ends_the_search_and_no_trial(make, finish, monkeypatch):
     searcher, recorder = make()
-    a, b = (searcher.suggest(name)["order"] for name in "ab")
-    searcher.on_trial_complete("a", {"report": Report(Outcome(a, "interrupted", "the disk is full (export)"))})
+    a, b = (searcher.suggest(name)["request"] for name in "ab")
+    searcher.on_trial_complete("a", {"update": TrialUpdate(TrialResult(a, "interrupted", "the disk is full (export)"))})
     with pytest.raises(DiskFullError, match="the disk is full"):
         searcher.raise_if_disk_full()
     assert searcher.suggest("c") is None
@@ -132,7 +134,7 @@ def test_a_full_disk_ends_the_search_and_no_trial(make, finish, monkeypatch):
 
     searcher.disk_full = ""
     monkeypatch.setattr(recorder._trials, "append", no_room)
-    searcher.on_trial_complete("b", {"report": Report(finish(b))})
+    searcher.on_trial_complete("b", {"update": TrialUpdate(finish(b))})
     with pytest.raises(DiskFullError, match=r"the disk is full .*trials\.csv"):
         searcher.raise_if_disk_full()
     assert [trial.state.name for trial in searcher._proposals._journal.trials] == ["RUNNING", "RUNNING"]
@@ -151,12 +153,12 @@ def test_a_run_whose_actors_all_die_is_ended_and_most_trials_are_left_for_later(
 def test_a_single_slot_is_tried_again_at_once(make, finish):
     searcher, _ = make(remaining=4)
     searcher._slots = 1
-    searcher.on_trial_complete("a", {"report": Report(finish(searcher.suggest("a")["order"]))})
+    searcher.on_trial_complete("a", {"update": TrialUpdate(finish(searcher.suggest("a")["request"]))})
     for name in "bc":
-        order = searcher.suggest(name)["order"]
-        assert order.trial == 1
-        lose(searcher, name, order, "slot 0: no worker")
-    lose(searcher, "d", searcher.suggest("d")["order"], "slot 0: no worker")
+        request = searcher.suggest(name)["request"]
+        assert request.trial == 1
+        lose(searcher, name, request, "slot 0: no worker")
+    lose(searcher, "d", searcher.suggest("d")["request"], "slot 0: no worker")
     assert searcher.verdict == "slot 0: no worker"
 
 
@@ -167,23 +169,23 @@ def test_a_cluster_that_loses_a_node_keeps_its_other_slots_busy(space, tmp_path,
     )
     recorder = Recorder(space, tmp_path)
     searcher = JournalSearcher(space, Proposals(space, tmp_path), recorder, 8, capacity=capacity)
-    far, near = (searcher.suggest(name)["order"] for name in ("far", "near"))
+    far, near = (searcher.suggest(name)["request"] for name in ("far", "near"))
     del nodes[1]
     moment[0] = REPLAN_S
-    searcher.on_trial_complete("near", {"report": Report(finish(near))})
-    near = searcher.suggest("near")["order"]
+    searcher.on_trial_complete("near", {"update": TrialUpdate(finish(near))})
+    near = searcher.suggest("near")["request"]
     assert near.trial == 2, "the trial on the lost node has not been given back yet"
     assert searcher.suggest("c") is None
-    lost = Report(Outcome(far, "interrupted", "slot 0: no worker"), group_lost=True)
-    searcher.on_trial_result("far", {"report": lost})
+    lost = TrialUpdate(TrialResult(far, "interrupted", "slot 0: no worker"), group_lost=True)
+    searcher.on_trial_result("far", {"update": lost})
     searcher.on_trial_complete("far", error=True)
     assert recorder.snapshot().notices[0].endswith("goes to another slot, the cluster has lost the node of this one")
     assert searcher.suggest("d") is None
-    searcher.on_trial_complete("near", {"report": Report(finish(near))})
-    assert searcher.suggest("e")["order"] == far
+    searcher.on_trial_complete("near", {"update": TrialUpdate(finish(near))})
+    assert searcher.suggest("e")["request"] == far
     nodes += [Node(1, 0)] * 2
     moment[0] = 2 * REPLAN_S
-    assert [searcher.suggest(name)["order"].trial for name in "fg"] == [3, 4]
+    assert [searcher.suggest(name)["request"].trial for name in "fg"] == [3, 4]
     assert searcher.suggest("h") is None
 
 
@@ -192,10 +194,10 @@ def test_a_trial_whose_node_is_lost_goes_on_at_once_where_the_cluster_has_anothe
     capacity = Capacity(space.resources, lambda: cluster, lambda slots: None)
     recorder = Recorder(space, tmp_path)
     searcher = JournalSearcher(space, Proposals(space, tmp_path), recorder, 8, capacity=capacity)
-    far = searcher.suggest("far")["order"]
+    far = searcher.suggest("far")["request"]
     searcher.suggest("near")
-    lost = Report(Outcome(far, "interrupted", "slot 0: its node has left"), group_lost=True, node_lost=True)
-    searcher.on_trial_result("far", {"report": lost})
+    lost = TrialUpdate(TrialResult(far, "interrupted", "slot 0: its node has left"), group_lost=True, node_lost=True)
+    searcher.on_trial_result("far", {"update": lost})
     searcher.on_trial_complete("far", error=True)
     assert recorder.snapshot().notices[0].endswith("its node has left; trial 0 goes to another slot")
-    assert searcher.suggest("c")["order"] == far, "no slot rests"
+    assert searcher.suggest("c")["request"] == far, "no slot rests"

@@ -9,7 +9,7 @@ import yaml
 
 from search.preparation import Options, prepare
 from search.space.reading import SpaceError, parse_space
-from search.trials import Order, Outcome, Report
+from search.trials import TrialRequest, TrialResult, TrialUpdate
 from search.tune.tracking import trackers
 
 
@@ -18,23 +18,23 @@ class Trial:
 
     def __init__(self, number):
         self.trial_id = f"id{number}"
-        self.config = {"order": Order(number, {"x": 0.25, "kind": "a"}, 40 + number)}
+        self.config = {"request": TrialRequest(number, {"x": 0.25, "kind": "a"}, 40 + number)}
         self.last_result = None
         self.local_path = "unused"
 
     def __str__(self):
-        return f"trial-{self.config['order'].trial}"
+        return f"trial-{self.config['request'].trial}"
 
 
 def play(callback, trial, state="finished"):
     """Let a trial train three epochs in two reports."""
-    order = trial.config["order"]
+    request = trial.config["request"]
     callback.setup()
     callback.log_trial_start(trial)
     rows = [{"epoch": n, "loss": 1.0 / n, "first": 0.5} for n in (1, 2, 3)]
     for taken in (rows[:2], rows[2:]):
-        outcome = Outcome(order, state if taken == rows[2:] else "running", epochs=taken[-1]["epoch"])
-        trial.last_result = {"report": Report(outcome, tuple(taken)), "done": True, "epochs": 3}
+        result = TrialResult(request, state if taken == rows[2:] else "running", epochs=taken[-1]["epoch"])
+        trial.last_result = {"update": TrialUpdate(result, tuple(taken)), "done": True, "epochs": 3}
         callback.log_trial_result(1, trial, trial.last_result)
     callback.log_trial_end(trial)
 

@@ -6,7 +6,7 @@ import pytest
 
 from results.front.front import summarise
 from search.record.recorder import Recorder
-from search.trials import Order, Outcome, Report
+from search.trials import TrialRequest, TrialResult, TrialUpdate
 from search.watch.gauges import DESCRIPTIONS, Gauges
 
 
@@ -33,11 +33,11 @@ def test_an_empty_run_has_an_empty_front(gauges, recorder):
 
 def test_ended_trials_count_by_state_and_make_the_front(space, gauges, recorder, finish):
     for number, x in enumerate((0.1, 0.5, 0.9)):
-        order = Order(number, {"x": x, "width": 8, "kind": "a"}, number)
-        recorder.begin(order)
-        recorder.end(finish(order, x, 1 - x))
-    recorder.begin(Order(3, {"x": 0.2, "width": 8, "kind": "a"}, 3))
-    recorder.end(Outcome(Order(3, {"x": 0.2, "width": 8, "kind": "a"}, 3), "failed", "no reason"))
+        request = TrialRequest(number, {"x": x, "width": 8, "kind": "a"}, number)
+        recorder.begin(request)
+        recorder.end(finish(request, x, 1 - x))
+    recorder.begin(TrialRequest(3, {"x": 0.2, "width": 8, "kind": "a"}, 3))
+    recorder.end(TrialResult(TrialRequest(3, {"x": 0.2, "width": 8, "kind": "a"}, 3), "failed", "no reason"))
     found = look(gauges, recorder)
     expected = summarise(recorder.snapshot().rows, space.objectives, space.guards, tuple(space.parameters))
     assert expected.hypervolume > 0
@@ -48,11 +48,13 @@ def test_ended_trials_count_by_state_and_make_the_front(space, gauges, recorder,
 
 
 def test_a_trial_under_way_shows_its_objectives_by_slot(space, gauges, recorder):
-    order = Order(7, {"x": 0.5, "width": 8, "kind": "a"}, 7)
-    recorder.begin(order)
+    request = TrialRequest(7, {"x": 0.5, "width": 8, "kind": "a"}, 7)
+    recorder.begin(request)
     assert ("search_trial_on_slot", ("slot", "1")) not in look(gauges, recorder), "it has no slot yet"
     metrics = {objective.metric: 0.25 + n for n, objective in enumerate(space.objectives)}
-    recorder.note(Report(Outcome(order, "running", epochs=2, slot=1, metrics=metrics), ({"epoch": 1}, {"epoch": 2})))
+    recorder.note(
+        TrialUpdate(TrialResult(request, "running", epochs=2, slot=1, metrics=metrics), ({"epoch": 1}, {"epoch": 2}))
+    )
     found = look(gauges, recorder)
     assert found[("search_trial_on_slot", ("slot", "1"))] == 7
     for number, objective in enumerate(space.objectives):

@@ -9,8 +9,8 @@ from search.watch.interruption import EXIT_CODE, Interruption
 
 SECOND = """
 import os, signal
-from search.interruption import Interruption
-interruption = Interruption(lambda: print("farewell", flush=True))
+from search.watch.interruption import Interruption
+interruption = Interruption(lambda: print("second", flush=True))
 with interruption.deferred():
     os.kill(os.getpid(), signal.SIGINT)
     print(interruption.requested, flush=True)
@@ -41,7 +41,7 @@ def test_a_signal_waits_for_a_safe_place_inside(interruption):
             interruption.raise_if_requested()
 
 
-def test_a_second_signal_ends_the_process_after_a_farewell():
+def test_a_second_signal_ends_the_process_after_the_call_for_it():
     done = subprocess.run([sys.executable, "-c", SECOND], capture_output=True, text=True, check=False)
     assert done.returncode == EXIT_CODE
-    assert done.stdout.split() == ["True", "farewell"]
+    assert done.stdout.split() == ["True", "second"]

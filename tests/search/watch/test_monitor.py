@@ -5,7 +5,7 @@ import pytest
 
 from search.policy.replication import foreseen_replicates
 from search.record.recorder import Recorder, Snapshot
-from search.trials import Order, Outcome
+from search.trials import TrialRequest, TrialResult
 from search.watch.monitor import Monitor, duration, time_left_s
 
 
@@ -25,11 +25,11 @@ def test_before_a_trial_has_ended_the_time_left_goes_by_its_epochs(space):
     """Two slots, 8 trials of 10 epochs; 2 epochs took 4 s in one slot and 1 epoch 2 s in the other."""
     moments = [(datetime.now(UTC) - timedelta(seconds=seconds)).isoformat() for seconds in (4, 2)]
     running = [
-        Outcome(Order(number, {}, number), "running", epochs=epochs, first_step=moment)
+        TrialResult(TrialRequest(number, {}, number), "running", epochs=epochs, first_step=moment)
         for number, epochs, moment in zip((0, 1), (2, 1), moments, strict=True)
     ]
     assert time_left_s(snapshot(0, 0, 60.0, running), space) == pytest.approx((80 - 3) * 2.0 / 2, rel=0.02)
-    waiting = [Outcome(Order(0, {}, 0), "running")]
+    waiting = [TrialResult(TrialRequest(0, {}, 0), "running")]
     assert time_left_s(snapshot(0, 0, 60.0, waiting), space) is None
 
 
@@ -42,11 +42,11 @@ def test_durations_are_said_as_a_person_says_them(seconds, text):
 
 def test_without_a_terminal_a_line_says_how_the_run_stands(space, tmp_path, finish):
     recorder, output = Recorder(space, tmp_path), io.StringIO()
-    orders = [Order(number, {"x": 0.5, "width": 8, "kind": "a"}, number) for number in range(3)]
-    for order in orders:
-        recorder.begin(order)
-    recorder.end(finish(orders[0], 1.0, 0.5))
-    recorder.end(Outcome(orders[1], "failed", "diverged"))
+    requests = [TrialRequest(number, {"x": 0.5, "width": 8, "kind": "a"}, number) for number in range(3)]
+    for request in requests:
+        recorder.begin(request)
+    recorder.end(finish(requests[0], 1.0, 0.5))
+    recorder.end(TrialResult(requests[1], "failed", "diverged"))
     with Monitor(space, recorder, output):
         pass
     line = output.getvalue().strip()
@@ -55,9 +55,9 @@ def test_without_a_terminal_a_line_says_how_the_run_stands(space, tmp_path, fini
 
 def test_a_run_whose_trials_all_failed_has_no_front_to_show(space, tmp_path):
     recorder, output = Recorder(space, tmp_path), io.StringIO()
-    order = Order(0, {"x": 0.5, "width": 8, "kind": "a"}, 0)
-    recorder.begin(order)
-    recorder.end(Outcome(order, "failed", "diverged"))
+    request = TrialRequest(0, {"x": 0.5, "width": 8, "kind": "a"}, 0)
+    recorder.begin(request)
+    recorder.end(TrialResult(request, "failed", "diverged"))
     with Monitor(space, recorder, output):
         pass
     assert "1 of 8 trials ended, 1 failed" in output.getvalue()
@@ -67,11 +67,13 @@ def test_a_run_whose_trials_all_failed_has_no_front_to_show(space, tmp_path):
 def test_replicates_are_counted_apart_and_foreseen(space, tmp_path, finish):
     space = space.model_copy(update={"budget": space.budget.model_copy(update={"replicates": 3, "trials": 2})})
     recorder, output = Recorder(space, tmp_path), io.StringIO()
-    orders = [Order(number, {"x": number / 8, "width": 8, "kind": "a"}, number, number > 1) for number in range(4)]
-    orders[2].parameters["x"] = orders[3].parameters["x"] = 0.0
-    for order in orders[:2]:
-        recorder.begin(order)
-        recorder.end(finish(order, 1.0 + order.trial, 0.5 - order.trial / 4))
+    requests = [
+        TrialRequest(number, {"x": number / 8, "width": 8, "kind": "a"}, number, number > 1) for number in range(4)
+    ]
+    requests[2].parameters["x"] = requests[3].parameters["x"] = 0.0
+    for request in requests[:2]:
+        recorder.begin(request)
+        recorder.end(finish(request, 1.0 + request.trial, 0.5 - request.trial / 4))
     before = recorder.snapshot()
     assert (before.replicates, before.expected) == (frozenset(), 0)
     assert foreseen_replicates(before.rows, space) == 4
@@ -79,9 +81,9 @@ def test_replicates_are_counted_apart_and_foreseen(space, tmp_path, finish):
     assert time_left_s(before, space) == 0
     assert time_left_s(before, space, 4) == pytest.approx(4 * second)
     recorder.expect(4)
-    for order in orders[2:]:
-        recorder.begin(order)
-    recorder.end(finish(orders[2], 0.5, 0.0))
+    for request in requests[2:]:
+        recorder.begin(request)
+    recorder.end(finish(requests[2], 0.5, 0.0))
     after = recorder.snapshot()
     assert (after.replicates, after.expected) == ({2}, 4)
     assert time_left_s(after, space) == pytest.approx(3 * after.seconds / 3)

@@ -6,7 +6,7 @@ import pytest
 
 from model.study import ShapeActionStudy
 from search.space.reading import parse_space
-from search.trials import Order
+from search.trials import TrialRequest
 from search.worker.trial_loop import TrialLoop
 
 DOCUMENT = {
@@ -26,7 +26,7 @@ FIXED = {
     "architecture": {"width": 16, "heads": 2, "encoder_layers": 1, "tokenizer_layers": 1, "decoder_layers": 1},
     "training": {"batch_size": 9},
 }
-ORDER = Order(0, {"action_weight": 0.4}, 5)
+REQUEST = TrialRequest(0, {"action_weight": 0.4}, 5)
 
 
 class Killed(BaseException):
@@ -43,22 +43,22 @@ def test_a_continued_trial_is_the_undisturbed_one_to_the_last_bit(tmp_path, afte
     study = ShapeActionStudy(fixed)
 
     def train(folder, until=99):
-        reports = []
+        updates = []
 
-        def deliver(report):
-            reports.append(report)
-            if len(reports) == until:
+        def deliver(update):
+            updates.append(update)
+            if len(updates) == until:
                 raise Killed
             return True
 
-        return TrialLoop(study, space, tmp_path / folder, 0, deliver).run(ORDER), reports
+        return TrialLoop(study, space, tmp_path / folder, 0, deliver).run(REQUEST), updates
 
     whole, _ = train("whole")
     assert whole.state == "finished", whole
     with pytest.raises(Killed, match=r"^$"):
         train("broken", until=after)
-    outcome, reports = train("broken")
-    assert reports[0].restarted_after == after - 1
-    assert outcome.metrics == whole.metrics
+    result, updates = train("broken")
+    assert updates[0].restarted_after == after - 1
+    assert result.metrics == whole.metrics
     models = [(tmp_path / folder / "trials/0/model.safetensors").read_bytes() for folder in ("whole", "broken")]
     assert models[0] == models[1]

@@ -25,7 +25,7 @@ from results.records.run import read_run
 from results.verify.__main__ import main as verify
 from search.preparation import Options, build_study, prepare, run_provenance, settle_resources
 from search.record.recorder import Recorder
-from search.trials import Order
+from search.trials import TrialRequest
 from search.tune.preflight import Available
 from search.worker.trial_loop import TrialLoop
 
@@ -57,13 +57,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.mkdir()
     prepared.folder.write_space(prepared.space, run_provenance(prepared, study))
     recorder = Recorder(prepared.space, folder)
-    loop = TrialLoop(study, prepared.space, folder, 0, lambda report: True)
+    loop = TrialLoop(study, prepared.space, folder, 0, lambda update: True)
     for trial, weight in enumerate((0.2, 0.2, 0.2, 0.8)):
-        order = Order(trial, {"action_weight": weight}, seed=trial)
-        recorder.begin(order)
-        outcome = loop.run(order)
-        assert outcome.state == "finished", outcome.trace
-        recorder.end(outcome)
+        request = TrialRequest(trial, {"action_weight": weight}, seed=trial)
+        recorder.begin(request)
+        result = loop.run(request)
+        assert result.state == "finished", result.trace
+        recorder.end(result)
     assert results.rebuild(folder).warnings == ()
     return folder
 

@@ -13,7 +13,7 @@ import results
 from results.records.run import read_run
 from search.preparation import Options, build_study, prepare, run_provenance, settle_resources
 from search.record.recorder import Recorder
-from search.trials import Order
+from search.trials import TrialRequest
 from search.tune.preflight import Available
 from search.worker.trial_loop import TrialLoop
 
@@ -46,11 +46,11 @@ def test_a_run_has_the_scores_in_its_record_and_beside_every_checkpoint(space_fi
     study, folder = build_study(prepared, space_file), tmp_path / "run"
     folder.mkdir()
     prepared.folder.write_space(prepared.space, run_provenance(prepared, study))
-    recorder, order = Recorder(prepared.space, folder), Order(0, {"num_sub_actions": 15}, 3)
-    recorder.begin(order)
-    outcome = TrialLoop(study, prepared.space, folder, 0, lambda report: True).run(order)
-    assert outcome.state == "finished", outcome.trace
-    recorder.end(outcome)
+    recorder, request = Recorder(prepared.space, folder), TrialRequest(0, {"num_sub_actions": 15}, 3)
+    recorder.begin(request)
+    result = TrialLoop(study, prepared.space, folder, 0, lambda update: True).run(request)
+    assert result.state == "finished", result.trace
+    recorder.end(result)
     assert results.rebuild(folder).warnings == ()
 
     record = read_run(folder).space.provenance["study"]["vocabulary"]

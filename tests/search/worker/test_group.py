@@ -5,7 +5,7 @@ import torch
 from ray.exceptions import ActorUnavailableError
 
 from search.space.schema import Resources
-from search.trials import Briefing, Order
+from search.trials import TrialRequest, WorkerContext
 from search.worker import group as worker_group
 from search.worker.group import scaling, work
 from tests.search import toy_study
@@ -30,21 +30,21 @@ def test_ray_train_is_asked_for_what_the_space_says(resources, workers, each):
 class Mailbox:
     """What a worker uses of it, in this process; it cannot be reached for the second report."""
 
-    def __init__(self, briefing, orders):
-        self.reports = []
+    def __init__(self, context, requests):
+        self.updates = []
         self._answers = {
-            "briefing": lambda: briefing,
+            "context": lambda: context,
             "at_work": lambda *where: None,
-            "next_order": lambda *who: orders.pop(0),
-            "report": self.take,
+            "next_request": lambda *who: requests.pop(0),
+            "deliver": self.take,
         }
 
     def __getattr__(self, name):
         return SimpleNamespace(remote=self._answers[name])
 
-    def take(self, slot, generation, report):
-        self.reports.append(report)
-        if len(self.reports) == 2:
+    def take(self, slot, generation, update):
+        self.updates.append(update)
+        if len(self.updates) == 2:
             raise ActorUnavailableError("the network is away", None)
         return True
 
@@ -55,12 +55,12 @@ def test_a_mailbox_that_cannot_be_reached_is_no_fault_of_the_trial(space, tmp_pa
     monkeypatch.setattr(worker_group, "ray", stub)
     monkeypatch.setattr(worker_group, "get_context", lambda: SimpleNamespace(get_world_rank=lambda: 0))
     monkeypatch.setattr(worker_group, "WorkerGauge", lambda *what: SimpleNamespace(set=lambda: None))
-    order = Order(0, {"x": 0.5, "width": 8, "kind": "a"}, 3)
-    mailbox = Mailbox(Briefing(space, tmp_path, [toy_study.ToyStudy({})]), [order, None])
+    request = TrialRequest(0, {"x": 0.5, "width": 8, "kind": "a"}, 3)
+    mailbox = Mailbox(WorkerContext(space, tmp_path, [toy_study.ToyStudy({})]), [request, None])
     threads = torch.get_num_threads()
     try:
         with pytest.raises(ActorUnavailableError):
             work({"mailbox": mailbox, "slot": 0, "generation": 1})
     finally:
         torch.set_num_threads(threads)
-    assert [report.outcome.state for report in mailbox.reports] == ["running", "running"], "none says that it failed"
+    assert [update.result.state for update in mailbox.updates] == ["running", "running"], "none says that it failed"

@@ -1,4 +1,4 @@
-"""Two processes with a process group, without Ray: what befalls one of them ends the trial for both."""
+"""Two processes with a process group, without Ray: what happens to one of them ends the trial for both."""
 
 import json
 import os
@@ -15,7 +15,7 @@ import json, os, sys
 from pathlib import Path
 import torch
 import torch.distributed as dist
-from search.worker.team import HOME, Team, TeamStudy, follow
+from search.worker.team import SHUTDOWN, Team, TeamStudy, follow
 
 rank, port, folder = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
 dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
@@ -74,7 +74,7 @@ def lead(team):
             if team.lost:
                 break
     if not team.lost:
-        team.tell(HOME)
+        team.broadcast(SHUTDOWN)
     return {"seen": seen, "lost": team.lost, "died": team.one_died}
 
 team = Team(grace_s=1.0)

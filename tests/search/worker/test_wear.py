@@ -3,21 +3,24 @@ import os
 
 import pytest
 
-from search.trials import Order, Outcome
-from search.worker.wear import Wear, memory_bytes
+from search.trials import TrialRequest, TrialResult
+from search.worker.wear import WorkerHealth, memory_bytes
 
 GIB = 2**30
 
 
-def after(wear, reason=""):
-    return wear.after(Outcome(Order(3, {}, 0), "failed" if reason else "finished", reason))
+def after(health, reason=""):
+    return health.after(TrialResult(TrialRequest(3, {}, 0), "failed" if reason else "finished", reason))
 
 
 def test_a_fault_of_the_device_and_a_number_of_trials_wear_a_worker_out():
-    assert after(Wear(None), "RuntimeError: CUDA error: an illegal memory access") == "trial 3 ended with a CUDA error"
-    assert after(Wear(None), "ValueError: no") == ""
-    wear = Wear(2)
-    assert [after(wear), after(wear)] == ["", "it has run 2 trials"]
+    assert (
+        after(WorkerHealth(None), "RuntimeError: CUDA error: an illegal memory access")
+        == "trial 3 ended with a CUDA error"
+    )
+    assert after(WorkerHealth(None), "ValueError: no") == ""
+    health = WorkerHealth(2)
+    assert [after(health), after(health)] == ["", "it has run 2 trials"]
 
 
 @pytest.mark.parametrize(
@@ -31,17 +34,17 @@ def test_a_fault_of_the_device_and_a_number_of_trials_wear_a_worker_out():
 )
 def test_memory_that_creeps_up_wears_a_worker_out(held, said):
     moment = [0]
-    wear = Wear(None, lambda: {"memory": int(held[moment[0]] * GIB)})
+    health = WorkerHealth(None, lambda: {"memory": int(held[moment[0]] * GIB)})
     found = []
     for moment[0] in range(len(held)):
-        found.append(after(wear))
+        found.append(after(health))
     assert found == said
 
 
 def test_what_is_only_waiting_to_be_freed_does_not_count():
     held = iter([0.5, 0.5, 3.0, 0.6])
-    wear = Wear(None, lambda: {"GPU memory": int(next(held) * GIB)})
-    assert [after(wear) for _ in range(3)] == ["", "", ""]
+    health = WorkerHealth(None, lambda: {"GPU memory": int(next(held) * GIB)})
+    assert [after(health) for _ in range(3)] == ["", "", ""]
 
 
 def test_memory_is_measured_in_bytes():
