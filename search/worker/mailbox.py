@@ -1,8 +1,7 @@
 """The mailbox between trial actors and the workers of warm groups: requests one way, updates the other.
 
-Owns what happens on a slot: one request at a time, handed to whoever works there, again if that worker died or hung,
-and
-nobody if its group has been given up. Every method that waits is awaited, so nothing polls: a request or an update is
+A slot has one request at a time. It is handed to whoever works there, again if that worker died or hung, and to nobody
+if the slot's group has been given up. Every method that waits is awaited, so nothing polls: a request or an update is
 handed over within about a millisecond. Plain asyncio; Ray makes an actor of it.
 """
 
@@ -14,8 +13,8 @@ from time import monotonic
 from typing import Any
 
 from search.record.outbox import TRIALS_FOLDER, unpack
-from search.trials import TrialRequest, TrialResult, TrialUpdate, WorkerContext, now
-from search.worker.slot import DIED, NotHeldError, SlotHealth, SlotLease, SlotState, is_news, merged
+from search.trials import TrialRequest, TrialUpdate, WorkerContext, now
+from search.worker.slot import DIED, Assignment, NotHeldError, Slot, SlotHealth, SlotLease, is_news
 
 
 class Mailbox:
@@ -30,7 +29,7 @@ class Mailbox:
             clock: Seconds.
         """
         self._clock = clock
-        self._slots = [SlotState() for _ in range(slots)]
+        self._slots = [Slot() for _ in range(slots)]
         self._leases = 0
         self._context = context
         self._changed = asyncio.Condition()
@@ -52,7 +51,7 @@ class Mailbox:
             number = next(number for number, slot in enumerate(self._slots) if slot.holder is None)
             self._leases += 1
             generation = self._slots[number].generation
-            self._slots[number] = SlotState(holder=holder, lease=self._leases, generation=generation)
+            self._slots[number] = Slot(holder=holder, lease=self._leases, generation=generation)
             return SlotLease(number, self._leases)
 
     async def holders(self) -> dict[SlotLease, Any]:
@@ -69,8 +68,9 @@ class Mailbox:
         """
         async with self._changed:
             state = self._held(lease)
-            state.generation += 1
-            state.alive, state.busy, state.trouble, state.nodes = False, False, "", {}
+            state.next_generation()
+            if state.assignment is not None:
+                state.assignment.trouble = ""
             self._blame(lease.slot, cause)
             self._changed.notify_all()
             return state.generation
@@ -78,21 +78,7 @@ class Mailbox:
     async def submit(self, lease: SlotLease, request: TrialRequest) -> None:
         """Give the slot its next request; one that has not ended is dropped."""
         async with self._changed:
-            state = self._held(lease)
-            # All else begins anew with the request.
-            self._slots[lease.slot] = SlotState(
-                holder=state.holder,
-                lease=state.lease,
-                generation=state.generation,
-                alive=state.alive,
-                request=request,
-                waiting=True,
-                busy=state.busy,
-                since=self._clock(),
-                longest_s=state.longest_s,
-                worker=state.worker,
-                nodes=state.nodes,
-            )
+            self._held(lease).assignment = Assignment(request, since=self._clock())
             self._changed.notify_all()
 
     async def next_update(self, lease: SlotLease) -> TrialUpdate:
@@ -102,17 +88,14 @@ class Mailbox:
         """
 
         def there_is() -> bool:
-            state = self._held(lease)
-            return bool(state.trouble) or is_news(state.updates)
+            assignment = self._held(lease).assignment
+            return assignment is not None and (bool(assignment.trouble) or is_news(assignment.updates))
 
         async with self._changed:
             await self._changed.wait_for(there_is)
-            state = self._held(lease)
-            if state.trouble and not is_news(state.updates):
-                return state.give_up(state.trouble)
-            update = merged(state.updates)
-            state.updates = []
-            return update
+            slot = self._held(lease)
+            assert slot.assignment is not None
+            return slot.assignment.fetch() if is_news(slot.assignment.updates) else slot.give_up(slot.assignment)
 
     async def health(self, lease: SlotLease) -> SlotHealth:
         """Say how a slot stands; a hung worker is named once."""
@@ -130,13 +113,13 @@ class Mailbox:
     async def drop(self, request: TrialRequest) -> None:
         """Let a request that Tune has stopped end at its next update, though no other one follows on its slot."""
         for state in self._slots:
-            if state.request == request:
-                state.request, state.waiting = None, False
+            if state.assignment is not None and state.assignment.request == request:
+                state.assignment.end()
 
     async def grow(self, slots: int) -> None:
         """Have at least so many slots."""
         async with self._changed:
-            self._slots += [SlotState() for _ in range(slots - len(self._slots))]
+            self._slots += [Slot() for _ in range(slots - len(self._slots))]
             self._changed.notify_all()
 
     async def close(self, lease: SlotLease) -> None:
@@ -147,7 +130,7 @@ class Mailbox:
         async with self._changed:
             state = self._slots[lease.slot]
             if state.lease == lease.number:
-                self._slots[lease.slot] = SlotState(generation=state.generation + 1)
+                self._slots[lease.slot] = Slot(generation=state.generation + 1)
                 self._changed.notify_all()
 
     # Workers
@@ -169,15 +152,13 @@ class Mailbox:
                 self._blame(slot, DIED)
 
             def wanted() -> bool:
-                return generation != self._slots[slot].generation or self._slots[slot].waiting
+                state = self._slots[slot]
+                return generation != state.generation or (state.assignment is not None and state.assignment.waiting)
 
             await self._changed.wait_for(wanted)
-            state = self._slots[slot]
-            if generation != state.generation:
+            if generation != self._slots[slot].generation:
                 return None
-            assert state.request is not None, "only a request can wait"
-            state.hand_out(worker, TrialResult(state.request, "running", slot=slot, started=now()), self._clock())
-            return state.request
+            return self._slots[slot].hand_out(worker, slot, now(), self._clock())
 
     async def at_work(self, slot: int, generation: int, rank: int, node: str) -> None:
         """Note on which node a worker has begun; `rank` is its number among those of the slot."""
@@ -193,11 +174,13 @@ class Mailbox:
         """Deliver news of the request under way; the answer says whether to go on."""
         async with self._changed:
             state = self._slots[slot]
-            request = state.request
-            if generation != state.generation or request is None or request != update.result.request:
+            current = state.assignment
+            if generation != state.generation or current is None or current.over:
+                return False
+            if current.request != update.result.request:
                 return False
             state.take(update, self._clock())
-            if is_news(state.updates):
+            if is_news(current.updates):
                 self._changed.notify_all()
             return True
 
@@ -205,10 +188,9 @@ class Mailbox:
         """End the request under way as failed, from a worker that is not the one that reports."""
         async with self._changed:
             state = self._slots[slot]
-            if generation != state.generation or state.request is None or state.waiting:
+            if generation != state.generation or state.assignment is None or not state.assignment.running:
                 return
-            last = state.last or TrialResult(state.request, "running")
-            state.take(TrialUpdate(last.ending("failed", reason)), self._clock())
+            state.take(TrialUpdate(state.assignment.ending("failed", reason)), self._clock())
             self._changed.notify_all()
 
     async def keep(self, trial: int, packed: bytes) -> None:
@@ -220,7 +202,7 @@ class Mailbox:
         if generation == self._slots[slot].generation:
             await self._note_trouble(slot, reason)
 
-    def _held(self, lease: SlotLease) -> SlotState:
+    def _held(self, lease: SlotLease) -> Slot:
         state = self._slots[lease.slot]
         if state.lease != lease.number:
             raise NotHeldError(f"slot {lease.slot} has gone to another trial actor")
@@ -228,7 +210,8 @@ class Mailbox:
 
     async def _note_trouble(self, slot: int, reason: str, node_lost: bool = False) -> None:
         async with self._changed:
-            self._slots[slot].trouble, self._slots[slot].node_lost = reason, node_lost
+            if (assignment := self._slots[slot].assignment) is not None:
+                assignment.trouble, assignment.node_lost = reason, node_lost
             self._changed.notify_all()
 
     def _blame(self, slot: int, cause: str) -> None:

@@ -1,7 +1,7 @@
-"""What is going on in one slot, and what follows from what happens to its worker. Pure logic, for the mailbox.
+"""One slot and the trial on it: when a worker counts as hung, and what follows when one dies. Pure logic.
 
-Owns when a worker counts as hung, how often a trial is handed out again, and what is said where that did not help: a
-trial fails when its workers died twice without getting past its last checkpoint.
+A trial whose worker died or hung is handed out again, to go on from its last checkpoint; it fails when its workers died
+`MOST_ATTEMPTS` times without getting past that checkpoint.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class NotHeldError(RuntimeError):
 
 
 class SlotLease(NamedTuple):
-    """A trial actor's lease of a slot.
+    """A trial actor's right to a slot.
 
     Attributes:
         slot: Which slot.
-        number: Of the lease; no two have the same, so that what is meant for one never happens to the next.
+        number: Of the lease. No two leases have the same, so a call under an old lease cannot touch the next one.
     """
 
     slot: int
@@ -49,41 +49,27 @@ class SlotHealth(NamedTuple):
 
 
 @dataclass
-class SlotState:
-    """One slot.
+class Assignment:
+    """One request on a slot, from its submission to the next one.
 
     Attributes:
-        holder: Handle of the trial actor that has the slot; None where it is free.
-        lease: Number of the lease by which it has it; 0 where the slot is free.
-        generation: Which of its groups counts; workers of older ones are shut down.
-        alive: A worker of that group has asked for work.
-        request: The request that has not ended, if any.
+        request: What is to be run.
+        since: When it began to wait, or when its worker was last heard of, by the mailbox's clock.
         waiting: It waits for a worker.
-        busy: The worker has not asked for work since it took a request; that may be the one before, which was stopped.
-        since: When it began to wait, or when it was last heard of, by the mailbox's clock.
-        longest_s: The longest time between two updates of a trial on this slot.
-        worker: Handle of who took the last request; None for nobody.
-        nodes: The node of each of its workers, by rank.
-        killed: That worker was found hung.
+        over: It has ended, or nobody wants it any more.
+        killed: Its worker was found hung.
         saved: Epochs that its last checkpoint holds.
-        causes: What happened to its workers since then.
+        causes: What happened to its workers since that checkpoint.
         updates: News that the trial actor has not fetched yet.
-        last: How far the request has come.
-        trouble: Why the group cannot work.
-        node_lost: It is that a node has left the cluster.
+        last: How far it has come.
+        trouble: Why the group cannot work; "" while it can.
+        node_lost: The trouble is that a node has left the cluster.
     """
 
-    holder: Any = None
-    lease: int = 0
-    generation: int = 0
-    alive: bool = False
-    request: TrialRequest | None = None
-    waiting: bool = False
-    busy: bool = False
-    since: float = 0.0
-    longest_s: float = 0.0
-    worker: Any = None
-    nodes: dict[int, str] = field(default_factory=dict)
+    request: TrialRequest
+    since: float
+    waiting: bool = True
+    over: bool = False
     killed: bool = False
     saved: int = 0
     causes: list[str] = field(default_factory=list)
@@ -92,6 +78,56 @@ class SlotState:
     trouble: str = ""
     node_lost: bool = False
 
+    @property
+    def running(self) -> bool:
+        """Whether a worker has it."""
+        return not self.over and not self.waiting
+
+    def end(self) -> None:
+        """Hand it out to nobody any more."""
+        self.over, self.waiting = True, False
+
+    def ending(self, state: str, reason: str) -> TrialResult:
+        """Return how far it has come, as ended now."""
+        return (self.last or TrialResult(self.request, "running")).ending(state, reason)
+
+    def fetch(self) -> TrialUpdate:
+        """Return all news since the last call as one."""
+        update, self.updates = merged(self.updates), []
+        return update
+
+
+@dataclass
+class Slot:
+    """A slot while one trial actor has it.
+
+    Attributes:
+        holder: Handle of the trial actor; None where the slot is free.
+        lease: Number of the lease by which it has the slot; 0 where the slot is free.
+        generation: Which of its groups counts; workers of older ones are shut down.
+        alive: A worker of that group has asked for work.
+        busy: The worker has not asked for work since it took a request; that may be the one before, which was stopped.
+        worker: Handle of who took the last request; None for nobody.
+        nodes: The node of each of its workers, by rank.
+        longest_s: The longest time between two updates of a trial on this slot.
+        assignment: The last request that was submitted; None before the first one.
+    """
+
+    holder: Any = None
+    lease: int = 0
+    generation: int = 0
+    alive: bool = False
+    busy: bool = False
+    worker: Any = None
+    nodes: dict[int, str] = field(default_factory=dict)
+    longest_s: float = 0.0
+    assignment: Assignment | None = None
+
+    def next_generation(self) -> None:
+        """Count no worker of the present group any more."""
+        self.generation += 1
+        self.alive, self.busy, self.nodes = False, False, {}
+
     def health(self, clock_s: float, hung_after_s: float | None) -> SlotHealth:
         """Say how the slot stands; a hung worker is named once.
 
@@ -99,32 +135,40 @@ class SlotState:
             clock_s: The present moment.
             hung_after_s: Patience; None: as long as workers usually need.
         """
-        quiet_s = clock_s - self.since if self.request is not None else 0.0
-        if self.killed or (self.waiting and not self.busy):
+        assignment = self.assignment
+        if assignment is None or assignment.over:
+            return SlotHealth(0.0, self.alive, None)
+        quiet_s = clock_s - assignment.since
+        if assignment.killed or (assignment.waiting and not self.busy):
             return SlotHealth(quiet_s, self.alive, None)
         usual_s = max(HUNG_AFTER_S, HUNG_AFTER_EPOCHS * self.longest_s) if self.longest_s else HUNG_AT_FIRST_S
-        if self.request is None or quiet_s < (hung_after_s or usual_s):
+        if quiet_s < (hung_after_s or usual_s):
             return SlotHealth(0.0, self.alive, None)
-        self.killed, self.since = True, clock_s
-        if not self.waiting:  # else it hangs in the request before
-            self.causes.append(f"hung (no news for {quiet_s:.0f} s)")
+        assignment.killed, assignment.since = True, clock_s
+        if not assignment.waiting:  # else it hangs in the request before
+            assignment.causes.append(f"hung (no news for {quiet_s:.0f} s)")
         return SlotHealth(0.0, self.alive, self.worker)
 
-    def hand_out(self, worker: Any, result: TrialResult, clock_s: float) -> None:
-        """Note who takes the request."""
-        self.waiting, self.killed, self.worker, self.since = False, False, worker, clock_s
-        self.busy = True
-        self.last = self.last or result
+    def hand_out(self, worker: Any, slot: int, started: str, clock_s: float) -> TrialRequest:
+        """Note who takes the request that waits, and return it."""
+        assignment = self.assignment
+        assert assignment is not None and assignment.waiting, "only a request can wait"
+        self.worker, self.busy = worker, True
+        assignment.waiting, assignment.killed, assignment.since = False, False, clock_s
+        assignment.last = assignment.last or TrialResult(assignment.request, "running", slot=slot, started=started)
+        return assignment.request
 
     def take(self, update: TrialUpdate, clock_s: float) -> None:
-        """Note news of the request."""
-        self.updates.append(update)
-        self.last = update.result
-        self.longest_s, self.since = max(self.longest_s, clock_s - self.since), clock_s
-        if update.saved > self.saved:
-            self.saved, self.causes = update.saved, []
+        """Note news of the request under way."""
+        assignment = self.assignment
+        assert assignment is not None, "news are of a request"
+        assignment.updates.append(update)
+        assignment.last = update.result
+        self.longest_s, assignment.since = max(self.longest_s, clock_s - assignment.since), clock_s
+        if update.saved > assignment.saved:
+            assignment.saved, assignment.causes = update.saved, []
         if update.result.state != "running":
-            self.request = None
+            assignment.end()
 
     def blame(self, cause: str, clock_s: float) -> bool:
         """Note what happened to the worker that has the request: it is handed out again, or ends as failed.
@@ -132,27 +176,28 @@ class SlotState:
         Returns:
             Whether a worker had it.
         """
-        if self.request is None or self.waiting:
+        assignment = self.assignment
+        if assignment is None or not assignment.running:
             return False
-        if not self.killed:
-            self.causes.append(cause)
-        self.worker, self.killed = None, False
-        if len(self.causes) < MOST_ATTEMPTS:
-            self.waiting, self.since = True, clock_s
-            return True
-        last = self.last or TrialResult(self.request, "running")
-        self.updates.append(TrialUpdate(last.ending("failed", _reason(self.causes, self.saved))))
-        self.request = None
+        if not assignment.killed:
+            assignment.causes.append(cause)
+        self.worker, assignment.killed = None, False
+        if len(assignment.causes) < MOST_ATTEMPTS:
+            assignment.waiting, assignment.since = True, clock_s
+        else:
+            reason = _reason(assignment.causes, assignment.saved)
+            assignment.updates.append(TrialUpdate(assignment.ending("failed", reason)))
+            assignment.end()
         return True
 
-    def give_up(self, reason: str) -> TrialUpdate:
-        """Give the request back, and shut down the workers."""
-        assert self.request is not None, "an update is only awaited while a request is under way"
-        last = self.last or TrialResult(self.request, "running")
-        self.request, self.waiting, self.updates, self.trouble = None, False, [], ""
-        self.generation += 1
-        self.alive, self.busy, self.nodes = False, False, {}
-        return TrialUpdate(last.ending("interrupted", reason), group_lost=True, node_lost=self.node_lost)
+    def give_up(self, assignment: Assignment) -> TrialUpdate:
+        """Give the request back for its trouble, and shut down the workers."""
+        assert not assignment.over, "an update is only awaited while a request is under way"
+        result = assignment.ending("interrupted", assignment.trouble)
+        assignment.updates, assignment.trouble = [], ""
+        assignment.end()
+        self.next_generation()
+        return TrialUpdate(result, group_lost=True, node_lost=assignment.node_lost)
 
 
 def _reason(causes: list[str], saved: int) -> str:

@@ -101,7 +101,7 @@ def test_a_dead_workers_request_is_run_once_more_and_then_fails(mailbox):
         third = asyncio.create_task(mailbox.next_request(lease.slot, generation))
         update = await mailbox.next_update(lease)
         assert (update.result.state, update.result.reason) == ("failed", "worker died 2 times")
-        assert update.result.slot is not None or update.result.epochs == 1
+        assert update.result.epochs == 1, "as far as the last worker had come"
         await mailbox.submit(lease, NEXT)
         assert await third == NEXT, "the group stays warm"
 
