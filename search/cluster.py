@@ -1,7 +1,7 @@
 """The Ray cluster of a run: the environment it needs, starting or joining it, its dashboard, and leaving it.
 
-Owns every `ray.init` and the environment variables that Ray reads. They have to be set before Ray is imported, so
-importing this module imports nothing of Ray.
+Every `ray.init` is here, and so are the environment variables that Ray reads. They have to be set before Ray is
+imported, so importing this module imports nothing of Ray.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_DEDUP_LOGS": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # trials.csv and curves.csv are the record
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # search.interruption has its own
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # search.watch.interruption has its own
     "TUNE_RESULT_BUFFER_LENGTH": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # the journal is the state; Tune's copy of it costs time between trials
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
@@ -111,8 +111,10 @@ def join(address: str, modules: Sequence[str]) -> Dashboard:
         ClusterError: It cannot be reached.
     """
     if address != "auto":
+        from search.worker.nodes import send_token_where_asked
+
         _check_reachable(address)
-        _send_token_where_asked(address)
+        send_token_where_asked(address)
     import ray
     from ray.exceptions import AuthenticationError, RaySystemError
 
@@ -224,24 +226,6 @@ def _check_reachable(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
     except (OSError, OverflowError) as error:
         raise ClusterError(f"--address {address}: nothing answers there ({error}); start a cluster first") from error
-
-
-def _send_token_where_asked(address: str) -> None:
-    """Switch token authentication on where the cluster asks for it and the user has set no mode.
-
-    Ray does so for `auto` and for its own local clusters. To an explicit address it would send no token and try for
-    20 s; and with a token sent to a cluster that has none, the driver would refuse the cluster's own calls (measured).
-    """
-    from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
-    from ray._raylet import GcsClient  # type: ignore[attr-defined]  # compiled, its stub does not list it
-    from ray.exceptions import AuthenticationError
-
-    if "://" in address:
-        return
-    try:
-        GcsClient(address=address)
-    except AuthenticationError:
-        maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
 
 
 def _ray_command() -> str:

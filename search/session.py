@@ -28,7 +28,7 @@ from search.record.outbox import open_session
 from search.record.recorder import Recorder
 from search.record.warm_start import check_comparable, fitting, read_warm_start, write_warm_start
 from search.trials import TrialResult
-from search.tune.fit import RunLocation, run_search
+from search.tune.fit import RunContext, RunLocation, run_search
 from search.tune.preflight import Available, local_resources
 from search.watch.gauges import Gauges
 from search.watch.interruption import EXIT_CODE, Interruption
@@ -150,15 +150,17 @@ class Session:
         assert self._recorder is not None
         with Monitor(self._space, self._recorder, self._terminal), Gauges(self._space, self._recorder):
             return run_search(
-                self._space,
-                self._study,
-                RunLocation(self._folder.path, self._mark, self._look if self._follows else None),
-                self._proposals,
-                self._recorder,
-                self._remaining,
-                self._reusable,
-                basis_now(self._study),
-                self._interruption,
+                RunContext(
+                    space=self._space,
+                    study=self._study,
+                    location=RunLocation(self._folder.path, self._mark, self._look if self._follows else None),
+                    proposals=self._proposals,
+                    recorder=self._recorder,
+                    remaining=self._remaining,
+                    reusable=self._reusable,
+                    basis=basis_now(self._study),
+                    interruption=self._interruption,
+                )
             )
 
     def _greet(self, dashboard: cluster.Dashboard) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from difflib import get_close_matches
 from itertools import combinations
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
@@ -72,6 +72,22 @@ class HalvingSettings(StrictModel):
         return tuple(dict.fromkeys(found))
 
 
+class PlannedResources(NamedTuple):
+    """What a run has, with nothing left open.
+
+    Attributes:
+        workers: Of one trial.
+        cpus: Of one worker.
+        gpus: Of one worker.
+        slots: Trials at a time.
+    """
+
+    workers: int
+    cpus: int
+    gpus: float
+    slots: int
+
+
 class Resources(StrictModel):
     """What one trial gets, how many run at a time, and how long workers live.
 
@@ -90,6 +106,11 @@ class Resources(StrictModel):
     slots: Annotated[Integer, Field(ge=1)] | None = None
     start_within_s: Annotated[Number, Field(gt=0)] = 180.0
     recycle_after_trials: Annotated[Integer, Field(ge=1)] | None = None
+
+    @property
+    def planned(self) -> PlannedResources:
+        """What a run has; one CPU, no GPU and one slot before that was found out."""
+        return PlannedResources(self.workers, self.cpus or 1, self.gpus or 0.0, self.slots or 1)
 
 
 class Sampler(StrictModel):
@@ -201,7 +222,7 @@ class Space(StrictModel):
                     place[key] = {}
                 place = place[key]
             place[last] = value
-        return {**values, "epochs": self.budget.epochs, "seed": seed, "threads": self.resources.cpus or 1}
+        return {**values, "epochs": self.budget.epochs, "seed": seed, "threads": self.resources.planned.cpus}
 
     def trial_seed(self, trial: int) -> int:
         """Return the seed from which a trial takes the first that its point has not had."""

@@ -1,6 +1,6 @@
 """How many trials run at a time on a cluster that grows and shrinks.
 
-Owns when the number is found out again. Only a run that left the number of slots to the search follows its cluster.
+Only a run that left the number of slots to the search follows its cluster.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from search.space.schema import Resources
+from search.space.schema import PlannedResources
 from search.tune.preflight import Available, fitting_trials
 
 REPLAN_S = 10.0
@@ -22,7 +22,7 @@ class Capacity:
 
     def __init__(
         self,
-        resources: Resources,
+        resources: PlannedResources,
         look: Callable[[], Available],
         grow: Callable[[int], object],
         clock: Callable[[], float] = time.monotonic,
@@ -30,13 +30,13 @@ class Capacity:
         """Begin with the slots that were planned.
 
         Args:
-            resources: With everything found out.
+            resources: As they were planned.
             look: Returns what the cluster has now.
             grow: Told of a number of slots before a trial is given out to the last of them.
             clock: Seconds.
         """
         self._resources, self._look, self._grow, self._clock = resources, look, grow, clock
-        self._slots = resources.slots or 1
+        self._slots = resources.slots
         self._most, self._stranded = self._slots, 0
         self._next = clock() + REPLAN_S
 
@@ -63,7 +63,7 @@ class Capacity:
 
     def _look_again(self) -> None:
         wanted = self._resources
-        found = max(1, fitting_trials(wanted.cpus or 1, wanted.gpus or 0.0, wanted.workers, self._look()))
+        found = max(1, fitting_trials(wanted.cpus, wanted.gpus, wanted.workers, self._look()))
         self._next = self._clock() + REPLAN_S
         if found != self._slots:
             log.warning("the cluster has changed: trials at a time now %d, before %d", found, self._slots)

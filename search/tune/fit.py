@@ -1,12 +1,10 @@
-"""One search from end to end: assembles mailbox, searcher and trials, and fits the Tuner.
-
-Owns how the parts are put together. Whatever they are for is in their own modules.
-"""
+"""One search from end to end: assembles mailbox, searcher and trials, and fits the Tuner."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,20 +48,11 @@ class RunLocation(NamedTuple):
     look: Callable[[], Available] | None
 
 
-def run_search(
-    space: Space,
-    study: Study,
-    location: RunLocation,
-    proposals: Proposals,
-    recorder: Recorder,
-    remaining: int,
-    reusable: Reusable,
-    basis: Mapping[str, Any],
-    interruption: Interruption,
-) -> str:
-    """Run trials until the budget is spent, then replicates.
+@dataclass(frozen=True, kw_only=True)
+class RunContext:
+    """What a search consists of.
 
-    Args:
+    Attributes:
         space: With the resources found out.
         study: What is searched.
         location: Where it runs.
@@ -73,6 +62,21 @@ def run_search(
         reusable: Finished trials of earlier runs.
         basis: What results depend on besides the configuration, as it is now; a checkpoint counts only where it is so.
         interruption: Looked at between two events of Tune.
+    """
+
+    space: Space
+    study: Study
+    location: RunLocation
+    proposals: Proposals
+    recorder: Recorder
+    remaining: int
+    reusable: Reusable
+    basis: Mapping[str, Any]
+    interruption: Interruption
+
+
+def run_search(run: RunContext) -> str:
+    """Run trials until the budget is spent, then replicates.
 
     Returns:
         Why the search ended before its budget was spent; "" if it was.
@@ -81,30 +85,32 @@ def run_search(
         KeyboardInterrupt: A signal came; trials are still running.
         DiskFullError: The run folder cannot be written any more; trials are still running.
     """
-    folder = location.folder
-    context = WorkerContext(space, folder, [ray.put(study)], dict(basis), location.session)
+    space, location = run.space, run.location
+    context = WorkerContext(space, location.folder, [ray.put(run.study)], dict(run.basis), location.session)
     # On the driver's node, which sees the run folder and does not end before the run.
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     options: dict[str, Any] = {"num_cpus": 0, "scheduling_strategy": here}
     mailbox: Any = ray.remote(**options)(Mailbox).remote(space.resources.slots, context)
-    capacity = Capacity(space.resources, location.look, mailbox.grow.remote) if location.look else None
-    searcher = JournalSearcher(space, proposals, recorder, remaining, reusable, capacity, mailbox.drop.remote)
+    capacity = Capacity(space.resources.planned, location.look, mailbox.grow.remote) if location.look else None
+    searcher = JournalSearcher(
+        space, run.proposals, run.recorder, run.remaining, run.reusable, capacity, mailbox.drop.remote
+    )
     trainable: Any = tune.with_parameters(WarmTrial, mailbox=mailbox, name=space.name)
     tuner = tune.Tuner(
         tune.with_resources(trainable, TRIAL_ACTOR_RESOURCES),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
-            scheduler=_scheduler(space, proposals, recorder),
+            scheduler=_scheduler(space, run.proposals, run.recorder),
             num_samples=-1,  # the searcher says when it is over: a trial that lost its slot is given out again
             reuse_actors=True,
             trial_name_creator=_trial_name,
             trial_dirname_creator=_trial_name,
         ),
-        run_config=_quiet(space, folder, _Interrupted(interruption, searcher)),
+        run_config=_quiet(space, location.folder, _Interrupted(run.interruption, searcher)),
     )
     # At its end Tune looks for result files that its loggers would have written, and complains about each of them.
     logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
-    with interruption.deferred():
+    with run.interruption.deferred():
         tuner.fit()
     return searcher.verdict
 
@@ -150,10 +156,10 @@ class _Interrupted(Stopper):
 
 
 class ReleaseTrialMetrics(Callback):
-    """Lets go of what Tune records of each metric of a trial, half of what a trial costs the driver, once it ended."""
+    """Releases what Tune records of each metric once a trial has ended: half of what a trial costs the driver."""
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Let go; Tune looks at none of it any more."""
+        """Release it; Tune looks at none of it any more."""
         trial.metric_analysis.clear()
         trial.metric_n_steps.clear()
         trial.last_result.pop(UPDATE_KEY, None)

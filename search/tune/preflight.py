@@ -1,7 +1,7 @@
 """Whether the resources asked for can ever be had, and what to take where nothing was asked for.
 
-Owns the arithmetic of CPUs, GPUs and slots, and its messages. The demand is checked before Ray starts: a group of
-workers that can never be placed would wait for ever. Nothing here loads torch or ray.
+The demand is checked before Ray starts: a group of workers that can never be placed would wait for ever. Nothing here
+loads torch or ray.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class JournalSearcher(Searcher):
         self._reusable = reusable
         self._capacity = capacity
         self._drop = drop
-        self._slots = space.resources.slots or 1
+        self._slots = space.resources.planned.slots
         self._repeats = space.budget.replicates > 1
         self._wall_clock_s = space.budget.wall_clock_s
         self._began = time.monotonic()

@@ -16,8 +16,7 @@ from ray.exceptions import ActorDiedError, GetTimeoutError, RayActorError
 
 from search.trials import TrialRequest, TrialUpdate, WorkerContext
 from search.worker.group import WorkerGroup
-from search.worker.nodes import lost_node
-from search.worker.orphans import free_orphans
+from search.worker.nodes import lost_node, remove_placement_groups_of_the_dead
 from search.worker.slot import SlotLease
 
 GROUP_CHECK_S = 1.0
@@ -134,7 +133,7 @@ class WarmTrial(tune.Trainable):
         patience_s = self._context.space.resources.start_within_s
         ended = self._group is not None and not self._group.running
         if health.waited_s > 0 and not health.alive:
-            free_orphans()
+            remove_placement_groups_of_the_dead()
         if lost := lost_node(ray.get(self._mailbox.nodes.remote(self._lease.slot))):
             self._give_up(f"its node {lost} has left the cluster", node_lost=True)
         elif health.hung is not None:

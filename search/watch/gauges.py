@@ -1,21 +1,19 @@
 """How a run stands, as gauges on Ray's metrics port, for Prometheus and for charts in Ray's dashboard.
 
-Owns their names and labels. The driver sets all of them but the GPU memory, which only a worker knows. A gauge of a
-trial under way carries its slot: labels of single trials would be there for ever, with the last value of each.
+The driver sets all of them but the GPU memory, which only a worker knows (`search.worker.wear`). A gauge of a trial
+under way carries its slot: labels of single trials would be there for ever, with the last value of each.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from typing import Any
 
-import torch
 from ray.util.metrics import Gauge
 
 from search.record.recorder import Recorder, Snapshot
 from search.space.schema import Space
-from search.watch.front_so_far import FrontSoFar
+from search.watch.monitor import FrontSoFar
 
 INTERVAL_S = 2.0
 STATES = ("running", "finished", "stopped", "failed", "interrupted")
@@ -80,7 +78,7 @@ class Gauges:
             ("search_front_size", len(summary.front), {}),
             ("search_hypervolume", summary.hypervolume, {}),
             ("search_epochs_per_second", self._pace(snapshot), {}),
-            ("search_slot_utilisation", len(training) / (self._space.resources.slots or 1), {}),
+            ("search_slot_utilisation", len(training) / self._space.resources.planned.slots, {}),
         ]
         found += [("search_trials", states[state], {"state": state}) for state in STATES]
         for result in snapshot.running:
@@ -105,20 +103,3 @@ class Gauges:
 def _epochs(snapshot: Snapshot) -> int:
     ended = sum(int(str(row["epochs"])) for row in snapshot.rows)
     return ended + sum(result.epochs for result in snapshot.running)
-
-
-class WorkerGauge:
-    """The GPU memory of a worker's process, by slot; nothing where it has no GPU."""
-
-    def __init__(self, run: str, slot: int):
-        """Prepare; set by `set`."""
-        self._gauge: Any = None
-        if torch.cuda.is_available():
-            text = "GPU memory that torch holds for the trials of a slot"
-            self._gauge = Gauge("search_gpu_memory_bytes", text, ("run", "slot"))
-            self._labels = {"run": run, "slot": str(slot)}
-
-    def set(self) -> None:
-        """Set it to what is held now, in bytes."""
-        if self._gauge is not None:
-            self._gauge.set(torch.cuda.memory_reserved(), self._labels)

@@ -1,7 +1,7 @@
 """What a person sees while a search runs: counts, the front so far, its hypervolume, the time left.
 
-Owns the terminal display: a live view on a terminal, sparse plain lines elsewhere. It reads the recorder's
-snapshots in a thread of its own and computes nothing that is kept.
+On a terminal that is a live view, elsewhere a plain line now and then. The monitor reads the recorder's snapshots in a
+thread of its own and computes nothing that is kept.
 """
 
 from __future__ import annotations
@@ -16,18 +16,44 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from results.front.front import FrontSummary
+from results.front.front import FrontSummary, summarise
 from results.front.points import SEEDS_COLUMN, std_column
 from search.policy.replication import foreseen_replicates
 from search.record.recorder import Recorder, Snapshot
 from search.space.schema import Space
 from search.trials import now, seconds_between
-from search.watch.front_so_far import FrontSoFar
 
 LIVE_INTERVAL_S = 0.5
 PLAIN_INTERVAL_S = 10.0
 MOST_FRONT_ROWS = 12
 PLAIN_WIDTH = 160
+
+
+class FrontSoFar:
+    """The front of a run that goes on, worked out anew only when a trial has ended.
+
+    Attributes:
+        summary: Of the front, as of the last look.
+    """
+
+    def __init__(self, space: Space):
+        """Begin with an empty front.
+
+        Args:
+            space: What is searched.
+        """
+        self._space = space
+        self._rows = 0
+        self.summary = FrontSummary(summarise([], space.objectives, space.guards).front, 0.0)
+
+    def follow(self, snapshot: Snapshot) -> bool:
+        """Take a look, and say whether trials have ended since the last one and any has finished."""
+        if len(snapshot.rows) == self._rows or not any(row["state"] == "finished" for row in snapshot.rows):
+            return False
+        self._rows = len(snapshot.rows)
+        space = self._space
+        self.summary = summarise(snapshot.rows, space.objectives, space.guards, tuple(space.parameters))
+        return True
 
 
 class Monitor:
@@ -157,7 +183,7 @@ def time_left_s(snapshot: Snapshot, space: Space, foreseen: int = 0) -> float | 
         moment = now()
         begun = [result for result in snapshot.running if result.epochs]
         epoch_s = sum(seconds_between(result.first_step, moment) for result in begun) / epochs
-        left = (missing * space.budget.epochs - epochs) * epoch_s / (space.resources.slots or 1)
+        left = (missing * space.budget.epochs - epochs) * epoch_s / space.resources.planned.slots
     if space.budget.wall_clock_s is not None:
         left = min(left, max(0.0, space.budget.wall_clock_s - snapshot.seconds))
     return left

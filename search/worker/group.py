@@ -1,8 +1,8 @@
 """A warm group of Ray Train workers: one long run of Ray Train that trains one request after another.
 
-Owns what runs inside a Train worker, and the thread that keeps such a run going. Starting a run of Ray Train takes
-15-20 s and seven processes; a warm group takes a request within milliseconds, and keeps its data, its compiled
-kernels and its device's context from trial to trial.
+`work` runs inside each Train worker, `WorkerGroup` is the thread that keeps such a run going. Starting a run of Ray
+Train takes 15-20 s and seven processes; a warm group takes a request within milliseconds, and keeps its data, its
+compiled kernels and its device's context from trial to trial.
 """
 
 from __future__ import annotations
@@ -22,12 +22,11 @@ from search.protocol import Study
 from search.record.outbox import Outbox
 from search.space.schema import Resources
 from search.trials import TrialUpdate, WorkerContext
-from search.watch.gauges import WorkerGauge
 from search.worker.nodes import EndWithNode
 from search.worker.slot import SlotLease
 from search.worker.team import SHUTDOWN, Team, TeamLostError, TeamStudy, follow
 from search.worker.trial_loop import TrialLoop
-from search.worker.wear import WorkerHealth
+from search.worker.wear import WorkerGauge, WorkerHealth
 
 START_TIMEOUT = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"
 
@@ -48,22 +47,22 @@ def work(config: dict[str, Any]) -> None:
         TeamLostError: Another worker of the trial died.
     """
     mailbox, slot, generation = config["mailbox"], config["slot"], config["generation"]
-    unheard: list[RayActorError] = []
-
-    def deliver(update: TrialUpdate) -> bool:
-        memory.set()
-        try:
-            return bool(ray.get(mailbox.deliver.remote(slot, generation, update)))
-        except RayActorError as error:
-            unheard.append(error)
-            raise
-
     context, study = _begin(mailbox, slot, generation)
     team = Team() if context.space.resources.workers > 1 else None
     if team is not None and team.rank > 0:
         _follow(study, team, mailbox, slot, generation)
         return
     memory = WorkerGauge(context.space.name, slot)
+    undelivered: list[RayActorError] = []
+
+    def deliver(update: TrialUpdate) -> bool:
+        memory.set()
+        try:
+            return bool(ray.get(mailbox.deliver.remote(slot, generation, update)))
+        except RayActorError as error:
+            undelivered.append(error)
+            raise
+
     outbox = Outbox(context.folder, context.session, lambda *sent: ray.get(mailbox.keep.remote(*sent)))
     led: Any = study if team is None else TeamStudy(study, team)
     loop = TrialLoop(led, context.space, outbox.folder, slot, deliver, context.basis)
@@ -71,17 +70,19 @@ def work(config: dict[str, Any]) -> None:
     myself = ray.get_runtime_context().current_actor  # by which the trial actor kills a worker that hangs
     while (request := ray.get(mailbox.next_request.remote(slot, generation, myself))) is not None:
         result = loop.run(request)
-        if unheard:
-            raise unheard[0]  # no fault of the trial: a worker that has the mailbox again goes on from its checkpoint
+        if undelivered:
+            raise undelivered[
+                0
+            ]  # no fault of the trial: a worker that has the mailbox again goes on from its checkpoint
         if team is not None and team.one_died:
             raise TeamLostError(team.lost)  # the trial has not ended: the mailbox hands it out again
         result = outbox.sent(result)
-        worn_out = health.after(result) or (team.lost if team is not None else "")
-        note = f"the worker of slot {slot} is replaced: {worn_out}" if worn_out else ""
-        if worn_out:
+        unfit = health.after(result) or (team.lost if team is not None else "")
+        note = f"the worker of slot {slot} is replaced: {unfit}" if unfit else ""
+        if unfit:
             ray.get(mailbox.leave.remote(slot, generation))
         deliver(TrialUpdate(result, note=note))
-        if worn_out:
+        if unfit:
             raise RecycledError(note)
     if team is not None:
         team.broadcast(SHUTDOWN)
@@ -89,18 +90,20 @@ def work(config: dict[str, Any]) -> None:
 
 
 def _begin(mailbox: Any, slot: int, generation: int) -> tuple[WorkerContext, Study]:
-    """Come to work: load the study, and take the threads and the device that are this worker's."""
+    """Load the study, and take the threads and the device that are this worker's."""
     try:
         context: WorkerContext = ray.get(mailbox.context.remote())
         study: Study = ray.get(context.study[0])
         node = ray.get_runtime_context().get_node_id()
         ray.get(mailbox.at_work.remote(slot, generation, get_context().get_world_rank(), node))
-        _limit_threads(context.space.resources)
+        # As many threads as the worker has CPUs, no more: else slots slow one another down.
+        torch.set_num_threads(context.space.resources.planned.cpus)
         if context.space.resources.gpus:
             # Workers of one node see the GPUs of all of them; "cuda" has to mean this worker's own.
             torch.cuda.set_device(get_device())
     except Exception as error:
-        # Told to the mailbox, so that the trial that waits does not wait for ever; Ray Train gets it as well.
+        # A study may raise whatever it likes while it is loaded. The mailbox is told, so that the trial that waits does
+        # not wait for ever; Ray Train gets the error as well.
         lines = str(error).strip().splitlines() or [""]
         ray.get(mailbox.trouble.remote(slot, generation, f"the worker cannot load the study: {lines[-1]}"))
         raise
@@ -112,25 +115,18 @@ def _follow(study: Study, team: Team, mailbox: Any, slot: int, generation: int) 
     try:
         follow(study, team)
     except Exception:
-        # The first worker waits for this one's part of a step and cannot tell the reason itself.
+        # A study may raise whatever it likes, and the first worker waits for this one's part of a step: it cannot tell
+        # the reason itself.
         if not team.one_died:
             ray.get(mailbox.fail.remote(slot, generation, team.lost))
         raise
 
 
-def _limit_threads(resources: Resources) -> None:
-    """Let torch use as many threads as the worker has CPUs, no more: else slots slow one another down."""
-    torch.set_num_threads(resources.cpus or 1)
-
-
 def scaling(resources: Resources) -> ScalingConfig:
     """Return what Ray Train shall give one trial."""
-    gpus = resources.gpus or 0
-    return ScalingConfig(
-        num_workers=resources.workers,
-        use_gpu=gpus > 0,
-        resources_per_worker={"CPU": resources.cpus or 1, **({"GPU": gpus} if gpus else {})},
-    )
+    workers, cpus, gpus, _ = resources.planned
+    each = {"CPU": cpus, **({"GPU": gpus} if gpus else {})}
+    return ScalingConfig(num_workers=workers, use_gpu=gpus > 0, resources_per_worker=each)
 
 
 class WorkerGroup:
@@ -171,7 +167,7 @@ class WorkerGroup:
         try:
             self._trainer.fit()
         except Exception as error:
-            # The thread's end is the message; the trial that waits is failed with this reason.
+            # Whatever ended the run, the thread's end is the message, and the trial that waits is told this reason.
             self._error = (str(error).strip().splitlines() or [type(error).__name__])[-1]
             raise
 

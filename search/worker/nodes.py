@@ -1,7 +1,11 @@
-"""What follows when a node leaves the cluster: the groups with workers on it end, and their trials go to other slots.
+"""What is lost when nodes and actors die, and every private interface of Ray that this package uses.
 
 Ray Train replaces a worker that died and waits for CPUs as long as a group may take to start. That is right while the
-node is there. Where it has gone, its CPUs may never come back, and a trial that waits for them loses that time.
+node is there. Where it has gone, its CPUs may never come back, so the groups with workers on it end, and their trials
+go to other slots.
+
+Ray keeps the placement group of an actor that died for as long as the job lasts. Ray Train has a cleaner for that, but
+it learns of a placement group only once its workers are up, and it needs the dashboard.
 """
 
 from __future__ import annotations
@@ -10,7 +14,14 @@ from collections.abc import Iterable
 from typing import Any
 
 import ray
+from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
+from ray._private.state import state
+from ray._raylet import GcsClient  # type: ignore[attr-defined]  # compiled, its stub does not list it
+from ray.core.generated.gcs_pb2 import ActorTableData, PlacementGroupTableData  # type: ignore[attr-defined]
+from ray.exceptions import AuthenticationError
 from ray.train import UserCallback
+from ray.util import remove_placement_group
+from ray.util.placement_group import PlacementGroup
 
 
 class NodeLostError(RuntimeError):
@@ -42,3 +53,44 @@ def lost_node(nodes: Iterable[str]) -> str:
     """
     dead = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes() if not node["Alive"]}
     return next((str(dead[node]) or node for node in nodes if node in dead), "")
+
+
+def remove_placement_groups_of_the_dead() -> int:
+    """Remove the placement groups of this job whose actors have died, and return how many there were.
+
+    No public interface says who made a placement group, but that of the dashboard, which a cluster need not have.
+    """
+    job = ray.get_runtime_context().get_job_id()
+    accessor = state._connect_and_get_accessor()
+    removed = 0
+    for entry in accessor.get_placement_group_table():
+        group = PlacementGroupTableData.FromString(entry)
+        there = group.state != PlacementGroupTableData.REMOVED
+        if there and group.creator_job_id.hex() == job and _is_creator_dead(group, accessor):
+            remove_placement_group(PlacementGroup(ray.PlacementGroupID(group.placement_group_id)))
+            removed += 1
+    return removed
+
+
+def _is_creator_dead(group: Any, accessor: Any) -> bool:
+    if not group.creator_actor_id.strip(b"\xff"):
+        return False  # the driver's
+    if group.creator_actor_dead:
+        return True
+    # A placement group that arrives just after its actor's death does not know of it.
+    actor = accessor.get_actor_info(ray.ActorID(group.creator_actor_id))
+    return actor is not None and ActorTableData.FromString(actor).state == ActorTableData.DEAD
+
+
+def send_token_where_asked(address: str) -> None:
+    """Switch token authentication on where the cluster at `address` asks for it and the user has set no mode.
+
+    Ray does so for `auto` and for its own local clusters. To an explicit address it would send no token and try for
+    20 s; and with a token sent to a cluster that has none, the driver would refuse the cluster's own calls (measured).
+    """
+    if "://" in address:
+        return
+    try:
+        GcsClient(address=address)
+    except AuthenticationError:
+        maybe_enable_token_auth_if_token_available(warn_if_disabled=False)

@@ -152,7 +152,7 @@ class Slot:
     def hand_out(self, worker: Any, slot: int, started: str, clock_s: float) -> TrialRequest:
         """Note who takes the request that waits, and return it."""
         assignment = self.assignment
-        assert assignment is not None and assignment.waiting, "only a request can wait"
+        assert assignment is not None, "only a request can wait"
         self.worker, self.busy = worker, True
         assignment.waiting, assignment.killed, assignment.since = False, False, clock_s
         assignment.last = assignment.last or TrialResult(assignment.request, "running", slot=slot, started=started)

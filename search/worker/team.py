@@ -1,14 +1,12 @@
 """The workers of one trial: all of them do the same steps at the same time, and leave a trial together.
 
-Owns how the first worker leads the others and how a failure of one becomes a failure of the trial. Steps and their
-results go over a process group of their own (gloo), beside the one over which the study exchanges gradients: a worker
-that raised can still be heard while the others wait for its gradients. What the study itself exchanges is its own
-affair.
+The first worker leads the others, and a failure of one becomes a failure of the trial. Steps and their results go over
+a process group of their own (gloo), beside the one over which the study exchanges gradients: a worker that raised can
+still be heard while the others wait for its gradients. What the study itself exchanges is its own affair.
 """
 
 from __future__ import annotations
 
-import pickle
 import tempfile
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -60,21 +58,17 @@ class Team:
 
     def broadcast(self, step: str, arguments: tuple[Any, ...] = ()) -> None:
         """Let the others do a step; the first worker alone calls this."""
-        data = torch.frombuffer(bytearray(pickle.dumps((step, arguments))), dtype=torch.uint8)
         try:
-            dist.broadcast(torch.tensor([len(data)]), src=0, group=self._group)
-            dist.broadcast(data, src=0, group=self._group)
+            dist.broadcast_object_list([(step, arguments)], src=0, group=self._group)
         except RuntimeError as error:
             self._note_death(error)
             raise TeamLostError(self.lost) from error
 
     def receive(self) -> tuple[str, tuple[Any, ...]]:
         """Wait for the next step; the others alone call this."""
-        size = torch.zeros(1, dtype=torch.int64)
-        dist.broadcast(size, src=0, group=self._group)
-        data = torch.empty(int(size), dtype=torch.uint8)
-        dist.broadcast(data, src=0, group=self._group)
-        step, arguments = pickle.loads(data.numpy().tobytes())
+        received: list[Any] = [None]
+        dist.broadcast_object_list(received, src=0, group=self._group)
+        step, arguments = received[0]
         return step, arguments
 
     def run_on_all(self, step: Callable[[], Any]) -> Any:

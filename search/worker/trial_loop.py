@@ -1,7 +1,8 @@
-"""One trial in a worker: build, train epoch by epoch, evaluate, save, export; and what counts as a failure.
+"""The loop that runs a trial in its worker: build, train epoch by epoch, evaluate, save, export.
 
-Owns the order in which a study is used. A trial that another worker has begun goes on from its last checkpoint. No Ray
-in here: updates go to a function that says whether to go on.
+`TrialLoop._train` is the search's inner loop; all else brings trials to it or takes their results away. A trial that
+another worker has begun goes on from its last checkpoint. Whatever goes wrong becomes the recorded reason of the
+trial. No Ray in here: updates go to a function that says whether to go on.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from search.record.disk import DISK_FULL, is_full
 from search.record.earlier_runs import content_key
 from search.space.schema import Space
 from search.trials import TrialRequest, TrialResult, TrialUpdate, now
-from search.worker.wear import CUDA_ERROR
 
 CONFIGURATION_FILE = "configuration.yaml"
+CUDA_ERROR = "CUDA error"
 
 
-class DivergedError(ArithmeticError):
+class UnusableValueError(ArithmeticError):
     """A loss or an objective is not a finite number, or is missing."""
 
 
@@ -70,8 +71,8 @@ class TrialLoop:
         self._progress = TrialResult(request, "running", slot=self._slot, started=now())
         self._saved, self._note = 0, ""
         try:
-            return self._run(request)
-        except DivergedError as error:
+            return self._train(request)
+        except UnusableValueError as error:
             return self._progress.ending("failed", str(error))
         except Exception as error:
             # A study may raise whatever it likes; a trial that fails is a recorded state and never ends the run.
@@ -80,22 +81,24 @@ class TrialLoop:
                 return self._progress.ending("interrupted", f"{DISK_FULL} ({reason})")
             return replace(self._progress.ending("failed", reason), trace=traceback.format_exc())
 
-    def _run(self, request: TrialRequest) -> TrialResult:
+    def _train(self, request: TrialRequest) -> TrialResult:
+        """Train the epochs that are missing, each reported as it ends, and export the model."""
         configuration = self._space.configuration(request.parameters, request.seed)
         checkpoints = Checkpoints(self._folder, request.trial, self._space.budget.checkpoint_every_s)
         key = content_key(self._space, self._basis, request.parameters, request.seed)
         began = perf_counter()
         run, rows = self._begin(configuration, checkpoints, key)
-        if rows and not self._tell(rows, True, self._progress.epochs):
-            return self._progress.ending("stopped", f"stopped after epoch {self._progress.epochs}")
-        for epoch in range(self._progress.epochs + 1, self._space.budget.epochs + 1):
+        goes_on = not rows or self._report(rows, True, self._progress.epochs)
+        while goes_on and self._progress.epochs < self._space.budget.epochs:
+            epoch = self._progress.epochs + 1
             losses, metrics = self._epoch(run, epoch)
             seconds = self._progress.before_s + perf_counter() - began
             rows.append({"epoch": epoch, "seconds": seconds, **losses, **metrics})
-            if not self._tell(rows[-1:], bool(metrics), 0 if len(rows) == 1 else None):
-                return self._progress.ending("stopped", f"stopped after epoch {epoch}")
-            if checkpoints.due and epoch < self._space.budget.epochs:
-                self._save(run, checkpoints, self._kept(key, seconds, rows))
+            goes_on = self._report(rows[-1:], bool(metrics), 0 if len(rows) == 1 else None)
+            if goes_on and checkpoints.due and epoch < self._space.budget.epochs:
+                self._save(run, checkpoints, self._checkpoint(key, seconds, rows))
+        if not goes_on:
+            return self._progress.ending("stopped", f"stopped after epoch {self._progress.epochs}")
         self._export(run, request, configuration)
         return self._progress.ending("finished", "")
 
@@ -108,43 +111,43 @@ class TrialLoop:
         try:
             found = checkpoints.newest(key)
             if found is not None:
-                kept, state = found
+                saved, state = found
                 _restore(run, state)
-                self._go_on(kept)
-                return run, list(kept.rows)
+                self._go_on(saved)
+                return run, list(saved.rows)
         except DamagedCheckpointError as error:
             self._note = f"begun anew, its checkpoint is damaged: {error}"
             run = self._study.trial(configuration, device)  # what was half restored is of no use
         self._progress = replace(self._progress, first_step=now())
         return run, []
 
-    def _go_on(self, kept: Progress) -> None:
-        self._note, self._saved = f"goes on after epoch {kept.epoch}, from its checkpoint", kept.epoch
+    def _go_on(self, saved: Progress) -> None:
+        self._note, self._saved = f"goes on after epoch {saved.epoch}, from its checkpoint", saved.epoch
         self._progress = replace(
             self._progress,
-            epochs=kept.epoch,
-            metrics=kept.metrics,
-            started=kept.started,
-            first_step=kept.first_step,
+            epochs=saved.epoch,
+            metrics=saved.metrics,
+            started=saved.started,
+            first_step=saved.first_step,
             resumed=self._progress.started,
-            before_s=kept.seconds,
+            before_s=saved.seconds,
         )
 
-    def _kept(self, key: str, seconds: float, rows: list[dict[str, float]]) -> Progress:
+    def _checkpoint(self, key: str, seconds: float, rows: list[dict[str, float]]) -> Progress:
         p = self._progress
         return Progress(key, p.epochs, seconds, p.started, p.first_step, p.metrics, rows)
 
-    def _save(self, run: TrainingRun, checkpoints: Checkpoints, kept: Progress) -> None:
+    def _save(self, run: TrainingRun, checkpoints: Checkpoints, saved: Progress) -> None:
         try:
-            checkpoints.save(run, kept)
-            self._saved = kept.epoch
+            checkpoints.save(run, saved)
+            self._saved = saved.epoch
         except Exception as error:
             # A study may raise whatever it likes; a trial that could not be saved can still be trained to its end.
             if is_full(self._folder, error):
                 raise
-            self._note = f"no checkpoint after epoch {kept.epoch}: {type(error).__name__}: {error}"
+            self._note = f"no checkpoint after epoch {saved.epoch}: {type(error).__name__}: {error}"
 
-    def _tell(self, rows: list[dict[str, float]], evaluated: bool, restarted_after: int | None) -> bool:
+    def _report(self, rows: list[dict[str, float]], evaluated: bool, restarted_after: int | None) -> bool:
         """Report rows, and return whether to go on."""
         update = TrialUpdate(self._progress, tuple(rows), evaluated, restarted_after, self._saved, self._note)
         self._note = ""
@@ -160,7 +163,7 @@ class TrialLoop:
         metrics = _floats(run.evaluate())
         for metric in self._space.metrics:
             if metric not in metrics:
-                raise DivergedError(f"metric {metric!r} was not measured; the study gives {', '.join(metrics)}")
+                raise UnusableValueError(f"metric {metric!r} was not measured; the study gives {', '.join(metrics)}")
         objectives = {objective.metric: metrics[objective.metric] for objective in self._space.objectives}
         _check_finite(objectives, f"the evaluation after epoch {epoch}")
         self._progress = replace(self._progress, metrics=metrics)
@@ -199,4 +202,4 @@ def _floats(values: Mapping[str, Any]) -> dict[str, float]:
 def _check_finite(values: Mapping[str, float], where: str) -> None:
     for name, value in values.items():
         if not math.isfinite(value):
-            raise DivergedError(f"diverged: {name} is {value} in {where}")
+            raise UnusableValueError(f"diverged: {name} is {value} in {where}")

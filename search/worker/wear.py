@@ -1,20 +1,23 @@
-"""When a worker process is replaced: after a fault of its device, after so many trials, or when memory creeps up.
+"""The health of a worker process: what it holds, and when it has to be replaced.
 
-Owns the measures alone; who replaces it is in `search.worker.group`. Memory is compared with what the process held
-after its second trial: the first one loads libraries and fills caches.
+A process is replaced after a fault of its device, after so many trials, or when its memory creeps up. Memory is
+compared with what the process held after its second trial: the first one loads libraries and fills caches.
 """
 
 from __future__ import annotations
 
 import gc
 import os
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
+
+import torch
+from ray.util.metrics import Gauge
 
 from search.trials import TrialResult
+from search.worker.trial_loop import CUDA_ERROR
 
-CUDA_ERROR = "CUDA error"
 SETTLED_AFTER = 2  # trials
 MOST_GROWTH = 2.0
 LEAST_GROWTH_BYTES = 1 << 30
@@ -26,8 +29,7 @@ def memory_bytes() -> dict[str, int]:
     statm = Path("/proc/self/statm")  # elsewhere than on Linux, memory is not watched
     if statm.exists():
         held["memory"] = int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():
         held["GPU memory"] = torch.cuda.memory_allocated()
     return held
 
@@ -69,3 +71,20 @@ class WorkerHealth:
             if size > max(MOST_GROWTH * settled, settled + LEAST_GROWTH_BYTES):
                 return f"its {name} has grown from {settled / 2**30:.1f} to {size / 2**30:.1f} GiB"
         return ""
+
+
+class WorkerGauge:
+    """The GPU memory of a worker's process, by slot; nothing where it has no GPU."""
+
+    def __init__(self, run: str, slot: int):
+        """Prepare; set by `set`."""
+        self._gauge: Any = None
+        if torch.cuda.is_available():
+            text = "GPU memory that torch holds for the trials of a slot"
+            self._gauge = Gauge("search_gpu_memory_bytes", text, ("run", "slot"))
+            self._labels = {"run": run, "slot": str(slot)}
+
+    def set(self) -> None:
+        """Set it to what is held now, in bytes."""
+        if self._gauge is not None:
+            self._gauge.set(torch.cuda.memory_reserved(), self._labels)

@@ -17,7 +17,7 @@ class Cluster:
         return Available(sum(n.cpus for n in self.nodes), 0, "the cluster", tuple(self.nodes))
 
     def capacity(self, **resources):
-        return Capacity(Resources(**resources), self.look, self.grown.append, lambda: self.now)
+        return Capacity(Resources(**resources).planned, self.look, self.grown.append, lambda: self.now)
 
 
 def test_the_number_of_slots_follows_the_nodes():

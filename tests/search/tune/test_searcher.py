@@ -165,7 +165,10 @@ def test_a_single_slot_is_tried_again_at_once(make, finish):
 def test_a_cluster_that_loses_a_node_keeps_its_other_slots_busy(space, tmp_path, finish):
     nodes, moment = [Node(1, 0)] * 2, [0.0]
     capacity = Capacity(
-        space.resources, lambda: Available(len(nodes), 0, "it", tuple(nodes)), lambda slots: None, lambda: moment[0]
+        space.resources.planned,
+        lambda: Available(len(nodes), 0, "it", tuple(nodes)),
+        lambda slots: None,
+        lambda: moment[0],
     )
     recorder = Recorder(space, tmp_path)
     searcher = JournalSearcher(space, Proposals(space, tmp_path), recorder, 8, capacity=capacity)
@@ -191,7 +194,7 @@ def test_a_cluster_that_loses_a_node_keeps_its_other_slots_busy(space, tmp_path,
 
 def test_a_trial_whose_node_is_lost_goes_on_at_once_where_the_cluster_has_another(space, tmp_path, finish):
     cluster = Available(2, 0, "it", (Node(1, 0), Node(1, 0)))
-    capacity = Capacity(space.resources, lambda: cluster, lambda slots: None)
+    capacity = Capacity(space.resources.planned, lambda: cluster, lambda slots: None)
     recorder = Recorder(space, tmp_path)
     searcher = JournalSearcher(space, Proposals(space, tmp_path), recorder, 8, capacity=capacity)
     far = searcher.suggest("far")["request"]

@@ -1,4 +1,4 @@
-"""What a dead actor claimed on a real Ray is freed, and nothing else is."""
+"""The placement groups of a dead actor are removed from a real Ray, and no others."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ SCRIPT = """
 import time
 import ray
 from ray.util import placement_group, placement_group_table
-from search.worker.orphans import free_orphans
+from search.worker.nodes import remove_placement_groups_of_the_dead
 
 @ray.remote(num_cpus=0)
 class Claimant:
@@ -33,14 +33,14 @@ deadline = time.monotonic() + 240
 while len(claimed()) < 4:
     assert time.monotonic() < deadline, claimed()
     time.sleep(0.1)
-assert free_orphans() == 0
+assert remove_placement_groups_of_the_dead() == 0
 ray.kill(dead)
-while free_orphans() == 0:
+while remove_placement_groups_of_the_dead() == 0:
     assert len(claimed()) == 4, claimed()
     assert time.monotonic() < deadline, "nothing was freed"
     time.sleep(0.1)
 assert claimed() == {mine.id.hex(), kept}, (claimed(), left)
-assert free_orphans() == 0
+assert remove_placement_groups_of_the_dead() == 0
 while ray.available_resources().get("CPU") != 2.0:
     assert time.monotonic() < deadline, ray.available_resources()
     time.sleep(0.1)
@@ -48,6 +48,6 @@ ray.shutdown()
 """
 
 
-def test_the_claim_of_a_dead_actor_is_freed_and_no_other():
+def test_the_placement_group_of_a_dead_actor_is_removed_and_no_other():
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]
