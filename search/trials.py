@@ -1,7 +1,4 @@
-"""What travels between driver and workers: requests, updates and results of trials.
-
-Owns plain records alone; they are pickled, so they hold nothing but numbers, text, lists and mappings.
-"""
+"""What travels between driver and workers, pickled: requests, updates and results of trials, as plain records."""
 
 from __future__ import annotations
 
@@ -131,12 +128,12 @@ class TrialUpdate:
 
 @dataclass(frozen=True)
 class WorkerContext:
-    """What every worker is told once.
+    """What every worker gets once.
 
     Attributes:
         space: What is searched, with the resources found out.
         folder: The run folder, absolute; other nodes than the driver's need not see it.
-        study: The study's place in the object store, in a list so that it is not fetched on the way.
+        study: Its reference in the object store, in a list so that Ray does not fetch it on the way.
         basis: What results depend on besides the configuration, as it is now: code and data.
         session: What the file `.session` of the run folder holds: who sees another file sees another folder.
     """

@@ -1,1 +1,10 @@
-"""Ray Tune: trials, searcher, scheduler and the fit that brings them together."""
+"""The search as Ray Tune sees it. Importing the room loads nothing; its files but `preflight` load Ray.
+
+- `fit`: assembles a run and fits the Tuner.
+- `searcher`: gives out requests, records their results.
+- `scheduler`: stops trials early.
+- `trial`: the thin actor that hands a request to a warm group.
+- `capacity`: how many trials run at a time on a cluster that grows and shrinks.
+- `preflight`: whether the resources asked for can ever be had.
+- `tracking`: TensorBoard, MLflow and Weights & Biases.
+"""

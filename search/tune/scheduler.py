@@ -1,8 +1,4 @@
-"""Ray Tune's view of early stopping: looks at every evaluation and stops what is not worth more epochs.
-
-Owns the translation between Tune and the policy of `search.policy.halving`. Tune's own schedulers know one metric, and
-let a trial go on or not by that.
-"""
+"""Early stopping in Ray Tune, by the policy of `search.policy.halving`: Tune's own schedulers know one metric alone."""
 
 from __future__ import annotations
 

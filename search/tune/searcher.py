@@ -1,6 +1,6 @@
 """Ray Tune's view of the proposals: suggest a request, record its result, tell the sampler.
 
-Owns when trials are given out: at most one per slot, replicates only after the budget's trials, none after the wall
+Trials are given out at most one per slot, replicates only after the budget's trials, none after the wall
 clock ran out or after the groups proved unable to start; and again, when the slot or the actor that had one was lost.
 Tune's own Optuna searcher is not used: it leaves failed trials running in the journal, tells stopped ones as complete,
 and knows no guards.

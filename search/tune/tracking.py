@@ -1,7 +1,7 @@
 """Trials in TensorBoard, MLflow and Weights & Biases, by Tune's callbacks.
 
-Owns what they get to see: the parameters and the seed of a trial, and every epoch's losses and metrics at its epoch.
-The run folder has all of it anyway; nothing is read back from there.
+They get the parameters and the seed of a trial, and every epoch's losses and metrics at its epoch. The run folder has
+all of it anyway; nothing is read back from there.
 """
 
 from __future__ import annotations

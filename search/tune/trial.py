@@ -1,8 +1,8 @@
 """The Tune side of a trial: a thin actor that hands each configuration to a warm worker group.
 
-Owns the life of one group: started once, given a new request by `reset_config`, replaced when it ends before its time,
-given up when it cannot work. The actor itself computes nothing and holds no CPU: it would take them from its own
-workers.
+The actor starts one group, gives it a new request by `reset_config`, replaces it when it ends before its time, and
+gives
+up when it cannot work. It computes nothing itself and holds no CPU: it would take that from its own workers.
 """
 
 from __future__ import annotations

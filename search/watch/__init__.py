@@ -1,1 +1,7 @@
-"""What a user sees while a search runs, and how it is interrupted."""
+"""What a user sees while a search runs, and how it is interrupted.
+
+- `monitor`: counts, front and time left on the terminal.
+- `gauges`: the same for Prometheus, by Ray's metrics port.
+- `terminal`: all other output goes to the log.
+- `interruption`: Ctrl-C and SIGTERM.
+"""

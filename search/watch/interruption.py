@@ -1,7 +1,7 @@
 """What happens on Ctrl-C and on SIGTERM: the first stops cleanly, the second at once.
 
-Owns the signal handlers. While Tune runs, a signal only sets a flag, which Tune's loop looks at between two events:
-so a row is never half written. Everywhere else the signal raises KeyboardInterrupt on the spot.
+While Tune runs, a signal only sets a flag, which Tune's loop looks at between two events: so a row is never half
+written. Everywhere else the signal raises KeyboardInterrupt on the spot.
 """
 
 from __future__ import annotations

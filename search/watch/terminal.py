@@ -1,6 +1,6 @@
 """What the terminal gets: nothing but what the search says; all other output goes to the log.
 
-Owns the redirection. Ray's and Tune's output comes from C++ and from other libraries as well, so the file
+Ray's and Tune's output comes from C++ and from other libraries as well, so the file
 descriptors themselves are moved.
 """
 

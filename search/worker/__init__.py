@@ -1,1 +1,11 @@
-"""Worker groups: the loop over trials, its mailbox, and the processes that come and go."""
+"""What runs in a worker and how workers come and go. Importing the room loads nothing; its files load Ray and torch.
+
+- `trial_loop`: the loop that runs a trial, epoch by epoch; no Ray in it.
+- `group`: a warm group of workers, one long run of Ray Train that takes request after request.
+- `team`: the several workers of one trial, in step.
+- `mailbox`: requests from trial actors to workers, updates back.
+- `slot`: one slot of the mailbox, and what follows when its worker hangs or dies.
+- `nodes`: lost nodes, placement groups of dead actors, and all private interfaces of Ray.
+- `wear`: when a worker process has to be replaced.
+- `sources`: the code that a run brings to the nodes of a cluster.
+"""

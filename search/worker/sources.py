@@ -1,8 +1,7 @@
 """The code that a run brings to the nodes of a cluster.
 
-Owns which of the loaded modules that is: everything of this project and of the study, wherever it lies, and whatever
-else they have loaded from folders that are no part of the Python installation. The nodes need Python with the packages
-installed, not the code.
+That is everything of this project and of the study, wherever it lies, and whatever else they have loaded from folders
+that are no part of the Python installation. The nodes need Python with the packages installed, not the code.
 """
 
 from __future__ import annotations

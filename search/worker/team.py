@@ -135,15 +135,16 @@ class _LedRun:
     def __init__(self, run: TrainingRun, team: Team):
         self._run, self._team = run, team
 
-    def train_epoch(self) -> dict[str, float]:
-        self._team.broadcast("train_epoch")
-        result: dict[str, float] = self._team.run_on_all(self._run.train_epoch)
+    def _on_all(self, step: str) -> dict[str, float]:
+        self._team.broadcast(step)
+        result: dict[str, float] = self._team.run_on_all(getattr(self._run, step))
         return result
 
+    def train_epoch(self) -> dict[str, float]:
+        return self._on_all("train_epoch")
+
     def evaluate(self) -> dict[str, float]:
-        self._team.broadcast("evaluate")
-        result: dict[str, float] = self._team.run_on_all(self._run.evaluate)
-        return result
+        return self._on_all("evaluate")
 
     def save(self, folder: Path) -> None:
         self._run.save(folder)
@@ -171,16 +172,16 @@ def follow(study: Study, team: Team) -> None:
         if step == "trial":
             run = None  # its memory is needed for the next one
         try:
-            run = _followed(study, run, step, arguments, team)
+            run = _do(study, run, step, arguments, team)
         except Exception:
-            # The first worker fails the trial and goes on to the next; one that is out of step cannot.
+            # A study may raise whatever it likes. The first worker fails the trial and goes on to the next, unless
+            # this one is out of step.
             if team.lost:
                 raise
 
 
-def _followed(
-    study: Study, run: TrainingRun | None, step: str, arguments: tuple[Any, ...], team: Team
-) -> TrainingRun | None:
+def _do(study: Study, run: TrainingRun | None, step: str, arguments: tuple[Any, ...], team: Team) -> TrainingRun:
+    """Do one step together with the first worker, and return the run of training."""
     if step == "trial":
         begun: TrainingRun = team.run_on_all(lambda: study.trial(*arguments))
         return begun
