@@ -70,7 +70,7 @@ class Gauges:
 
     def values(self, snapshot: Snapshot) -> list[tuple[str, float, dict[str, str]]]:
         """Return (gauge, value, labels beside the run's name) of everything that is known."""
-        self._front.follow(snapshot)
+        self._front.update(snapshot)
         summary = self._front.summary
         states = Counter(str(row["state"]) for row in snapshot.rows) + Counter(running=len(snapshot.running))
         training = [result for result in snapshot.running if result.epochs]

@@ -46,7 +46,7 @@ class FrontSoFar:
         self._rows = 0
         self.summary = FrontSummary(summarise([], space.objectives, space.guards).front, 0.0)
 
-    def follow(self, snapshot: Snapshot) -> bool:
+    def update(self, snapshot: Snapshot) -> bool:
         """Take a look, and say whether trials have ended since the last one and any has finished."""
         if len(snapshot.rows) == self._rows or not any(row["state"] == "finished" for row in snapshot.rows):
             return False
@@ -127,7 +127,7 @@ class Monitor:
         return Group(*parts)
 
     def _counts(self, snapshot: Snapshot) -> str:
-        if self._front.follow(snapshot):
+        if self._front.update(snapshot):
             self._foreseen = foreseen_replicates(snapshot.rows, self._space)
         summary = self._front.summary
         states = Counter(str(row["state"]) for row in snapshot.rows)
