@@ -32,7 +32,7 @@ def play(scene):
 
 
 async def ready(mailbox):
-    """Take a slot with a group and an order."""
+    """Take a slot with a group and a request."""
     lease = await mailbox.lease()
     generation = await mailbox.new_group(lease)
     await mailbox.submit(lease, REQUEST)
@@ -233,7 +233,7 @@ def test_a_worker_that_is_still_in_the_epoch_of_a_stopped_request_is_not_missing
         moment[0] += 20 * 400 + 1
         assert (await mailbox.health(lease)).hung == "another"
         await mailbox.new_group(lease, "worker group ended")
-        assert await mailbox.health(lease) == (0.0, False, None), "once more: the first one hung in another order"
+        assert await mailbox.health(lease) == (0.0, False, None), "once more: the first one hung in another request"
 
     play(scene())
 
@@ -363,7 +363,7 @@ def test_a_slot_that_is_added_goes_to_the_actor_that_waits_for_one(mailbox):
 def test_a_worker_that_does_not_update_can_still_say_why_the_trial_failed(mailbox):
     async def scene():
         lease, generation = await ready(mailbox)
-        await mailbox.fail(lease.slot, generation, "too early: nobody has the order")
+        await mailbox.fail(lease.slot, generation, "too early: nobody has the request")
         await mailbox.next_request(lease.slot, generation)
         await mailbox.fail(lease.slot, generation - 1, "of an older group")
         await mailbox.fail(lease.slot, generation, "worker 1 of 2: ValueError: mine alone")
