@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -18,6 +16,7 @@ from rich.progress import track
 from model.command import run_command
 from model.dataset.sources import DataError
 from model.dataset.unlabelled import AnnotationData, NamedRecording, channel_order, open_data
+from model.files import write_table
 
 if TYPE_CHECKING:
     from model.network.shape_action import ShapeAction
@@ -83,7 +82,7 @@ def _annotate(options: argparse.Namespace) -> int:
         data.recordings, "annotating", data.total, console=console, transient=True, disable=not console.is_terminal
     )
     pieces = _pieces(_ordered(watched, data, model), options.window, options.step or options.window)
-    rows = _write(options.out, _rows(model, pieces, data.file))
+    rows = write_table(options.out, HEADER, _rows(model, pieces, data.file))
     print(f"{options.out} is written: {rows:,} tokens of {data.total:,} recordings")
     return 0
 
@@ -178,21 +177,6 @@ def _rows_of(piece: Piece, tokens: Tokens, number: int, model: ShapeAction) -> I
                 f"{tokens.probabilities[at][action]:.4f}",
                 tokens.names[action],
             )
-
-
-def _write(out: Path, rows: Iterable[Sequence[object]]) -> int:
-    """Writes the file whole or not at all, and returns its rows without the header."""
-    draft, count = out.with_name(f".{out.name}.part"), 0
-    try:
-        with draft.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(HEADER)
-            for count, row in enumerate(rows, start=1):  # noqa: B007
-                writer.writerow(row)
-        os.replace(draft, out)
-    finally:
-        draft.unlink(missing_ok=True)
-    return count
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,11 +12,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from model.exceptions import InputError
+from model.files import replacing
+
 MODEL_FILE = "model.safetensors"
 TRAINING_FILE = "training.pt"
 
 
-class CheckpointError(ValueError):
+class CheckpointError(InputError):
     """A checkpoint that cannot be used; the message names the file and what is wrong with it."""
 
 
@@ -31,14 +33,9 @@ def save_model(path: Path, model: nn.Module, tensors: Mapping[str, Tensor], abou
         about: Plain values, kept as JSON in the file's metadata under `about`.
     """
     state = {f"model.{name}": value for name, value in model.state_dict().items()} | dict(tensors)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".part")
-    save_file(
-        {name: value.detach().cpu().contiguous() for name, value in state.items()},
-        draft,
-        metadata={"about": json.dumps(dict(about), ensure_ascii=False, sort_keys=True)},
-    )
-    os.replace(draft, path)
+    plain = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    with replacing(path) as part:
+        save_file(plain, part, metadata={"about": json.dumps(dict(about), ensure_ascii=False, sort_keys=True)})
 
 
 class Stored(NamedTuple):
@@ -94,10 +91,8 @@ def load_model(path: Path, model: nn.Module) -> tuple[dict[str, Tensor], dict[st
 
 def save_training(folder: Path, state: Mapping[str, Any]) -> None:
     """Writes what is needed to continue (weights, optimiser, random state), whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / (TRAINING_FILE + ".part")
-    torch.save(dict(state), draft)
-    os.replace(draft, folder / TRAINING_FILE)
+    with replacing(folder / TRAINING_FILE) as part:
+        torch.save(dict(state), part)
 
 
 def load_training(folder: Path) -> dict[str, Any]:

@@ -12,11 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from model.exceptions import InputError
+
 HUB_TIMEOUT_S = 5.0
 T = TypeVar("T")
 
 
-class PretrainedError(ValueError):
+class PretrainedError(InputError):
     """A pretrained model is not there, or cannot be loaded."""
 
 

@@ -16,7 +16,9 @@ ROOT = Path(__file__).parents[1]
 # and every `__main__` stand above all.
 LAYERS = {
     "model": (
-        "files command checkpoint hub_weights",
+        "exceptions",
+        "files command",
+        "checkpoint hub_weights",
         "dataset codebook",
         "sub_actions",
         "configuration",
@@ -104,15 +106,12 @@ INSIDE_FUNCTIONS: set[str] = {
 # What is still to be opened.
 STILL_OPEN = {
     "model.annotate -> model.train",
-    "model.evaluation.downstream -> model.tables",
     "model.evaluation.evaluate -> model.training.losses",
-    "model.evaluation.meaning -> model.tables",
     "model.network.shape_action -> model.pretrained.hub",
     "model.network.shape_action -> model.pretrained.tokens",
     "model.pretrained.atlas -> model.study",
     "model.pretrained.atlas -> model.training.losses",
     "model.study -> model.study_text",
-    "model.sub_actions.vocabulary_files -> model.tables",
     "results.aggregate -> results.beside",
     "results.charts.curves -> results.once",
     "results.charts.importance -> results.once",

@@ -8,11 +8,9 @@ torch, so that a space file with a typo is refused at once. Configuration stops 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from model.configuration.sections import (
@@ -26,11 +24,13 @@ from model.configuration.sections import (
     Training,
     Windows,
 )
+from model.exceptions import InputError
+from model.files import complaint, read_yaml
 
 CONFIGURATION_FILE = "configuration.yaml"  # in the folder of a trial or of an exported point
 
 
-class ConfigurationError(ValueError):
+class ConfigurationError(InputError):
     """A configuration that cannot be used; the message names the dotted key and says what to do."""
 
 
@@ -77,7 +77,7 @@ def parse_configuration(values: Mapping[str, Any]) -> Configuration:
     try:
         return Configuration.model_validate(dict(values))
     except ValidationError as error:
-        raise ConfigurationError(_first_complaint(error)) from None
+        raise ConfigurationError(complaint(error, Configuration, got=True)) from None
 
 
 def read_configuration(path: Path) -> Configuration:
@@ -90,16 +90,7 @@ def read_configuration(path: Path) -> Configuration:
         path = path / CONFIGURATION_FILE
     elif not path.exists() and (moved := path.with_suffix("") / CONFIGURATION_FILE).is_file():
         raise ConfigurationError(f"{path}: there is no such file; it may be {moved}")
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"{path}: is not a text file; expected a YAML configuration") from None
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{path}: is not valid YAML ({' '.join(str(error).split())})") from None
-    if not isinstance(values, Mapping):
-        raise ConfigurationError(f"{path}: expected a mapping of keys to values, got {type(values).__name__}")
+    values = read_yaml(path, ConfigurationError, "a mapping of keys to values")
     try:
         return parse_configuration(resolve_configuration(values, path.parent))
     except ConfigurationError as error:
@@ -143,29 +134,3 @@ def _inline_vocabulary(vocabulary: str | dict[str, Any], folder: Path) -> dict[s
         return load_vocabulary(source).model_dump(mode="json", exclude_defaults=True)
     except SubActionError as error:
         raise ConfigurationError(f"vocabulary: {error}") from None
-
-
-def _first_complaint(error: ValidationError) -> str:
-    details = error.errors()
-    # An unknown key is nearly always the cause of what else is wrong, so it is named first.
-    detail = next((d for d in details if d["type"] == "extra_forbidden"), details[0])
-    location = [str(part) for part in detail["loc"] if part not in ("str", "dict[str,any]")]
-    key = ".".join(location)
-    if detail["type"] == "extra_forbidden":
-        known = _keys_of(location[:-1])
-        close = get_close_matches(location[-1], known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
-        return f"{key}: unknown key; {hint}"
-    message = str(detail["msg"]).removeprefix("Value error, ")
-    inner, _, rest = message.partition(": ")
-    if location and isinstance(detail["input"], Mapping) and inner in _keys_of(location):
-        # A check of several keys together says which of them is wrong.
-        key, message = f"{key}.{inner}", rest
-    return f"{key or 'configuration'}: {message[0].lower()}{message[1:]} (got {detail['input']!r:.80})"
-
-
-def _keys_of(location: list[str]) -> list[str]:
-    model: Any = Configuration
-    for part in location:
-        model = model.model_fields[part].annotation
-    return sorted(getattr(model, "model_fields", ()))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -27,6 +26,7 @@ from model.dataset.npz import write_npz
 from model.dataset.pamap2 import DEFAULT_COLUMNS, PLACES, SENSORS, read_pamap2
 from model.dataset.sources import DataError
 from model.dataset.ucihar import read_ucihar
+from model.files import replacing
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -109,7 +109,8 @@ def _convert(options: argparse.Namespace) -> int:
     train = converted.train._replace(file=name)
     test = None if converted.test is None else converted.test._replace(file=f"{name} (X_test)")
     dataset = make_dataset(out.stem, train, test, length="native")
-    _write(out, converted)
+    with replacing(out) as part:
+        write_npz(part, converted.train, converted.test)
     console.print(_table(dataset))
     for line in _account(converted, dataset):
         print(line)
@@ -144,17 +145,6 @@ def _read(options: argparse.Namespace, watched: Any) -> ConvertedSet:
         step=options.step,
         track=watched,
     )
-
-
-def _write(out: Path, converted: ConvertedSet) -> None:
-    """Whole or not at all."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    draft = out.with_name(out.name + ".part")
-    try:
-        write_npz(draft, converted.train, converted.test)
-        os.replace(draft, out)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _table(dataset: Dataset) -> Table:

@@ -12,10 +12,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from model.exceptions import InputError
+from model.files import complaint
+
 EMBEDDED_NAME = "BasicMotions"
 
 
-class DataError(ValueError):
+class DataError(InputError):
     """The data cannot be used; the message names the file, the recording where it can, and what to do."""
 
 
@@ -66,14 +69,14 @@ class DataSource(BaseModel):
         """Validates a mapping.
 
         Raises:
-            DataError: One line that names each wrong key.
+            DataError: One line that names the wrong key.
         """
         if isinstance(given, cls):
             return given
         try:
             return cls.model_validate(given)
         except ValidationError as error:
-            raise DataError("; ".join(_problem(entry) for entry in error.errors())) from None
+            raise DataError(complaint(error, cls)) from None
 
     def resolve(self, folder: Path) -> DataSource:
         """Makes the paths absolute, as seen from `folder`, and checks that the files exist.
@@ -99,12 +102,3 @@ class DataSource(BaseModel):
         path = self.npz or self.train_ts
         assert path is not None
         return path.stem.removesuffix("_TRAIN")
-
-
-def _problem(entry: Any) -> str:
-    key = ".".join(str(part) for part in entry["loc"])
-    if entry["type"] == "extra_forbidden":
-        known = ", ".join(DataSource.model_fields)
-        return f"{key}: unknown key (known: {known})"
-    message = str(entry["msg"]).removeprefix("Value error, ")
-    return f"{key}: {message}" if key else message

@@ -7,11 +7,13 @@ import math
 
 import numpy as np
 
+from model.exceptions import InputError
+
 EXHAUSTIVE_GROUPS = 10  # 2**10 subsets are scored in milliseconds; above this, seeded greedy candidates
 GREEDY_CANDIDATES = 256
 
 
-class SplitError(ValueError):
+class SplitError(InputError):
     """The recordings cannot be split as asked."""
 
 

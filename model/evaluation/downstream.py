@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import ThreadpoolController
 
-from model.tables import write_table
+from model.files import write_table
 
 CONFUSION_FILE = "confusion.csv"
 # Standardised features number up to some thousands, and the eigenvalues that the penalty is added to grow with them.

@@ -17,7 +17,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from model.checkpoint import CheckpointError
-from model.tables import write_table
+from model.files import write_table
 
 CODES_FILE = "codes.csv"
 SHOWN = 3  # likeliest sub-actions in the table

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
+from model.exceptions import InputError
 
-class LanguageModelSetupError(ValueError):
+
+class LanguageModelSetupError(InputError):
     """The model cannot be asked at all until the user corrects something: key, address or model name."""
 
 

@@ -13,7 +13,9 @@ from typing import Any
 
 import yaml
 
+from model.exceptions import InputError
 from model.extraction.dialogue import Attempt
+from model.files import replacing
 from model.sub_actions.vocabulary import Vocabulary
 
 HEADER = """\
@@ -23,7 +25,7 @@ HEADER = """\
 LINE_WIDTH = 120
 
 
-class TargetError(ValueError):
+class TargetError(InputError):
     """The file that should be written cannot be, or is there already."""
 
 
@@ -87,14 +89,8 @@ def extraction_record(about: Mapping[str, Any], attempts: Sequence[Attempt], **a
 
 
 def _write(path: Path, text: str) -> None:
-    path = Path(os.path.realpath(path))  # a link stays one
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".part")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 class _Line(list[str]):

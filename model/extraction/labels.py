@@ -6,18 +6,17 @@ Owns the labels file: its keys, its checks, and the sentence that describes the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import Field, ValidationError, field_validator
 
 from model.configuration.sections import Frozen
-from model.files import AsWritten
+from model.exceptions import InputError
+from model.files import AsWritten, complaint, read_yaml
 
 
-class LabelsError(ValueError):
+class LabelsError(InputError):
     """A labels file that cannot be used; the message names the file and the dotted key."""
 
 
@@ -116,36 +115,14 @@ def read_class_labels(path: Path) -> ClassLabels:
     Raises:
         LabelsError: One line that names the file and the key.
     """
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=AsWritten)
-    except OSError as error:
-        raise LabelsError(f"{path}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise LabelsError(f"{path}: not a YAML file: {' '.join(str(error).split())}") from None
-    if not isinstance(content, Mapping):
-        raise LabelsError(f"{path}: expected the keys {', '.join(ClassLabels.model_fields)}")
+    content = read_yaml(path, LabelsError, f"the keys {', '.join(ClassLabels.model_fields)}", AsWritten)
     strange = [key for key in content if not isinstance(key, str)]
     if strange:
         raise LabelsError(f"{path}: the key {strange[0]!r} is not a string")
     try:
         return ClassLabels.model_validate(content)
     except ValidationError as error:
-        raise LabelsError(f"{path}: {_first_complaint(error)}") from None
-
-
-def _first_complaint(error: ValidationError) -> str:
-    details = error.errors()
-    # An unknown key is nearly always the cause of what else is wrong, so it is named first.
-    detail = next((d for d in details if d["type"] == "extra_forbidden"), details[0])
-    location = [str(part) for part in detail["loc"]]
-    key = ".".join(location)
-    if detail["type"] == "extra_forbidden":
-        known = list((ClassLabels if len(location) == 1 else ClassNote).model_fields)
-        close = get_close_matches(location[-1], known, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"known keys: {', '.join(known)}"
-        return f"{key}: unknown key; {hint}"
-    message = detail["msg"].removeprefix("Value error, ")
-    return f"{key}: {message[0].lower()}{message[1:]}"
+        raise LabelsError(f"{path}: {complaint(error, ClassLabels)}") from None
 
 
 def _as_note(name: str, entry: Any) -> Any:

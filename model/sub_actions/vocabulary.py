@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
-from model.files import UniqueKeys
+from model.exceptions import InputError
+from model.files import complaint, read_yaml
 
 
-class SubActionError(ValueError):
+class SubActionError(InputError):
     """The vocabulary, or the number of sub-actions asked of it, cannot be used."""
 
 
@@ -130,14 +130,8 @@ def load_vocabulary(source: Path | str | Mapping[str, Any] | Vocabulary) -> Voca
     if isinstance(source, Mapping):
         return _validate(source, "vocabulary")
     path = Path(source)
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeys)
-    except OSError as error:
-        raise SubActionError(f"vocabulary file {path} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SubActionError(f"{path}: not a YAML file: {' '.join(str(error).split())}") from error
-    if not isinstance(content, Mapping):
-        raise SubActionError(f"{path}: expected the keys name and classes")
+    unreadable = "vocabulary file {path} cannot be read: {reason}"
+    content = read_yaml(path, SubActionError, "the keys name and classes", unreadable=unreadable)
     return _validate(content, str(path))
 
 
@@ -177,7 +171,4 @@ def _validate(content: Mapping[str, Any], where: str) -> Vocabulary:
     try:
         return Vocabulary.model_validate(dict(content))
     except ValidationError as error:
-        entry = error.errors()[0]
-        key = ".".join(str(part) for part in entry["loc"])
-        message = entry["msg"].removeprefix("Value error, ")
-        raise SubActionError(f"{where}: {key}: {message}" if key else f"{where}: {message}") from None
+        raise SubActionError(f"{where}: {complaint(error)}") from None

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from model.files import replacing, write_table
 from model.sub_actions.cut import SubActions
 from model.sub_actions.measures import nearest_others, read_merged
 from model.sub_actions.scores import VocabularyScores, compact_range, score_vocabulary
 from model.sub_actions.vocabulary import Vocabulary
-from model.tables import write_table
 
 SUB_ACTIONS_FILE = "sub_actions.csv"
 SCORES_FILE = "vocabulary.json"  # not YAML: beside a checkpoint that is a configuration
@@ -41,9 +40,8 @@ class VocabularyFiles:
     def write(self, folder: Path) -> None:
         """Writes both; earlier files of their names are replaced."""
         write_table(folder / SUB_ACTIONS_FILE, HEADER, self.rows)
-        draft = folder / f"{SCORES_FILE}.part"
-        draft.write_text(json.dumps(self.scores.as_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(draft, folder / SCORES_FILE)
+        with replacing(folder / SCORES_FILE) as part:
+            part.write_text(json.dumps(self.scores.as_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def vocabulary_files(

@@ -91,7 +91,7 @@ def test_mistakes_are_named_by_file_and_dotted_key(tmp_path: Path, values: dict,
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("[1, 2]", "expected a mapping"), ("a: [", "not valid YAML"), ("epochs: 3", "vocabulary: is missing")],
+    [("[1, 2]", "expected a mapping"), ("a: [", "line 1: not a YAML file"), ("epochs: 3", "vocabulary: is missing")],
 )
 def test_files_that_are_no_configuration_are_refused(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "model.yaml"
@@ -105,3 +105,17 @@ def test_files_that_are_no_configuration_are_refused(tmp_path: Path, text: str, 
 def test_reading_a_configuration_loads_no_torch() -> None:
     code = "import sys, model.configuration, model.study; sys.exit('torch' in sys.modules or 'ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_key_that_is_written_twice_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    path.write_text(f"epochs: 3\nseed: 1\n{path.read_text()}epochs: 30\n")
+    with pytest.raises(ConfigurationError, match=r"model\.yaml: line 1: .*the key epochs is written twice"):
+        read_configuration(path)
+
+
+def test_numbers_are_those_of_yaml_1_2(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    path.write_text(f"{path.read_text()}training: {{learning_rate: 1e-3}}\nseed: 010\n")
+    configuration = read_configuration(path)
+    assert (configuration.training.learning_rate, configuration.seed) == (1e-3, 10)

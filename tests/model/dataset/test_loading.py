@@ -389,7 +389,7 @@ def test_class_with_one_recording_stays_in_training(save, caplog):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"nmae": "BasicMotions"}, r"nmae: unknown key \(known: name, .*npz\)"),
+        ({"nmae": "BasicMotions"}, r"nmae: unknown key; did you mean .name"),
         ({"name": "BasicMotions", "npz": "a.npz"}, r"exactly one of .*got name and npz"),
         ({"train_ts": "a.ts"}, r"train_ts and test_ts belong together"),
         ({"npz": "a.npz", "extract_path": "x"}, r"extract_path is the folder in which a name"),
