@@ -24,7 +24,7 @@ class CheckpointError(InputError):
 
 
 def save_model(path: Path, model: nn.Module, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
-    """Writes weights, further tensors and a description, whole or not at all.
+    """Write weights, further tensors and a description, whole or not at all.
 
     Args:
         path: The `.safetensors` file.
@@ -47,7 +47,7 @@ class Stored(NamedTuple):
 
 
 def read_model(path: Path) -> Stored:
-    """Reads a file of `save_model`.
+    """Read a file of `save_model`.
 
     Raises:
         CheckpointError: The file is missing or damaged.
@@ -63,7 +63,7 @@ def read_model(path: Path) -> Stored:
 
 
 def load_weights(path: Path, model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Puts the weights that were read from `path` into `model`.
+    """Put the weights that were read from `path` into `model`.
 
     Raises:
         CheckpointError: They belong to a model of other sizes.
@@ -76,7 +76,7 @@ def load_weights(path: Path, model: nn.Module, weights: Mapping[str, Tensor]) ->
 
 
 def load_model(path: Path, model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Reads a file of `save_model` into `model`.
+    """Read a file of `save_model` into `model`.
 
     Returns:
         The further tensors and the description.
@@ -90,13 +90,13 @@ def load_model(path: Path, model: nn.Module) -> tuple[dict[str, Tensor], dict[st
 
 
 def save_training(folder: Path, state: Mapping[str, Any]) -> None:
-    """Writes what is needed to continue (weights, optimiser, random state), whole or not at all."""
+    """Write what is needed to continue (weights, optimiser, random state), whole or not at all."""
     with replacing(folder / TRAINING_FILE) as part:
         torch.save(dict(state), part)
 
 
 def load_training(folder: Path) -> dict[str, Any]:
-    """Reads what `save_training` wrote.
+    """Read what `save_training` wrote.
 
     Raises:
         CheckpointError: The file is missing or damaged.

@@ -23,7 +23,7 @@ class PretrainedError(InputError):
 
 
 def load_pretrained(location: str, load: Callable[[str, bool], T]) -> T:
-    """Loads from a folder, else from the hub's local cache, else from the hub.
+    """Load from a folder, else from the hub's local cache, else from the hub.
 
     Args:
         location: A folder, or a name on the hub.
@@ -55,7 +55,7 @@ def _attempt(location: str, local: bool, load: Callable[[str, bool], T]) -> T:
 
 
 def _reach_hub(name: str) -> None:
-    """Fails within seconds where there is no network; transformers 5.23 retries for 46 s (measured)."""
+    """Fail within seconds where there is no network; transformers 5.23 retries for 46 s (measured)."""
     from huggingface_hub.constants import ENDPOINT
 
     try:
@@ -71,7 +71,7 @@ def _reach_hub(name: str) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No progress bars and no warnings from transformers, its own settings put back afterwards."""
+    """Silence progress bars and warnings of transformers; put its own settings back afterwards."""
     from transformers.utils import logging as messages
 
     verbosity, bars = messages.get_verbosity(), messages.is_progress_bar_enabled()

@@ -58,8 +58,6 @@ INSIDE_FUNCTIONS: set[str] = {
     "model.annotate -> model.pretrained.tokens",
     "model.annotate -> model.train",
     "model.configuration.reading -> model.sub_actions.cut",
-    "model.extraction.__main__ -> model.extraction.chat_endpoint",
-    "model.extraction.__main__ -> model.extraction.local_language_model",
     "model.network.building -> model.codebook.finite_scalar",
     "model.network.building -> model.codebook.library",
     "model.network.shape_action -> model.pretrained.tokens",
@@ -236,7 +234,16 @@ def test_only_the_search_loads_ray_and_the_results_no_torch() -> None:
             assert not packages_imported(path) & forbidden, path
 
 
-@pytest.mark.parametrize("statement", ["import results", "import results.atlas", "import search.space", "import model"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import results",
+        "import results.atlas",
+        "import search.space",
+        "import model",
+        "import model.dataset, model.extraction",
+    ],
+)
 def test_light_imports_stay_light(statement: str) -> None:
     code = (
         f"import sys; {statement}; sys.exit(str([m for m in ('torch', 'ray', 'plotly') if m in sys.modules]) != '[]')"

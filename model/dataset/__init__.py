@@ -1,1 +1,17 @@
-"""Recordings: where they come from, how they are cut, scaled and split; `python -m model.dataset` converts archives."""
+"""Recordings: where they come from, how they are cut, scaled and split; `python -m model.dataset` converts archives.
+
+- `sources`: what a user says of where the recordings lie, checked
+- `loading`: the data set that is trained on: read, split into parts, resampled, normalised
+- `preprocessing`: gaps, windows, resampling, normalisation, on arrays
+- `recordings`: recordings as files hold them, and whether they can be used
+- `ts`, `npz`: the two formats that are trained on
+- `csv_folder`, `pamap2`, `ucihar`: the formats that are converted
+- `archives`: the folder of an unpacked archive, and tables of numbers in text files
+- `unlabelled`: recordings that are to be annotated
+"""
+
+from model.dataset.loading import Dataset, Recordings, load_dataset, make_dataset
+from model.dataset.recordings import RawPart
+from model.dataset.sources import DataError, DataSource
+
+__all__ = ["DataError", "DataSource", "Dataset", "RawPart", "Recordings", "load_dataset", "make_dataset"]

@@ -19,18 +19,18 @@ from rich.progress import track
 from rich.table import Table
 
 from model.command import run_command
-from model.dataset.converted_set import ConvertedSet
 from model.dataset.csv_folder import read_csv_recordings
 from model.dataset.loading import Dataset, make_dataset
 from model.dataset.npz import write_npz
 from model.dataset.pamap2 import DEFAULT_COLUMNS, PLACES, SENSORS, read_pamap2
+from model.dataset.recordings import ConvertedSet
 from model.dataset.sources import DataError
 from model.dataset.ucihar import read_ucihar
 from model.files import replacing
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line.
+    """Run the command line.
 
     Returns:
         The exit code: 0, 1 for a file that cannot be opened or written, 2 for input that cannot be used, 130 after
@@ -148,7 +148,7 @@ def _read(options: argparse.Namespace, watched: Any) -> ConvertedSet:
 
 
 def _table(dataset: Dataset) -> Table:
-    """Recordings of each class, as a training run with the default split sees them."""
+    """Count the recordings of each class, as a training run with the default split sees them."""
     parts = {"training": dataset.train, "validation": dataset.validation, "test": dataset.test}
     table = Table("class", *parts, "together")
     for column in table.columns[1:]:

@@ -1,26 +1,49 @@
-"""A folder of recordings, one CSV file each: columns are channels, rows are samples, the header names the channels."""
+"""A folder of recordings, one CSV file each: columns are channels, rows are samples, the header names the channels.
+
+A table, `file,label` and optionally `group,part`, says what each file is.
+"""
 
 from __future__ import annotations
 
 import csv
 import warnings
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from model.dataset.converted_set import ConvertedSet, Gathering, Track
-from model.dataset.cutting import cut
-from model.dataset.label_table import LabelledFile, csv_lines, read_label_table
-from model.dataset.number_tables import find_fault
-from model.dataset.preprocessing import constant_channels, resample
+from model.dataset.archives import find_fault, parse_number
+from model.dataset.preprocessing import constant_channels, cut, resample
+from model.dataset.recordings import ConvertedSet, Gathering, Track
 from model.dataset.sources import DataError
 
 SAME_RATE = 0.01  # clocks differ by less, and rates that are meant to differ by more
 LONGEST_PAUSE = 2.5  # times the usual interval: one missing sample is let pass
 LENGTHS_LISTED = 6
+
+NEEDED = ("file", "label")
+OPTIONAL = ("group", "part")
+PARTS = ("train", "test")
+
+
+class LabelledFile(NamedTuple):
+    """One row of the table.
+
+    Attributes:
+        name: As the table writes it.
+        path: Where it is.
+        label: Class.
+        group: None where the table has no such column.
+        part: "train" or "test".
+    """
+
+    name: str
+    path: Path
+    label: str
+    group: str | None
+    part: str
 
 
 class Recording(NamedTuple):
@@ -42,7 +65,7 @@ def read_csv_recordings(
     step: int | None = None,
     track: Track[LabelledFile] = iter,
 ) -> ConvertedSet:
-    """Reads every file that the label table names.
+    """Read every file that the label table names.
 
     Args:
         folder: Where they are.
@@ -84,7 +107,7 @@ def read_csv_recordings(
 def _add(
     part: Gathering, entry: LabelledFile, x: np.ndarray, length: int | None, cutting: tuple[int, int] | None
 ) -> None:
-    """Adds a recording, whole, resampled or in windows; where windows have no group, their recording is one."""
+    """Add a recording, whole, resampled or in windows; where windows have no group, their recording is one."""
     group = entry.group or entry.name
     if cutting is not None:
         windows = cut(x, *cutting)
@@ -99,7 +122,7 @@ def _add(
 
 
 def read_recording(file: Path, time: str | None) -> Recording:
-    """Reads one file.
+    """Read one file.
 
     Args:
         file: A CSV file whose header names the channels.
@@ -130,12 +153,12 @@ def _check_header(file: Path, header: Sequence[str]) -> None:
     for column, name in enumerate(header, start=1):
         if not name or header.count(name) > 1:
             raise DataError(f"{file}: line 1, column {column}: {'twice ' + name if name else 'the name is missing'}")
-    if all(_is_number(name) for name in header):
+    if all(parse_number(name) is not None for name in header):
         raise DataError(f"{file}: line 1: expected the channels' names, got numbers")
 
 
 def _numbers(file: Path, header: Sequence[str]) -> np.ndarray:
-    """All rows below the header, float64, (samples, columns)."""
+    """Return all rows below the header, float64, (samples, columns)."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # no rows below the header: said below
@@ -156,7 +179,7 @@ def _numbers(file: Path, header: Sequence[str]) -> np.ndarray:
 
 
 def _rate(file: Path, time: np.ndarray, name: str) -> float:
-    """Samples per second by a time column in seconds."""
+    """Return the samples per second by a time column in seconds."""
     passed = np.diff(time)
     usual = float(np.median(passed))
     wrong = np.flatnonzero((passed <= 0) | (passed > LONGEST_PAUSE * max(usual, 0.0)))
@@ -198,9 +221,78 @@ def _check_lengths(lengths: dict[str, int]) -> None:
         )
 
 
-def _is_number(text: str) -> bool:
+def read_label_table(table: Path, folder: Path) -> list[LabelledFile]:
+    """Read the table and compare it with the folder.
+
+    Args:
+        table: A CSV file.
+        folder: Where the recordings are; every `.csv` file in it, the table aside, must have a row.
+
+    Raises:
+        DataError: Names the table's line and column.
+    """
+    entries: dict[Path, LabelledFile] = {}
+    parts_of_group: dict[str, str] = defaultdict(str)
+    for line, row in _rows(table):
+        entry = _entry(row, folder, f"{table}: line {line}")
+        if entry.path in entries:
+            raise DataError(f"{table}: line {line}: {entry.name} has a row already")
+        entries[entry.path] = entry
+        if entry.group is not None and parts_of_group.setdefault(entry.group, entry.part) != entry.part:
+            raise DataError(f"{table}: line {line}: group {entry.group} is in the train and in the test part")
+    if not entries:
+        raise DataError(f"{table}: has no rows")
+    there = {file.resolve() for file in folder.rglob("*") if file.suffix.lower() == ".csv"}
+    unlisted = sorted(there - set(entries) - {table.resolve()})
+    if unlisted:
+        more = f" (and {len(unlisted) - 1} more)" if len(unlisted) > 1 else ""
+        raise DataError(f"{unlisted[0]}: has no row in {table}{more}: add one or move the file away")
+    return list(entries.values())
+
+
+def _entry(row: dict[str, str], folder: Path, where: str) -> LabelledFile:
+    for column, value in row.items():
+        if not value:
+            raise DataError(f"{where}, column {column}: is empty")
+    root, path = folder.resolve(), (folder / row["file"]).resolve()
+    if root not in path.parents:
+        raise DataError(f"{where}, column file: {row['file']} is outside {folder}")
+    if not path.is_file():
+        raise DataError(f"{where}, column file: there is no file {folder / row['file']}")
+    part = row.get("part", PARTS[0])
+    if part not in PARTS:
+        raise DataError(f"{where}, column part: expected train or test, got {part!r}")
+    return LabelledFile(row["file"], path, row["label"], row.get("group"), part)
+
+
+def _rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield each row by column name, with its line counted from 1."""
+    if not table.is_file():
+        raise DataError(f"no such file: {table}: it says what each recording is, in the columns file,label")
+    lines = csv_lines(table)
+    _, header = next(lines, (1, []))
+    wrong = [name for name in header if name not in NEEDED + OPTIONAL]
+    if wrong or not set(NEEDED) <= set(header) or len(set(header)) < len(header):
+        raise DataError(
+            f"{table}: line 1: expected the columns file,label and optionally group,part; got {','.join(header)!r:.100}"
+        )
+    for line, row in lines:
+        if len(row) != len(header):
+            raise DataError(f"{table}: line {line} has {len(row)} columns, expected {len(header)}")
+        yield line, dict(zip(header, row, strict=True))
+
+
+def csv_lines(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the cells of each line that is not empty, without the blanks around them, with its number counted from 1.
+
+    Raises:
+        DataError: It is no text.
+    """
     try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            reader = csv.reader(lines, skipinitialspace=True)
+            for row in reader:
+                if row:
+                    yield reader.line_num, [cell.strip() for cell in row]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{file}: is no CSV file in UTF-8 ({' '.join(str(error).split())})") from None

@@ -8,7 +8,9 @@ part, or, for an ``.npz`` file without one, a quarter held out before anything e
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -19,19 +21,23 @@ from model.dataset.npz import read_npz
 from model.dataset.preprocessing import normalise, resample
 from model.dataset.recordings import RawPart, check_part, take
 from model.dataset.sources import EMBEDDED_NAME, DataError, DataSource
-from model.dataset.splits import SplitError, hold_out
 from model.dataset.ts import find_named, read_ts
-
-__all__ = ["DataError", "DataSource", "Dataset", "Recordings", "load_dataset", "make_dataset"]
+from model.exceptions import InputError
 
 logger = logging.getLogger(__name__)
 
+EXHAUSTIVE_GROUPS = 10  # 2**10 subsets are scored in milliseconds; above this, seeded greedy candidates
+GREEDY_CANDIDATES = 256
 TEST_FRACTION = 0.25
 PREPARED_AT_ONCE = 512  # recordings; in float64, resampled ones of a whole part take several times what is kept
 KNOWN_CHANNELS = {
     EMBEDDED_NAME: tuple(f"{sensor} {axis}" for sensor in ("accelerometer", "gyroscope") for axis in "xyz"),
     "Epilepsy": tuple(f"accelerometer {axis}" for axis in "xyz"),
 }
+
+
+class SplitError(InputError):
+    """The recordings cannot be split as asked."""
 
 
 class Recordings(NamedTuple):
@@ -86,7 +92,7 @@ def load_dataset(
     validation_fraction: float = 0.25,
     split_seed: int = 0,
 ) -> Dataset:
-    """Loads, checks, splits, resamples and normalises.
+    """Load, check, split, resample and normalise recordings.
 
     Args:
         source: Where the recordings come from.
@@ -97,6 +103,11 @@ def load_dataset(
 
     Raises:
         DataError: One line that names the file and, where it can, the recording (counted from 0).
+
+    Example:
+        >>> data = load_dataset({"name": "BasicMotions"}, length=64)
+        >>> data.train.x.shape, data.class_names
+        ((28, 6, 64), ('Badminton', 'Running', 'Standing', 'Walking'))
     """
     source = DataSource.parse(source)
     train, test = _read(source)
@@ -114,7 +125,7 @@ def make_dataset(
     validation_fraction: float = 0.25,
     split_seed: int = 0,
 ) -> Dataset:
-    """Does with recordings in memory what `load_dataset` does with those of a file.
+    """Do with recordings in memory what `load_dataset` does with those of a file.
 
     Raises:
         DataError: As there.
@@ -145,7 +156,7 @@ def make_dataset(
 
 
 def _read(source: DataSource) -> tuple[RawPart, RawPart | None]:
-    """Reads the training part and, where the source has one, the test part."""
+    """Read the training part and, where the source has one, the test part."""
     if source.npz is not None:
         return read_npz(source.npz)
     if source.name is not None:
@@ -158,7 +169,7 @@ def _read(source: DataSource) -> tuple[RawPart, RawPart | None]:
 
 
 def _check_together(train: RawPart, test: RawPart, class_names: tuple[str, ...]) -> None:
-    """Refuses what is wrong with the two parts as a classification problem."""
+    """Refuse what is wrong with the two parts as a classification problem."""
     if train.x.shape[1:] != test.x.shape[1:]:
         raise DataError(
             f"{test.file}: the test recordings are (channels, length) {test.x.shape[1:]}, "
@@ -177,7 +188,7 @@ def _check_together(train: RawPart, test: RawPart, class_names: tuple[str, ...])
 
 
 def _split(part: RawPart, fraction: float, seed: int, what: str) -> tuple[RawPart, RawPart]:
-    """Holds a part out, warning of classes that are on one side only."""
+    """Hold a part out, warning of classes that are on one side only."""
     labels = np.array(part.labels)
     classes = set(part.labels)
     if len(classes) < 2:
@@ -227,3 +238,87 @@ def _fingerprint(parts: tuple[RawPart, ...], class_names: tuple[str, ...], lengt
         for recording in part.x:
             digest.update(np.ascontiguousarray(recording, dtype="<f8").tobytes())
     return digest.hexdigest()
+
+
+def hold_out(y: np.ndarray, groups: np.ndarray | None, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Split recordings into a kept and a held-out part, the same way every time for the same seed.
+
+    Without groups, each class gives the fraction of its recordings, rounded half up, at least one and never
+    its last one: a class with a single recording stays in the kept part. With groups, whole groups are held
+    out, chosen so that, in this order, no class is missing in the kept part, few are missing in the held-out
+    part, and each class's held-out fraction is close to the one asked for.
+
+    Args:
+        y: Class of each recording, (recordings,).
+        groups: Group of each recording, (recordings,), or None.
+        fraction: Part to hold out, between 0 and 1, both excluded.
+        seed: Decides which recordings, or which of several equally good sets of groups.
+
+    Returns:
+        Sorted indices of the kept and of the held-out recordings.
+
+    Raises:
+        SplitError: There is nothing to hold out (one group only, or no class with two recordings).
+    """
+    if not 0.0 < fraction < 1.0:
+        raise SplitError(f"the held-out fraction must be between 0 and 1, both excluded; got {fraction}")
+    generator = np.random.default_rng(seed)
+    held = _stratified(y, fraction, generator) if groups is None else _grouped(y, groups, fraction, generator)
+    if not held.any() or held.all():
+        raise SplitError("no class has two recordings, so none can be held out")
+    return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def _stratified(y: np.ndarray, fraction: float, generator: np.random.Generator) -> np.ndarray:
+    held = np.zeros(len(y), dtype=bool)
+    for label in np.unique(y):
+        members = np.flatnonzero(y == label)
+        count = min(max(1, math.floor(fraction * len(members) + 0.5)), len(members) - 1)
+        held[generator.permutation(members)[:count]] = True
+    return held
+
+
+def _grouped(y: np.ndarray, groups: np.ndarray, fraction: float, generator: np.random.Generator) -> np.ndarray:
+    names, group = np.unique(groups, return_inverse=True)
+    if len(names) < 2:
+        raise SplitError(f"all recordings are of one group ({names[0]}), so no group can be held out")
+    labels = np.unique(y)
+    counts = np.array([[np.sum((group == g) & (y == label)) for label in labels] for g in range(len(names))])
+    if len(names) <= EXHAUSTIVE_GROUPS:
+        candidates = _all_subsets(len(names), generator)
+    else:
+        candidates = _greedy_subsets(counts, fraction, generator)
+    chosen = min(candidates, key=lambda subset: _score(counts, subset, fraction))
+    return chosen[group]
+
+
+def _all_subsets(groups: int, generator: np.random.Generator) -> list[np.ndarray]:
+    """Return every subset but the empty and the full one, in an order drawn from the generator."""
+    subsets = [np.array(bits, dtype=bool) for bits in itertools.product([False, True], repeat=groups)][1:-1]
+    return [subsets[i] for i in generator.permutation(len(subsets))]
+
+
+def _greedy_subsets(counts: np.ndarray, fraction: float, generator: np.random.Generator) -> list[np.ndarray]:
+    """Return subsets grown from random orders of the groups, taking a group only where that betters the score."""
+    candidates = []
+    for _ in range(GREEDY_CANDIDATES):
+        order = generator.permutation(len(counts))
+        subset = np.zeros(len(counts), dtype=bool)
+        subset[order[0]] = True
+        best = _score(counts, subset, fraction)
+        for g in order[1:-1]:
+            subset[g] = True
+            score = _score(counts, subset, fraction)
+            if score < best:
+                best = score
+            else:
+                subset[g] = False
+        candidates.append(subset)
+    return candidates
+
+
+def _score(counts: np.ndarray, subset: np.ndarray, fraction: float) -> tuple[int, int, float]:
+    """Count the classes missing in the kept and in the held-out part, and measure the distance from the fraction."""
+    held = counts[subset].sum(axis=0)
+    total = counts.sum(axis=0)
+    return int(np.sum(held == total)), int(np.sum(held == 0)), float(np.sum((held / total - fraction) ** 2))

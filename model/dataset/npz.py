@@ -14,7 +14,7 @@ NPZ_KEYS = ("X", "y", "labels", "groups", "X_test", "y_test", "groups_test", "ch
 
 
 def read_npz(path: Path) -> tuple[RawPart, RawPart | None]:
-    """Reads ``X (recordings, channels, length)``, ``y`` and the optional arrays of an ``.npz`` file.
+    """Read ``X (recordings, channels, length)``, ``y`` and the optional arrays of an ``.npz`` file.
 
     Args:
         path: The file. ``y`` holds class names, or integers, which index ``labels`` (the class names) where
@@ -49,7 +49,7 @@ def read_npz(path: Path) -> tuple[RawPart, RawPart | None]:
 
 
 def read_unlabelled(path: Path) -> tuple[list[tuple[str, np.ndarray]], tuple[str, ...] | None]:
-    """Reads the recordings alone: `X`, and `X_test` where it is there; classes may be there or not.
+    """Read the recordings alone: `X`, and `X_test` where it is there; classes may be there or not.
 
     Returns:
         Parts, each with what stands before its recordings' numbers ("" or "test ") and float64 (recordings, channels,
@@ -68,7 +68,7 @@ def read_unlabelled(path: Path) -> tuple[list[tuple[str, np.ndarray]], tuple[str
 
 
 def write_npz(path: Path, train: RawPart, test: RawPart | None) -> None:
-    """Writes what `read_npz` reads, X as float32, classes and groups by name.
+    """Write what `read_npz` reads, X as float32, classes and groups by name.
 
     The same recordings give the same bytes: the arrays lie in the file as they are, and carry no date.
     """
@@ -118,7 +118,7 @@ def _npz_part(path: Path, arrays: dict[str, np.ndarray], suffix: str, class_name
 
 
 def _numbers(path: Path, arrays: dict[str, np.ndarray], key: str) -> np.ndarray:
-    """The recordings under a key, float64."""
+    """Return the recordings under a key, float64."""
     x = arrays[key]
     if x.ndim != 3:
         raise DataError(f"{path}: {key} must be (recordings, channels, length), got {x.shape}; one channel: X[:, None]")
@@ -128,7 +128,7 @@ def _numbers(path: Path, arrays: dict[str, np.ndarray], key: str) -> np.ndarray:
 
 
 def _names(values: np.ndarray, key: str, recordings: int, path: Path) -> tuple[str, ...]:
-    """One name per recording: strings as they are, whole numbers as their digits."""
+    """Return one name per recording: strings as they are, whole numbers as their digits."""
     if values.shape != (recordings,):
         raise DataError(f"{path}: {key} must have one entry per recording, ({recordings},), got {values.shape}")
     if values.dtype.kind == "f":

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from model.dataset.archive_folders import find_folder
-from model.dataset.converted_set import ConvertedSet, Gathering, Track
-from model.dataset.cutting import Reduction, cut, divide_rate, fill_gaps
-from model.dataset.number_tables import read_numbers
+from model.dataset.archives import find_folder, read_numbers
+from model.dataset.preprocessing import Reduction, cut, divide_rate, fill_gaps
+from model.dataset.recordings import ConvertedSet, Gathering, Track
 from model.dataset.sources import DataError
 
 RATE_HZ = 100
@@ -59,7 +58,7 @@ def read_pamap2(
     longest_gap: int = 20,
     track: Track[Path] = iter,
 ) -> ConvertedSet:
-    """Cuts the protocol sessions into windows of one activity each, a subject being a group.
+    """Cut the protocol sessions into windows of one activity each, a subject being a group.
 
     Args:
         folder: The unpacked archive.
@@ -67,7 +66,7 @@ def read_pamap2(
         window: Samples of a window, after the rate was divided.
         step: Samples from one window's start to the next one's, after the rate was divided.
         rate_divisor: 3 makes 33.3 of 100 samples per second.
-        reduction: How, see `model.dataset.cutting.divide_rate`.
+        reduction: How, see `model.dataset.preprocessing.divide_rate`.
         longest_gap: Longest run of missing values that is interpolated, in samples at 100 per second.
         track: Sees the files go by.
 
@@ -92,7 +91,7 @@ def read_pamap2(
 
 
 def select_channels(columns: Sequence[str]) -> tuple[str, ...]:
-    """Names the channels to keep, in the order of the file.
+    """Name the channels to keep, in the order of the file.
 
     Args:
         columns: Single words are a place or a sensor and together mean each such sensor at each such place; without
@@ -125,7 +124,7 @@ def select_channels(columns: Sequence[str]) -> tuple[str, ...]:
 
 
 def _stretches(file: Path, channels: Sequence[str], gathering: Gathering) -> Iterator[tuple[str, np.ndarray]]:
-    """Each run of rows of one protocol activity without a jump in time, (samples, channels)."""
+    """Yield each run of rows of one protocol activity without a jump in time, (samples, channels)."""
     table = _read(file, channels)
     time, activity, series = table[:, 0], table[:, 1], table[:, 2:]
     passed = np.diff(time)
@@ -140,6 +139,6 @@ def _stretches(file: Path, channels: Sequence[str], gathering: Gathering) -> Ite
 
 
 def _read(file: Path, channels: Sequence[str]) -> np.ndarray:
-    """Time, activity and the channels, float64, (samples, 2 + channels)."""
+    """Return time, activity and the channels, float64, (samples, 2 + channels)."""
     columns = [CHANNELS[name] for name in channels]
     return read_numbers(file, COLUMNS, used=[0, 1, *columns], may_miss=columns)

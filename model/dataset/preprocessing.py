@@ -1,15 +1,18 @@
-"""Bringing recordings to one length and scale: linear resampling, normalisation with its statistics."""
+"""Bringing recordings to one length and scale: gaps filled, windows cut, linear resampling, normalisation."""
 
 from __future__ import annotations
+
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 CONSTANT_FRACTION = 1e-10  # a deviation below this part of the largest value is float64 rounding, not movement
 CONSTANT_FLOOR = 1e-30  # and below this, its inverse leaves float32's range
+Reduction = Literal["every", "mean"]
 
 
 def resample(series: np.ndarray, length: int) -> np.ndarray:
-    """Resamples along the last axis, the first and last sample staying in place.
+    """Resample along the last axis, the first and last sample staying in place.
 
     Linear interpolation: unlike Fourier resampling (`scipy.signal.resample`, which takes the series as
     periodic and rings at its jump from end to start) and unlike splines it never leaves the range of its two
@@ -46,7 +49,7 @@ def _interpolate(series: np.ndarray, position: np.ndarray) -> np.ndarray:
 
 
 def _integral(series: np.ndarray, position: np.ndarray) -> np.ndarray:
-    """Integral of the piecewise linear series from 0 to each position."""
+    """Return the integral of the piecewise linear series from 0 to each position."""
     pieces = np.cumsum(0.5 * (series[..., 1:] + series[..., :-1]), axis=-1)
     whole = np.concatenate([np.zeros_like(series[..., :1]), pieces], axis=-1)
     left = np.clip(np.floor(position).astype(int), 0, series.shape[-1] - 2)
@@ -56,7 +59,7 @@ def _integral(series: np.ndarray, position: np.ndarray) -> np.ndarray:
 
 
 def normalise(series: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Takes each recording's and channel's own mean and standard deviation out.
+    """Take each recording's and channel's own mean and standard deviation out.
 
     A constant channel has no scale: it becomes zeros, with scale 1, so that ``x * scale + mean`` still gives
     the series back.
@@ -77,7 +80,7 @@ def normalise(series: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def series_levels(x: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Offset and scale of each series, as the encoder is told them.
+    """Return the offset and scale of each series, as the encoder is told them.
 
     Args:
         x: (recordings, channels, length), from `normalise`, as are the others.
@@ -92,6 +95,74 @@ def series_levels(x: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndar
 
 
 def constant_channels(series: np.ndarray) -> np.ndarray:
-    """Which channels do not move, by the rule of `normalise`: bool, (recordings, channels)."""
+    """Return which channels do not move, by the rule of `normalise`: bool, (recordings, channels)."""
     largest = np.abs(series).max(axis=-1)
     return series.std(axis=-1) <= np.maximum(CONSTANT_FRACTION * largest, CONSTANT_FLOOR)
+
+
+class WindowCut(NamedTuple):
+    """Windows of one signal, and how many were left out.
+
+    Attributes:
+        x: float32, (windows, channels, samples).
+        gaps: Windows left out for a missing value.
+        still: Windows left out because no channel moves.
+    """
+
+    x: np.ndarray
+    gaps: int
+    still: int
+
+
+def fill_gaps(series: np.ndarray, longest: int) -> np.ndarray:
+    """Interpolate linearly over runs of NaN, channel by channel.
+
+    Args:
+        series: (samples, channels).
+        longest: Longest run that is filled, in samples. Longer ones stay, and so do those at either end.
+
+    Returns:
+        float64, (samples, channels).
+    """
+    filled = np.array(series, dtype=np.float64)
+    for values in filled.T:
+        missing = np.isnan(values)
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], missing, [False]]).astype(np.int8)))
+        for start, end in edges.reshape(-1, 2):
+            if start > 0 and end < len(values) and end - start <= longest:
+                inside = np.arange(start, end)
+                values[inside] = np.interp(inside, [start - 1, end], [values[start - 1], values[end]])
+    return filled
+
+
+def divide_rate(series: np.ndarray, divisor: int, reduction: Reduction) -> np.ndarray:
+    """Keep one value of every `divisor` samples; what is left over at the end is dropped.
+
+    Args:
+        series: (samples, channels).
+        divisor: 1 leaves the series as it is.
+        reduction: "every" takes the first of them, so that movement above half the new rate comes back as a slower
+            one; "mean" takes their mean, which weakens it before.
+
+    Returns:
+        (samples // divisor, channels).
+    """
+    whole = series[: len(series) // divisor * divisor].reshape(-1, divisor, series.shape[1])
+    return whole[:, 0] if reduction == "every" else whole.mean(axis=1)
+
+
+def cut(series: np.ndarray, window: int, step: int) -> WindowCut:
+    """Take windows from the start on, leaving out those with a missing value and those in which nothing moves.
+
+    Args:
+        series: (samples, channels).
+        window: Samples of a window; a shorter series has none.
+        step: Samples from the start of one window to that of the next.
+    """
+    if len(series) < window:
+        return WindowCut(np.empty((0, series.shape[1], window), dtype=np.float32), 0, 0)
+    windows = np.lib.stride_tricks.sliding_window_view(series, window, axis=0)[::step]
+    whole = ~np.isnan(windows).any(axis=(1, 2))
+    moving = whole.copy()
+    moving[whole] = ~constant_channels(windows[whole]).all(axis=1)
+    return WindowCut(windows[moving].astype(np.float32), int((~whole).sum()), int((whole & ~moving).sum()))

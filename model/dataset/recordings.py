@@ -1,4 +1,4 @@
-"""Recordings as a file holds them, and the check that they can be used at all.
+"""Recordings as files hold them: one part of a data set, what a converter makes of files, and whether it can be used.
 
 Recordings are counted from 0, in the order of the file.
 """
@@ -6,7 +6,10 @@ Recordings are counted from 0, in the order of the file.
 from __future__ import annotations
 
 import logging
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -14,6 +17,9 @@ from model.dataset.preprocessing import constant_channels
 from model.dataset.sources import DataError
 
 logger = logging.getLogger(__name__)
+Item = TypeVar("Item")
+# Lets the command line watch a converter go through its files.
+Track = Callable[[Sequence[Item]], Iterable[Item]]
 
 
 class RawPart(NamedTuple):
@@ -37,7 +43,7 @@ class RawPart(NamedTuple):
 
 
 def check_part(part: RawPart) -> None:
-    """Refuses what cannot be trained on and warns of constant channels.
+    """Refuse what cannot be trained on and warn of constant channels.
 
     Raises:
         DataError: A value is missing, infinite or beyond float32, or a recording does not move at all.
@@ -74,6 +80,56 @@ def check_part(part: RawPart) -> None:
 
 
 def take(part: RawPart, rows: np.ndarray) -> RawPart:
-    """The given recordings of a part."""
+    """Return the given recordings of a part."""
     groups = None if part.groups is None else part.groups[rows]
     return part._replace(x=part.x[rows], labels=tuple(part.labels[row] for row in rows), groups=groups)
+
+
+@dataclass(frozen=True)
+class ConvertedSet:
+    """Recordings of one data set.
+
+    Attributes:
+        train: The training part, or all there is; x is float32.
+        test: The test part, or None.
+        left_out: What the files hold and the set does not: a description and how many of it.
+        remarks: What a user should know beside that; sentences.
+    """
+
+    train: RawPart
+    test: RawPart | None
+    left_out: dict[str, int] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+
+class Gathering:
+    """Recordings of one part as they come, file by file.
+
+    Args:
+        file: Where they come from, for messages.
+    """
+
+    def __init__(self, file: str):
+        self.file = file
+        self.left_out: Counter[str] = Counter()
+        self._x: list[np.ndarray] = []
+        self._labels: list[str] = []
+        self._groups: list[str] = []
+
+    def add(self, x: np.ndarray, label: str, group: str) -> None:
+        """Add recordings of one class and one group, (recordings, channels, samples)."""
+        self._x.append(x)
+        self._labels += [label] * len(x)
+        self._groups += [group] * len(x)
+
+    def part(self, channels: Sequence[str], rate_hz: float | None, grouped: bool = True) -> RawPart:
+        """Return all that was added.
+
+        Raises:
+            DataError: Nothing was.
+        """
+        if not self._labels:
+            reasons = "; ".join(f"{what}: {count:,}" for what, count in self.left_out.items() if count)
+            raise DataError(f"{self.file}: no recordings are left" + (f" ({reasons})" if reasons else ""))
+        groups = np.array(self._groups) if grouped else None
+        return RawPart(self.file, np.concatenate(self._x), tuple(self._labels), groups, tuple(channels), rate_hz)

@@ -66,7 +66,7 @@ class DataSource(BaseModel):
 
     @classmethod
     def parse(cls, given: DataSource | Mapping[str, Any]) -> DataSource:
-        """Validates a mapping.
+        """Validate a mapping.
 
         Raises:
             DataError: One line that names the wrong key.
@@ -79,7 +79,7 @@ class DataSource(BaseModel):
             raise DataError(complaint(error, cls)) from None
 
     def resolve(self, folder: Path) -> DataSource:
-        """Makes the paths absolute, as seen from `folder`, and checks that the files exist.
+        """Make the paths absolute, as seen from `folder`, and check that the files exist.
 
         Raises:
             DataError: A file does not exist; the message starts with the key.

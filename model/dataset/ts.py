@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from model.dataset.archives import parse_number
 from model.dataset.recordings import RawPart
 from model.dataset.sources import DataError
 
 
 def find_named(name: str, extract_path: Path | None) -> tuple[Path, Path]:
-    """Finds, or lets aeon download, the two ``.ts`` files of a UEA/UCR data set.
+    """Find, or let aeon download, the two ``.ts`` files of a UEA/UCR data set.
 
     Raises:
         DataError: They are not there and cannot be downloaded.
@@ -58,7 +59,7 @@ def _download(name: str, folder: Path) -> None:
 
 
 def read_ts(path: Path) -> RawPart:
-    """Reads one ``.ts`` file through aeon, the class names spelt as in its header (aeon gives lower case).
+    """Read one ``.ts`` file through aeon, the class names spelt as in its header (aeon gives lower case).
 
     Refused: time stamps (aeon's parser drops the sign of such values), regression targets, unequal lengths.
 
@@ -83,7 +84,7 @@ def read_ts(path: Path) -> RawPart:
 
 
 def _header(path: Path) -> dict[str, list[str]]:
-    """The words of each line that starts with @, by its lower-case first word."""
+    """Return the words of each line that starts with @, by its lower-case first word."""
     header: dict[str, list[str]] = {}
     with path.open(encoding="utf-8", errors="replace") as file:
         for line in file:
@@ -96,7 +97,7 @@ def _header(path: Path) -> dict[str, list[str]]:
 
 
 def _class_spelling(header: dict[str, list[str]], path: Path) -> dict[str, str]:
-    """The header's class names by their lower-case form."""
+    """Return the header's class names by their lower-case form."""
 
     def says(key: str) -> bool:
         return [word.lower() for word in header.get(key, [])[:1]] == ["true"]
@@ -113,7 +114,7 @@ def _class_spelling(header: dict[str, list[str]], path: Path) -> dict[str, str]:
 
 
 def _first_fault(path: Path) -> str | None:
-    """Looks for what aeon stumbled over, since aeon counts from 1 or names no recording; None if nothing shows."""
+    """Look for what aeon stumbled over, since aeon counts from 1 or names no recording; None if nothing shows."""
     with path.open(encoding="utf-8", errors="replace") as file:
         lines = [line.strip() for line in file]
     start = [line.lower() for line in lines].index("@data") + 1
@@ -123,7 +124,7 @@ def _first_fault(path: Path) -> str | None:
         if not channels:
             return f"recording {index} is empty or has no class label: remove blank lines"
         for channel, values in enumerate(channels):
-            broken = [value for value in values if not _is_number(value)]
+            broken = [value for value in values if value.strip() != "?" and parse_number(value) is None]
             if broken:
                 return f"recording {index}, channel {channel}: {broken[0]!r} is not a number"
             expected = expected or (len(channels), len(values))
@@ -133,16 +134,6 @@ def _first_fault(path: Path) -> str | None:
                     f"{channel}, but recording 0 has {expected[0]} and {expected[1]}: bring them to one length"
                 )
     return None
-
-
-def _is_number(text: str) -> bool:
-    if text.strip() == "?":
-        return True
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _equal_lengths(data: Any, path: Path) -> np.ndarray:

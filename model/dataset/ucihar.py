@@ -10,10 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from model.dataset.archive_folders import find_folder
-from model.dataset.converted_set import ConvertedSet, Track
-from model.dataset.number_tables import read_numbers, split_lines
-from model.dataset.recordings import RawPart
+from model.dataset.archives import find_folder, read_numbers, split_lines
+from model.dataset.recordings import ConvertedSet, RawPart, Track
 from model.dataset.sources import DataError
 
 RATE_HZ = 50.0
@@ -23,7 +21,7 @@ CHANNELS = tuple(signal.replace("_", " ") for signal in SIGNALS)
 
 
 def read_ucihar(folder: Path, track: Track[str] = iter) -> ConvertedSet:
-    """Reads both parts, a subject being a group; the archive's test part stays the test part.
+    """Read both parts, a subject being a group; the archive's test part stays the test part.
 
     Args:
         folder: The unpacked archive.
@@ -80,7 +78,7 @@ def _whole_numbers(file: Path) -> list[int]:
 
 
 def _numbers(file: Path, columns: int) -> np.ndarray:
-    """All numbers of a file, float64, (rows, columns)."""
+    """Return all numbers of a file, float64, (rows, columns)."""
     _expect(file)
     return read_numbers(file, columns)
 

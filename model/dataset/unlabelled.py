@@ -43,7 +43,7 @@ class AnnotationData(NamedTuple):
 
 
 def open_data(data: str, time: str | None = None) -> AnnotationData:
-    """Opens a source.
+    """Open a source.
 
     Args:
         data: An ``.npz`` file (``X``, and ``X_test`` if it is there), a ``.ts`` file, a ``.csv`` file, a folder of
@@ -80,7 +80,7 @@ def open_data(data: str, time: str | None = None) -> AnnotationData:
 
 
 def channel_order(data: AnnotationData, expected: Sequence[str]) -> tuple[list[int] | None, str]:
-    """Says which channels of the data a model reads.
+    """Say which channels of the data a model reads.
 
     Args:
         data: What is to be annotated.

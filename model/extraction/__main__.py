@@ -20,7 +20,13 @@ from rich.console import Console
 from rich.table import Table
 
 from model.command import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED
-from model.extraction.backends import LanguageModel, LanguageModelSetupError, NoAnswerError
+from model.extraction.backends import (
+    ChatEndpoint,
+    LanguageModel,
+    LanguageModelSetupError,
+    LocalLanguageModel,
+    NoAnswerError,
+)
 from model.extraction.dialogue import MOST_ATTEMPTS, Attempt, ask
 from model.extraction.files import (
     TargetError,
@@ -45,7 +51,7 @@ with the ending .answers.jsonl."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line.
+    """Run the command line.
 
     Returns:
         The exit code: 0, 1, 2 or 130; see the module.
@@ -117,13 +123,9 @@ def _extract(options: argparse.Namespace, attempts: list[Attempt]) -> int:
 
 def _language_model(options: argparse.Namespace) -> LanguageModel:
     if options.backend == "openai":
-        from model.extraction.chat_endpoint import ChatEndpoint
-
         return ChatEndpoint(options.model, options.base_url, options.temperature, options.seed, options.timeout)
     if options.base_url is not None:
         raise LanguageModelSetupError("--base-url: means nothing with --backend transformers, which runs here")
-    from model.extraction.local_language_model import LocalLanguageModel
-
     return LocalLanguageModel(options.model, options.temperature, options.seed or 0, options.timeout)
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from model.extraction.phrases import complaint, tidy_phrase
+from model.extraction.phrases import phrase_fault, tidy_phrase
 from model.extraction.prompt import MOST_KEYWORD_WORDS, Request
 
 
@@ -39,7 +39,7 @@ class Phrases(NamedTuple):
 
 
 def read_answer(text: str, request: Request) -> Phrases:
-    """Reads and checks an answer.
+    """Read and check an answer.
 
     Args:
         text: JSON, as it is or with thoughts, code fences or sentences around it.
@@ -62,12 +62,12 @@ def read_answer(text: str, request: Request) -> Phrases:
 
 
 def without_thoughts(text: str) -> str:
-    """Without what a reasoning model thought aloud; its opening tag may be part of its prompt."""
+    """Return a text without what a reasoning model thought aloud; its opening tag may be part of its prompt."""
     return re.sub(r"\A.*</think>|<think>.*", "", text, flags=re.DOTALL).strip()
 
 
 def find_object(text: str) -> dict[str, Any]:
-    """The last JSON object in a text that has the key `classes`.
+    """Return the last JSON object in a text that has the key `classes`.
 
     Raises:
         AnswerError: There is none.
@@ -123,7 +123,7 @@ def _phrases(name: str, content: Any, count: int, reasons: list[str]) -> tuple[s
     twice = dict.fromkeys(phrase for phrase in phrases if phrases.count(phrase) > 1)
     reasons += [f"class '{name}' has the phrase '{phrase}' twice" for phrase in twice]
     for phrase in dict.fromkeys(phrases):
-        problem = complaint(phrase)
+        problem = phrase_fault(phrase)
         if problem:
             reasons.append(f"the phrase '{phrase}' {problem}")
     return phrases
@@ -156,7 +156,7 @@ def _wordings(content: Any, classes: Mapping[str, tuple[str, ...]], reasons: lis
 def _check_wordings(phrase: str, keyword: str, paraphrase: str, reasons: list[str]) -> None:
     if not 1 <= len(keyword.split()) <= MOST_KEYWORD_WORDS or not keyword.isprintable():
         reasons.append(f"the keyword '{keyword}' of '{phrase}' must have 1 to {MOST_KEYWORD_WORDS} words")
-    problem = complaint(paraphrase)
+    problem = phrase_fault(paraphrase)
     if problem:
         reasons.append(f"the paraphrase '{paraphrase}' of '{phrase}' {problem}")
     if len({phrase, keyword, paraphrase}) < 3:

@@ -31,7 +31,7 @@ class Attempt(NamedTuple):
 
 
 def ask(model: LanguageModel, request: Request, keep: Callable[[Sequence[Attempt]], None]) -> Phrases:
-    """Asks until an answer can be used.
+    """Ask until an answer can be used.
 
     Args:
         model: Whom to ask.
@@ -65,7 +65,7 @@ def ask(model: LanguageModel, request: Request, keep: Callable[[Sequence[Attempt
 
 
 def now() -> str:
-    """The time, ISO 8601 in UTC, to the second."""
+    """Return the time, ISO 8601 in UTC, to the second."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -30,12 +30,12 @@ class TargetError(InputError):
 
 
 def answers_path(target: Path) -> Path:
-    """Where the raw answers are kept."""
+    """Return where the raw answers are kept."""
     return target.with_name(target.stem + ".answers.jsonl")
 
 
 def check_target(target: Path, labels: Path, force: bool) -> None:
-    """Refuses a target before anything is asked.
+    """Refuse a target before anything is asked.
 
     Raises:
         TargetError: It exists and is not to be overwritten, is the labels file, or has no place.
@@ -52,7 +52,7 @@ def check_target(target: Path, labels: Path, force: bool) -> None:
 
 
 def write_answers(path: Path, attempts: Sequence[Attempt]) -> None:
-    """Writes one line of JSON per attempt, with why it was not used, if it was not."""
+    """Write one line of JSON per attempt, with why it was not used, if it was not."""
     lines = [
         {
             "attempt": number,
@@ -67,7 +67,7 @@ def write_answers(path: Path, attempts: Sequence[Attempt]) -> None:
 
 
 def write_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
-    """Writes a vocabulary as YAML for people: a header, one phrase a line, where it came from at the end."""
+    """Write a vocabulary as YAML for people: a header, one phrase a line, where it came from at the end."""
     content: dict[str, Any] = vocabulary.model_dump(mode="json", exclude_defaults=True)
     if "wordings" in content:
         content["wordings"] = {phrase: _Line(others) for phrase, others in content["wordings"].items()}
@@ -83,7 +83,7 @@ def write_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
 
 
 def extraction_record(about: Mapping[str, Any], attempts: Sequence[Attempt], **asked: Any) -> dict[str, Any]:
-    """What a vocabulary says of its origin, the long prompt last."""
+    """Return what a vocabulary says of its origin, the long prompt last."""
     prompt = asked.pop("prompt")
     return {**about, **asked, "time": attempts[-1].time, "attempts": len(attempts), "prompt": prompt}
 

@@ -103,14 +103,14 @@ class ClassLabels(Frozen):
         return {name: entry.title for name, entry in self.classes.items() if entry.title is not None}
 
     def summary(self) -> str:
-        """How the data was recorded, in one paragraph."""
+        """Describe in one paragraph how the data was recorded."""
         rate = f", {self.rate_hz:g} Hz" if self.rate_hz is not None else ""
         first = f"{self.sensor}, worn at: {self.place}{rate}."
         return f"{first} {self.description}" if self.description else first
 
 
 def read_class_labels(path: Path) -> ClassLabels:
-    """Reads a labels file.
+    """Read a labels file.
 
     Raises:
         LabelsError: One line that names the file and the key.

@@ -34,12 +34,12 @@ DIRECTIONS = _words("""
 
 
 def tidy_phrase(phrase: str) -> str:
-    """The spelling in which phrases are compared and kept: one blank between words, lower case, no full stop."""
+    """Return the spelling in which phrases are compared and kept: one blank between words, lower case, no full stop."""
     return " ".join(phrase.split()).rstrip(".;,").lower()
 
 
-def complaint(phrase: str) -> str | None:
-    """Why a tidy phrase cannot be used, as the end of a sentence about it; None where it can."""
+def phrase_fault(phrase: str) -> str | None:
+    """Say why a tidy phrase cannot be used, as the end of a sentence about it; None where it can."""
     words = phrase.split()
     if not phrase.isprintable():
         return "has characters that cannot be printed"

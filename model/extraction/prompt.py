@@ -73,7 +73,7 @@ class Request(NamedTuple):
     wordings: bool
 
     def prompt(self) -> str:
-        """The request in words, all classes in one, so that they can share phrases."""
+        """Return the request in words, all classes in one, so that they can share phrases."""
         labels, shared = self.labels, self.phrases // 2
         more = [f"Samples per second: {labels.rate_hz:g}"] if labels.rate_hz is not None else []
         more += [f"About the recordings: {labels.description}"] if labels.description else []
@@ -93,7 +93,7 @@ class Request(NamedTuple):
         )
 
     def schema(self) -> dict[str, Any]:
-        """JSON schema of the answer, in the subset that structured output takes."""
+        """Return the JSON schema of the answer, in the subset that structured output takes."""
         text = {"type": "string"}
         several = {"type": "array", "items": text, "minItems": self.phrases, "maxItems": self.phrases}
         parts: dict[str, Any] = {"classes": _object(dict.fromkeys(self.labels.class_names, several))}
@@ -116,7 +116,7 @@ class Request(NamedTuple):
 
 
 def correction(reasons: Sequence[str]) -> str:
-    """What the model is told about an answer that cannot be used."""
+    """Return what the model is told about an answer that cannot be used."""
     shown = [f"- {reason}" for reason in reasons[:MOST_REASONS]]
     if len(reasons) > MOST_REASONS:
         shown.append(f"- and {len(reasons) - MOST_REASONS} more of this kind")

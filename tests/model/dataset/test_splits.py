@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from model.dataset.splits import SplitError, hold_out
+from model.dataset.loading import SplitError, hold_out
 
 
 def test_each_class_gives_its_rounded_fraction():

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from model.extraction.phrases import MOST_WORDS, complaint, tidy_phrase
+from model.extraction.phrases import MOST_WORDS, phrase_fault, tidy_phrase
 from model.sub_actions.vocabulary import load_vocabulary
 
 VOCABULARIES = sorted((Path(__file__).parents[3] / "spaces" / "sub_actions").glob("*.yaml"))
@@ -31,7 +31,7 @@ def test_one_spelling():
     ],
 )
 def test_what_is_refused(phrase, expected):
-    assert expected in complaint(phrase)
+    assert expected in phrase_fault(phrase)
 
 
 @pytest.mark.parametrize(
@@ -48,11 +48,11 @@ def test_what_is_refused(phrase, expected):
     ],
 )
 def test_what_is_let_through(phrase):
-    assert complaint(phrase) is None
+    assert phrase_fault(phrase) is None
 
 
 @pytest.mark.parametrize("path", VOCABULARIES, ids=lambda path: path.stem)
 def test_phrases_that_people_wrote_keep_the_rules_but_for_their_length(path):
     for phrase in load_vocabulary(path).all_phrases():
         assert tidy_phrase(phrase) == phrase
-        assert complaint(phrase) is None or len(phrase.split()) > MOST_WORDS
+        assert phrase_fault(phrase) is None or len(phrase.split()) > MOST_WORDS

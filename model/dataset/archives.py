@@ -1,6 +1,6 @@
-"""Tables of numbers in text files, and the line and column in which the first one is wrong.
+"""What unpacked archives have in common: the folder that matters, and tables of numbers in text files.
 
-Numbers are read by fast parsers, which seldom say where they stumbled; this is the slow way that does.
+Numbers are read by fast parsers, which seldom say where they stumbled; `find_fault` is the slow way that does.
 """
 
 from __future__ import annotations
@@ -17,10 +17,35 @@ from model.dataset.sources import DataError
 BLOCK_BYTES = 1 << 24
 
 
+def find_folder(given: Path, inner: Sequence[str], holds: str) -> Path:
+    """Find a folder by what it holds.
+
+    Args:
+        given: What the user named: the folder itself, one around it, or one around all of the archive.
+        inner: The archive's folders, outermost first, such as ("PAMAP2_Dataset", "Protocol").
+        holds: Pattern of a file inside the innermost of them.
+
+    Raises:
+        DataError: It is not there; says what was expected.
+    """
+    wanted = "/".join((*inner, holds))
+    if not given.is_dir():
+        problem = "is a file: unpack the archive and give its folder" if given.exists() else "no such folder"
+        raise DataError(f"{given}: {problem} (expected in it: {wanted})")
+    folders = [given.joinpath(*inner[start:]) for start in range(len(inner) + 1)]
+    folders += sorted(folder.joinpath(*inner) for folder in given.iterdir() if folder.is_dir())
+    for folder in folders:
+        if any(folder.glob(holds)):
+            return folder
+    packed = sorted(file.name for file in given.glob("*.zip"))
+    hint = f"; {packed[0]} is still packed: unpack it first" if packed else ""
+    raise DataError(f"{given}: {wanted} is not there: give the folder of the unpacked archive{hint}")
+
+
 def read_numbers(
     file: Path, columns: int, used: Sequence[int] | None = None, may_miss: Collection[int] = ()
 ) -> np.ndarray:
-    """Reads a table whose columns are parted by blanks and that has no header.
+    """Read a table whose columns are parted by blanks and that has no header.
 
     numpy's parser, not pandas': that one takes the missing end of a line for NaN and Ctrl-C for a broken file.
 
@@ -53,7 +78,7 @@ def read_numbers(
 
 
 def split_lines(file: Path) -> Iterator[tuple[int, list[str]]]:
-    """The words of each line that has any, with its number counted from 1."""
+    """Yield the words of each line that has any, with its number counted from 1."""
     with file.open(encoding="utf-8", errors="replace") as lines:
         for number, line in enumerate(lines, start=1):
             if words := line.split():
@@ -61,7 +86,7 @@ def split_lines(file: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _check_columns(file: Path, columns: int) -> None:
-    """Checks that every line has so many words: another format, or a copy that was cut off.
+    """Check that every line has so many words: another format, or a copy that was cut off.
 
     Raises:
         DataError: The file is empty, or names the first line that has not.
@@ -89,7 +114,7 @@ def find_fault(
     used: Collection[int] | None = None,
     may_miss: Collection[int] = (),
 ) -> str | None:
-    """Says what is the matter with the first line that is not as many finite numbers as there are columns.
+    """Say what is the matter with the first line that is not as many finite numbers as there are columns.
 
     Args:
         lines: Number and words of each line.
@@ -105,7 +130,7 @@ def find_fault(
         if len(words) != len(names):
             return f"line {number} has {len(words)} columns, expected {len(names)}"
         for column in range(len(names)) if used is None else used:
-            value = _number(words[column])
+            value = parse_number(words[column])
             if value is None:
                 got = f"{words[column]!r} is not a number" if words[column].strip() else "nothing is there"
                 return f"line {number}, column {names[column]}: {got}"
@@ -114,7 +139,8 @@ def find_fault(
     return None
 
 
-def _number(text: str) -> float | None:
+def parse_number(text: str) -> float | None:
+    """Read a number; None where the text is none."""
     try:
         return float(text)
     except ValueError:

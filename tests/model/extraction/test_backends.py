@@ -6,11 +6,10 @@ import pytest
 import torch
 from language_model_server import good_answer
 
-from model.extraction import local_language_model
+from model.extraction import backends
 from model.extraction.__main__ import main
-from model.extraction.backends import LanguageModelSetupError, Message, NoAnswerError
+from model.extraction.backends import LanguageModelSetupError, LocalLanguageModel, Message, NoAnswerError
 from model.extraction.labels import read_class_labels
-from model.extraction.local_language_model import LocalLanguageModel
 from model.extraction.prompt import Request
 from model.sub_actions.vocabulary import load_vocabulary
 
@@ -162,7 +161,7 @@ def test_memory_that_is_too_small(folder, monkeypatch):
     monkeypatch.setattr(model._weights, "generate", lambda **_: full())
     with pytest.raises(LanguageModelSetupError, match=r"the memory of c.* is too small"):
         model.answer([Message("user", "walk")], {})
-    monkeypatch.setattr(local_language_model, "load_pretrained", full)
+    monkeypatch.setattr(backends, "load_pretrained", full)
     with pytest.raises(LanguageModelSetupError, match=r"the memory of c.* is too small"):
         LocalLanguageModel(str(folder))
 
