@@ -142,13 +142,8 @@ class ChatEndpoint:
 
     def about(self) -> dict[str, Any]:
         """Return where the answers come from; the address without user name, password and query."""
-        return {
-            "model": self.model,
-            "backend": "openai",
-            "base_url": self.base_url,
-            "temperature": self.temperature,
-            "seed": self.seed,
-        }
+        asked = {"temperature": self.temperature, "seed": self.seed}
+        return {"model": self.model, "backend": "openai", "base_url": self.base_url, **asked}
 
     def _complete(self, request: dict[str, Any], schema: Mapping[str, Any]) -> ChatCompletion:
         import openai
@@ -325,13 +320,8 @@ class LocalLanguageModel:
 
     def about(self) -> dict[str, Any]:
         """Return where the answers come from."""
-        return {
-            "model": self.model,
-            "backend": "transformers",
-            "base_url": None,
-            "temperature": self.temperature,
-            "seed": self.seed,
-        }
+        asked = {"temperature": self.temperature, "seed": self.seed}
+        return {"model": self.model, "backend": "transformers", "base_url": None, **asked}
 
     def _tokens(self, conversation: Sequence[Message]) -> Any:
         with quiet():  # the tokenizer warns of a long text, which is refused above

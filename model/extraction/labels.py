@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator
 
 from model.configuration.sections import Frozen
 from model.exceptions import InputError
@@ -20,6 +20,18 @@ class LabelsError(InputError):
     """A labels file that cannot be used; the message names the file and the dotted key."""
 
 
+def _one_line(value: str) -> str:
+    tidy = " ".join(value.split())
+    if not tidy:
+        raise ValueError("is empty; write something or leave the key out")
+    if not tidy.isprintable():
+        raise ValueError("has characters that cannot be printed")
+    return tidy
+
+
+Text = Annotated[str, AfterValidator(_one_line)]
+
+
 class ClassNote(Frozen):
     """What is to be said of one class beside its label.
 
@@ -28,13 +40,8 @@ class ClassNote(Frozen):
         note: Anything that helps to imagine it, such as how it was performed.
     """
 
-    title: str | None = None
-    note: str | None = None
-
-    @field_validator("title", "note")
-    @classmethod
-    def _says_something(cls, value: str | None) -> str | None:
-        return _one_line(value)
+    title: Text | None = None
+    note: Text | None = None
 
 
 class ClassLabels(Frozen):
@@ -49,17 +56,12 @@ class ClassLabels(Frozen):
         classes: Each class by its label in the data, in order.
     """
 
-    name: str
-    sensor: str
-    place: str
+    name: Text
+    sensor: Text
+    place: Text
     rate_hz: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
-    description: str | None = None
+    description: Text | None = None
     classes: dict[str, ClassNote]
-
-    @field_validator("name", "sensor", "place", "description")
-    @classmethod
-    def _says_something(cls, value: str | None) -> str | None:
-        return _one_line(value)
 
     @field_validator("classes", mode="before")
     @classmethod
@@ -133,14 +135,3 @@ def _as_note(name: str, entry: Any) -> Any:
     if not isinstance(entry, Mapping):
         raise ValueError(f"{name}: expected nothing, a note, or a mapping with title and note; got {entry!r}")
     return entry
-
-
-def _one_line(value: str | None) -> str | None:
-    if value is None:
-        return None
-    tidy = " ".join(value.split())
-    if not tidy:
-        raise ValueError("is empty; write something or leave the key out")
-    if not tidy.isprintable():
-        raise ValueError("has characters that cannot be printed")
-    return tidy
