@@ -175,7 +175,7 @@ def hub(tmp_path: Path) -> Iterator[tuple[str, Path, list[str]]]:
 
 SCRIPT = """
 import sys
-from model.shape_action import ShapeAction
+from model.network.shape_action import ShapeAction
 model = ShapeAction.from_pretrained("me/knee", local_files_only=len(sys.argv) > 2)
 model.save_pretrained(sys.argv[1])
 """
