@@ -165,7 +165,7 @@ def _rows_of(piece: Piece, tokens: Tokens, number: int, model: ShapeAction) -> I
         for n in range(each):
             at = number, row, n
             start = piece.at + float(tokens.start[at])
-            action = int(tokens.sub_action[at])
+            sub_action = int(tokens.sub_action[at])
             yield (
                 piece.recording,
                 channels[row],
@@ -173,9 +173,9 @@ def _rows_of(piece: Piece, tokens: Tokens, number: int, model: ShapeAction) -> I
                 f"{start:.2f}",
                 f"{start + float(tokens.length[at]):.2f}",
                 int(tokens.codes[at]),
-                action,
-                f"{tokens.probabilities[at][action]:.4f}",
-                tokens.names[action],
+                sub_action,
+                f"{tokens.probabilities[at][sub_action]:.4f}",
+                tokens.names[sub_action],
             )
 
 

@@ -115,17 +115,17 @@ def pool(x: Tensor, present: Tensor) -> Tensor:
     return (share[..., None] * x).sum(-2)
 
 
-def soft_labels(looked_at: Tensor, belongs: Tensor) -> Tensor:
+def soft_labels(looked_at: Tensor, phrase_to_sub_action: Tensor) -> Tensor:
     """Adds the attention on phrases up into a distribution over sub-actions.
 
     Args:
         looked_at: `(B, signal tokens, M)`, rows sum to 1.
-        belongs: `(B, M, K)`, one-hot rows; zero rows for padding.
+        phrase_to_sub_action: `(B, M, K)`, one-hot rows; zero rows for padding.
 
     Returns:
         `(B, signal tokens, K)`; 0 for every sub-action that the class does not own; detached.
     """
-    p = (looked_at @ belongs).detach()
+    p = (looked_at @ phrase_to_sub_action).detach()
     return p / p.sum(-1, keepdim=True)
 
 
@@ -208,7 +208,7 @@ class TextTeacher(nn.Module):
             `(B, signal tokens, K)`, detached.
         """
         aligned = self.slow.average(tokens, self.text.phrases(y, wording), self.text.present[y])
-        return soft_labels(aligned.looked_at, self.text.belongs[y])
+        return soft_labels(aligned.looked_at, self.text.phrase_to_sub_action[y])
 
     def follow(self) -> None:
         """Moves the average one step towards the aligner."""

@@ -27,30 +27,30 @@ class ClassText(nn.Module):
         super().__init__()
         most = max(len(e) for e in embeddings)
         text = torch.zeros(len(embeddings), most, embeddings[0].shape[-1])
-        belongs = torch.zeros(len(embeddings), most, sub_actions)
+        phrase_to_sub_action = torch.zeros(len(embeddings), most, sub_actions)
         for y, (phrases, owners) in enumerate(zip(embeddings, clusters, strict=True)):
             text[y, : len(phrases)] = phrases
-            belongs[y, torch.arange(len(phrases)), torch.tensor(owners)] = 1.0
+            phrase_to_sub_action[y, torch.arange(len(phrases)), torch.tensor(owners)] = 1.0
         self.register_buffer("text", text)
-        self.register_buffer("belongs", belongs)
+        self.register_buffer("phrase_to_sub_action", phrase_to_sub_action)
         self.text: Tensor  # (classes, M, text_width)
-        self.belongs: Tensor  # (classes, M, K), one-hot; zero rows are padding
-        wordings, ways = _all_wordings(text, others or [])
+        self.phrase_to_sub_action: Tensor  # (classes, M, K), one-hot; zero rows are padding
+        wordings, wording_counts = _all_wordings(text, others or [])
         # Not in checkpoints: at inference there is no text, and evaluation takes the first wording.
         self.register_buffer("wordings", wordings, persistent=False)
-        self.register_buffer("ways", ways, persistent=False)
+        self.register_buffer("wording_counts", wording_counts, persistent=False)
         self.wordings: Tensor  # (classes, M, W, text_width), the first wording of a phrase first; zeros are padding
-        self.ways: Tensor  # (classes, M), wordings of each phrase; 1 for padding
+        self.wording_counts: Tensor  # (classes, M), wordings of each phrase; 1 for padding
 
     @property
     def present(self) -> Tensor:
         """`(classes, M)` of bool: False is padding."""
-        return self.belongs.sum(-1) > 0
+        return self.phrase_to_sub_action.sum(-1) > 0
 
     @property
     def owned(self) -> Tensor:
         """`(classes, K)` of bool: the sub-actions S_y of each class."""
-        return self.belongs.sum(1) > 0
+        return self.phrase_to_sub_action.sum(1) > 0
 
     def draw_wordings(self, y: Tensor, generator: torch.Generator) -> Tensor:
         """Draws a wording of every phrase of every recording, all alike likely.
@@ -62,8 +62,8 @@ class ClassText(nn.Module):
         Returns:
             `(B, M)`, int64, indices into `wordings`.
         """
-        drawn = torch.rand(len(y), self.ways.shape[1], generator=generator)
-        return (drawn.to(y.device, non_blocking=True) * self.ways[y]).long()
+        drawn = torch.rand(len(y), self.wording_counts.shape[1], generator=generator)
+        return (drawn.to(y.device, non_blocking=True) * self.wording_counts[y]).long()
 
     def phrases(self, y: Tensor, wording: Tensor | None = None) -> Tensor:
         """The phrases `(B, M, text_width)` of classes `y (B,)`; `wording (B, M)` None takes the first of each."""
@@ -74,13 +74,13 @@ class ClassText(nn.Module):
 
 def _all_wordings(text: Tensor, others: list[list[Tensor]]) -> tuple[Tensor, Tensor]:
     """Puts the first wordings `(classes, M, width)` and the others together, and counts them."""
-    ways = torch.ones(text.shape[:2], dtype=torch.long)
+    wording_counts = torch.ones(text.shape[:2], dtype=torch.long)
     for y, phrases in enumerate(others):
         for m, wordings in enumerate(phrases):
-            ways[y, m] += len(wordings)
-    padded = text.new_zeros(*text.shape[:2], int(ways.max()), text.shape[2])
+            wording_counts[y, m] += len(wordings)
+    padded = text.new_zeros(*text.shape[:2], int(wording_counts.max()), text.shape[2])
     padded[:, :, 0] = text
     for y, phrases in enumerate(others):
         for m, wordings in enumerate(phrases):
             padded[y, m, 1 : 1 + len(wordings)] = wordings
-    return padded, ways
+    return padded, wording_counts

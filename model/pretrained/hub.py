@@ -117,16 +117,17 @@ def rebuild(path: Path, stored: Stored, about: Mapping[str, Any]) -> Any:
     from model.network.class_text import ClassText
 
     lacking = [key for key in ("configuration", "channels", "sub_actions") if key not in about]
-    lacking += [name for name in ("teacher.text.text", "teacher.text.belongs") if name not in stored.weights]
+    of_the_text = ("teacher.text.text", "teacher.text.phrase_to_sub_action")
+    lacking += [name for name in of_the_text if name not in stored.weights]
     if lacking:
         raise CheckpointError(f"{path}: lacks {', '.join(lacking)}; it was not written by a run of this project")
-    text, belongs = stored.weights["teacher.text.text"], stored.weights["teacher.text.belongs"]
-    phrases = (belongs.sum(-1) > 0).sum(-1).tolist()  # the rest is padding
-    clusters = [belongs[y, :count].argmax(-1).tolist() for y, count in enumerate(phrases)]
+    text, phrase_to_sub_action = (stored.weights[name] for name in of_the_text)
+    phrases = (phrase_to_sub_action.sum(-1) > 0).sum(-1).tolist()  # the rest is padding
+    clusters = [phrase_to_sub_action[y, :count].argmax(-1).tolist() for y, count in enumerate(phrases)]
     embeddings = [text[y, :count] for y, count in enumerate(phrases)]
     try:
         configuration = parse_configuration(about["configuration"])
-        class_text = ClassText(embeddings, clusters, belongs.shape[-1])
+        class_text = ClassText(embeddings, clusters, phrase_to_sub_action.shape[-1])
         model = build_model(configuration, class_text, len(about["channels"]), about.get("samples"))
     except ConfigurationError as error:
         raise CheckpointError(f"{path}: its configuration cannot be used: {error}") from None

@@ -70,25 +70,25 @@ def _run(options: argparse.Namespace) -> int:
     tree = MergeTree(phrases, embeddings, options.linkage, options.keep_opposites_apart)
     try:
         k, valid, note = _choose(options, vocabulary, tree)
-        actions = cut_tree(vocabulary, tree, k)
+        merged = cut_tree(vocabulary, tree, k)
     except SubActionError as error:
         raise SubActionError(f"{options.file}: {error}") from None
     console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
     how = f"{tree.linkage} linkage{', opposites kept apart' if options.keep_opposites_apart else ''}"
-    console.print(f"{counts(actions)} ({how})", markup=False)
+    console.print(f"{counts(merged)} ({how})", markup=False)
     if note:
         console.print(f"note: {note}", style="yellow", markup=False)
-    for table in tables(vocabulary, tree, actions):
+    for table in tables(vocabulary, tree, merged):
         console.print(table)
-    for line in remarks(tree, actions, valid):
+    for line in remarks(tree, merged, valid):
         console.print(line, markup=False)
-    for line in warnings(tree, actions, options.keep_opposites_apart):
+    for line in warnings(tree, merged, options.keep_opposites_apart):
         console.print(f"warning: {line}", style="yellow", markup=False)
-    files = vocabulary_files(vocabulary, actions, embeddings, embed_titles(vocabulary, encoder))
+    files = vocabulary_files(vocabulary, merged, embeddings, embed_titles(vocabulary, encoder))
     for line in files.scores.lines():
         console.print(line, markup=False)
     out = options.out or OUT / options.file.stem
-    _write(out, vocabulary, tree, actions, files)
+    _write(out, vocabulary, tree, merged, files)
     made = f"similarity, dendrogram and ownership as .png and .svg, {SUB_ACTIONS_FILE}, {SCORES_FILE}"
     console.print(f"written to {out}: {made}", markup=False)
     return 0
@@ -127,15 +127,15 @@ def _choose(options: argparse.Namespace, vocabulary: Vocabulary, tree: MergeTree
     )
 
 
-def _write(out: Path, vocabulary: Vocabulary, tree: MergeTree, actions: SubActions, files: VocabularyFiles) -> None:
+def _write(out: Path, vocabulary: Vocabulary, tree: MergeTree, merged: SubActions, files: VocabularyFiles) -> None:
     from model.sub_actions.pictures import draw_dendrogram, draw_ownership, draw_similarity
 
     try:
         out.mkdir(parents=True, exist_ok=True)
         files.write(out)
-        draw_similarity(tree, actions, out / "similarity")
-        draw_dendrogram(tree, actions, out / "dendrogram")
-        draw_ownership(vocabulary, actions, out / "ownership")
+        draw_similarity(tree, merged, out / "similarity")
+        draw_dendrogram(tree, merged, out / "dendrogram")
+        draw_ownership(vocabulary, merged, out / "ownership")
     except OSError as error:
         raise SubActionError(f"--out: {out} cannot be written to ({error.strerror or error})") from None
 

@@ -42,12 +42,12 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def draw_similarity(tree: MergeTree, actions: SubActions, path: Path) -> None:
+def draw_similarity(tree: MergeTree, merged: SubActions, path: Path) -> None:
     """The similarity of all different phrases in the order of the tree, a frame around each sub-action.
 
     Args:
         tree: The merges.
-        actions: The sub-actions cut from it.
+        merged: The sub-actions cut from it.
         path: The files to write, without ending.
     """
     order = tree.leaf_order()
@@ -58,7 +58,7 @@ def draw_similarity(tree: MergeTree, actions: SubActions, path: Path) -> None:
         image = axes.imshow(
             tree.similarity[np.ix_(order, order)], cmap="Greys", vmin=0.0, vmax=1.0, interpolation="nearest"
         )
-        for begin, end, name, colour in _blocks(tree, actions):
+        for begin, end, name, colour in _blocks(tree, merged):
             corner, size = (begin - 0.5, begin - 0.5), end - begin
             axes.add_patch(Rectangle(corner, size, size, fill=False, edgecolor=colour, linewidth=1.4))
             middle = (begin + end - 1) / 2
@@ -69,7 +69,7 @@ def draw_similarity(tree: MergeTree, actions: SubActions, path: Path) -> None:
         _label_phrases(axes, tree, order)
         axes.set_xticks([])
         axes.set_title(
-            f"Cosine similarity of {count} phrases; frames and names at the right: {len(actions.names)} sub-actions"
+            f"Cosine similarity of {count} phrases; frames and names at the right: {len(merged.names)} sub-actions"
         )
         bar = axes.figure.colorbar(image, ax=axes, location="bottom", shrink=min(0.5, 4.0 / side), aspect=35, pad=0.01)
         bar.set_label("similarity")
@@ -77,17 +77,17 @@ def draw_similarity(tree: MergeTree, actions: SubActions, path: Path) -> None:
     _draw(fill, (max(side, 3.0) + 6.5, max(side, 2.0) + 1.3), path)
 
 
-def draw_dendrogram(tree: MergeTree, actions: SubActions, path: Path) -> None:
+def draw_dendrogram(tree: MergeTree, merged: SubActions, path: Path) -> None:
     """The tree of merges with the cut, each sub-action of several phrases in a colour.
 
     Args:
         tree: The merges.
-        actions: The sub-actions cut from it.
+        merged: The sub-actions cut from it.
         path: The files to write, without ending.
     """
     order = tree.leaf_order()
-    done = len(order) - len(actions.names)
-    colour_of = {order[i]: colour for begin, end, _, colour in _blocks(tree, actions) for i in range(begin, end)}
+    done = len(order) - len(merged.names)
+    colour_of = {order[i]: colour for begin, end, _, colour in _blocks(tree, merged) for i in range(begin, end)}
 
     def fill(axes: Axes) -> None:
         branches = _branches(tree, order)
@@ -104,33 +104,33 @@ def draw_dendrogram(tree: MergeTree, actions: SubActions, path: Path) -> None:
         _label_phrases(axes, tree, order, colour_of)
         axes.set_xlabel(f"similarity at which groups become one ({tree.linkage} linkage)")
         axes.spines[["top", "right", "left"]].set_visible(False)
-        axes.set_title(f"{len(order)} phrases, {len(actions.names)} sub-actions; grey phrases are one by themselves")
+        axes.set_title(f"{len(order)} phrases, {len(merged.names)} sub-actions; grey phrases are one by themselves")
         _explain_lines(axes, len(others) > len(allowed))
 
     _draw(fill, (9.0, max(len(order) * ROW_INCHES, 2.0) + 1.3), path)
 
 
-def draw_ownership(vocabulary: Vocabulary, actions: SubActions, path: Path) -> None:
+def draw_ownership(vocabulary: Vocabulary, merged: SubActions, path: Path) -> None:
     """Which class owns which sub-action, and with how many of its phrases; shared ones first.
 
     Args:
         vocabulary: For the titles of the classes.
-        actions: The sub-actions.
+        merged: The sub-actions.
         path: The files to write, without ending.
     """
-    used = np.zeros(actions.owned.shape, dtype=np.int64)
-    np.add.at(used, (actions.class_of, actions.cluster), 1)
-    owners = actions.owned.sum(axis=0)
-    first = actions.owned.argmax(axis=0)
-    order = sorted(range(len(actions.names)), key=lambda k: (owners[k] == 1, -owners[k], first[k], actions.names[k]))
-    classes = len(actions.class_names)
+    used = np.zeros(merged.owned.shape, dtype=np.int64)
+    np.add.at(used, (merged.class_of, merged.cluster), 1)
+    owners = merged.owned.sum(axis=0)
+    first = merged.owned.argmax(axis=0)
+    order = sorted(range(len(merged.names)), key=lambda k: (owners[k] == 1, -owners[k], first[k], merged.names[k]))
+    classes = len(merged.class_names)
 
     def fill(axes: Axes) -> None:
         for position, index in enumerate(order):
             colour = SHARED if owners[index] > 1 else OWN
             if position % 2 == 0:
                 axes.axhspan(position - 0.5, position + 0.5, color="#f3f4f6", linewidth=0, zorder=0)
-            for c in np.flatnonzero(actions.owned[:, index]):
+            for c in np.flatnonzero(merged.owned[:, index]):
                 axes.add_patch(Rectangle((c - 0.46, position - 0.42), 0.92, 0.84, color=colour, linewidth=0))
                 ink = "white" if owners[index] > 1 else INK
                 axes.text(c, position, str(used[c, index]), ha="center", va="center", color=ink, fontsize=7)
@@ -138,9 +138,9 @@ def draw_ownership(vocabulary: Vocabulary, actions: SubActions, path: Path) -> N
         axes.axhline(shared - 0.5, color=FAINT, linewidth=0.8)
         axes.set_xlim(-0.5, classes - 0.5)
         axes.set_ylim(len(order) - 0.5, -0.5)
-        axes.set_yticks(range(len(order)), [_short(actions.names[k]) for k in order], parse_math=False)
+        axes.set_yticks(range(len(order)), [_short(merged.names[k]) for k in order], parse_math=False)
         axes.xaxis.tick_top()
-        titles = [_short(vocabulary.title(name)) for name in actions.class_names]
+        titles = [_short(vocabulary.title(name)) for name in merged.class_names]
         axes.set_xticks(range(classes), titles, rotation=45, ha="left", rotation_mode="anchor", parse_math=False)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
@@ -151,20 +151,20 @@ def draw_ownership(vocabulary: Vocabulary, actions: SubActions, path: Path) -> N
         ]
         axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, -0.01), ncols=1, frameon=False)
 
-    longest = max(len(_short(actions.names[k])) for k in order)
+    longest = max(len(_short(merged.names[k])) for k in order)
     _draw(fill, (longest * 0.075 + max(classes * 0.42, 2.4) + 1.0, len(order) * 0.2 + 2.0), path)
 
 
-def _blocks(tree: MergeTree, actions: SubActions) -> list[tuple[int, int, str, str]]:
+def _blocks(tree: MergeTree, merged: SubActions) -> list[tuple[int, int, str, str]]:
     """Where each sub-action begins and ends in the tree's order, its name, and a colour unlike its neighbours'."""
-    where = dict(zip(actions.phrases, actions.cluster, strict=True))
+    where = dict(zip(merged.phrases, merged.cluster, strict=True))
     clusters = [where[tree.phrases[leaf]] for leaf in tree.leaf_order()]
     edges = [0, *(i for i in range(1, len(clusters)) if clusters[i] != clusters[i - 1]), len(clusters)]
     blocks, used = [], 0
     for begin, end in pairwise(edges):
         colour = COLOURS[used % len(COLOURS)] if end - begin > 1 else FAINT
         used += end - begin > 1
-        blocks.append((begin, end, actions.names[clusters[begin]], colour))
+        blocks.append((begin, end, merged.names[clusters[begin]], colour))
     return blocks
 
 

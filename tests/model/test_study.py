@@ -73,7 +73,7 @@ def test_the_test_part_is_apart_from_what_a_trial_sees(study: ShapeActionStudy, 
 def test_text_of_each_class_carries_its_sub_actions(study: ShapeActionStudy) -> None:
     text, merged = study.text.class_text(study.text.merged(8)), study.text.merged(8)
     np.testing.assert_array_equal(text.owned.numpy(), merged.owned)
-    assert text.belongs.shape == (3, 3, 8)
+    assert text.phrase_to_sub_action.shape == (3, 3, 8)
     # "keep trunk upright" is said of two classes and is one sub-action.
     assert int((text.owned.sum(0) > 1).sum()) == 1
 

@@ -36,8 +36,8 @@ def test_soft_labels_are_distributions_on_the_own_set(teacher: TextTeacher) -> N
 
 def test_soft_labels_add_attention_up_by_cluster() -> None:
     looked_at = torch.tensor([[[0.2, 0.3, 0.5]]])
-    belongs = torch.tensor([[[1.0, 0, 0], [0, 1, 0], [0, 1, 0]]])
-    torch.testing.assert_close(soft_labels(looked_at, belongs), torch.tensor([[[0.2, 0.8, 0.0]]]))
+    phrase_to_sub_action = torch.tensor([[[1.0, 0, 0], [0, 1, 0], [0, 1, 0]]])
+    torch.testing.assert_close(soft_labels(looked_at, phrase_to_sub_action), torch.tensor([[[0.2, 0.8, 0.0]]]))
 
 
 def test_padding_changes_nothing(teacher: TextTeacher) -> None:

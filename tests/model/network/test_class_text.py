@@ -49,7 +49,7 @@ def test_recordings_draw_for_themselves(text: ClassText) -> None:
 
 
 def test_checkpoints_do_not_hold_other_wordings(text: ClassText) -> None:
-    assert set(text.state_dict()) == {"text", "belongs"}
+    assert set(text.state_dict()) == {"text", "phrase_to_sub_action"}
 
 
 def a_run(small: dict, wordings: str, others: float | None) -> ShapeActionRun:
@@ -106,5 +106,5 @@ def test_wordings_that_are_not_there_cannot_be_drawn() -> None:
     study.check(resolved)
     text = study.text.class_text(study.text.merged(6))
     badminton = study.dataset.class_names.index("Badminton")
-    assert text.ways[badminton].tolist() == [3, 1]
+    assert text.wording_counts[badminton].tolist() == [3, 1]
     assert study.trial(resolved, "cpu").train_epoch()["loss"] > 0

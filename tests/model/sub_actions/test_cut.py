@@ -48,10 +48,10 @@ def brute_force(given, vectors, k):
     return {frozenset(group) for group in groups}
 
 
-def partition(actions):
+def partition(merged):
     return {
-        frozenset(p for p, c in zip(actions.phrases, actions.cluster, strict=True) if c == k)
-        for k in range(len(actions.names))
+        frozenset(p for p, c in zip(merged.phrases, merged.cluster, strict=True) if c == k)
+        for k in range(len(merged.names))
     }
 
 
@@ -88,22 +88,22 @@ def test_order_of_classes_and_phrases_changes_nothing(seed):
 def test_invariants(seed):
     given, vectors = random_case(seed)
     for k in valid_range(given, embed(given, vectors)):
-        actions = merge_phrases(given, embed(given, vectors), k)
-        assert len(actions.names) == k == len(set(actions.cluster))
-        assert list(actions.names) == sorted(actions.names)
-        owned = np.zeros_like(actions.owned)
-        for phrase, cluster, class_index in zip(actions.phrases, actions.cluster, actions.class_of, strict=True):
-            assert phrase in given.classes[actions.class_names[class_index]]
+        merged = merge_phrases(given, embed(given, vectors), k)
+        assert len(merged.names) == k == len(set(merged.cluster))
+        assert list(merged.names) == sorted(merged.names)
+        owned = np.zeros_like(merged.owned)
+        for phrase, cluster, class_index in zip(merged.phrases, merged.cluster, merged.class_of, strict=True):
+            assert phrase in given.classes[merged.class_names[class_index]]
             owned[class_index, cluster] = True
-        np.testing.assert_array_equal(actions.owned, owned)
-        for index, name in enumerate(actions.names):
-            assert actions.cluster[actions.phrases.index(name)] == index
-        for c, name in enumerate(actions.class_names):
-            assert sorted(actions.shared[name] + actions.own[name]) == [
-                actions.names[j] for j in range(k) if actions.owned[c, j]
+        np.testing.assert_array_equal(merged.owned, owned)
+        for index, name in enumerate(merged.names):
+            assert merged.cluster[merged.phrases.index(name)] == index
+        for c, name in enumerate(merged.class_names):
+            assert sorted(merged.shared[name] + merged.own[name]) == [
+                merged.names[j] for j in range(k) if merged.owned[c, j]
             ]
-            for action in actions.own[name]:
-                assert actions.owned[:, actions.names.index(action)].sum() == 1
+            for sub_action in merged.own[name]:
+                assert merged.owned[:, merged.names.index(sub_action)].sum() == 1
 
 
 def test_ties_still_give_exactly_k():
@@ -117,22 +117,22 @@ def test_ties_still_give_exactly_k():
 def test_identical_phrases_are_one_before_anything_merges():
     given = vocabulary(one=["x", "y"], two=["x", "z"])
     same = np.ones((4, 3))  # even where the encoder cannot tell any phrases apart
-    actions = merge_phrases(given, same, 3)
-    assert actions.names == ("x", "y", "z")
-    assert actions.merges == ()
-    assert actions.shared == {"one": ("x",), "two": ("x",)}
-    assert actions.own == {"one": ("y",), "two": ("z",)}
+    merged = merge_phrases(given, same, 3)
+    assert merged.names == ("x", "y", "z")
+    assert merged.merges == ()
+    assert merged.shared == {"one": ("x",), "two": ("x",)}
+    assert merged.own == {"one": ("y",), "two": ("z",)}
 
 
 def test_medoid_and_similarities_by_hand():
     angles = {"a": 0, "b": 10, "c": 30, "far": 180}
     given = vocabulary(one=["a", "b", "far"], two=["c"])
-    actions = merge_phrases(given, at_angles(given.all_phrases(), angles), 2)
-    assert actions.names == ("b", "far")  # b: cos 10 + cos 20 is more than a's cos 10 + cos 30
-    assert [merge[:2] for merge in actions.merges] == [(("a",), ("b",)), (("a", "b"), ("c",))]
+    merged = merge_phrases(given, at_angles(given.all_phrases(), angles), 2)
+    assert merged.names == ("b", "far")  # b: cos 10 + cos 20 is more than a's cos 10 + cos 30
+    assert [merge[:2] for merge in merged.merges] == [(("a",), ("b",)), (("a", "b"), ("c",))]
     cosines = np.cos(np.radians([10, 20, 30]))
-    assert actions.merges[0].similarity == pytest.approx(cosines[0], abs=1e-5)
-    assert actions.merges[1].similarity == pytest.approx((cosines[1] + cosines[2]) / 2, abs=1e-5)
+    assert merged.merges[0].similarity == pytest.approx(cosines[0], abs=1e-5)
+    assert merged.merges[1].similarity == pytest.approx((cosines[1] + cosines[2]) / 2, abs=1e-5)
 
 
 def test_the_more_used_phrase_names_a_pair():
@@ -145,8 +145,8 @@ def test_the_more_used_phrase_names_a_pair():
 def test_threshold(threshold, clusters):
     angles = {"a": 0, "b": 10, "c": 30, "far": 180}  # cosines 0.985, then 0.903 on average
     given = vocabulary(one=["a", "b", "far"], two=["c"])
-    actions = merge_phrases(given, at_angles(given.all_phrases(), angles), None, threshold)
-    assert len(actions.names) == clusters
+    merged = merge_phrases(given, at_angles(given.all_phrases(), angles), None, threshold)
+    assert len(merged.names) == clusters
 
 
 def test_threshold_at_the_exact_similarity_merges():
@@ -188,8 +188,8 @@ def test_wrong_arguments():
 def test_report_shows_merges_and_opposites():
     given = vocabulary(one=["lift foot", "sit"], two=["lower foot", "turn"])
     angles = {"lift foot": 0, "lower foot": 20, "sit": 120, "turn": 240}
-    actions = merge_phrases(given, at_angles(given.all_phrases(), angles), 3)
-    assert actions.report() == [
+    merged = merge_phrases(given, at_angles(given.all_phrases(), angles), 3)
+    assert merged.report() == [
         "4 phrases of 2 classes, 3 sub-actions",
         "one: 1 shared, 1 own",
         "two: 1 shared, 1 own",
@@ -207,5 +207,5 @@ def test_shipped_vocabularies(name, encoder):
     assert set(range(7, 25)) <= set(valid_range(given, embeddings))
     for k in range(9, 25):
         assert merge_phrases(given, embeddings, k).opposites() == []
-    actions = merge_phrases(given, embeddings, 12)
-    assert all(actions.shared[name] and actions.own[name] for name in given.class_names)
+    merged = merge_phrases(given, embeddings, 12)
+    assert all(merged.shared[name] and merged.own[name] for name in given.class_names)

@@ -53,20 +53,20 @@ def test_merges_over_the_whole_range(shipped):
             assert all(any(set(small) <= set(group) for group in groups) for small in finer)
         finer = groups
         if k in valid:
-            actions = cut_tree(vocabulary, tree, k)
-            assert len(actions.names) == len(set(actions.names)) == len(set(actions.cluster)) == k
-            where = dict(zip(phrases, actions.cluster, strict=True))
-            assert [where[name] for name in actions.names] == list(range(k))
+            merged = cut_tree(vocabulary, tree, k)
+            assert len(merged.names) == len(set(merged.names)) == len(set(merged.cluster)) == k
+            where = dict(zip(phrases, merged.cluster, strict=True))
+            assert [where[name] for name in merged.names] == list(range(k))
     similarities = [1.0 - step.distance for step in tree.steps]
     assert all(later <= earlier + TIE for earlier, later in pairwise(similarities))
 
 
 def test_classes_at_the_usual_number(shipped):
     vocabulary, embeddings = shipped
-    actions = cut_tree(vocabulary, MergeTree(vocabulary.all_phrases(), embeddings), USUAL_K)
-    assert len({tuple(row) for row in actions.owned}) == len(vocabulary.classes)
+    merged = cut_tree(vocabulary, MergeTree(vocabulary.all_phrases(), embeddings), USUAL_K)
+    assert len({tuple(row) for row in merged.owned}) == len(vocabulary.classes)
     for name in vocabulary.class_names:
-        if not actions.own[name]:
+        if not merged.own[name]:
             print(f"{vocabulary.name}: {name} has no sub-action of its own at K = {USUAL_K}")
 
 
