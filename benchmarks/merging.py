@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from model.configuration.reading import Configuration
-from model.sub_actions.cut import MergeTree, Vocabulary, cut_tree, load_vocabulary, valid_cuts
+from model.sub_actions.cut import cut_tree, valid_cuts
 from model.sub_actions.encoder import TextEncoder
 from model.sub_actions.scores import compact_range
+from model.sub_actions.tree import MergeTree
+from model.sub_actions.vocabulary import Vocabulary, load_vocabulary
 
 VOCABULARIES = Path(__file__).parents[1] / "spaces" / "sub_actions"
 WAYS = [("average", False), ("average", True), ("complete", False), ("complete", True), ("single", False)]

@@ -26,9 +26,10 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.linear_model import RidgeCV
 
-from model.sub_actions.cut import SubActionError, Vocabulary, load_vocabulary, merge_phrases, valid_range
+from model.sub_actions.cut import merge_phrases, valid_range
 from model.sub_actions.encoder import TextEncoder
-from model.sub_actions.scores import embed_titles, nearest_count, usual_count
+from model.sub_actions.scores import nearest_count, usual_count
+from model.sub_actions.vocabulary import SubActionError, Vocabulary, load_vocabulary
 
 STRENGTHS = np.logspace(-4, 4, 17)
 Classes = dict[str, tuple[str, ...]]
@@ -151,7 +152,7 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
         console.print(vocabulary.name)
         phrases = vocabulary.all_phrases()
         embedding = dict(zip(phrases, encoder.encode(phrases).astype(float), strict=True))
-        titles = embed_titles(vocabulary, encoder).astype(float)
+        titles = encoder.encode(vocabulary.class_titles()).astype(float)
         for way, spoil in WAYS.items():
             for draw in range(options.draws if way != "as written" else 1):
                 classes = spoil(vocabulary, np.random.default_rng(draw))

@@ -1,4 +1,4 @@
-"""Annotates recordings with the tokens of a model: `python -m model.annotate FOLDER DATA --out CSV`."""
+"""Annotate recordings with the tokens of a model: `python -m model.annotate FOLDER DATA --out CSV`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Piece(NamedTuple):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line.
+    """Run the command line.
 
     Returns:
         The exit code: 0, 1 for a file that cannot be opened or written, 2 for input that cannot be used, 130 after
@@ -106,7 +106,7 @@ def _check(options: argparse.Namespace) -> None:
 def _ordered(
     recordings: Iterable[NamedRecording], data: AnnotationData, model: ShapeAction
 ) -> Iterator[NamedRecording]:
-    """The recordings with the channels of the model, and a warning where they may not be what they seem."""
+    """Yield the recordings with the channels of the model, and a warning where they may not be what they seem."""
     order, remark = channel_order(data, model.about["channels"])
     if remark:
         print(f"warning: {remark}", file=sys.stderr)
@@ -127,7 +127,7 @@ def _pieces(recordings: Iterable[NamedRecording], window: int | None, step: int 
 
 
 def _rows(model: ShapeAction, pieces: Iterator[Piece], file: str) -> Iterator[tuple[object, ...]]:
-    """A row per token, as `HEADER` names its cells."""
+    """Yield a row per token, as `HEADER` names its cells."""
     usual, warned = model.about.get("native_samples"), False
     while batch := list(islice(pieces, PIECES_AT_ONCE)):
         for alike in _alike(batch):
@@ -148,7 +148,7 @@ def _rows(model: ShapeAction, pieces: Iterator[Piece], file: str) -> Iterator[tu
 
 
 def _alike(batch: Sequence[Piece]) -> Iterator[list[Piece]]:
-    """Neighbours of one length."""
+    """Yield neighbours of one length."""
     group = [batch[0]]
     for piece in batch[1:]:
         if piece.x.shape != group[0].x.shape:

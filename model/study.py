@@ -1,8 +1,7 @@
 """The study that a search explores: shapes against actions.
 
-Owns what is shared by all trials of a run (the data set, the vocabulary and its embeddings, each loaded once) and
-turns one point of the search into a training run. Importing it loads no torch, so that a configuration is checked at
-once.
+What all trials of a run share (the data set, the vocabulary and its embeddings, each loaded once), and one point of
+the search turned into a training run. Importing it loads no torch, so that a configuration is checked at once.
 """
 
 from __future__ import annotations
@@ -13,13 +12,98 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from model.configuration.reading import Configuration, ConfigurationError, parse_configuration, resolve_configuration
+from model.configuration.sections import Merging
+from model.dataset.loading import Recordings, load_dataset
+from model.dataset.preprocessing import series_levels
 from model.evaluation.names import METRICS
+from model.sub_actions.cut import SubActions, merge_phrases, valid_range
+from model.sub_actions.scores import VocabularyFiles, nearest_count, vocabulary_files, vocabulary_record
+from model.sub_actions.vocabulary import Vocabulary, load_vocabulary, match_classes
 
 if TYPE_CHECKING:
-    from model.dataset.loading import Recordings
+    from model.network.class_text import ClassText
     from model.training.losses import Batch
     from model.training.run import ShapeActionRun
+
+DEFAULT_MERGING = Merging()
+
+
+class StudyText:
+    """Phrases, other wordings and class titles with their embeddings; picklable.
+
+    Attributes:
+        vocabulary: Its classes are those of the data, in their order.
+        encoder_name: The sentence encoder's.
+        embeddings: (phrases, width), in the order of `Vocabulary.all_phrases`.
+        titles: What each class is called in words, (classes, width).
+        other_wordings: (wordings, width) of each phrase that has others than the first.
+
+    Args:
+        vocabulary: As above.
+        encoder: Folder or hub name; None for the one that is installed.
+
+    Raises:
+        TextEncoderError: The encoder is not there.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, encoder: str | None):
+        from model.sub_actions.encoder import TextEncoder
+
+        loaded = TextEncoder(encoder)
+        self.vocabulary, self.encoder_name = vocabulary, loaded.name
+        self.embeddings = loaded.encode(vocabulary.all_phrases())
+        self.titles = loaded.encode(vocabulary.class_titles())
+        self.other_wordings: dict[str, np.ndarray] = {
+            phrase: loaded.encode(others) for phrase, others in vocabulary.wordings.items()
+        }
+        self._merged: dict[tuple[int, Merging], SubActions] = {}
+        self._files: dict[bytes, VocabularyFiles] = {}
+
+    def merged(self, sub_actions: int, merging: Merging = DEFAULT_MERGING) -> SubActions:
+        """Return the vocabulary merged to exactly `sub_actions` clusters.
+
+        Raises:
+            SubActionError: That number is not possible.
+        """
+        if (sub_actions, merging) not in self._merged:
+            self._merged[sub_actions, merging] = merge_phrases(
+                self.vocabulary, self.embeddings, sub_actions, merging.linkage, merging.keep_opposites_apart
+            )
+        return self._merged[sub_actions, merging]
+
+    def class_text(self, merged: SubActions) -> ClassText:
+        """Return the embedded phrases of each class with the sub-action of each phrase."""
+        import torch
+
+        from model.network.class_text import ClassText
+
+        embeddings, clusters, others, at = [], [], [], 0
+        none = self.embeddings[:0]
+        for phrases in self.vocabulary.classes.values():
+            rows = slice(at, at + len(phrases))
+            embeddings.append(torch.from_numpy(self.embeddings[rows]))
+            clusters.append([int(k) for k in merged.cluster[rows]])
+            others.append([torch.from_numpy(self.other_wordings.get(phrase, none)) for phrase in phrases])
+            at += len(phrases)
+        return ClassText(embeddings, clusters, len(merged.names), others)
+
+    def files(self, merged: SubActions) -> VocabularyFiles:
+        """Return what lies beside a checkpoint of these sub-actions: a table of them, and the vocabulary's scores."""
+        key = merged.cluster.tobytes()  # whatever merged them so
+        if key not in self._files:
+            self._files[key] = vocabulary_files(self.vocabulary, merged, self.embeddings, self.titles)
+        return self._files[key]
+
+    def record(self, sub_actions: int, merging: Merging = DEFAULT_MERGING) -> dict[str, Any]:
+        """Return what the vocabulary is like at a number of sub-actions, or at the nearest one that is possible."""
+        valid = valid_range(self.vocabulary, self.embeddings, merging.linkage, merging.keep_opposites_apart)
+        if not valid:
+            return vocabulary_record(self.vocabulary, valid, None)
+        merged = self.merged(nearest_count(valid, sub_actions), merging)
+        return vocabulary_record(self.vocabulary, valid, self.files(merged).scores)
 
 
 class ShapeActionStudy:
@@ -38,10 +122,6 @@ class ShapeActionStudy:
     metrics: ClassVar[tuple[str, ...]] = METRICS
 
     def __init__(self, resolved: Mapping[str, Any]):
-        from model.dataset.loading import load_dataset
-        from model.study_text import StudyText
-        from model.sub_actions.cut import load_vocabulary, match_classes
-
         c = parse_configuration(resolved)
         with _blaming("data"):
             self.dataset = load_dataset(
@@ -51,7 +131,7 @@ class ShapeActionStudy:
                 split_seed=c.data.split_seed,
             )
         with _blaming("vocabulary"):
-            vocabulary = load_vocabulary(c.vocabulary if isinstance(c.vocabulary, dict) else Path(c.vocabulary))
+            vocabulary = load_vocabulary(c.vocabulary)
             matched = match_classes(vocabulary, self.dataset.class_names)
         with _blaming("text_encoder"):
             self.text = StudyText(matched, c.text_encoder)
@@ -62,7 +142,7 @@ class ShapeActionStudy:
 
     @classmethod
     def resolve(cls, fixed: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-        """Fills in defaults, makes paths absolute and inlines the vocabulary.
+        """Fill in defaults, make paths absolute and inline the vocabulary.
 
         Args:
             fixed: The configuration without the searched parameters; keys as in
@@ -75,7 +155,7 @@ class ShapeActionStudy:
         return resolve_configuration(fixed, folder)
 
     def check(self, configuration: Mapping[str, Any]) -> None:
-        """Refuses a point that cannot be trained.
+        """Refuse a point that cannot be trained.
 
         Raises:
             ValueError: One line that names the key: an unknown key, a value out of range, or a number of sub-actions
@@ -100,7 +180,7 @@ class ShapeActionStudy:
             self.text.merged(c.num_sub_actions, c.merging)
 
     def provenance(self) -> dict[str, Any]:
-        """Where the data and the text come from, for the run's record."""
+        """Return where the data and the text come from, for the run's record."""
         d = self.dataset
         parts = {"train": d.train, "validation": d.validation, "test": d.test}
         return {
@@ -114,7 +194,7 @@ class ShapeActionStudy:
         }
 
     def trial(self, configuration: Mapping[str, Any], device: str) -> ShapeActionRun:
-        """A training run of one complete configuration on `device` ("cpu", "cuda" or "cuda:0").
+        """Return a training run of one complete configuration on `device` ("cpu", "cuda" or "cuda:0").
 
         Where torch's default process group has several members and each begins the same trial, they share the
         recordings of every step.
@@ -133,7 +213,7 @@ class ShapeActionStudy:
         return ShapeActionRun(c, train, validation, text, self.about(c), replicas, files)
 
     def about(self, c: Configuration) -> dict[str, Any]:
-        """What an exported model says of itself."""
+        """Return what an exported model says of itself."""
         merged = self.text.merged(c.num_sub_actions, c.merging)
         return {
             "configuration": json.loads(c.model_dump_json()),
@@ -148,7 +228,7 @@ class ShapeActionStudy:
         }
 
     def test_split(self, device: str) -> Batch | None:
-        """The test part, for a final figure only; None where the data has none."""
+        """Return the test part, for a final figure only; None where the data has none."""
         return None if self.dataset.test is None else as_batch(self.dataset.test, device)
 
     def _batches(self, device: str) -> tuple[Batch, Batch]:
@@ -173,7 +253,7 @@ class ShapeActionStudy:
 
 @contextmanager
 def _blaming(key: str) -> Iterator[None]:
-    """Puts the dotted key in front of whatever is wrong with its value."""
+    """Put the dotted key in front of whatever is wrong with its value."""
     try:
         yield
     except ValueError as error:
@@ -181,11 +261,9 @@ def _blaming(key: str) -> Iterator[None]:
 
 
 def as_batch(part: Recordings, device: str) -> Batch:
-    """One part of a data set as tensors on `device`."""
-    import numpy as np
+    """Return one part of a data set as tensors on `device`."""
     import torch
 
-    from model.dataset.preprocessing import series_levels
     from model.training.losses import Batch
 
     # In one memory layout whatever the source: sums over another layout differ in the last digit.

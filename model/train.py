@@ -1,4 +1,4 @@
-"""Trains one configuration without a search: `python -m model.train CONFIG.yaml`."""
+"""Train one configuration without a search: `python -m model.train CONFIG.yaml`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class DivergedError(ArithmeticError):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line.
+    """Run the command line.
 
     Returns:
         The exit code: 0, 1 for training that diverged, 2 for input that cannot be used, 130 after Ctrl-C.

@@ -57,7 +57,6 @@ INSIDE_FUNCTIONS: set[str] = {
     "model.annotate -> model.network.shape_action",
     "model.annotate -> model.pretrained.tokens",
     "model.annotate -> model.train",
-    "model.configuration.reading -> model.sub_actions.cut",
     "model.network.building -> model.codebook.finite_scalar",
     "model.network.building -> model.codebook.library",
     "model.network.shape_action -> model.pretrained.tokens",
@@ -67,18 +66,13 @@ INSIDE_FUNCTIONS: set[str] = {
     "model.pretrained.hub -> model.network.building",
     "model.pretrained.hub -> model.network.class_text",
     "model.pretrained.tokens -> model.network.shape_action",
-    "model.study -> model.dataset.loading",
-    "model.study -> model.dataset.preprocessing",
-    "model.study -> model.study_text",
-    "model.study -> model.sub_actions.cut",
+    "model.study -> model.network.class_text",
+    "model.study -> model.sub_actions.encoder",
     "model.study -> model.training.losses",
     "model.study -> model.training.replicas",
     "model.study -> model.training.run",
     "model.sub_actions.__main__ -> model.sub_actions.encoder",
     "model.sub_actions.__main__ -> model.sub_actions.pictures",
-    "model.sub_actions.scores -> model.sub_actions.encoder",
-    "model.sub_actions.scores -> model.sub_actions.scores_command",
-    "model.sub_actions.scores_command -> model.sub_actions.encoder",
     "model.train -> model.study",
     "results.__main__ -> results.live",
     "results.aggregate -> results.charts.print.files",
@@ -109,7 +103,6 @@ STILL_OPEN = {
     "model.network.shape_action -> model.pretrained.tokens",
     "model.pretrained.atlas -> model.study",
     "model.pretrained.atlas -> model.training.losses",
-    "model.study -> model.study_text",
     "results.aggregate -> results.beside",
     "results.charts.curves -> results.once",
     "results.charts.importance -> results.once",
@@ -251,9 +244,17 @@ def test_light_imports_stay_light(statement: str) -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT).returncode == 0
 
 
+@pytest.mark.parametrize("module", [m for m, path in MODULES.items() if ">>> " in path.read_text(encoding="utf-8")])
+def test_examples_in_docstrings_are_true(module: str) -> None:
+    import doctest
+    import importlib
+
+    assert doctest.testmod(importlib.import_module(module)).failed == 0
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "spaces" / "sub_actions").glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_shipped_vocabulary_loads(path: Path) -> None:
-    from model.sub_actions.cut import load_vocabulary
+    from model.sub_actions.vocabulary import load_vocabulary
 
     assert len(load_vocabulary(path).classes) > 1
 
@@ -268,6 +269,17 @@ def test_every_shipped_space_can_be_searched(path: Path) -> None:
     space = read_space(path)
     assert len(space.objectives) >= 2
     ShapeActionStudy.resolve(yaml.safe_load(path.read_text())["fixed"], path.parent)
+
+
+def test_the_installation_has_every_file_that_the_code_reads() -> None:
+    import tomllib
+    from fnmatch import fnmatch
+
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["*"]
+    tracked = subprocess.run(["git", "ls-files", *LAYERS], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    others = [path.name for path in map(Path, tracked.split()) if path.suffix != ".py"]
+    assert "opposites.yaml" in others
+    assert [name for name in others if not any(fnmatch(name, pattern) for pattern in patterns)] == []
 
 
 def test_each_top_level_package_is_listed_for_the_installation() -> None:

@@ -16,12 +16,12 @@ class Layout(NamedTuple):
 
     @property
     def filled_patches(self) -> float:
-        """Patches that the series itself fills; less than `patches` where there is padding."""
+        """Return the patches that the series itself fills; less than `patches` where there is padding."""
         return self.samples / self.patch_samples
 
 
 def patch_layout(samples: int, patches: int | None, patch_samples: int | None) -> Layout:
-    """Completes a layout: of the number of patches and their size, what is None follows from the other.
+    """Complete a layout: of the number of patches and their size, what is None follows from the other.
 
     Args:
         samples: Samples of a series (T).

@@ -1,8 +1,8 @@
 """The configuration of one model: what a YAML file may say, its defaults, and its checks.
 
-Owns the typed, frozen description of one training run, from the data set to the loss weights. Nothing here imports
-torch, so that a space file with a typo is refused at once. Configuration stops at `model.study` and
-`model.training.run`: the modules themselves take plain arguments.
+The typed, frozen description of one training run, from the data set to the loss weights. Nothing here imports torch,
+so that a space file with a typo is refused at once. Configuration stops at `model.study` and `model.training.run`:
+the modules themselves take plain arguments.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from model.configuration.sections import (
 )
 from model.exceptions import InputError
 from model.files import complaint, read_yaml
+from model.sub_actions.vocabulary import SubActionError, load_vocabulary
 
 CONFIGURATION_FILE = "configuration.yaml"  # in the folder of a trial or of an exported point
 
@@ -66,7 +67,7 @@ class Configuration(Frozen):
 
 
 def parse_configuration(values: Mapping[str, Any]) -> Configuration:
-    """Checks a mapping against `Configuration`.
+    """Check a mapping against `Configuration`.
 
     Args:
         values: Nested mapping, as read from YAML.
@@ -81,7 +82,7 @@ def parse_configuration(values: Mapping[str, Any]) -> Configuration:
 
 
 def read_configuration(path: Path) -> Configuration:
-    """Reads a YAML file, or the `configuration.yaml` of a folder; paths inside it are relative to the file's folder.
+    """Read a YAML file, or the `configuration.yaml` of a folder; paths inside it are relative to the file's folder.
 
     Raises:
         ConfigurationError: The file is missing, is not YAML, or does not describe a configuration.
@@ -98,7 +99,7 @@ def read_configuration(path: Path) -> Configuration:
 
 
 def resolve_configuration(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Makes a configuration independent of its place: defaults filled in, paths absolute, the vocabulary inlined.
+    """Make a configuration independent of its place: defaults filled in, paths absolute, the vocabulary inlined.
 
     Args:
         values: Nested mapping, as the user wrote it.
@@ -121,15 +122,9 @@ def resolve_configuration(values: Mapping[str, Any], folder: Path) -> dict[str, 
 
 
 def _inline_vocabulary(vocabulary: str | dict[str, Any], folder: Path) -> dict[str, Any]:
-    from model.sub_actions.cut import SubActionError, load_vocabulary
-
-    source: Path | dict[str, Any]
-    if isinstance(vocabulary, str):
-        source = folder / vocabulary
-        if not source.is_file():
-            raise ConfigurationError(f"vocabulary: there is no file {source}")
-    else:
-        source = vocabulary
+    source = folder / vocabulary if isinstance(vocabulary, str) else vocabulary
+    if isinstance(source, Path) and not source.is_file():
+        raise ConfigurationError(f"vocabulary: there is no file {source}")
     try:
         return load_vocabulary(source).model_dump(mode="json", exclude_defaults=True)
     except SubActionError as error:

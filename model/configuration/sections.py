@@ -76,7 +76,7 @@ class Architecture(Frozen):
         return self
 
     def layout(self, samples: int | None = None) -> Layout:
-        """How a series is cut into patches.
+        """Return how a series is cut into patches.
 
         Args:
             samples: Its samples; None takes `length`, which must then be a number.
@@ -178,7 +178,7 @@ class Data(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _source_keys_may_stand_here(cls, value: Any) -> Any:
-        """`data: {name: BasicMotions}` is short for `data: {source: {name: BasicMotions}}`."""
+        """Read `data: {name: BasicMotions}` as short for `data: {source: {name: BasicMotions}}`."""
         if isinstance(value, Mapping) and "source" not in value:
             own = {k: v for k, v in value.items() if k in cls.model_fields}
             source = {k: v for k, v in value.items() if k not in cls.model_fields}

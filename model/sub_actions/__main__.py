@@ -1,4 +1,7 @@
-"""The command line `python -m model.sub_actions FILE`: shows and draws what becomes of a vocabulary's phrases."""
+"""The command line `python -m model.sub_actions FILE`: what becomes of a vocabulary's phrases, shown and drawn.
+
+Of several vocabularies it shows the scores in one table.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +10,43 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn, get_args
+from typing import NamedTuple, NoReturn, get_args
 
 from rich.console import Console
 
 from model.command import run_command
 from model.configuration.reading import Configuration
 from model.configuration.sections import Merging
-from model.sub_actions.cut import SubActionError, SubActions, cut_tree, load_vocabulary, valid_cuts
-from model.sub_actions.scores import compact_range, embed_titles, nearest_count
-from model.sub_actions.tables import counts, remarks, tables, warnings
+from model.sub_actions.cut import SubActions, cut_tree, valid_cuts
+from model.sub_actions.scores import (
+    SCORES_FILE,
+    SUB_ACTIONS_FILE,
+    VocabularyFiles,
+    compact_range,
+    nearest_count,
+    usual_count,
+    vocabulary_files,
+)
+from model.sub_actions.tables import counts, remarks, scores_table, tables, warnings
 from model.sub_actions.tree import Linkage, MergeTree
-from model.sub_actions.vocabulary import Vocabulary
-from model.sub_actions.vocabulary_files import SCORES_FILE, SUB_ACTIONS_FILE, VocabularyFiles, vocabulary_files
+from model.sub_actions.vocabulary import SubActionError, Vocabulary, load_vocabulary
 
 OUT = Path("runs/vocabularies")
 PIPE_WIDTH = 160  # columns where the output is no terminal
+TABLE_WIDTH = 170  # of the scores; in a narrower terminal lines go on in the next one, and no figure is cut
 USUAL_COUNT: int = Configuration.model_fields["num_sub_actions"].default
 USUAL = Merging()
+
+
+class Merged(NamedTuple):
+    """A vocabulary, merged as the options say; `note` says where that is not what was expected."""
+
+    vocabulary: Vocabulary
+    tree: MergeTree
+    merged: SubActions
+    valid: list[int]
+    note: str
+    files: VocabularyFiles
 
 
 class _OneLineParser(argparse.ArgumentParser):
@@ -35,7 +57,7 @@ class _OneLineParser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line.
+    """Run the command line.
 
     Returns:
         The exit code: 0, 2 for input that cannot be used, 130 after Ctrl-C.
@@ -46,11 +68,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = _OneLineParser(
         prog="python -m model.sub_actions",
-        description="Merge the phrases of a vocabulary to sub-actions and show how.",
+        description="Merge the phrases of a vocabulary to sub-actions and show how, or score several from text alone.",
     )
-    parser.add_argument("file", type=Path, help="a vocabulary, for example spaces/sub_actions/basic_motions.yaml")
+    parser.add_argument(
+        "files",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="a vocabulary, for example spaces/sub_actions/basic_motions.yaml; several make a table of their scores",
+    )
     stop = parser.add_mutually_exclusive_group()
-    stop.add_argument("--k", type=_count, help=f"number of sub-actions (default: {USUAL_COUNT}, as in training)")
+    default = f"{USUAL_COUNT}, as in training; of several files about that, or 2 a class if that is more"
+    stop.add_argument("--k", type=_count, help=f"number of sub-actions (default: {default})")
     stop.add_argument("--threshold", type=_similarity, help="merge what is at least this similar, from -1 to 1")
     parser.add_argument("--linkage", default=USUAL.linkage, choices=get_args(Linkage), help="default: %(default)s")
     parser.add_argument("--keep-opposites-apart", action="store_true", help="never merge opposites such as lift, lower")
@@ -60,19 +89,33 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    vocabulary = load_vocabulary(options.file)
+    vocabularies = [load_vocabulary(file) for file in options.files]  # all, before the encoder takes its time
     if options.linkage == "single" and options.keep_opposites_apart:
         raise SubActionError("--keep-opposites-apart: needs --linkage average or complete, not single")
+    if len(vocabularies) > 1 and options.out is not None:
+        raise SubActionError("--out: is for one vocabulary; of several the scores are shown, and nothing is written")
     from model.sub_actions.encoder import TextEncoder
 
-    phrases, encoder = vocabulary.all_phrases(), TextEncoder(options.text_encoder)
-    embeddings = encoder.encode(phrases)
-    tree = MergeTree(phrases, embeddings, options.linkage, options.keep_opposites_apart)
-    try:
-        k, valid, note = _choose(options, vocabulary, tree)
-        merged = cut_tree(vocabulary, tree, k)
-    except SubActionError as error:
-        raise SubActionError(f"{options.file}: {error}") from None
+    encoder, made = TextEncoder(options.text_encoder), []
+    for file, vocabulary in zip(options.files, vocabularies, strict=True):
+        try:
+            embeddings = encoder.encode(vocabulary.all_phrases())
+            tree = MergeTree(vocabulary.all_phrases(), embeddings, options.linkage, options.keep_opposites_apart)
+            k, valid, note = _choose(options, vocabulary, tree)
+            merged = cut_tree(vocabulary, tree, k)
+            files = vocabulary_files(vocabulary, merged, embeddings, encoder.encode(vocabulary.class_titles()))
+        except ValueError as error:
+            raise SubActionError(f"{file}: {error}") from None
+        made.append(Merged(vocabulary, tree, merged, valid, note, files))
+    if len(made) == 1:
+        return _show(options, made[0])
+    rows = ((file.stem, one.files.scores, one.valid) for file, one in zip(options.files, made, strict=True))
+    Console(width=max(Console().width, TABLE_WIDTH)).print(scores_table(rows))
+    return 0
+
+
+def _show(options: argparse.Namespace, made: Merged) -> int:
+    vocabulary, tree, merged, valid, note, files = made
     console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
     how = f"{tree.linkage} linkage{', opposites kept apart' if options.keep_opposites_apart else ''}"
     console.print(f"{counts(merged)} ({how})", markup=False)
@@ -84,58 +127,55 @@ def _run(options: argparse.Namespace) -> int:
         console.print(line, markup=False)
     for line in warnings(tree, merged, options.keep_opposites_apart):
         console.print(f"warning: {line}", style="yellow", markup=False)
-    files = vocabulary_files(vocabulary, merged, embeddings, embed_titles(vocabulary, encoder))
     for line in files.scores.lines():
         console.print(line, markup=False)
-    out = options.out or OUT / options.file.stem
-    _write(out, vocabulary, tree, merged, files)
-    made = f"similarity, dendrogram and ownership as .png and .svg, {SUB_ACTIONS_FILE}, {SCORES_FILE}"
-    console.print(f"written to {out}: {made}", markup=False)
+    out = options.out or OUT / options.files[0].stem
+    _write(out, made)
+    written = f"similarity, dendrogram and ownership as .png and .svg, {SUB_ACTIONS_FILE}, {SCORES_FILE}"
+    console.print(f"written to {out}: {written}", markup=False)
     return 0
 
 
 def _choose(options: argparse.Namespace, vocabulary: Vocabulary, tree: MergeTree) -> tuple[int, list[int], str]:
-    """How many sub-actions, which numbers are possible, and what to say where it is not what was expected."""
+    """Return how many sub-actions, which numbers are possible, and what to say where it is not what was expected."""
     valid = valid_cuts(vocabulary, tree)
     if not valid:
         cut_tree(vocabulary, tree, len(tree.phrases))  # says which classes have the same phrases
+    possible = compact_range(valid)
     if options.threshold is not None:
         k = tree.count_at(options.threshold)
         if k not in valid:
             raise SubActionError(
                 f"--threshold {options.threshold:g} leaves {k} sub-actions, too few to tell all classes apart: "
-                f"take a higher one, or --k {compact_range(valid)}"
+                f"take a higher one, or --k {possible}"
             )
         return k, valid, f"the threshold {options.threshold:g} leaves {k} sub-actions"
     if options.k is not None:
-        if options.k not in valid:
-            try:
-                cut_tree(vocabulary, tree, options.k)
-            except SubActionError as error:
-                raise SubActionError(f"--k: {error} (possible here: {compact_range(valid)})") from None
+        try:
+            cut_tree(vocabulary, tree, options.k)
+        except SubActionError as error:
+            raise SubActionError(f"--k: {error} (possible here: {possible})") from None
         return options.k, valid, ""
-    k = nearest_count(valid, USUAL_COUNT)
-    if k == USUAL_COUNT:
+    usual = USUAL_COUNT if len(options.files) == 1 else usual_count(len(vocabulary.classes))
+    k = nearest_count(valid, usual)
+    if k == usual:
         return k, valid, ""
-    return (
-        k,
-        valid,
-        (
-            f"{USUAL_COUNT} sub-actions, the default of training, are not possible here ({compact_range(valid)} are); "
-            f"these are {k}, so set num_sub_actions: {k} to train with them"
-        ),
+    note = (
+        f"{usual} sub-actions, the default of training, are not possible here ({possible} are); "
+        f"these are {k}, so set num_sub_actions: {k} to train with them"
     )
+    return k, valid, note
 
 
-def _write(out: Path, vocabulary: Vocabulary, tree: MergeTree, merged: SubActions, files: VocabularyFiles) -> None:
+def _write(out: Path, made: Merged) -> None:
     from model.sub_actions.pictures import draw_dendrogram, draw_ownership, draw_similarity
 
     try:
         out.mkdir(parents=True, exist_ok=True)
-        files.write(out)
-        draw_similarity(tree, merged, out / "similarity")
-        draw_dendrogram(tree, merged, out / "dendrogram")
-        draw_ownership(vocabulary, merged, out / "ownership")
+        made.files.write(out)
+        draw_similarity(made.tree, made.merged, out / "similarity")
+        draw_dendrogram(made.tree, made.merged, out / "dendrogram")
+        draw_ownership(made.vocabulary, made.merged, out / "ownership")
     except OSError as error:
         raise SubActionError(f"--out: {out} cannot be written to ({error.strerror or error})") from None
 

@@ -1,38 +1,22 @@
-"""The sub-action vocabulary: phrases per class, merged to exactly K sub-actions, and which class owns which.
+"""The phrases of all classes, merged to exactly K sub-actions, and which class owns which.
 
-Near-duplicate phrases of all classes are merged by hierarchical clustering on the cosine distance of their embeddings
+Near-duplicate phrases are merged by hierarchical clustering on the cosine distance of their embeddings
 (`model.sub_actions.tree`), cut at exactly K clusters; a cluster is named by its medoid phrase. The result does not
 depend on the order of the classes or phrases. Sentence encoders put opposites ("lift foot", "lower foot") close
-together, so the report of the merges names every pair of opposites that ended up in one sub-action. `python -m
-model.sub_actions FILE` shows and draws what becomes of a vocabulary.
+together, so `SubActions.opposites` names every pair of them that ended up in one sub-action.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 
 from model.sub_actions.opposites import opposite_words
 from model.sub_actions.tree import Linkage, MergeTree
-from model.sub_actions.vocabulary import SubActionError, Vocabulary, load_vocabulary, match_classes
-
-__all__ = [
-    "Linkage",
-    "Merge",
-    "MergeTree",
-    "SubActionError",
-    "SubActions",
-    "Vocabulary",
-    "cut_tree",
-    "load_vocabulary",
-    "match_classes",
-    "merge_phrases",
-    "valid_cuts",
-    "valid_range",
-]
+from model.sub_actions.vocabulary import SubActionError, Vocabulary
 
 
 class Merge(NamedTuple):
@@ -75,35 +59,18 @@ class SubActions:
         """Per class, the sub-actions that no other class owns."""
         return self._names_per_class(self.owned & (self.owned.sum(axis=0) == 1))
 
+    def phrases_of(self, sub_action: int) -> list[str]:
+        """Return the different phrases of a sub-action, sorted."""
+        return sorted({self.phrases[i] for i in np.flatnonzero(self.cluster == sub_action)})
+
+    def owners_of(self, sub_action: int) -> list[str]:
+        """Return the classes that own a sub-action."""
+        return [self.class_names[y] for y in np.flatnonzero(self.owned[:, sub_action])]
+
     def opposites(self) -> list[tuple[str, str, str]]:
-        """Pairs of phrases in one sub-action that say opposite things: (phrase, phrase, "word/word")."""
-        found = []
-        for members in self._members():
-            for i, first in enumerate(members):
-                for second in members[i + 1 :]:
-                    words = opposite_words(first, second)
-                    if words is not None:
-                        found.append((first, second, words))
-        return found
-
-    def report(self) -> list[str]:
-        """Lines of text: counts per class, each merge with its similarity, warnings for opposites."""
-        shared, own = self.shared, self.own
-        lines = [f"{len(self.phrases)} phrases of {len(self.class_names)} classes, {len(self.names)} sub-actions"]
-        lines += [f"{name}: {len(shared[name])} shared, {len(own[name])} own" for name in self.class_names]
-        lines += [
-            f"merged at similarity {merge.similarity:.2f}: {' | '.join(merge.left)} + {' | '.join(merge.right)}"
-            for merge in self.merges
-        ]
-        lines += [
-            f"WARNING: opposites in one sub-action ({words}): {first} + {second}"
-            for first, second, words in self.opposites()
-        ]
-        return lines
-
-    def _members(self) -> Iterator[list[str]]:
-        for index in range(len(self.names)):
-            yield sorted({self.phrases[i] for i in np.flatnonzero(self.cluster == index)})
+        """Return the pairs of phrases in one sub-action that say opposite things: (phrase, phrase, "word/word")."""
+        pairs = (pair for k in range(len(self.names)) for pair in combinations(self.phrases_of(k), 2))
+        return [(*pair, words) for pair in pairs if (words := opposite_words(*pair)) is not None]
 
     def _names_per_class(self, chosen: np.ndarray) -> dict[str, tuple[str, ...]]:
         return {
@@ -115,18 +82,24 @@ class SubActions:
 def merge_phrases(
     vocabulary: Vocabulary,
     embeddings: np.ndarray,
-    k: int | None,
-    threshold: float | None = None,
+    k: int,
     linkage: Linkage = "average",
     keep_opposites_apart: bool = False,
 ) -> SubActions:
-    """Merges the phrases of all classes to exactly `k` sub-actions, or as far as `threshold` allows.
+    """Merge the phrases of all classes to exactly `k` sub-actions.
+
+    >>> from model.sub_actions.vocabulary import load_vocabulary
+    >>> classes = {"walk": ["swing arm", "step forward"], "sit": ["swing the arm", "lower hips"]}
+    >>> vocabulary = load_vocabulary({"name": "mine", "classes": classes})
+    >>> embeddings = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.8, 0.0, 0.6], [-1.0, 0.0, 0.0]])
+    >>> merged = merge_phrases(vocabulary, embeddings, k=3)
+    >>> merged.names, merged.shared["sit"], merged.own["sit"]
+    (('lower hips', 'step forward', 'swing arm'), ('swing arm',), ('lower hips',))
 
     Args:
         vocabulary: The phrases of each class.
         embeddings: (phrases, width), in the order of `Vocabulary.all_phrases`.
-        k: Number of sub-actions; None where `threshold` decides.
-        threshold: Merge while the cosine similarity of two groups is at least this; None where `k` decides.
+        k: Number of sub-actions.
         linkage: Similarity of two groups: the mean over their pairs of phrases, the smallest (complete), or the
             largest (single).
         keep_opposites_apart: Never puts opposites, as `model.sub_actions.opposites` finds them, in one sub-action.
@@ -134,13 +107,7 @@ def merge_phrases(
     Raises:
         SubActionError: `k` is out of range, or two classes would own the same sub-actions.
     """
-    tree = MergeTree(vocabulary.all_phrases(), embeddings, linkage, keep_opposites_apart)
-    if (k is None) == (threshold is None):
-        raise SubActionError("give either the number of sub-actions or a similarity threshold")
-    if k is None:
-        assert threshold is not None
-        k = tree.count_at(threshold)
-    return cut_tree(vocabulary, tree, k)
+    return cut_tree(vocabulary, MergeTree(vocabulary.all_phrases(), embeddings, linkage, keep_opposites_apart), k)
 
 
 def valid_range(
@@ -149,12 +116,12 @@ def valid_range(
     linkage: Linkage = "average",
     keep_opposites_apart: bool = False,
 ) -> list[int]:
-    """Every number of sub-actions at which all classes own different ones, ascending."""
+    """Return every number of sub-actions at which all classes own different ones, ascending."""
     return valid_cuts(vocabulary, MergeTree(vocabulary.all_phrases(), embeddings, linkage, keep_opposites_apart))
 
 
 def cut_tree(vocabulary: Vocabulary, tree: MergeTree, k: int) -> SubActions:
-    """The `k` sub-actions of a tree that was made of the vocabulary's phrases.
+    """Cut `k` sub-actions from a tree that was made of the vocabulary's phrases.
 
     Raises:
         SubActionError: `k` is out of range, or two classes would own the same sub-actions.
@@ -190,7 +157,7 @@ def cut_tree(vocabulary: Vocabulary, tree: MergeTree, k: int) -> SubActions:
 
 
 def valid_cuts(vocabulary: Vocabulary, tree: MergeTree) -> list[int]:
-    """Every number of sub-actions of a tree at which all classes own different ones, ascending."""
+    """Return every number of sub-actions of a tree at which all classes own different ones, ascending."""
     owners = {phrase: np.zeros(len(vocabulary.classes), dtype=bool) for phrase in tree.phrases}
     for phrase, index in zip(vocabulary.all_phrases(), vocabulary.class_of(), strict=True):
         owners[phrase][index] = True
@@ -221,9 +188,6 @@ def _check_count(tree: MergeTree, k: int) -> None:
 
 
 def _twins(owned: np.ndarray) -> tuple[int, int] | None:
-    """The first two classes that own the same sub-actions."""
-    for first in range(len(owned)):
-        for second in range(first + 1, len(owned)):
-            if np.array_equal(owned[first], owned[second]):
-                return first, second
-    return None
+    """Return the first two classes that own the same sub-actions."""
+    pairs = combinations(range(len(owned)), 2)
+    return next(((y, z) for y, z in pairs if np.array_equal(owned[y], owned[z])), None)

@@ -41,7 +41,7 @@ class TextEncoder:
         self._tokenizer, self._model = _load(str(location))
 
     def encode(self, phrases: Sequence[str]) -> np.ndarray:
-        """Embeds each phrase: mean over its tokens, padding left out, then unit length.
+        """Embed each phrase: mean over its tokens, padding left out, then unit length.
 
         Each different phrase is embedded once and in sorted batches, so the answer for a phrase does not
         depend on the order or repetition of the phrases.

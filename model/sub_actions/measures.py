@@ -1,6 +1,6 @@
 """How good the phrases of a vocabulary are, in four measures of text embeddings alone; no recording is looked at.
 
-Owns the formulas. They see a vocabulary through `MergedText`, in an order of their own, so that no figure depends on
+The formulas see a vocabulary through `MergedText`, in an order of their own, so that no figure depends on
 the order in which classes and phrases were written. d(a, b) = 1 − cos(a, b) throughout, from 0 to 2; the position of a
 sub-action is the embedding of its medoid phrase, by which it is named.
 """
@@ -80,7 +80,7 @@ class Redundancy(NamedTuple):
 
 
 def read_merged(merged: SubActions, embeddings: np.ndarray, titles: np.ndarray) -> MergedText:
-    """Sorts classes and phrases by their text and scales embeddings to unit length.
+    """Sort classes and phrases by their text and scale embeddings to unit length.
 
     Args:
         merged: K sub-actions.
@@ -113,7 +113,7 @@ def read_merged(merged: SubActions, embeddings: np.ndarray, titles: np.ndarray) 
 
 
 def measure_separation(text: MergedText) -> Separation:
-    """Whether phrases lie nearer to those of their own class than to those of another, and whether the sets differ.
+    """Measure whether phrases lie nearer to those of their own class than to others, and whether the sets differ.
 
     `silhouette`, −1 to 1: the mean over phrases of (b − a) / max(a, b), each phrase at the position of its sub-action,
     a its mean d to the other phrases of its class, b the least over the other classes of its mean d to their phrases;
@@ -143,7 +143,7 @@ def measure_separation(text: MergedText) -> Separation:
 
 
 def measure_titles(text: MergedText) -> TitleRebuilt:
-    """Whether a class's title can be found among all titles by what its sub-actions say.
+    """Measure whether a class's title can be found among all titles by what its sub-actions say.
 
     The sub-actions of class y rebuild its title as r_y = v_y − mean over the other classes of v, v the mean position of
     the sub-actions in a class's set. Nothing else is fitted: v and the titles t come from the same text encoder, and
@@ -175,7 +175,7 @@ def measure_titles(text: MergedText) -> TitleRebuilt:
 
 
 def measure_coverage(text: MergedText) -> Coverage:
-    """How near the phrases are to the phrase by which their sub-action is named.
+    """Measure how near the phrases are to the phrase by which their sub-action is named.
 
     `cosine`, −1 to 1: mean cosine of a phrase and the medoid of its sub-action; 1 where nothing was merged.
     `cosine_any_two`: mean cosine of two different phrases of the vocabulary, the level of merging at random.
@@ -190,7 +190,7 @@ def measure_coverage(text: MergedText) -> Coverage:
 
 
 def measure_redundancy(text: MergedText) -> Redundancy:
-    """Whether sub-actions that are left say the same, and how often a class says one sub-action twice.
+    """Measure whether sub-actions that are left say the same, and how often a class says one sub-action twice.
 
     `nearest_cosine`, −1 to 1: mean over sub-actions of the cosine with the nearest other one. `near_duplicates`, 0 to
     1: share of sub-actions for which that is above `NEAR_COSINE`. `repeated_in_class`, 0 to 1: 1 − Σ_y |S_y| / phrases,
@@ -205,14 +205,14 @@ def measure_redundancy(text: MergedText) -> Redundancy:
 
 
 def nearest_others(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each of K ≥ 2 positions of unit length the index of the nearest other one and their cosine, (K,) each."""
+    """Return for each of K ≥ 2 positions of unit length the nearest other one and their cosine, (K,) each."""
     cosine = positions @ positions.T
     np.fill_diagonal(cosine, -np.inf)
     return cosine.argmax(1), cosine.max(1)
 
 
 def _silhouette(distance: np.ndarray, cluster: np.ndarray, class_of: np.ndarray) -> float:
-    """Mean silhouette of phrases at the positions of their sub-actions; `distance` is (K, K)."""
+    """Return the mean silhouette of phrases at the positions of their sub-actions; `distance` is (K, K)."""
     classes = int(class_of.max()) + 1
     count = np.zeros((classes, len(distance)))
     np.add.at(count, (class_of, cluster), 1)
@@ -228,7 +228,7 @@ def _silhouette(distance: np.ndarray, cluster: np.ndarray, class_of: np.ndarray)
 
 
 def _pairs(between: np.ndarray, names: tuple[str, ...]) -> tuple[float, float, tuple[str, str]]:
-    """Mean and least over pairs of classes, and which pair has the least."""
+    """Return mean and least over pairs of classes, and which pair has the least."""
     first, second = np.triu_indices(len(names), 1)
     values = between[first, second]
     at = int(np.flatnonzero(values <= values.min() + TIE)[0])
@@ -237,7 +237,7 @@ def _pairs(between: np.ndarray, names: tuple[str, ...]) -> tuple[float, float, t
 
 @lru_cache(maxsize=8)
 def _assignments(classes: int) -> np.ndarray:
-    """Ways to deal out the titles, the true one first, (assignments, classes)."""
+    """Return ways to deal out the titles, the true one first, (assignments, classes)."""
     if factorial(classes) <= ALL_ASSIGNMENTS_UP_TO:
         return np.array(list(permutations(range(classes))))
     rows = np.tile(np.arange(classes), (DRAWN, 1))
@@ -246,7 +246,7 @@ def _assignments(classes: int) -> np.ndarray:
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:
-    """Rows of length 1; one that is zero, up to rounding, stays zero, and is similar to nothing."""
+    """Scale rows to length 1; one that is zero, up to rounding, stays zero, and is similar to nothing."""
     rows = np.asarray(rows, dtype=np.float64)
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.where(length > 1e-7, rows / np.where(length > 1e-7, length, 1.0), 0.0)

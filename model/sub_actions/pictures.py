@@ -43,12 +43,9 @@ STYLE: dict[Any, Any] = {
 
 
 def draw_similarity(tree: MergeTree, merged: SubActions, path: Path) -> None:
-    """The similarity of all different phrases in the order of the tree, a frame around each sub-action.
+    """Draw the similarity of all different phrases in the order of the tree, a frame around each sub-action.
 
-    Args:
-        tree: The merges.
-        merged: The sub-actions cut from it.
-        path: The files to write, without ending.
+    Here and below, `path` names the files to write, without ending, and `merged` was cut from `tree`.
     """
     order = tree.leaf_order()
     count = len(order)
@@ -78,13 +75,7 @@ def draw_similarity(tree: MergeTree, merged: SubActions, path: Path) -> None:
 
 
 def draw_dendrogram(tree: MergeTree, merged: SubActions, path: Path) -> None:
-    """The tree of merges with the cut, each sub-action of several phrases in a colour.
-
-    Args:
-        tree: The merges.
-        merged: The sub-actions cut from it.
-        path: The files to write, without ending.
-    """
+    """Draw the tree of merges with the cut, each sub-action of several phrases in a colour."""
     order = tree.leaf_order()
     done = len(order) - len(merged.names)
     colour_of = {order[i]: colour for begin, end, _, colour in _blocks(tree, merged) for i in range(begin, end)}
@@ -111,13 +102,7 @@ def draw_dendrogram(tree: MergeTree, merged: SubActions, path: Path) -> None:
 
 
 def draw_ownership(vocabulary: Vocabulary, merged: SubActions, path: Path) -> None:
-    """Which class owns which sub-action, and with how many of its phrases; shared ones first.
-
-    Args:
-        vocabulary: For the titles of the classes.
-        merged: The sub-actions.
-        path: The files to write, without ending.
-    """
+    """Draw which class owns which sub-action, and with how many of its phrases; shared ones first."""
     used = np.zeros(merged.owned.shape, dtype=np.int64)
     np.add.at(used, (merged.class_of, merged.cluster), 1)
     owners = merged.owned.sum(axis=0)
@@ -156,7 +141,7 @@ def draw_ownership(vocabulary: Vocabulary, merged: SubActions, path: Path) -> No
 
 
 def _blocks(tree: MergeTree, merged: SubActions) -> list[tuple[int, int, str, str]]:
-    """Where each sub-action begins and ends in the tree's order, its name, and a colour unlike its neighbours'."""
+    """Return where each sub-action begins and ends in the tree's order, its name, and a colour unlike those beside."""
     where = dict(zip(merged.phrases, merged.cluster, strict=True))
     clusters = [where[tree.phrases[leaf]] for leaf in tree.leaf_order()]
     edges = [0, *(i for i in range(1, len(clusters)) if clusters[i] != clusters[i - 1]), len(clusters)]
@@ -169,7 +154,7 @@ def _blocks(tree: MergeTree, merged: SubActions) -> list[tuple[int, int, str, st
 
 
 def _branches(tree: MergeTree, order: list[int]) -> list[list[tuple[float, float]]]:
-    """The corners of each merge: similarity, and the row of either side; never more similar than what it joins."""
+    """Return the corners of each merge: similarity and row of either side; never more similar than what it joins."""
     row = {leaf: float(position) for position, leaf in enumerate(order)}
     at = dict.fromkeys(order, 1.0)
     branches = []
@@ -182,7 +167,7 @@ def _branches(tree: MergeTree, order: list[int]) -> list[list[tuple[float, float
 
 
 def _cut(tree: MergeTree, done: int) -> float:
-    """A similarity between that of the last merge made and that of the first one not made."""
+    """Return a similarity between that of the last merge made and that of the first one not made."""
     made = tree.steps[done - 1].distance if done else 0.0
     following = tree.steps[done].distance if done < len(tree.steps) else made + 0.1
     return 1.0 - (made + max(following, made)) / 2

@@ -1,18 +1,21 @@
-"""How good the phrases of a vocabulary are: its scores, for people and for files.
+"""How good the phrases of a vocabulary are, for people and for files.
 
 The formulas are those of `model.sub_actions.measures`; they need embeddings of phrases and of class titles, no labels
-and no recordings. `python -m model.sub_actions.scores FILE...` shows them.
+and no recordings. A run folder says it in a record for the run, and in two files beside each checkpoint:
+`sub_actions.csv` has a row per sub-action, `vocabulary.json` the scores at the trial's number of sub-actions.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from model.files import replacing, write_table
 from model.sub_actions.cut import SubActions
 from model.sub_actions.measures import (
     KEPT_COSINE,
@@ -25,13 +28,15 @@ from model.sub_actions.measures import (
     measure_redundancy,
     measure_separation,
     measure_titles,
+    nearest_others,
     read_merged,
 )
 from model.sub_actions.vocabulary import Vocabulary
 
-if TYPE_CHECKING:
-    from model.sub_actions.encoder import TextEncoder
-
+SUB_ACTIONS_FILE = "sub_actions.csv"
+SCORES_FILE = "vocabulary.json"  # not YAML: beside a checkpoint that is a configuration
+HEADER = ("sub_action", "name", "phrases", "classes", "owned", "cosine", "nearest", "nearest_cosine")
+BETWEEN = " | "  # phrases have commas
 DECIMALS = 4  # in files: embeddings of two machines differ further down
 
 
@@ -54,7 +59,7 @@ class VocabularyScores:
     redundancy: Redundancy
 
     def lines(self) -> list[str]:
-        """Text for people: each score, which direction is good, and what a vocabulary without meaning gets."""
+        """Return text for people: each score, which direction is good, and what a vocabulary without meaning gets."""
         s, t, c, r = self.separation, self.title_rebuilt, self.coverage, self.redundancy
         least, near, missed = (
             [self.titles[name] for name in names]
@@ -79,7 +84,7 @@ class VocabularyScores:
         ]
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for files: strings, whole numbers, numbers of `DECIMALS` digits, and pairs of class names."""
+        """Return plain values for files: strings, numbers of at most `DECIMALS` digits, and lists of class names."""
         return {
             "vocabulary": self.vocabulary,
             "classes": self.classes,
@@ -95,13 +100,13 @@ class VocabularyScores:
 def score_vocabulary(
     vocabulary: Vocabulary, merged: SubActions, embeddings: np.ndarray, titles: np.ndarray
 ) -> VocabularyScores:
-    """Scores a vocabulary as it is at one number of sub-actions; the order of classes and phrases does not matter.
+    """Score a vocabulary as it is at one number of sub-actions; the order of classes and phrases does not matter.
 
     Args:
         vocabulary: The phrases of each class.
         merged: The same phrases, merged.
         embeddings: (phrases, width), in the order of `Vocabulary.all_phrases`.
-        titles: (classes, width), embedding of each class's title, as `embed_titles` gives them.
+        titles: (classes, width), embeddings of `Vocabulary.class_titles`.
 
     Raises:
         ValueError: The embeddings do not fit the phrases or the classes.
@@ -120,18 +125,59 @@ def score_vocabulary(
     )
 
 
-def embed_titles(vocabulary: Vocabulary, encoder: TextEncoder) -> np.ndarray:
-    """The embedding of what each class is called in words, (classes, width)."""
-    return encoder.encode([vocabulary.title(name) for name in vocabulary.class_names])
+@dataclass(frozen=True, eq=False)
+class VocabularyFiles:
+    """The two files of one trial.
+
+    Attributes:
+        scores: At the trial's number of sub-actions.
+        rows: A tuple per sub-action, in the order of `HEADER`.
+    """
+
+    scores: VocabularyScores
+    rows: tuple[tuple[object, ...], ...]
+
+    def write(self, folder: Path) -> None:
+        """Write both; earlier files of their names are replaced."""
+        write_table(folder / SUB_ACTIONS_FILE, HEADER, self.rows)
+        with replacing(folder / SCORES_FILE) as part:
+            part.write_text(json.dumps(self.scores.as_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def vocabulary_files(
+    vocabulary: Vocabulary, merged: SubActions, embeddings: np.ndarray, titles: np.ndarray
+) -> VocabularyFiles:
+    """Measure what the files of a trial say; arguments as for `score_vocabulary`."""
+    scores = score_vocabulary(vocabulary, merged, embeddings, titles)
+    return VocabularyFiles(scores, tuple(_rows(merged, embeddings, titles)))
+
+
+def vocabulary_record(vocabulary: Vocabulary, valid: Sequence[int], scores: VocabularyScores | None) -> dict[str, Any]:
+    """Return what the record of a run says of its vocabulary, in plain values.
+
+    Args:
+        vocabulary: The phrases of each class.
+        valid: Every number of sub-actions at which all classes own different ones.
+        scores: At one of them; None where there is none.
+    """
+    measured = {} if scores is None else scores.as_dict()
+    return {
+        "name": vocabulary.name,
+        "style": vocabulary.style,
+        "phrases": len(vocabulary.all_phrases()),
+        "different_phrases": len(set(vocabulary.all_phrases())),
+        "valid_num_sub_actions": compact_range(valid),
+        "scores": {k: v for k, v in measured.items() if k not in ("vocabulary", "classes", "phrases")},
+    }
 
 
 def usual_count(classes: int) -> int:
-    """How many sub-actions to score a vocabulary at where nobody says it."""
+    """Return how many sub-actions to score a vocabulary at where nobody says it."""
     return max(12, 2 * classes)
 
 
 def nearest_count(valid: Sequence[int], wanted: int) -> int:
-    """The valid number of sub-actions nearest to the wanted one, the larger of two that are as near.
+    """Return the valid number of sub-actions nearest to the wanted one, the larger of two that are as near.
 
     Args:
         valid: As `model.sub_actions.cut.valid_range` gives it, not empty.
@@ -141,7 +187,7 @@ def nearest_count(valid: Sequence[int], wanted: int) -> int:
 
 
 def compact_range(numbers: Sequence[int]) -> str:
-    """Ascending numbers with a dash for those that follow each other, such as "4, 7-32"; "none" for none."""
+    """Write ascending numbers with a dash for those that follow each other, as in "4, 7-32"; "none" for none."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][-1] + 1:
@@ -151,11 +197,18 @@ def compact_range(numbers: Sequence[int]) -> str:
     return ", ".join("-".join(map(str, run)) for run in runs) or "none"
 
 
+def _rows(merged: SubActions, embeddings: np.ndarray, titles: np.ndarray) -> Iterator[tuple[object, ...]]:
+    """Yield a row per sub-action; `cosine` is the mean over its different phrases of that with its name."""
+    text = read_merged(merged, embeddings, titles)
+    nearest, closeness = nearest_others(text.positions)
+    for k, name in enumerate(merged.names):
+        row_of = {text.texts[i]: i for i in np.flatnonzero(text.cluster == k)}
+        phrases, owners = merged.phrases_of(k), merged.owners_of(k)
+        cosine = float((text.phrases[[row_of[phrase] for phrase in phrases]] @ text.positions[k]).mean())
+        owned = "shared" if len(owners) > 1 else "own"
+        neighbour = (merged.names[nearest[k]], f"{closeness[k]:.3f}")
+        yield k, name, BETWEEN.join(phrases), BETWEEN.join(owners), owned, f"{cosine:.3f}", *neighbour
+
+
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
     return {k: round(v, DECIMALS) if isinstance(v, float) else list(v) for k, v in values.items()}
-
-
-if __name__ == "__main__":
-    from model.sub_actions.scores_command import main
-
-    sys.exit(main())

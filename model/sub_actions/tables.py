@@ -1,20 +1,21 @@
-"""What became of the phrases of a vocabulary, for people: tables, warnings and near misses.
+"""The texts of `python -m model.sub_actions`: tables, warnings and near misses; and the table of several vocabularies.
 
-Owns the texts of `python -m model.sub_actions`; `model.sub_actions.pictures` draws the same.
+`model.sub_actions.pictures` draws the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 
-import numpy as np
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from model.sub_actions.cut import SubActions
+from model.sub_actions.measures import KEPT_COSINE, NEAR_COSINE
 from model.sub_actions.opposites import opposite_words
-from model.sub_actions.scores import compact_range
+from model.sub_actions.scores import VocabularyScores, compact_range
 from model.sub_actions.tree import MergeTree
 from model.sub_actions.vocabulary import Vocabulary
 
@@ -24,13 +25,13 @@ CLOSE_CALL = 0.01  # two similarities that differ by less are next to arbitrary 
 
 
 def tables(vocabulary: Vocabulary, tree: MergeTree, merged: SubActions) -> list[Table]:
-    """The sub-actions, the merges, and what each class shares and owns alone."""
+    """Return three tables: the sub-actions, the merges, and what each class shares and owns alone."""
     merges = [_merges(merged)] if merged.merges else []
     return [_sub_actions(vocabulary, tree, merged), *merges, _classes(vocabulary, merged)]
 
 
 def counts(merged: SubActions) -> str:
-    """One line: how many phrases, classes and sub-actions."""
+    """Return one line: how many phrases, classes and sub-actions."""
     shared = int((merged.owned.sum(axis=0) > 1).sum())
     different = len(set(merged.phrases))
     return (
@@ -40,7 +41,7 @@ def counts(merged: SubActions) -> str:
 
 
 def remarks(tree: MergeTree, merged: SubActions, valid: Sequence[int]) -> list[str]:
-    """Lines of text: the numbers of sub-actions that are possible, classes with nothing of their own, near misses."""
+    """Return lines of text: which numbers are possible, classes with no sub-action of their own, and near misses."""
     lines = [f"numbers of sub-actions at which every class is distinct: {compact_range(valid)}"]
     lines += [f"{name} has no sub-action of its own" for name in merged.class_names if not merged.own[name]]
     done = len(tree.phrases) - len(merged.names)
@@ -58,7 +59,7 @@ def remarks(tree: MergeTree, merged: SubActions, valid: Sequence[int]) -> list[s
 
 
 def warnings(tree: MergeTree, merged: SubActions, kept_apart: bool) -> list[str]:
-    """Lines of text: opposites in one sub-action, or those that stand apart only because they must."""
+    """Return lines of text: opposites in one sub-action, or those that stand apart only because they must."""
     if not kept_apart:
         found = [f"opposites in one sub-action ({words}): {one} + {other}" for one, other, words in merged.opposites()]
         hint = ["--keep-opposites-apart forbids it, merging.keep_opposites_apart: true in a configuration"]
@@ -66,14 +67,16 @@ def warnings(tree: MergeTree, merged: SubActions, kept_apart: bool) -> list[str]
     return _at_most([f"kept apart, though {line}" for line in _near_opposites(tree, merged)], SHOWN_PAIRS)
 
 
-def phrases_of(merged: SubActions, index: int) -> list[str]:
-    """The different phrases of a sub-action, sorted."""
-    return sorted({merged.phrases[i] for i in np.flatnonzero(merged.cluster == index)})
-
-
-def owners_of(merged: SubActions, index: int) -> list[str]:
-    """The classes that own a sub-action."""
-    return [merged.class_names[c] for c in np.flatnonzero(merged.owned[:, index])]
+def scores_table(rows: Iterable[tuple[str, VocabularyScores, Sequence[int]]]) -> Table:
+    """Return a table with a row per vocabulary: name, scores, and which numbers of sub-actions are possible."""
+    table = Table("vocabulary", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name, scores, valid in rows:
+        cells = _scores_cells(scores, valid)
+        if not table.rows:
+            for column in cells:
+                table.add_column(column, justify="right")
+        table.add_row(name, *cells.values())
+    return table
 
 
 def _sub_actions(vocabulary: Vocabulary, tree: MergeTree, merged: SubActions) -> Table:
@@ -85,8 +88,8 @@ def _sub_actions(vocabulary: Vocabulary, tree: MergeTree, merged: SubActions) ->
             )
     table = Table("", "sub-action", "phrases merged into it", "last merge at", "classes", title="Sub-actions")
     for index, name in enumerate(merged.names):
-        others = [phrase for phrase in phrases_of(merged, index) if phrase != name]
-        titles = ", ".join(vocabulary.title(owner) for owner in owners_of(merged, index))
+        others = [phrase for phrase in merged.phrases_of(index) if phrase != name]
+        titles = ", ".join(vocabulary.title(owner) for owner in merged.owners_of(index))
         table.add_row(str(index + 1), *map(Text, (name, " | ".join(others), last.get(name, ""), titles)))
     return table
 
@@ -106,8 +109,27 @@ def _classes(vocabulary: Vocabulary, merged: SubActions) -> Table:
     return table
 
 
+def _scores_cells(scores: VocabularyScores, valid: Sequence[int]) -> dict[str, str]:
+    s, t, c, r = scores.separation, scores.title_rebuilt, scores.coverage, scores.redundancy
+    return {
+        "classes": str(scores.classes),
+        "phrases": str(scores.phrases),
+        "valid K": compact_range(valid),
+        "K": str(scores.sub_actions),
+        "silhouette\n(shuffled)": f"{s.silhouette:z.2f} ({s.silhouette_shuffled:z.2f})",
+        "sets differ\nmean, least": f"{s.set_distance:z.2f}, {s.least_set_distance:z.2f}",
+        "meaning\nmean, least": f"{s.meaning_distance:z.2f}, {s.least_meaning_distance:z.2f}",
+        "own title\nfound": f"{round(t.top1 * scores.classes)} of {scores.classes}",
+        "rank\n(chance)": f"{t.rank:.1f} ({t.rank_chance:.1f})",
+        "as good\nby chance": f"{t.as_good_by_chance:.1%}",
+        f"coverage\n≥ {KEPT_COSINE}": f"{c.cosine:z.2f} {c.kept:.0%}",
+        f"nearest\n> {NEAR_COSINE}": f"{r.nearest_cosine:z.2f} {r.near_duplicates:.0%}",
+        "repeated\nin class": f"{r.repeated_in_class:.0%}",
+    }
+
+
 def _near_opposites(tree: MergeTree, merged: SubActions) -> list[str]:
-    """Opposites in different sub-actions, at least as similar as the last merge made; the most similar first."""
+    """Return opposites in different sub-actions, at least as similar as the last merge made; the most similar first."""
     least = min((merge.similarity for merge in merged.merges), default=1.0)
     where = dict(zip(merged.phrases, merged.cluster, strict=True))
     found = []

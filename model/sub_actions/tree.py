@@ -1,13 +1,15 @@
 """The tree of merges: which groups of phrases become one, in which order, and how close they were.
 
-Owns the agglomeration itself, from single phrases to one group, by average, complete or single linkage on the cosine
-distance, optionally with opposites kept apart. Embeddings of two machines differ in the last digits, so distances
+Agglomeration from single phrases to one group, by average, complete or single linkage on the cosine distance,
+optionally with opposites kept apart. Embeddings of two machines differ in the last digits, so distances
 closer than `TIE` count as equal and the alphabet decides: the same phrases give the same tree everywhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from itertools import combinations
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -17,8 +19,8 @@ from model.sub_actions.vocabulary import SubActionError
 
 Linkage = Literal["average", "complete", "single"]
 
-# Similarities repeat to about 3e-7 over threads, batches and float64 (tests/model/test_shipped_vocabularies.py measures
-# it). A merge therefore hinges on the machine only where a difference of distances lies that close to this.
+# Similarities repeat to about 3e-7 over threads, batches and float64 (measured in test_shipped_vocabularies.py), so a
+# merge hinges on the machine only where a difference of distances lies that close to this.
 TIE = 1e-5
 
 
@@ -85,24 +87,24 @@ class MergeTree:
         np.add.at(mean, which, unit)
         mean /= occurrences[:, None]
         self.similarity = mean @ mean.T
-        apart = self._opposites() if keep_opposites_apart else np.zeros(self.similarity.shape, dtype=bool)
+        apart = _opposites(self.phrases) if keep_opposites_apart else np.zeros(self.similarity.shape, dtype=bool)
         self.steps = _agglomerate(1.0 - self.similarity, occurrences, apart, linkage)
         self.fewest = len(texts) - sum(step.allowed for step in self.steps)
 
     def groups(self, k: int) -> list[list[int]]:
-        """The indices of the phrases of each of `k` groups, each group and the list of groups sorted."""
+        """Return the indices of the phrases of each of `k` groups, each group and the list of groups sorted."""
         return sorted(sorted(members) for members in self.alive(k).values())
 
     def members(self, group: int) -> list[int]:
-        """The indices of the phrases of one group: those of a phrase, or of phrases + index of a step."""
+        """Return the indices of the phrases of one group: those of a phrase, or of phrases + index of a step."""
         return sorted(self._leaves(group))
 
     def texts(self, group: int) -> tuple[str, ...]:
-        """The phrases of one group."""
+        """Return the phrases of one group."""
         return tuple(self.phrases[i] for i in self.members(group))
 
     def count_at(self, threshold: float) -> int:
-        """How many groups are left when everything at least this similar is merged, as far as allowed."""
+        """Return how many groups are left when everything at least this similar is merged, as far as allowed."""
         limit = 1.0 - threshold + TIE
         merged = 0
         while merged < len(self.steps) and self.steps[merged].allowed and self.steps[merged].distance <= limit:
@@ -110,13 +112,13 @@ class MergeTree:
         return len(self.phrases) - merged
 
     def medoid(self, members: Sequence[int]) -> int:
-        """The phrase most similar to all of its group; of those closer than `TIE`, the alphabetically first."""
+        """Return the phrase most similar to all of its group; of those closer than `TIE`, the alphabetically first."""
         weight = self.occurrences[list(members)]
         closeness = self.similarity[np.ix_(members, members)] @ weight / weight.sum()
         return members[int(np.flatnonzero(closeness >= closeness.max() - TIE)[0])]
 
     def obstacle(self) -> tuple[str, str, str] | None:
-        """The nearest opposites that stop the merging: phrase, phrase, "word/word"; None where nothing does."""
+        """Return the nearest opposites that stop the merging: phrase, phrase, "word/word"; None where nothing does."""
         if self.fewest < 2:
             return None
         step = self.steps[len(self.phrases) - self.fewest]
@@ -128,11 +130,11 @@ class MergeTree:
         raise AssertionError("a merge that is not allowed has opposites")
 
     def leaf_order(self) -> list[int]:
-        """The phrases in an order in which every group is together."""
+        """Return the phrases in an order in which every group is together."""
         return self._leaves(len(self.phrases) + len(self.steps) - 1)
 
     def alive(self, k: int) -> dict[int, list[int]]:
-        """The groups left at `k`, and the indices of the phrases of each."""
+        """Return the groups left at `k`, and the indices of the phrases of each."""
         alive = {i: [i] for i in range(len(self.phrases))}
         for index, step in enumerate(self.steps[: len(self.phrases) - k]):
             alive[len(self.phrases) + index] = alive.pop(step.left) + alive.pop(step.right)
@@ -150,16 +152,18 @@ class MergeTree:
                 waiting += [step.right, step.left]
         return leaves
 
-    def _opposites(self) -> np.ndarray:
-        apart = np.zeros(self.similarity.shape, dtype=bool)
-        for i, one in enumerate(self.phrases):
-            for j in range(i):
-                apart[i, j] = apart[j, i] = opposite_words(one, self.phrases[j]) is not None
-        return apart
+
+@lru_cache(maxsize=8)  # for 97 phrases it takes ten times what the merging does
+def _opposites(phrases: tuple[str, ...]) -> np.ndarray:
+    """Return which phrases are opposites, bool, (n, n)."""
+    apart = np.zeros((len(phrases), len(phrases)), dtype=bool)
+    for (i, one), (j, other) in combinations(enumerate(phrases), 2):
+        apart[i, j] = apart[j, i] = opposite_words(one, other) is not None
+    return apart
 
 
 def _agglomerate(distance: np.ndarray, size: np.ndarray, apart: np.ndarray, linkage: Linkage) -> tuple[Step, ...]:
-    """Joins the nearest two groups, again and again; of ties, those whose first phrases come first.
+    """Join the nearest two groups, again and again; of ties, those whose first phrases come first.
 
     Scipy's `linkage` is not used, for it breaks ties by the last digit of a distance.
     """
@@ -182,7 +186,7 @@ def _agglomerate(distance: np.ndarray, size: np.ndarray, apart: np.ndarray, link
 
 
 def _joined(one: np.ndarray, other: np.ndarray, weight: float, against: float, linkage: Linkage) -> np.ndarray:
-    """The distances of two groups together, from those of each."""
+    """Return the distances of two groups together, from those of each."""
     if linkage == "average":
         return (weight * one + against * other) / (weight + against)
     return np.maximum(one, other) if linkage == "complete" else np.minimum(one, other)

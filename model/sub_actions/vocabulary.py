@@ -1,6 +1,6 @@
 """The phrases of each class, read from YAML and matched with the classes of a data set.
 
-Owns the file format and its checks; who wrote the file, a person or `model.extraction`, makes no difference.
+Who wrote the file, a person or `model.extraction`, makes no difference.
 """
 
 from __future__ import annotations
@@ -103,24 +103,32 @@ class Vocabulary(BaseModel):
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The classes in order, (classes,)."""
+        """Return the classes in order, (classes,)."""
         return tuple(self.classes)
 
     def all_phrases(self) -> tuple[str, ...]:
-        """All phrases, class by class, one that several classes use as often as they use it, (phrases,)."""
+        """Return all phrases, class by class, one that several classes use as often as they use it, (phrases,)."""
         return tuple(phrase for phrases in self.classes.values() for phrase in phrases)
 
     def title(self, class_name: str) -> str:
-        """What a class is called in words: its title, else its label with spaces for underscores."""
+        """Return what a class is called in words: its title, else its label with spaces for underscores."""
         return self.titles.get(class_name, class_name.replace("_", " "))
 
+    def class_titles(self) -> list[str]:
+        """Return what each class is called in words, in order, (classes,)."""
+        return [self.title(name) for name in self.classes]
+
     def class_of(self) -> np.ndarray:
-        """Index of the class of each of `all_phrases`, int64, (phrases,)."""
+        """Return the index of the class of each of `all_phrases`, int64, (phrases,)."""
         return np.repeat(np.arange(len(self.classes)), [len(phrases) for phrases in self.classes.values()])
 
 
 def load_vocabulary(source: Path | str | Mapping[str, Any] | Vocabulary) -> Vocabulary:
-    """Reads a vocabulary from a YAML file, or validates a mapping.
+    """Read a vocabulary from a YAML file, or validate a mapping.
+
+    >>> vocabulary = load_vocabulary({"name": "mine", "classes": {"walk": ["swing  arm"], "sit": ["lower hips"]}})
+    >>> vocabulary.all_phrases()
+    ('swing arm', 'lower hips')
 
     Raises:
         SubActionError: One line that names the file and the key.
@@ -136,7 +144,7 @@ def load_vocabulary(source: Path | str | Mapping[str, Any] | Vocabulary) -> Voca
 
 
 def match_classes(vocabulary: Vocabulary, class_names: Sequence[str]) -> Vocabulary:
-    """Brings the classes into the data's order and spelling; upper and lower case do not matter.
+    """Bring the classes into the data's order and spelling; upper and lower case do not matter.
 
     Raises:
         SubActionError: A class of the data has no phrases, or phrases are for a class that the data does not

@@ -17,7 +17,7 @@ from model.evaluation.evaluate import Collected, classify, collect, evaluate, re
 from model.evaluation.meaning import CODES_FILE, CodeMeaning, write_codes
 from model.network.building import build_model, longest_window
 from model.network.class_text import ClassText
-from model.sub_actions.vocabulary_files import VocabularyFiles
+from model.sub_actions.scores import VocabularyFiles
 from model.training.augmentation import random_crop
 from model.training.losses import Batch, mean_terms
 from model.training.replicas import Replicas
@@ -225,7 +225,7 @@ class ShapeActionRun:
 
         `config.json` says what the model is to those who load it. The tables are `codes.csv`, a row per code,
         `confusion.csv`, what the linear classifiers say of the validation split, and what
-        `model.sub_actions.vocabulary_files` writes.
+        `model.sub_actions.scores` writes.
         """
         learnt, seen = collect(self.model, self.train), collect(self.model, self.validation)
         meaning = self._meaning(learnt)

@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from model.sub_actions.cut import load_vocabulary
+from model.sub_actions.vocabulary import load_vocabulary
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "spaces" / "sub_actions" / "epilepsy.yaml"

@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.sub_actions.cut import SubActionError, load_vocabulary, merge_phrases, valid_range
+from model.sub_actions.cut import merge_phrases, valid_range
+from model.sub_actions.tree import MergeTree
+from model.sub_actions.vocabulary import SubActionError, load_vocabulary
 
 SPACES = Path(__file__).parents[3] / "spaces" / "sub_actions"
 
@@ -144,15 +146,12 @@ def test_the_more_used_phrase_names_a_pair():
 @pytest.mark.parametrize(("threshold", "clusters"), [(1.0, 4), (0.99, 4), (0.98, 3), (0.9, 2)])
 def test_threshold(threshold, clusters):
     angles = {"a": 0, "b": 10, "c": 30, "far": 180}  # cosines 0.985, then 0.903 on average
-    given = vocabulary(one=["a", "b", "far"], two=["c"])
-    merged = merge_phrases(given, at_angles(given.all_phrases(), angles), None, threshold)
-    assert len(merged.names) == clusters
+    words = ["a", "b", "far", "c"]
+    assert MergeTree(words, at_angles(words, angles)).count_at(threshold) == clusters
 
 
 def test_threshold_at_the_exact_similarity_merges():
-    embeddings = np.array([[1.0, 0.0], [0.6, 0.8], [-1.0, 0.0]])
-    given = vocabulary(one=["a", "x"], two=["b"])
-    assert len(merge_phrases(given, embeddings[[0, 2, 1]], None, 0.6).names) == 2
+    assert MergeTree(["a", "b", "x"], np.array([[1.0, 0.0], [0.6, 0.8], [-1.0, 0.0]])).count_at(0.6) == 2
 
 
 def test_classes_that_own_the_same_are_refused():
@@ -162,8 +161,9 @@ def test_classes_that_own_the_same_are_refused():
     assert valid_range(given, embeddings) == [4, 5]
     with pytest.raises(SubActionError, match="with 3 sub-actions the classes walk and run own the same"):
         merge_phrases(given, embeddings, 3)
+    assert MergeTree(given.all_phrases(), embeddings).count_at(-1.0) == 1
     with pytest.raises(SubActionError, match="with 1 sub-actions the classes walk and run"):
-        merge_phrases(given, embeddings, None, -1.0)
+        merge_phrases(given, embeddings, 1)
 
 
 @pytest.mark.parametrize("k", [-1, 0, 4, 100])
@@ -175,27 +175,24 @@ def test_k_out_of_range(k):
 
 def test_wrong_arguments():
     given = vocabulary(one=["a"], two=["b"])
-    with pytest.raises(SubActionError, match="either the number of sub-actions or a similarity"):
-        merge_phrases(given, np.eye(2), None)
-    with pytest.raises(SubActionError, match="either the number of sub-actions or a similarity"):
-        merge_phrases(given, np.eye(2), 2, 0.5)
     with pytest.raises(SubActionError, match=r"one embedding for each of 2 phrases, got shape \(3, 3\)"):
         merge_phrases(given, np.eye(3), 2)
     with pytest.raises(SubActionError, match="embedding of the phrase 'b' is zero or not finite"):
         merge_phrases(given, np.array([[1.0, 0.0], [np.nan, 0.0]]), 2)
 
 
-def test_report_shows_merges_and_opposites():
+def test_a_merge_says_what_is_shared_what_was_merged_and_which_opposites():
     given = vocabulary(one=["lift foot", "sit"], two=["lower foot", "turn"])
     angles = {"lift foot": 0, "lower foot": 20, "sit": 120, "turn": 240}
     merged = merge_phrases(given, at_angles(given.all_phrases(), angles), 3)
-    assert merged.report() == [
-        "4 phrases of 2 classes, 3 sub-actions",
-        "one: 1 shared, 1 own",
-        "two: 1 shared, 1 own",
-        "merged at similarity 0.94: lift foot + lower foot",
-        "WARNING: opposites in one sub-action (lift/lower): lift foot + lower foot",
-    ]
+    assert merged.shared == {"one": ("lift foot",), "two": ("lift foot",)}
+    assert merged.own == {"one": ("sit",), "two": ("turn",)}
+    (merge,) = merged.merges
+    assert merge[:2] == (("lift foot",), ("lower foot",))
+    assert merge.similarity == pytest.approx(np.cos(np.radians(20)), abs=1e-5)
+    assert merged.phrases_of(0) == ["lift foot", "lower foot"]
+    assert merged.owners_of(0) == ["one", "two"]
+    assert merged.opposites() == [("lift foot", "lower foot", "lift/lower")]
 
 
 @pytest.mark.parametrize("name", ["basic_motions", "epilepsy"])

@@ -1,4 +1,5 @@
 import csv
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -88,6 +89,20 @@ def test_a_threshold_says_how_many_it_leaves(tmp_path, capsys):
     assert "note: the threshold 0.7 leaves" in capsys.readouterr().out
 
 
+def test_several_vocabularies_are_one_table_of_scores(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = [str(SHIPPED), str(SHIPPED.with_name("epilepsy.yaml"))]
+    assert main(files) == 0
+    output = capsys.readouterr().out
+    for stem in ("basic_motions", "epilepsy"):
+        row = next(line for line in output.splitlines() if line.strip().startswith(stem))
+        assert re.search(r"\b4 of 4\b", row)
+    assert "title rebuilt" not in output
+    assert main([*files, "--k", "20"]) == 0
+    assert re.search(r"basic_motions .* 4-32 +20 ", capsys.readouterr().out)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("classes", "options", "message"),
     [
@@ -115,13 +130,38 @@ def test_mistakes_are_one_line(tmp_path, capsys, classes, options, message):
     assert said.err.count("\n") == 1
 
 
+TWO = "name: x\nclasses: {a: [lift foot], b: [sit]}\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "expected"),
+    [
+        (None, [], "vocabulary file .*none.yaml cannot be read"),
+        ("name: x\nclasses: {a: [lift foot]}\n", [], "two or more classes are needed"),
+        (TWO.replace("sit", "lift foot"), [], "none.yaml: the classes a and b have the same phrases"),
+        (TWO, ["--k", "9"], "none.yaml: --k: 9 sub-actions cannot be made"),
+        (TWO, ["--text-encoder", "./nowhere"], "no such folder"),
+        (TWO, ["--out", "here"], "--out: is for one vocabulary"),
+        (f"{TWO}titles: {{a: ''}}", [], "none.yaml: titles: class a has an empty title"),
+    ],
+)
+def test_one_bad_file_of_several_is_one_line(tmp_path, capsys, content, options, expected):
+    file = tmp_path / "none.yaml"
+    if content is not None:
+        file.write_text(content)
+    assert main([str(SHIPPED), str(file), *options]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert re.fullmatch(f"error: .*{expected}.*\n", captured.err)
+
+
 def test_files_and_folders_that_cannot_be_used(few, tmp_path, capsys):
     assert main([str(tmp_path / "none.yaml")]) == 2
     assert "none.yaml cannot be read: No such file" in capsys.readouterr().err
     assert main([str(few), "--out", str(few)]) == 2
     assert f"--out: {few} cannot be written to (File exists)" in capsys.readouterr().err
     assert main([]) == 2
-    assert "the following arguments are required: file" in capsys.readouterr().err
+    assert "the following arguments are required: FILE" in capsys.readouterr().err
 
 
 def test_an_interruption_is_no_traceback(few, capsys, monkeypatch):

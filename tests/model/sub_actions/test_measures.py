@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import silhouette_score
 
-from model.sub_actions.cut import SubActions, Vocabulary, load_vocabulary, merge_phrases, valid_range
+from model.sub_actions.cut import SubActions, merge_phrases, valid_range
 from model.sub_actions.measures import (
     MergedText,
     measure_coverage,
@@ -17,6 +17,7 @@ from model.sub_actions.measures import (
     read_merged,
 )
 from model.sub_actions.scores import score_vocabulary
+from model.sub_actions.vocabulary import Vocabulary, load_vocabulary
 
 
 def plane(*degrees: float) -> np.ndarray:

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from model.sub_actions.opposites import OPPOSITES, opposite_words
 
-WORDS = [*" ".join(" ".join(line) for line in OPPOSITES).split(), "no", "without", "the", "of", "to", "ahead", "wrist"]
+WORDS = [*" ".join([*OPPOSITES, *OPPOSITES.values()]).split(), "no", "without", "the", "of", "to", "ahead", "wrist"]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_no_opposites(first, second):
 
 
 def test_no_word_is_its_own_opposite():
-    for one, other in OPPOSITES:
+    for one, other in OPPOSITES.items():
         both = f"{one} {other}"
         assert opposite_words(both, both) is None
         for word in one.split():

@@ -1,27 +1,29 @@
-"""Scores of the shipped vocabularies beside deliberately bad ones, the text for people, and the command line."""
+"""Scores of the shipped vocabularies beside deliberately bad ones, the text for people, and the files."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from model.sub_actions import encoder as text_encoder
-from model.sub_actions.cut import Vocabulary, load_vocabulary, merge_phrases, valid_range
+from model.sub_actions.cut import merge_phrases, valid_range
 from model.sub_actions.encoder import TextEncoder
 from model.sub_actions.scores import (
     VocabularyScores,
     compact_range,
-    embed_titles,
     nearest_count,
     score_vocabulary,
     usual_count,
+    vocabulary_files,
+    vocabulary_record,
 )
-from model.sub_actions.scores_command import main
+from model.sub_actions.vocabulary import Vocabulary, load_vocabulary
 
 SPACES = Path(__file__).parents[3] / "spaces" / "sub_actions"
 FILES = [SPACES / "basic_motions.yaml", SPACES / "epilepsy.yaml"]
@@ -55,7 +57,7 @@ def scored(vocabulary: Vocabulary, encoder: TextEncoder, k: int) -> VocabularySc
     """Scores at the valid number of sub-actions nearest to `k`."""
     embeddings = encoder.encode(vocabulary.all_phrases())
     merged = merge_phrases(vocabulary, embeddings, nearest_count(valid_range(vocabulary, embeddings), k))
-    return score_vocabulary(vocabulary, merged, embeddings, embed_titles(vocabulary, encoder))
+    return score_vocabulary(vocabulary, merged, embeddings, encoder.encode(vocabulary.class_titles()))
 
 
 def shuffled(vocabulary: Vocabulary, random: np.random.Generator) -> dict[str, list[str]]:
@@ -164,53 +166,46 @@ def test_ranges_are_written_short() -> None:
     assert nearest_count([10, 14], 12) == 14
 
 
-def test_the_command_prints_one_table_over_all_files(capsys: pytest.CaptureFixture) -> None:
-    assert main([*map(str, FILES)]) == 0
-    output = capsys.readouterr().out
-    for stem in ("basic_motions", "epilepsy"):
-        row = next(line for line in output.splitlines() if line.strip().startswith(stem))
-        assert re.search(r"\b4 of 4\b", row)
-    assert "title rebuilt" not in output
-    assert main([str(FILES[0]), "--k", "20"]) == 0
-    output = capsys.readouterr().out
-    assert re.search(r"basic_motions .* 4-32 +20 ", output)
-    assert "scores of basic_motions at 20 sub-actions" in output
+CLASSES = {"wave, fast": ["p40", "p0"], "sit": ["p40", "p130"], "jump": ["p55", "p200"]}
 
 
-TWINS = "name: twins\nclasses: {a: [lift foot], b: [lift foot]}\n"
+def vectors(phrases: tuple[str, ...]) -> np.ndarray:
+    """The phrase p40 lies in the plane at 40°, and so on."""
+    angles = np.radians([float(phrase[1:]) for phrase in phrases])
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
-@pytest.mark.parametrize(
-    ("content", "arguments", "expected"),
-    [
-        (None, [], "vocabulary file .*none.yaml cannot be read"),
-        ("name: x\nclasses: {a: [lift foot]}\n", [], "two or more classes are needed"),
-        (TWINS, [], "none.yaml: the classes a and b have the same phrases"),
-        ("name: x\nclasses: {a: [lift foot], b: [sit]}\n", ["--k", "9"], "none.yaml: 9 sub-actions cannot be made"),
-        ("name: x\nclasses: {a: [lift foot], b: [sit]}\n", ["--text-encoder", "./nowhere"], "no such folder"),
-        (
-            "name: x\ntitles: {a: ''}\nclasses: {a: [lift foot], b: [sit]}\n",
-            [],
-            "none.yaml: titles: class a has an empty title",
-        ),
-    ],
-)
-def test_bad_input_is_one_line(
-    content: str | None, arguments: list[str], expected: str, tmp_path: Path, capsys: pytest.CaptureFixture
-) -> None:
-    file = tmp_path / "none.yaml"
-    if content is not None:
-        file.write_text(content)
-    assert main([str(FILES[0]), str(file), *arguments]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert re.fullmatch(f"error: .*{expected}.*\n", captured.err)
+def test_the_table_of_sub_actions_by_hand(tmp_path: Path) -> None:
+    vocabulary = load_vocabulary({"name": "hand-made", "classes": CLASSES})
+    embeddings = vectors(vocabulary.all_phrases())
+    files = vocabulary_files(
+        vocabulary, merge_phrases(vocabulary, embeddings, 4), embeddings, vectors(("t1", "t2", "t3"))
+    )
+    files.write(tmp_path)
+    (tmp_path / "sub_actions.csv").write_text("an earlier one")
+    files.write(tmp_path)
+    table = pd.read_csv(tmp_path / "sub_actions.csv")
+    assert list(table.name) == ["p0", "p130", "p200", "p40"]
+    assert list(table.sub_action) == [0, 1, 2, 3]
+    assert list(table.phrases) == ["p0", "p130", "p200", "p40 | p55"]
+    assert list(table.classes) == ["wave, fast", "sit", "jump", "wave, fast | sit | jump"]
+    assert list(table.owned) == ["own", "own", "own", "shared"]
+    assert list(table.nearest) == ["p40", "p200", "p130", "p0"]
+    np.testing.assert_allclose(table.nearest_cosine, np.cos(np.radians([40, 70, 70, 40])), atol=6e-4)
+    np.testing.assert_allclose(table.cosine, [1, 1, 1, (1 + np.cos(np.radians(15))) / 2], atol=6e-4)
+    assert json.loads((tmp_path / "vocabulary.json").read_text()) == files.scores.as_dict()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["sub_actions.csv", "vocabulary.json"]
 
 
-def test_ctrl_c_ends_without_a_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
-    def interrupted(name: str | None = None) -> TextEncoder:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(text_encoder, "TextEncoder", interrupted)
-    assert main([str(FILES[0])]) == 130
-    assert capsys.readouterr().err == "stopped\n"
+def test_the_record_of_a_run_says_how_many_phrases_and_which_numbers_are_valid() -> None:
+    vocabulary = load_vocabulary({"name": "hand-made", "classes": CLASSES, "style": "keywords"})
+    valid = valid_range(vocabulary, vectors(vocabulary.all_phrases()))
+    record = vocabulary_record(vocabulary, valid, None)
+    assert record == {
+        "name": "hand-made",
+        "style": "keywords",
+        "phrases": 6,
+        "different_phrases": 5,
+        "valid_num_sub_actions": "3-5",
+        "scores": {},
+    }

@@ -9,9 +9,10 @@ import torch
 
 from model.configuration.reading import Configuration
 from model.sub_actions import encoder as text_encoder
-from model.sub_actions.cut import cut_tree, load_vocabulary, valid_cuts
+from model.sub_actions.cut import cut_tree, valid_cuts
 from model.sub_actions.encoder import TextEncoder
 from model.sub_actions.tree import TIE, MergeTree
+from model.sub_actions.vocabulary import load_vocabulary
 
 FILES = sorted((Path(__file__).parents[3] / "spaces" / "sub_actions").glob("*.yaml"))
 WAYS = [("average", False), ("complete", False), ("single", False), ("average", True), ("complete", True)]
@@ -22,8 +23,10 @@ SIMILARITY_NOISE = 5e-7
 
 @pytest.fixture(scope="module", params=FILES, ids=lambda path: path.stem)
 def shipped(request, encoder):
+    """A vocabulary, its embeddings, and their tree as training makes it."""
     vocabulary = load_vocabulary(request.param)
-    return vocabulary, encoder.encode(vocabulary.all_phrases())
+    embeddings = encoder.encode(vocabulary.all_phrases())
+    return vocabulary, embeddings, MergeTree(vocabulary.all_phrases(), embeddings)
 
 
 def test_there_are_shipped_vocabularies():
@@ -31,16 +34,14 @@ def test_there_are_shipped_vocabularies():
 
 
 def test_phrases_are_ten_short_ones_per_class(shipped):
-    vocabulary, _ = shipped
+    vocabulary, *_ = shipped
     for name, phrases in vocabulary.classes.items():
         assert len(phrases) == len({phrase.casefold() for phrase in phrases}) == 10, name
         assert [phrase for phrase in phrases if not 2 <= len(phrase.split()) <= 7] == [], name
 
 
 def test_merges_over_the_whole_range(shipped):
-    vocabulary, embeddings = shipped
-    phrases = vocabulary.all_phrases()
-    tree = MergeTree(phrases, embeddings)
+    vocabulary, _, tree = shipped
     valid = valid_cuts(vocabulary, tree)
     assert USUAL_K in valid
     assert set(valid) == set(range(valid[0], len(tree.phrases) + 1))
@@ -55,15 +56,15 @@ def test_merges_over_the_whole_range(shipped):
         if k in valid:
             merged = cut_tree(vocabulary, tree, k)
             assert len(merged.names) == len(set(merged.names)) == len(set(merged.cluster)) == k
-            where = dict(zip(phrases, merged.cluster, strict=True))
+            where = dict(zip(merged.phrases, merged.cluster, strict=True))
             assert [where[name] for name in merged.names] == list(range(k))
     similarities = [1.0 - step.distance for step in tree.steps]
     assert all(later <= earlier + TIE for earlier, later in pairwise(similarities))
 
 
 def test_classes_at_the_usual_number(shipped):
-    vocabulary, embeddings = shipped
-    merged = cut_tree(vocabulary, MergeTree(vocabulary.all_phrases(), embeddings), USUAL_K)
+    vocabulary, _, tree = shipped
+    merged = cut_tree(vocabulary, tree, USUAL_K)
     assert len({tuple(row) for row in merged.owned}) == len(vocabulary.classes)
     for name in vocabulary.class_names:
         if not merged.own[name]:
@@ -72,7 +73,7 @@ def test_classes_at_the_usual_number(shipped):
 
 @pytest.mark.parametrize(("linkage", "keep_apart"), WAYS)
 def test_another_machine_merges_the_same(shipped, linkage, keep_apart):
-    vocabulary, embeddings = shipped
+    vocabulary, embeddings, _ = shipped
     phrases = vocabulary.all_phrases()
     here = MergeTree(phrases, embeddings, linkage, keep_apart)
     for seed in range(3):

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from scipy.cluster.hierarchy import linkage as scipy_linkage
 from scipy.spatial.distance import squareform
 
-from model.sub_actions.cut import SubActionError, cut_tree, load_vocabulary, merge_phrases, valid_cuts, valid_range
+from model.sub_actions.cut import cut_tree, merge_phrases, valid_cuts, valid_range
 from model.sub_actions.opposites import opposite_words
 from model.sub_actions.tree import TIE, MergeTree
+from model.sub_actions.vocabulary import SubActionError, load_vocabulary
 
 WAYS = [("average", False), ("complete", False), ("single", False), ("average", True), ("complete", True)]
 WORDS = ["lift foot", "lower foot", "push arm", "pull arm", "open hand", "close hand", "sway", "turn", "nod", "kick"]
@@ -137,8 +138,8 @@ def test_order_and_the_noise_of_machines_change_nothing(case, seed, shuffled, li
     valid = valid_range(vocabulary, rows, linkage, keep_apart)
     assert valid_range(other, there, linkage, keep_apart) == valid
     for k in valid:
-        first = merge_phrases(vocabulary, rows, k, None, linkage, keep_apart)
-        second = merge_phrases(other, there, k, None, linkage, keep_apart)
+        first = merge_phrases(vocabulary, rows, k, linkage, keep_apart)
+        second = merge_phrases(other, there, k, linkage, keep_apart)
         assert first.names == second.names
         assert {*zip(first.phrases, first.cluster, strict=True)} == {*zip(second.phrases, second.cluster, strict=True)}
         assert (first.shared, first.own) == (second.shared, second.own)
@@ -180,7 +181,7 @@ def test_groups_that_may_not_merge_stop_it_and_the_nearest_pair_is_named():
     )
     with pytest.raises(SubActionError, match=message):
         merge_phrases(vocabulary, rows, 1, keep_opposites_apart=True)
-    assert len(merge_phrases(vocabulary, rows, None, 0.5, keep_opposites_apart=True).names) == 3
+    assert tree.count_at(0.5) == 3
     assert MergeTree(phrases, rows).obstacle() is None
 
 
@@ -188,9 +189,9 @@ def test_a_threshold_merges_no_opposites():
     phrases = ["lift foot", "lower foot", "sway", "swing"]
     rows = np.array([[1.0, 0.0], [1.0, 0.01], [0.0, 1.0], [0.05, 1.0]])
     vocabulary = load_vocabulary({"name": "test", "classes": {"a": phrases[:2], "b": phrases[2:]}})
-    apart = merge_phrases(vocabulary, rows, None, 0.9, keep_opposites_apart=True)
-    assert apart.names == ("lift foot", "lower foot", "sway")
-    assert merge_phrases(vocabulary, rows, None, 0.9).names == ("lift foot", "sway")
+    apart, together = (MergeTree(phrases, rows, keep_opposites_apart=keep) for keep in (True, False))
+    assert cut_tree(vocabulary, apart, apart.count_at(0.9)).names == ("lift foot", "lower foot", "sway")
+    assert cut_tree(vocabulary, together, together.count_at(0.9)).names == ("lift foot", "sway")
 
 
 def test_linkages_that_cannot_be_used():
