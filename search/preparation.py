@@ -92,7 +92,7 @@ def prepare(options: Options) -> Prepared:
     """Run the checks that need neither torch nor Ray.
 
     Raises:
-        ValueError: The space file or the run folder cannot be used as asked.
+        InputError: The space file or the run folder cannot be used as asked.
     """
     document, assigned = read_document(options.file), read_assignments(options.assignments)
     space = parse_space(assign(document, assigned), options.file)
@@ -258,6 +258,8 @@ def _overrule(space: Space, options: Options) -> Space:
     if options.slots is not None:
         update["resources"] = Resources(**{**space.resources.model_dump(), "slots": options.slots})
     if options.seed is not None:
+        if options.seed < 0:
+            raise SpaceError(f"--seed {options.seed}: expected a whole number from 0")
         update["seed"] = options.seed
     return space.model_copy(update=update)
 

@@ -12,7 +12,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from results.records.errors import RecordError
 from search import cluster
+from search.exceptions import InputError
 from search.preparation import Options, Prepared, build_study, import_folders, prepare, settle_resources
 from search.protocol import Study
 from search.record.mirror import Mirror
@@ -47,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             code = _search(prepared, study, options)
         print(f"mirror: {mirror.trouble or options.mirror}", flush=True)
         return code
-    except ValueError as error:
+    except (InputError, RecordError) as error:
         print(str(error), file=sys.stderr)
         return MISTAKE
     except (cluster.ClusterError, SearchFailedError) as error:
@@ -67,7 +69,7 @@ def _search(prepared: Prepared, study: Study, options: Options) -> int:
     with output_to_log(folder.path / LOG_FILE) as terminal:
         try:
             return Session(prepared, study, options, terminal).run()
-        except (ValueError, cluster.ClusterError):
+        except (InputError, RecordError, cluster.ClusterError):
             log.exception("the search did not begin")
             raise
         except Exception as error:

@@ -40,6 +40,7 @@ LAYERS = {
         "live compare pick verify",
     ),
     "search": (
+        "exceptions",
         "space",
         "trials protocol",
         "record policy",

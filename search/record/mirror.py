@@ -13,13 +13,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from search.exceptions import InputError
+
 EVERY_S = 20.0
 LEFT_OUT = frozenset({"ray", "unfinished"})  # Ray's own files, and checkpoints of trials under way
 
 log = logging.getLogger(__name__)
 
 
-class MirrorError(ValueError):
+class MirrorError(InputError):
     """A URL that cannot be mirrored to."""
 
 

@@ -20,6 +20,7 @@ from typing import Any, TextIO
 import yaml
 
 from results.records.run import RunSpace, read_trials
+from search.exceptions import InputError
 from search.record.outbox import SESSION_FILE
 from search.space.reading import SpaceError, parse_space, read_document
 from search.space.schema import Space
@@ -47,7 +48,7 @@ MAY_CHANGE = (
 HEADER = "# What this run searches, as resolved when it began. Written by the search; used by --resume.\n"
 
 
-class RunFolderError(ValueError):
+class RunFolderError(InputError):
     """A run folder that cannot be used as asked; the message says what to do."""
 
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from results.records.objectives import Guard, Objective
+from search.exceptions import InputError
 from search.space.parameters import Categorical, FloatRange, IntegerRange
 from search.space.schema import Budget, HalvingSettings, Resources, Sampler, Space, Track
 
@@ -36,7 +37,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
 SPELLINGS = ("minimise", "maximise", "minimize", "maximize")
 
 
-class SpaceError(ValueError):
+class SpaceError(InputError):
     """A space file that cannot be used; the message names the file and the dotted key and says what to do."""
 
 

@@ -11,12 +11,13 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from search.exceptions import InputError
 from search.space.schema import Resources
 
 TOLERANCE = 1e-6
 
 
-class PreflightError(ValueError):
+class PreflightError(InputError):
     """A demand that can never be met; the message holds the arithmetic."""
 
 
