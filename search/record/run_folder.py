@@ -17,12 +17,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TextIO
 
-import yaml
-
+from results.records.files import write_atomically
 from results.records.run import RunSpace, read_trials
 from search.exceptions import InputError
 from search.record.outbox import SESSION_FILE
-from search.space.reading import SpaceError, parse_space, read_document
+from search.space.reading import SpaceError, dump_yaml, parse_space, read_document
 from search.space.schema import Space
 from search.trials import TrialRequest, TrialResult, seconds_between
 
@@ -113,10 +112,7 @@ class RunFolder:
     def write_space(self, space: Space, provenance: Mapping[str, Any]) -> None:
         """Write the resolved space in one step."""
         document = {**space.document(), "provenance": dict(provenance)}
-        text = HEADER + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
-        temporary = self.path / f".{SPACE_FILE}.new"
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(self.path / SPACE_FILE)
+        write_atomically(self.path / SPACE_FILE, HEADER + dump_yaml(document))
 
     def read_space(self) -> tuple[Space, dict[str, Any]]:
         """Return the resolved space and its provenance.

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from search.space.reading import SpaceError
+from search.space.reading import SpaceError, load_yaml
 
 FILE_SUFFIXES = (".npz", ".ts", ".yaml", ".yml", ".json", ".csv")
 
@@ -38,7 +38,7 @@ def read_assignments(texts: Sequence[str]) -> dict[str, Any]:
         if key in values:
             raise SpaceError(f"--set {key}: is given twice; keep one")
         try:
-            values[key] = _from_here(yaml.safe_load(written))
+            values[key] = _from_here(load_yaml(written))
         except yaml.YAMLError as error:
             problem = getattr(error, "problem", None) or "cannot be read"
             raise SpaceError(f"--set {key}: {written!r} is not valid YAML: {problem}") from None

@@ -18,27 +18,24 @@ ON_GRID = 1e-6  # in steps
 def _number(value: Any) -> Any:
     """Refuse text and booleans where a number is meant."""
     if isinstance(value, str):
-        raise ValueError(f"expected a number, found the text {value!r}{_number_hint(value)}")
+        hint = "; write it without quotes" if _is_number(value) else ""
+        raise ValueError(f"expected a number, found the text {value!r}{hint}")
     if isinstance(value, bool):
         raise ValueError(f"expected a number, found {value}")
     return value
 
 
-def _number_hint(text: str) -> str:
-    """Say how to write a number that YAML reads as text: its numbers need a dot before the exponent."""
+def _is_number(text: str) -> bool:
     try:
-        number = float(text)
+        float(text)
     except ValueError:
-        return ""
-    if "e" not in text.lower() or "." in text:
-        return "; write it without quotes"
-    mantissa, exponent = text.lower().split("e")
-    return f"; YAML reads this as text, write {mantissa}.0e{exponent}" if number else "; write it as 0.0"
+        return False
+    return True
 
 
 def _choice_value(value: Any) -> Any:
-    if isinstance(value, str) and _number_hint(value) and '"' not in value:
-        raise ValueError(f"{value!r} is a number written as text{_number_hint(value)}")
+    if isinstance(value, str) and _is_number(value):
+        raise ValueError(f"{value!r} is a number written as text; write it without quotes")
     return value
 
 

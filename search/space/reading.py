@@ -5,6 +5,7 @@ Owns every sentence that a user sees after a mistake in a space file. Nothing he
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -34,6 +35,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "guards": Guard,
     "objectives": Objective,
 }
+EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$")  # YAML 1.1 wants a dot and a sign in it
 SPELLINGS = ("minimise", "maximise", "minimize", "maximize")
 
 
@@ -41,8 +43,8 @@ class SpaceError(InputError):
     """A space file that cannot be used; the message names the file and the dotted key and says what to do."""
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """A YAML loader that refuses the same key twice, which YAML would silently let the last one win."""
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is given twice, of which YAML would silently keep the last; reads numbers as YAML 1.2 does."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys: set[str] = set()
@@ -55,6 +57,28 @@ class _UniqueKeys(yaml.SafeLoader):
                 )
             keys.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes text that `_Loader` would take for a number."""
+
+
+for _class in (_Loader, _Dumper):
+    _class.add_implicit_resolver("tag:yaml.org,2002:float", EXPONENT, list("-+.0123456789"))
+
+
+def load_yaml(text: str) -> Any:
+    """Read YAML; `1e-4` is a number, and a key that is given twice is refused.
+
+    Raises:
+        yaml.YAMLError: It is not YAML.
+    """
+    return yaml.load(text, Loader=_Loader)
+
+
+def dump_yaml(values: Mapping[str, Any]) -> str:
+    """Return a mapping as YAML, in its order, that `load_yaml` reads back as it was."""
+    return yaml.dump(dict(values), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
 
 
 def read_space(path: Path) -> Space:
@@ -73,7 +97,7 @@ def read_document(path: Path) -> dict[str, Any]:
         SpaceError: The file is missing, is not YAML, or holds something else.
     """
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
+        values = load_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SpaceError(f"{path}: cannot be read ({error.strerror or error})") from None
     except UnicodeDecodeError:
