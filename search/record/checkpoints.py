@@ -15,16 +15,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import perf_counter
-from uuid import uuid4
 
 from search.protocol import TrainingRun
+from search.record.disk import written_whole
 
 TRIALS_FOLDER = "trials"
 UNFINISHED = "unfinished"
 PROGRESS_FILE = "progress.json"
 SUMS_FILE = "SHA256SUMS"
 STATE = "run"
-WRITING = ".writing-"
 LEAST_PAUSES = 20  # a checkpoint is followed by at least so many times its own duration: 5 % of the time at most
 
 
@@ -84,18 +83,13 @@ class Checkpoints:
             OSError: It cannot be written; the one before it is still there.
         """
         began = self._clock()
-        draft = self._folder / f"{WRITING}{uuid4().hex}"
+        place = self._folder / str(progress.epoch)
         try:
-            (draft / STATE).mkdir(parents=True)
-            run.save(draft / STATE)
-            (draft / PROGRESS_FILE).write_text(json.dumps(asdict(progress)), encoding="utf-8")
-            (draft / SUMS_FILE).write_text(_sums(draft), encoding="utf-8")
-            place = self._folder / str(progress.epoch)
-            shutil.rmtree(place, ignore_errors=True)  # a damaged one that was not used
-            draft.rename(place)
-        except BaseException:
-            shutil.rmtree(draft, ignore_errors=True)
-            raise
+            with written_whole(place) as draft:
+                (draft / STATE).mkdir()
+                run.save(draft / STATE)
+                (draft / PROGRESS_FILE).write_text(json.dumps(asdict(progress)), encoding="utf-8")
+                (draft / SUMS_FILE).write_text(_sums(draft), encoding="utf-8")
         finally:
             ended = self._clock()
             self._due = ended + (max(self._every_s, LEAST_PAUSES * (ended - began)) if self._every_s else 0.0)

@@ -1,13 +1,15 @@
-"""Whether a disk is full: that is the fault of no trial, and the search has to stop and say so.
+"""Folders that appear whole or not at all, and whether the disk they should be on is full.
 
-Owns telling this from other errors. Libraries wrap the system's error in errors of their own, so its words count as
-well, and where they say nothing, a small file is tried.
+A full disk is the fault of no trial: the search has to stop and say so. Libraries wrap the system's error in errors of
+their own, so its words count as well, and where they say nothing, a small file is tried.
 """
 
 from __future__ import annotations
 
 import errno
-from contextlib import suppress
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,6 +21,19 @@ PROBE_BYTES = 1 << 20
 
 class DiskFullError(RuntimeError):
     """The run folder cannot be written any more; the message says where."""
+
+
+@contextmanager
+def written_whole(folder: Path) -> Iterator[Path]:
+    """Yield a draft that takes a folder's place when the block has ended; where the block raises, nothing changes."""
+    draft = folder.with_name(f".{folder.name}-{uuid4().hex}")
+    try:
+        draft.mkdir(parents=True)
+        yield draft
+        shutil.rmtree(folder, ignore_errors=True)
+        draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def is_full(folder: Path, error: BaseException) -> bool:

@@ -14,11 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
+from search.record.checkpoints import TRIALS_FOLDER, UNFINISHED
+from search.record.disk import written_whole
 from search.trials import TrialResult
 
 SESSION_FILE = ".session"
-TRIALS_FOLDER = "trials"
-UNFINISHED = "unfinished"
 MOST_BYTES = 256 * 2**20
 
 
@@ -101,12 +101,5 @@ def pack(folder: Path) -> bytes:
 
 def unpack(packed: bytes, folder: Path) -> None:
     """Write packed files to a folder, which appears whole or not at all."""
-    draft = folder.with_name(f".{folder.name}-{uuid4().hex}")
-    try:
-        draft.mkdir(parents=True)
-        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-            archive.extractall(draft, filter="data")
-        shutil.rmtree(folder, ignore_errors=True)
-        draft.rename(folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    with written_whole(folder) as draft, tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        archive.extractall(draft, filter="data")
