@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from search.protocol import Study
-from search.record.earlier_runs import code_fingerprint
+from search.record.earlier_runs import code_fingerprint, read_points
 from search.record.run_folder import RunFolder, check_unchanged, provenance
-from search.record.warm_start import read_points
 from search.space.assignments import assign, read_assignments
 from search.space.reading import SpaceError, parse_space, read_document
 from search.space.schema import RESERVED, Budget, Resources, Space

@@ -23,10 +23,18 @@ from search.policy.proposals import Proposals
 from search.preparation import Options, Prepared, run_provenance, settle_resources
 from search.protocol import Study
 from search.record.disk import DiskFullError
-from search.record.earlier_runs import Reusable, basis, basis_now, read_earlier
+from search.record.earlier_runs import (
+    Reusable,
+    basis,
+    basis_now,
+    check_comparable,
+    fitting,
+    read_earlier,
+    read_warm_start,
+    write_warm_start,
+)
 from search.record.outbox import open_session
 from search.record.recorder import Recorder
-from search.record.warm_start import check_comparable, fitting, read_warm_start, write_warm_start
 from search.trials import TrialResult
 from search.tune.fit import RunContext, RunLocation, run_search
 from search.tune.preflight import Available, local_resources

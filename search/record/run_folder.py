@@ -26,6 +26,7 @@ from search.space.schema import Space
 from search.trials import TrialRequest, TrialResult, seconds_between
 
 SPACE_FILE = "space.yaml"
+CONFIGURATION_FILE = "configuration.yaml"  # of a trial that has finished, beside its model
 LOCK_FILE = ".lock"
 LOG_FILE = "log.txt"
 UNUSED = frozenset({LOCK_FILE, LOG_FILE, SESSION_FILE})  # what a folder holds in which no run was begun

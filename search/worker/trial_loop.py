@@ -15,16 +15,15 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import yaml
-
 from search.protocol import Study, TrainingRun
 from search.record.checkpoints import Checkpoints, DamagedCheckpointError, Progress
 from search.record.disk import DISK_FULL, is_full
 from search.record.earlier_runs import content_key
+from search.record.run_folder import CONFIGURATION_FILE
+from search.space.reading import dump_yaml
 from search.space.schema import Space
 from search.trials import TrialRequest, TrialResult, TrialUpdate, now
 
-CONFIGURATION_FILE = "configuration.yaml"
 CUDA_ERROR = "CUDA error"
 
 
@@ -173,8 +172,7 @@ class TrialLoop:
         folder = self._folder / "trials" / str(request.trial)
         folder.mkdir(parents=True, exist_ok=True)
         run.export(folder)
-        text = yaml.safe_dump(dict(configuration), sort_keys=False, allow_unicode=True)
-        (folder / CONFIGURATION_FILE).write_text(text, encoding="utf-8")
+        (folder / CONFIGURATION_FILE).write_text(dump_yaml(configuration), encoding="utf-8")
 
 
 def _restore(run: TrainingRun, folder: Path) -> None:

@@ -6,10 +6,20 @@ import pytest
 import yaml
 
 from search.policy.proposals import Proposals
-from search.record.earlier_runs import Reusable, basis, code_fingerprint, content_key, read_earlier
+from search.record.earlier_runs import (
+    Reusable,
+    basis,
+    check_comparable,
+    code_fingerprint,
+    content_key,
+    fitting,
+    read_earlier,
+    read_points,
+    read_warm_start,
+    write_warm_start,
+)
 from search.record.recorder import Recorder
 from search.record.run_folder import RunFolder, RunFolderError
-from search.record.warm_start import check_comparable, fitting, read_points, read_warm_start, write_warm_start
 from search.space.reading import SpaceError, parse_space
 from search.trials import TrialResult, TrialUpdate
 from search.tune.searcher import JournalSearcher
