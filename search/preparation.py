@@ -19,7 +19,7 @@ from search.record.earlier_runs import code_fingerprint, read_points
 from search.record.run_folder import RunFolder, check_unchanged, provenance
 from search.space.assignments import assign, read_assignments
 from search.space.reading import SpaceError, parse_space, read_document
-from search.space.schema import RESERVED, Budget, Resources, Space
+from search.space.schema import RESERVED, Space
 from search.tune.preflight import Available, PreflightError, plan
 
 OVERRULED = ("seed", "budget", "resources")
@@ -237,8 +237,8 @@ def _as_recorded(space: Space, before: Space, then: dict[str, Any], now: dict[st
     if space.batch is None:
         kept["batch"] = before.batch
     if "resources" not in kept:
-        merged = {**before.resources.model_dump(), **space.resources.model_dump(exclude_none=True)}
-        kept["resources"] = Resources(**merged)
+        given = {name: value for name, value in space.resources if value is not None}
+        kept["resources"] = before.resources.model_copy(update=given)
     return space.model_copy(update=kept)
 
 
@@ -253,9 +253,9 @@ def _overrule(space: Space, options: Options) -> Space:
     budget = {key: getattr(options, key) for key in keys if getattr(options, key) is not None}
     update: dict[str, Any] = {}
     if budget:
-        update["budget"] = Budget(**{**space.budget.model_dump(), **budget})
+        update["budget"] = space.budget.model_copy(update=budget)
     if options.slots is not None:
-        update["resources"] = Resources(**{**space.resources.model_dump(), "slots": options.slots})
+        update["resources"] = space.resources.model_copy(update={"slots": options.slots})
     if options.seed is not None:
         if options.seed < 0:
             raise SpaceError(f"--seed {options.seed}: expected a whole number from 0")

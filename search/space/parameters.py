@@ -61,7 +61,7 @@ class Conditional(StrictModel):
             this parameter searched, else it has the study's default. Empty: always.
     """
 
-    when: dict[str, Scalar | tuple[Scalar, ...]] = Field(default_factory=dict)
+    when: dict[str, Scalar | tuple[Scalar, ...]] = Field(default_factory=dict, exclude_if=lambda when: not when)
 
     def applies(self, parameters: Mapping[str, Any]) -> bool:
         """Say whether this is searched beside the values of the parameters before it."""

@@ -40,7 +40,7 @@ class Budget(StrictModel):
     epochs: Annotated[Integer, Field(ge=1)]
     wall_clock_s: Annotated[Number, Field(gt=0)] | None = None
     evaluate_every: Annotated[Integer, Field(ge=1)] | None = None
-    replicates: Annotated[Integer, Field(ge=1)] = 1
+    replicates: Annotated[Integer, Field(ge=1, exclude_if=lambda seeds: seeds == 1)] = 1
     checkpoint_every_s: Annotated[Number, Field(ge=0)] = 30.0
     hung_after_s: Annotated[Number, Field(gt=0)] | None = None
 
@@ -100,7 +100,7 @@ class Resources(StrictModel):
         recycle_after_trials: Trials after which a worker process is replaced; None: only when it has to be.
     """
 
-    workers: Annotated[Integer, Field(ge=1)] = 1
+    workers: Annotated[Integer, Field(ge=1, exclude_if=lambda workers: workers == 1)] = 1
     cpus: Annotated[Integer, Field(ge=1)] | None = None
     gpus: Annotated[Number, Field(ge=0)] | None = None
     slots: Annotated[Integer, Field(ge=1)] | None = None
@@ -157,11 +157,15 @@ class Space(StrictModel):
     resources: Resources = Resources()
     sampler: Sampler = Sampler()
     halving: HalvingSettings | None = None
-    track: Track = Track()
+    track: Track = Field(Track(), exclude_if=lambda track: track == Track())
     batch: Annotated[Integer, Field(ge=1)] | None = Field(
         None, description="trials proposed together, so that no proposal depends on which of them ends first"
     )
-    start: tuple[dict[str, Any], ...] = Field((), description="points tried first; what a point leaves out is sampled")
+    start: tuple[dict[str, Any], ...] = Field(
+        (),
+        description="points tried first; what a point leaves out is sampled",
+        exclude_if=lambda points: not points,
+    )
 
     @model_validator(mode="after")
     def _names_fit(self) -> Space:
@@ -253,21 +257,8 @@ class Space(StrictModel):
 
     def document(self) -> dict[str, Any]:
         """Return the space as it is written to a file; reading that file gives this space again."""
-        values = self.model_dump(mode="json", exclude_none=True, exclude={"guards"})
-        values["guards"] = {
-            guard.metric: guard.model_dump(exclude={"metric"}, exclude_none=True) for guard in self.guards
-        }
-        for entry in values["parameters"].values():
-            if not entry["when"]:
-                del entry["when"]
-        if not self.start:
-            del values["start"]
-        if self.track == Track():
-            del values["track"]
-        if self.budget.replicates == 1:
-            del values["budget"]["replicates"]
-        if self.resources.workers == 1:
-            del values["resources"]["workers"]
+        values = self.model_dump(mode="json", exclude_none=True)
+        values["guards"] = {guard.pop("metric"): guard for guard in values["guards"]}
         return values
 
 
