@@ -1,7 +1,7 @@
 """From a command line to a search that is known to be possible, before anything slow starts.
 
-Owns the order of the checks, the cheap ones first: the space file, the run folder, the study's own keys, the
-resources, and only then the study with its data and every corner of the space. A mistake leaves nothing behind.
+Cheap checks come first: the space file, the run folder, the study's own keys, the resources, and only then the study
+with its data and every corner of the space. A mistake leaves nothing behind.
 """
 
 from __future__ import annotations

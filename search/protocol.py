@@ -1,7 +1,7 @@
 """What the search knows of the thing it searches: a study, and one run of training of it.
 
-Owns the two protocols alone. A study is named in the space file as `module:class`; whatever satisfies `Study` can
-be searched, and nothing else in this package mentions a model.
+A study is named in the space file as `module:class`; whatever satisfies `Study` can be searched, and nothing else in
+this package mentions a model.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The command line of the search: `python -m search.run SPACE.yaml`.
 
-Owns the options and the exit codes: 0 the budget is spent, 1 the search failed, 2 the user has to correct something,
-130 it was interrupted.
+Exit codes: 0 the budget is spent, 1 the search failed, 2 the user has to correct something, 130 it was interrupted.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Which trials are worth more epochs: asynchronous successive halving with several objectives.
 
-Owns the policy alone, as pure logic. At each rung, a number of epochs, the values that trials had there are ranked by
-non-domination and only the best 1/η go on; nobody waits for the others (ASHA, Li et al. 2020, arXiv 1810.05934). A
-front that is cut is cut so that what is left is spread out, by an epsilon-net (MO-ASHA, Schmucker et al. 2021, arXiv
-2106.12639). Trials that break a guard stand behind all that keep them, the worst last.
+At each rung, a number of epochs, the values that trials had there are ranked by non-domination and only the best 1/η go
+on; nobody waits for the others (ASHA, Li et al. 2020, arXiv 1810.05934). A front that is cut is cut so that what is
+left is spread out, by an epsilon-net (MO-ASHA, Schmucker et al. 2021, arXiv 2106.12639). Trials that break a guard
+stand behind all that keep them, the worst last.
 """
 
 from __future__ import annotations

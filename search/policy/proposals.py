@@ -1,6 +1,6 @@
 """Which points are tried: Optuna's ask and tell over a journal in the run folder.
 
-Owns the numbers and the seeds of trials, who is given out again, and what a crash left behind. No Ray in here.
+Trials get their numbers and seeds here, and what a crash left behind is put right. No Ray in here.
 """
 
 from __future__ import annotations

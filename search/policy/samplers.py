@@ -1,7 +1,7 @@
-"""Optuna's samplers by name: who proposes the next point.
+"""Optuna's samplers by the names of the space file: who proposes the next point.
 
-Owns how a name in the space file becomes a sampler, and what each needs so that a run that is resumed goes on as it
-would have gone: the randomness of a trial comes from the run's seed and the trial's number alone.
+The randomness of a trial comes from the run's seed and the trial's number alone, so that a run that is resumed goes on
+as it would have gone.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How far a trial that has not ended has come, in its folder: the run of training, and the rows of its curve.
 
-Owns `trials/<number>/unfinished`. A checkpoint appears whole or not at all, is used only for the very same work, and
-is known by its digests to be what was written. It holds the whole curve so far, so that whoever takes the trial up
-again can tell all of it, and no row is lost or doubled.
+A checkpoint in `trials/<number>/unfinished` appears whole or not at all, is used only for the very same work, and is
+known by its digests to be what was written. It holds the whole curve so far, so that whoever takes the trial up again
+can tell all of it, and no row is lost or doubled.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A copy of the run folder at a URL, kept while the run goes on.
 
-Owns what is copied and when. The run folder stays the record, and a mirror that cannot be written stops no run. Any
-file system that pyarrow knows will do: `s3://`, `gs://`, `hdfs://`, `file://`.
+The run folder stays the record, and a mirror that cannot be written stops no run. Any file system that pyarrow knows
+will do: `s3://`, `gs://`, `hdfs://`, `file://`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a trial writes on a node that does not see the run folder, and how it gets there.
 
-Owns the test of whether a node sees the run folder, the folder that stands in for it where not, and the packing of
-files. A trial's exported files travel whole, through the mailbox on the driver's node, before its end is told.
+A node that does not see the run folder has a folder that stands in for it. A trial's exported files travel whole,
+through the mailbox on the driver's node, before its end is told.
 """
 
 from __future__ import annotations

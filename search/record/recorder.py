@@ -1,7 +1,7 @@
 """The driver's record of a run: rows on the disk first, then the live picture of it.
 
-Owns the order of writing. A trial's curve and then its row are on the disk before anything else hears of its end,
-so a crash at any moment costs no finished trial. The monitor reads the same object from another thread.
+A trial's curve and then its row are on the disk before anything else hears of its end, so a crash at any moment costs
+no finished trial. The monitor reads the same object from another thread.
 """
 
 from __future__ import annotations

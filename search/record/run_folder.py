@@ -1,7 +1,7 @@
 """The run folder from the search's side: who may write to it, and whether a run may go on in it.
 
-Owns the lock (the kernel lets go of it when the driver dies, however it dies), the resolved `space.yaml`, and the
-comparison of a space file with the run it shall continue. What is in the tables belongs to `results.records.run`.
+A lock keeps others out (the kernel lets go of it when the driver dies, however it dies), and `space.yaml` holds the
+resolved space, with which the file of a run that goes on is compared. The tables are read by `results.records.run`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Keys of a space file that the command line sets: `--set KEY=VALUE`.
 
-Owns reading them and putting them into the content of a space file. A key is one of the study's configuration, with
-dots; it is fixed for the whole run, also where the file would search it.
+A key is one of the study's configuration, with dots; it is fixed for the whole run, also where the file searches it.
 """
 
 from __future__ import annotations

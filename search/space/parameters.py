@@ -1,7 +1,4 @@
-"""What may be searched: choices, integers and numbers, each possibly under a condition.
-
-Owns the types of a space's `parameters`. Nothing here loads torch or ray.
-"""
+"""What may be searched: choices, integers and numbers, each possibly under a condition."""
 
 from __future__ import annotations
 

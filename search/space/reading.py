@@ -1,7 +1,4 @@
-"""Reading a space file: YAML to a checked `Space`, with messages that name the file and the dotted key.
-
-Owns every sentence that a user sees after a mistake in a space file. Nothing here loads torch or ray.
-"""
+"""Read a space file: YAML to a checked `Space`, with messages that name the file and the dotted key."""
 
 from __future__ import annotations
 
@@ -121,6 +118,26 @@ def parse_space(document: Mapping[str, Any], path: Path) -> Space:
 
     Raises:
         SpaceError: Something is unknown, missing or out of range.
+
+    Example:
+        >>> document = load_yaml('''
+        ... name: example
+        ... study: model.study:ShapeActionStudy
+        ... parameters:
+        ...   codebook_size: {type: choice, values: [8, 16, 32]}
+        ...   training.learning_rate: {type: log, low: 1e-4, high: 1e-2}
+        ... objectives:
+        ...   - {metric: stitch_fvu, name: fidelity, direction: minimise, reference: 1.0}
+        ... budget: {trials: 20, epochs: 10}
+        ... ''')
+        >>> space = parse_space(document, Path("example.yaml"))
+        >>> space.parameters["training.learning_rate"].has(1e-3)
+        True
+        >>> space.configuration({"codebook_size": 16, "training.learning_rate": 1e-3}, seed=0)
+        {'codebook_size': 16, 'training': {'learning_rate': 0.001}, 'epochs': 10, 'seed': 0, 'threads': 1}
+        >>> parse_space({**document, "budgte": {}}, Path("example.yaml"))
+        Traceback (most recent call last):
+        search.space.reading.SpaceError: example.yaml: budgte: unknown key; did you mean 'budget'?
     """
     arranged = dict(document)
     guards = arranged.pop("guards", None)

@@ -1,7 +1,7 @@
 """A search space: what is searched, judged, kept fixed, and how much may be spent on it.
 
-Owns the typed, frozen description and its checks. Reading it from a file, with messages that name the file, is in
-`search.space.reading`. Nothing here loads torch or ray, so that a typo is refused at once.
+These models check what can be checked without the file and the study; `search.space.reading` reads them from a file,
+with messages that name it. Nothing here loads torch or ray, so that a typo is refused at once.
 """
 
 from __future__ import annotations
