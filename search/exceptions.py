@@ -1,5 +1,10 @@
-"""The error that all mistakes of a user share, so that the command line can tell them from faults of the program."""
+"""What a user has to correct, as one kind of error, and how an error is told in one line."""
 
 
 class InputError(ValueError):
     """Something that the user has to correct; the message is one line that says what and how."""
+
+
+def one_line(text: object) -> str:
+    """Return a message, or what an error says, without its line breaks."""
+    return " ".join(str(text).split())

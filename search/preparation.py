@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from search.exceptions import one_line
 from search.protocol import Study
 from search.record.earlier_runs import code_fingerprint, read_points
 from search.record.run_folder import RunFolder, check_unchanged, provenance
@@ -146,12 +147,12 @@ def build_study(prepared: Prepared, file: Path) -> Study:
     try:
         study = prepared.study(space.fixed)
     except (ValueError, OSError) as error:
-        raise SpaceError(f"{file}: fixed.{_one_line(error)}") from error
+        raise SpaceError(f"{file}: fixed.{one_line(error)}") from error
     for _, parameters in space.corners():
         try:
             study.check(space.configuration(parameters, space.seed))
         except ValueError as error:
-            message = _one_line(error)
+            message = one_line(error)
             part = "parameters" if message.partition(":")[0] in space.parameters else "fixed"
             raise SpaceError(f"{file}: {part}.{message}") from error
     return study
@@ -182,7 +183,7 @@ def import_study(name: str, file: Path) -> type[Study]:
     except Exception as error:
         # A module may raise whatever it likes while it is imported; each time the name of it is the user's to correct.
         raise SpaceError(
-            f"{file}: study: cannot import {module_name!r}: {type(error).__name__}: {_one_line(error)}"
+            f"{file}: study: cannot import {module_name!r}: {type(error).__name__}: {one_line(error)}"
         ) from error
     found = getattr(module, class_name, None)
     if not isinstance(found, type):
@@ -212,7 +213,7 @@ def _resolve(space: Space, study: type[Study], file: Path) -> Space:
     try:
         fixed = study.resolve(space.fixed, file.resolve().parent)
     except (ValueError, OSError) as error:
-        raise SpaceError(f"{file}: fixed.{_one_line(error)}") from error
+        raise SpaceError(f"{file}: fixed.{one_line(error)}") from error
     for name in (*space.parameters, *RESERVED):
         # A study fills in the defaults of what the search sets as well; a recorded space with both would be refused.
         fixed = _without(fixed, name.split("."))
@@ -261,7 +262,3 @@ def _overrule(space: Space, options: Options) -> Space:
             raise SpaceError(f"--seed {options.seed}: expected a whole number from 0")
         update["seed"] = options.seed
     return space.model_copy(update=update)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

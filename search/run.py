@@ -13,7 +13,7 @@ from pathlib import Path
 
 from results.records.errors import RecordError
 from search import cluster
-from search.exceptions import InputError
+from search.exceptions import InputError, one_line
 from search.preparation import Options, Prepared, build_study, import_folders, prepare, settle_resources
 from search.protocol import Study
 from search.record.mirror import Mirror
@@ -74,8 +74,7 @@ def _search(prepared: Prepared, study: Study, options: Options) -> int:
         except Exception as error:
             log.exception("the search failed")
             raise SearchFailedError(
-                f"the search failed: {type(error).__name__}: {' '.join(str(error).split())[:300]}; "
-                f"see {folder.shown / LOG_FILE}"
+                f"the search failed: {type(error).__name__}: {one_line(error)[:300]}; see {folder.shown / LOG_FILE}"
             ) from error
         finally:
             folder.discard_if_unused()

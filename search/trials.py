@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from search.exceptions import one_line
 from search.space.schema import Space
 
 
@@ -75,7 +76,7 @@ class TrialResult:
         return {
             "trial": self.request.trial,
             "state": self.state,
-            "reason": " ".join(self.reason.split()),
+            "reason": one_line(self.reason),
             "seed": self.request.seed,
             "epochs": self.epochs,
             "slot": self.slot,

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import perf_counter
 
+from search.exceptions import one_line
 from search.protocol import TrainingRun
 from search.record.disk import written_whole
 
@@ -103,7 +104,7 @@ class Checkpoints:
         Raises:
             DamagedCheckpointError: It is not what was written.
         """
-        epochs = [int(place.name) for place in _places(self._folder) if place.name.isdecimal()]
+        epochs = [int(place.name) for place in self._folder.glob("*") if place.name.isdecimal()]
         if not epochs:
             return None
         place = self._folder / str(max(epochs))
@@ -112,7 +113,7 @@ class Checkpoints:
                 raise DamagedCheckpointError(f"{place}: its files are not those that were written")
             progress = Progress(**json.loads((place / PROGRESS_FILE).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
-            raise DamagedCheckpointError(_one_line(error)) from error
+            raise DamagedCheckpointError(_reason(error)) from error
         return (progress, place / STATE) if progress.key == key else None
 
 
@@ -133,10 +134,6 @@ def discard(folder: Path, trial: int) -> None:
                 return
 
 
-def _places(folder: Path) -> list[Path]:
-    return list(folder.iterdir()) if folder.is_dir() else []
-
-
 def _sums(folder: Path) -> str:
     """Return the digests of all files, in the form of the command `sha256sum`."""
     lines = []
@@ -147,7 +144,7 @@ def _sums(folder: Path) -> str:
     return "".join(lines)
 
 
-def _one_line(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename:
         return f"{os.fspath(error.filename)}: {error.strerror}"
-    return " ".join(str(error).split())
+    return one_line(error)

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from search.exceptions import InputError
+from search.exceptions import InputError, one_line
 
 EVERY_S = 20.0
 LEFT_OUT = frozenset({"ray", "unfinished"})  # Ray's own files, and checkpoints of trials under way
@@ -48,7 +48,7 @@ class Mirror:
             self._filesystem, self._base = (filesystem, url) if filesystem else FileSystem.from_uri(url)
             self._filesystem.create_dir(self._base, recursive=True)
         except (OSError, ValueError, NotImplementedError) as error:
-            raise MirrorError(f"--mirror {url}: cannot be written: {_line(error)}") from error
+            raise MirrorError(f"--mirror {url}: cannot be written: {one_line(error)[:200]}") from error
         self._copied: dict[Path, tuple[int, int]] = {}
         self.trouble = ""
         self._done = threading.Event()
@@ -76,7 +76,7 @@ class Mirror:
             except FileNotFoundError:
                 continue  # another has just taken its place
             except OSError as error:
-                self.trouble = f"{self._url}: {file.relative_to(self._folder)}: {_line(error)}"
+                self.trouble = f"{self._url}: {file.relative_to(self._folder)}: {one_line(error)[:200]}"
                 log.warning("mirror: %s", self.trouble)
                 return copied
             self._copied[file], copied = stamp, copied + 1
@@ -109,7 +109,3 @@ class Mirror:
         self._filesystem.create_dir(place.rpartition("/")[0], recursive=True)
         with self._filesystem.open_output_stream(place) as stream:
             stream.write(data)
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

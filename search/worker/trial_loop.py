@@ -15,6 +15,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from search.exceptions import one_line
 from search.protocol import Study, TrainingRun
 from search.record.checkpoints import Checkpoints, DamagedCheckpointError, Progress
 from search.record.disk import DISK_FULL, is_full
@@ -184,7 +185,7 @@ def _restore(run: TrainingRun, folder: Path) -> None:
     try:
         run.restore(folder)
     except Exception as error:  # a study may raise whatever it likes
-        raise DamagedCheckpointError(f"{folder}: {type(error).__name__}: {' '.join(str(error).split())}") from error
+        raise DamagedCheckpointError(f"{folder}: {type(error).__name__}: {one_line(error)}") from error
 
 
 def _telling_line(error: Exception) -> str:
