@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from results.aggregate import labelled_runs
+from results.charts.print.groups import draw_difference
 from results.command import run_command
 from results.export.latex import write_table
 from results.front.attainment import run_fronts
@@ -72,8 +73,6 @@ def compare_runs(
     paths = [*write_table(table, out, "runs", "Fronts of single runs; indicators against the front of all of them")]
     paths += write_table(_test_table(found), out, "test", sentence(found))
     if len(view.objectives) == 2 and len(view.front):
-        from results.charts.print.attainment_figure import draw_difference
-
         paths += draw_difference((fronts[:count], fronts[count:]), names, view.objectives, out, "difference")
     notes = [f"warning: {line}" for line in (*view.warnings, *_unequal(view), *_undrawn(view))]
     return paths, [*_lines(table), sentence(found), f"Test: {found.method}.", *notes]

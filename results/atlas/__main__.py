@@ -1,4 +1,4 @@
-"""Owns the command line `python -m results.atlas RUN/best/knee [--out FOLDER]`."""
+"""The command line `python -m results.atlas RUN/best/knee [--out FOLDER]`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from results.atlas.page import atlas_page
+from results.atlas.print import write_pictures
+from results.atlas.view import AtlasView
 from results.command import run_command
 from results.records.errors import RecordError
 from results.records.files import write_atomically
@@ -67,9 +70,6 @@ def write_atlas(exported: Path, out: Path | None = None, per_class: int = 2) -> 
     # The one room of `results` that asks the model: what comes back are plain arrays, and all else here draws them.
     from model.pretrained.atlas import make_atlas
     from model.pretrained.exported import find_exported
-    from results.atlas.page import atlas_page
-    from results.atlas.print import write_pictures
-    from results.atlas.view import AtlasView
 
     if per_class < 0:
         raise RecordError(f"--per-class: expected 0 or more recordings, got {per_class}")
@@ -84,7 +84,7 @@ def write_atlas(exported: Path, out: Path | None = None, per_class: int = 2) -> 
 
 
 def _origin(files: ExportedFiles) -> str:
-    """The first line of the configuration, in which an export says what it is."""
+    """Return the first line of the configuration, in which an export says what it is."""
     if files.configuration is None:
         return str(files.checkpoint)
     first = files.configuration.read_text(encoding="utf-8").partition("\n")[0]

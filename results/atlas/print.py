@@ -1,4 +1,4 @@
-"""Owns the pictures of an atlas for print, as PNG and SVG: the codes in use, and the matrix with the sub-actions."""
+"""Draw an atlas for print, as PNG and SVG: the codes in use, their matrix with the sub-actions, and recordings."""
 
 from __future__ import annotations
 
@@ -9,33 +9,35 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from results.atlas.view import SHAPES_DRAWN_AS_LINES, AtlasView
-from results.charts.style import new_figure, save
+from results.atlas.svg import BINS, likeliest_rows, limits, thinned
+from results.atlas.view import AtlasView, ink_on, lanes_of, over_time
+from results.charts.style import CATEGORICAL, FAINT, INK, RULE, SOFT, TEXT_WIDTH_IN, new_figure, print_style, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, FAINT, RULE = "#1f2937", "#6b7280", "#d5d9df"
+    from model.pretrained.atlas import Example
+
 STYLE: dict[Any, Any] = {
     "font.size": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": FAINT,
-    "axes.labelcolor": INK,
+    "axes.edgecolor": SOFT,
+    "axes.labelsize": 8,
     "axes.linewidth": 0.6,
-    "text.color": INK,
     "xtick.color": INK,
     "ytick.color": INK,
     "xtick.labelsize": 7.5,
     "ytick.labelsize": 7.5,
-    "svg.hashsalt": "atlas",
 }
 PREFIX = "atlas-"
-DPI = 200
-WIDTH, TALLEST = 7.2, 9.6  # inches; a page with its margins
+TALLEST = 9.6  # inches; a page with its margins
 COLUMNS, MARGIN, HEADING, LABEL, CAPTION = 8, 0.08, 0.3, 0.17, 0.13  # inches but for the columns
 NUMBERED = 64  # codes in the matrix; of more, the numbers would not be readable
+CHANNELS = 6  # more would not be readable on a page
+SIGNAL, LANE, ROW = 0.7, 0.12, 0.17  # inches
+MOST_BAND = 0.72  # inches, of the windows of a row
+DRAWN_SAMPLES = 800
+DIGIT = 0.055  # inches, of the number of a code
 
 
 def write_pictures(view: AtlasView, folder: Path) -> list[Path]:
@@ -48,12 +50,8 @@ def write_pictures(view: AtlasView, folder: Path) -> list[Path]:
     Returns:
         The files.
     """
-    import matplotlib
-
-    from results.atlas.print_recording import draw_recording
-
     written: list[Path] = []
-    with matplotlib.rc_context(STYLE):
+    with print_style(STYLE):
         pages = list(_pages(view))
         for number, page in enumerate(pages, start=1):
             name = "codes" if len(pages) == 1 else f"codes-{number}"
@@ -70,7 +68,7 @@ def write_pictures(view: AtlasView, folder: Path) -> list[Path]:
 def _save(figure: Figure, folder: Path, name: str) -> list[Path]:
     paths = [folder / f"{PREFIX}{name}.{kind}" for kind in ("png", "svg")]
     for path in paths:
-        save(figure, path, DPI)
+        save(figure, path)
     return paths
 
 
@@ -93,7 +91,7 @@ def _pages(view: AtlasView) -> Iterator[list[Line]]:
 
 def _cell(view: AtlasView) -> float:
     """Height of a shape in inches."""
-    if view.lanes > SHAPES_DRAWN_AS_LINES:
+    if view.drawn_as_heat_maps:
         return max(0.45, 0.035 * view.lanes)
     return 0.45 if view.lanes == 1 else 0.17 * view.lanes
 
@@ -110,7 +108,7 @@ def _caption(view: AtlasView) -> list[str]:
     )
     if view.fused:
         names = view.atlas.channels
-        if view.lanes > SHAPES_DRAWN_AS_LINES:
+        if view.drawn_as_heat_maps:
             text += f" Rows are channels, from {names[0]} down to {names[-1]}; blue is below the mean, red above."
         else:
             text += f" Lanes are channels, from the top: {', '.join(names)}."
@@ -120,8 +118,8 @@ def _caption(view: AtlasView) -> list[str]:
 def draw_codes(view: AtlasView, page: list[Line]) -> Figure:
     """Shapes under the sub-action that they stand for, the most used ones first, all to one scale."""
     height = _height(view, page)
-    figure = new_figure(WIDTH, height, layout=None)
-    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(height, 0))
+    figure = new_figure(TEXT_WIDTH_IN, height, layout=None)
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, TEXT_WIDTH_IN), ylim=(height, 0))
     axes.set_axis_off()
     m, at = view.atlas.meaning, 0.02
     for kind, k, codes in page:
@@ -131,29 +129,29 @@ def draw_codes(view: AtlasView, page: list[Line]) -> Figure:
             axes.plot([MARGIN + 0.04], [at + 0.165], "s", color=view.colours[k], markersize=5)
             name = axes.text(MARGIN + 0.15, at + 0.2, m.sub_actions[k], fontsize=8.5, fontweight="bold")
             axes.annotate(
-                count, (1, 0), xycoords=name, xytext=(8, 2), textcoords="offset points", fontsize=7.5, color=FAINT
+                count, (1, 0), xycoords=name, xytext=(8, 2), textcoords="offset points", fontsize=7.5, color=SOFT
             )
             at += HEADING
             continue
         for column, code in enumerate(codes):
-            _draw_code(view, axes, code, MARGIN + column * (WIDTH - 2 * MARGIN) / COLUMNS, at)
+            _draw_code(view, axes, code, MARGIN + column * (TEXT_WIDTH_IN - 2 * MARGIN) / COLUMNS, at)
         at += LABEL + _cell(view) + MARGIN
     for line in _caption(view):
         at += CAPTION
-        axes.text(MARGIN, at, line, fontsize=7, color=FAINT)
+        axes.text(MARGIN, at, line, fontsize=7, color=SOFT)
     return figure
 
 
 def _draw_code(view: AtlasView, axes: Axes, code: int, left: float, top: float) -> None:
-    m, wide, tall = view.atlas.meaning, (WIDTH - 2 * MARGIN) / COLUMNS - 0.1, _cell(view)
+    m, wide, tall = view.atlas.meaning, (TEXT_WIDTH_IN - 2 * MARGIN) / COLUMNS - 0.1, _cell(view)
     axes.text(left, top + LABEL - 0.04, str(code), fontsize=7, fontweight="bold")
     share = f"{100 * m.share[code]:.2g} %"
-    axes.text(left + wide, top + LABEL - 0.04, share, fontsize=7, color=FAINT, ha="right")
+    axes.text(left + wide, top + LABEL - 0.04, share, fontsize=7, color=SOFT, ha="right")
     shapes, top = m.shapes[code] / view.reach, top + LABEL
-    if len(shapes) > SHAPES_DRAWN_AS_LINES:
+    if view.drawn_as_heat_maps:
         extent = (left, left + wide, top + tall, top)
         axes.imshow(shapes, cmap="RdBu_r", vmin=-1, vmax=1, extent=extent, aspect="auto", interpolation="nearest")
-        axes.set(xlim=(0, WIDTH), ylim=(axes.get_figure().get_figheight(), 0))  # type: ignore[union-attr]
+        axes.set(xlim=(0, TEXT_WIDTH_IN), ylim=(axes.get_figure().get_figheight(), 0))  # type: ignore[union-attr]
         return
     each = tall / len(shapes)
     x = np.linspace(left, left + wide, shapes.shape[1])
@@ -166,9 +164,9 @@ def _draw_code(view: AtlasView, axes: Axes, code: int, left: float, top: float) 
 def draw_matrix(view: AtlasView) -> Figure:
     """Probability of every sub-action for every code in use, with the use above it."""
     m, used = view.atlas.meaning, view.used
-    figure = new_figure(WIDTH, 1.55 + 0.165 * len(view.rows))
+    figure = new_figure(TEXT_WIDTH_IN, 1.55 + 0.165 * len(view.rows))
     bars, cells = figure.subplots(2, 1, sharex=True, height_ratios=[0.5, 0.165 * len(view.rows)])
-    bars.bar(np.arange(len(used)), 100 * m.share[used], width=0.85 if len(used) <= NUMBERED else 1.0, color="#9ca3af")
+    bars.bar(np.arange(len(used)), 100 * m.share[used], width=0.85 if len(used) <= NUMBERED else 1.0, color=FAINT)
     bars.set_ylabel("tokens (%)")
     bars.tick_params(bottom=False, labelbottom=False)
     image = cells.imshow(
@@ -192,3 +190,98 @@ def draw_matrix(view: AtlasView) -> Figure:
         cells.set_xlabel(f"{len(used)} codes in use, by their likeliest sub-action and their use")
     figure.colorbar(image, ax=cells, label="probability", fraction=0.03, pad=0.01)
     return figure
+
+
+def draw_recording(view: AtlasView, example: Example) -> Figure:
+    """The first channels of a recording, their windows with the codes, and the likeliest sub-actions below."""
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    shown = min(CHANNELS, len(view.atlas.channels))
+    q = over_time(example, min(BINS, example.x.shape[-1]))
+    rows = likeliest_rows(q.mean(0))
+    kinds, heights = _plan(view, example, shown)
+    heights.append(ROW * len(rows))
+    layout = ConstrainedLayoutEngine(h_pad=0.02, hspace=0.0, w_pad=0.04)
+    figure = new_figure(TEXT_WIDTH_IN, 1.1 + sum(heights) + 0.04 * len(heights), layout=layout)
+    panels = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
+    for panel, (kind, which) in zip(panels, kinds, strict=False):
+        if kind == "signal":
+            _draw_signal(view, panel, example, which)
+        else:
+            _draw_windows(view, panel, example, which)
+    _draw_sub_actions(view, panels[-1], example, q, rows)
+    figure.suptitle(_title(view, example, shown), fontsize=9, fontweight="bold", x=0.01, ha="left")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="upper right", ncols=2, frameon=False, fontsize=7.5, borderaxespad=0.1)
+    figure.align_ylabels([panel for panel, (kind, _) in zip(panels, kinds, strict=False) if kind == "signal"])
+    figure.supylabel("normalised signal (mean 0, deviation 1)", fontsize=8, color=SOFT)
+    return figure
+
+
+def _plan(view: AtlasView, example: Example, shown: int) -> tuple[list[tuple[str, int]], list[float]]:
+    """What the panels show from the top, each with its channel or row of tokens, and their heights in inches."""
+    kinds: list[tuple[str, int]] = []
+    for channel in range(shown):
+        kinds.append(("signal", channel))
+        if not view.fused:
+            kinds.append(("windows", channel))
+    if view.fused:
+        kinds.append(("windows", 0))
+    return kinds, [SIGNAL if kind == "signal" else _band(example, which) for kind, which in kinds]
+
+
+def _title(view: AtlasView, example: Example, shown: int) -> str:
+    channels = len(view.atlas.channels)
+    left_out = f", {shown} of {channels} channels" if shown < channels else ""
+    name = view.atlas.meaning.classes[example.y]
+    return f"{name}, validation recording {example.number}{left_out}: stitch_fvu {example.stitch_fvu:.3f}"
+
+
+def _band(example: Example, row: int) -> float:
+    return min(MOST_BAND, LANE * (max(lanes_of(example.start[row], example.length[row])) + 1))
+
+
+def _draw_signal(view: AtlasView, axes: Axes, example: Example, channel: int) -> None:
+    x, stitched = example.x[channel], example.stitched[channel]
+    for series, label, colour in ((x, "signal", SOFT), (stitched, "rebuilt from the shapes", CATEGORICAL[1])):
+        along, values = thinned(series, DRAWN_SAMPLES)
+        axes.plot(along * view.extent, values, color=colour, linewidth=0.9, label=label)
+    axes.set_ylim(*limits(x, stitched))
+    axes.locator_params(axis="y", nbins=3, steps=[1, 2, 5, 10])
+    name = textwrap.fill(view.atlas.channels[channel], 18)
+    axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=7.5)
+    axes.tick_params(bottom=False, labelbottom=False)
+    axes.spines["bottom"].set_visible(False)
+
+
+def _draw_windows(view: AtlasView, axes: Axes, example: Example, row: int) -> None:
+    start, length = example.start[row] * view.extent, example.length[row] * view.extent
+    lanes = lanes_of(start, length)
+    inches = (TEXT_WIDTH_IN - 1.9) / view.extent  # of a unit of time, about: names on the left take the rest
+    for n, lane in enumerate(lanes):
+        colour = view.colours[int(example.q[row, n].argmax())]
+        axes.barh(-lane, length[n], left=start[n], height=0.88, color=colour, edgecolor="white", linewidth=0.4)
+        text = str(example.codes[row, n])
+        if len(text) * DIGIT <= length[n] * inches and LANE * (max(lanes) + 1) <= MOST_BAND:
+            place = (start[n] + length[n] / 2, -lane)
+            axes.text(*place, text, fontsize=6, ha="center", va="center_baseline", color=ink_on(colour))
+    axes.set_ylim(-max(lanes) - 0.5, 0.5)
+    axes.set_axis_off()
+
+
+def _draw_sub_actions(view: AtlasView, axes: Axes, example: Example, q: np.ndarray, rows: list[int]) -> None:
+    """A row per sub-action in its colour, as strong as its probability; in bold those of the true class."""
+    from matplotlib.colors import to_rgb
+
+    colours = np.array([to_rgb(view.colours[k]) for k in rows])[:, None]
+    strength = q[:, rows].T[..., None]
+    picture = 1 - strength / q.max() * (1 - colours)
+    extent = (0.0, view.extent, len(rows) - 0.5, -0.5)
+    axes.imshow(np.clip(picture, 0, 1), extent=extent, aspect="auto", interpolation="nearest")
+    axes.set_yticks(range(len(rows)), [view.atlas.meaning.sub_actions[k] for k in rows])
+    for label, k in zip(axes.get_yticklabels(), rows, strict=True):
+        label.set(fontweight="bold" if view.atlas.owned[example.y, k] else "normal", color=INK)
+    axes.tick_params(axis="y", length=0)
+    axes.hlines(np.arange(1, len(rows)) - 0.5, 0, view.extent, color="white", linewidth=1.5)
+    axes.set_xlim(0, view.extent)
+    axes.set_xlabel(f"{view.time_label}; full colour is a probability of {q.max():.2f}")

@@ -1,4 +1,4 @@
-"""Owns the order, the colours and the scales that every picture of an atlas shares."""
+"""Settle the order, the colours and the scales that every picture of an atlas shares."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ PALETTE = (
     *("#0072b2", "#d55e00", "#009e73", "#a23b8f", "#b8860b", "#4b4ea3", "#a31621", "#5b7f1d", "#6b4226", "#3d6b7d"),
     *("#7fb8dc", "#f2a66b", "#74cdb0", "#dba0cb", "#e6c65c", "#a6a8de", "#e08a91", "#b3cd75", "#bfa08a", "#a3bfcb"),
 )
+SHOWN = 3  # sub-actions of a code
 SHAPES_DRAWN_AS_LINES = 12  # channels of a code; more are drawn as a heat map
 
 
@@ -92,6 +93,15 @@ class AtlasView:
         return self.lanes > 1
 
     @property
+    def drawn_as_heat_maps(self) -> bool:
+        """Whether shapes have too many channels to be drawn as lines."""
+        return self.lanes > SHAPES_DRAWN_AS_LINES
+
+    def likeliest(self, code: int) -> list[int]:
+        """Return the likeliest sub-actions of a code."""
+        return [int(k) for k in np.argsort(-self.atlas.meaning.distribution[code], kind="stable")[:SHOWN]]
+
+    @property
     def extent(self) -> float:
         """A whole series in `unit`."""
         samples = self.atlas.native_samples
@@ -111,7 +121,7 @@ class AtlasView:
 
 
 def lanes_of(start: np.ndarray, length: np.ndarray) -> list[int]:
-    """A lane for each window, so that no two windows of one lane overlap; as few lanes as possible.
+    """Return a lane for each window, so that no two windows of one lane overlap; as few lanes as possible.
 
     Args:
         start: (N,).
@@ -129,7 +139,7 @@ def lanes_of(start: np.ndarray, length: np.ndarray) -> list[int]:
 
 
 def over_time(example: Example, bins: int) -> np.ndarray:
-    """Sub-actions over time: the mean of the predictions of all tokens whose window covers the middle of a bin.
+    """Return the sub-actions over time: the mean over all tokens whose window covers the middle of a bin.
 
     Args:
         example: The recording.
@@ -146,7 +156,7 @@ def over_time(example: Example, bins: int) -> np.ndarray:
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:
-    """At most `most` round numbers from `low` to `high`, multiples of 1, 2 or 5 times a power of ten."""
+    """Return at most `most` round numbers from `low` to `high`, multiples of 1, 2 or 5 times a power of ten."""
     raw = (high - low) / max(most - 1, 1) or 1.0
     power = 10.0 ** np.floor(np.log10(raw))
     step = next(step for step in (power, 2 * power, 5 * power, 10 * power) if step >= raw * (1 - 1e-9))
@@ -155,7 +165,7 @@ def ticks(low: float, high: float, most: int) -> list[float]:
 
 
 def ink_on(colour: str) -> str:
-    """Black or white, whichever reads better on a colour such as #0072b2 (WCAG's relative luminance)."""
+    """Return black or white, whichever reads better on a colour such as #0072b2 (WCAG's relative luminance)."""
     parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

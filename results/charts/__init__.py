@@ -1,1 +1,10 @@
-"""What the charts show, for web and print alike: data, colours and limits."""
+"""What charts show, for the page and for print alike: data, colours and limits; `web` and `print` draw it.
+
+- style: palette, colour and marker of each point, axis limits, thinning, and figures as files
+- outline: the staircase of a front, the area it dominates, the points with names
+- growth: the hypervolume over trials, time and epochs
+- curves: learning curves, grouped
+- parallel: parallel coordinates
+- importance: which parameters matter
+- costs: seconds and epochs, and why trials did not count
+"""

@@ -1,16 +1,21 @@
-"""Owns what a search has cost: the seconds and epochs of its trials, by how they ended."""
+"""What a search has cost: seconds and epochs of its trials, by how they ended, and why trials did not count."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from results.front.front import broken_guards
+from results.front.overview import Overview
 from results.records.objectives import metric_values
 from results.records.tables import STATES
 
 STATE_TITLES = {"finished": "finished", "stopped": "stopped early", "failed": "failed", "interrupted": "interrupted"}
+NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(\.\d+)?(e[-+]?\d+)?(?![\w.])")
 
 
 class StateCost(NamedTuple):
@@ -45,14 +50,14 @@ class StateCost(NamedTuple):
 
 def costs(trials: pd.DataFrame) -> list[StateCost]:
     """Return the cost of each state that occurs, in the order of `STATES`."""
-    found = []
+    by_state = []
     for state in STATES:
         rows = trials[(trials["state"] == state).to_numpy(dtype=bool)]
         if rows.empty:
             continue
         seconds = metric_values(rows, "seconds")
         known = seconds[np.isfinite(seconds)]
-        found.append(
+        by_state.append(
             StateCost(
                 state=state,
                 trials=len(rows),
@@ -62,4 +67,75 @@ def costs(trials: pd.DataFrame) -> list[StateCost]:
                 longest_s=float(known.max()) if len(known) else float("nan"),
             )
         )
-    return found
+    return by_state
+
+
+class NotCounted(NamedTuple):
+    """A trial, or a point with several seeds, that is no candidate for the front.
+
+    Attributes:
+        run: Label of its run.
+        trial: Its id.
+        state: As recorded.
+        reason: Why.
+        epochs: Trained; pandas' NA if unknown.
+    """
+
+    run: str
+    trial: str
+    state: str
+    reason: str
+    epochs: object
+
+
+class Reason(NamedTuple):
+    """A reason and the trials that it holds for.
+
+    Attributes:
+        state: As recorded.
+        text: The reason; numbers that differ from trial to trial are "…".
+        trials: Which, in the order of the record.
+    """
+
+    state: str
+    text: str
+    trials: list[NotCounted]
+
+
+def not_counted(view: Overview) -> list[NotCounted]:
+    """Return every trial, or point with several seeds, that is no candidate for the front, with the reason."""
+    trials = []
+    pooled = view.points.table
+    for label, run in view.runs.items():
+        points = pooled[pooled["run"] == label] if "run" in pooled else pooled
+        broken = broken_guards(points, run.space.guards)
+        counts = view.points.seeds[points.index.to_numpy()]
+        for (_, row), guards, seeds in zip(points.iterrows(), broken, counts, strict=True):
+            of = f" by the means of {seeds} seeds" if seeds > 1 else ""
+            missing = _not_finite(view, row)
+            if row["state"] != "finished" or guards or missing:
+                kept = f"guard not kept{of}: {guards}" if guards else missing
+                reason = row["reason"] or (kept if row["state"] == "finished" else "no reason recorded")
+                trials.append(NotCounted(label, str(row["trial"]), str(row["state"]), reason, row["epochs"]))
+    return trials
+
+
+def reasons(trials: Sequence[NotCounted]) -> list[Reason]:
+    """Put trials with the same reason together, the most frequent first.
+
+    Of a failure the numbers do not count: "nan at epoch 3" and "nan at epoch 7" are one reason. Those of a guard do.
+    """
+    grouped: dict[tuple[str, str], list[NotCounted]] = {}
+    for trial in trials:
+        text = trial.reason if trial.state == "finished" else NUMBER.sub("…", trial.reason)
+        grouped.setdefault((trial.state, text), []).append(trial)
+    counted = []
+    for (state, text), members in grouped.items():
+        exact = {member.reason for member in members}
+        counted.append(Reason(state, exact.pop() if len(exact) == 1 else text, members))
+    return sorted(counted, key=lambda reason: -len(reason.trials))
+
+
+def _not_finite(view: Overview, row: pd.Series) -> str:
+    missing = [o.metric for o in view.objectives if not abs(row.get(o.metric, float("nan"))) < float("inf")]
+    return f"no finite {', '.join(missing)}" if missing else ""

@@ -1,4 +1,4 @@
-"""Owns which learning curves are drawn alike: the front's, other trials', and those of trials that ended early."""
+"""Group learning curves that are drawn alike: the front's, other trials', and those of trials that ended early."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from results.charts.thinning import evenly, thinned_note
+from results.charts.style import CATEGORICAL, evenly, thinned_note
 from results.front.overview import Overview
 from results.once import once
 from results.records.objectives import Objective
@@ -21,6 +21,9 @@ TITLES: dict[Kind, str] = {
     "other": "other trials",
     "front": "others on the front",
 }
+COLOURS: dict[Kind, str] = {"failed": "#e3b9b0", "stopped": "#d6d9df", "other": "#b9c0ca", "front": "#7f8ea6"}
+WIDTH: dict[Kind, float] = {"failed": 1.0, "stopped": 1.0, "other": 1.1, "front": 1.4, "named": 2.5}
+ENDED_EARLY: tuple[Kind, ...] = ("stopped", "failed")
 # 5,000 trials of 48 epochs would be 240,000 points per objective, which no browser draws as vectors.
 MOST_CURVES, MOST_EPOCHS = 150, 60
 MOST_ON_FRONT = 40  # more of these strong lines would hide the others
@@ -86,13 +89,22 @@ def thinning_notes(groups: Sequence[CurveGroup]) -> list[str]:
     return [note for note in notes if note]
 
 
+def group_colours(groups: Sequence[CurveGroup]) -> list[str]:
+    """Return a colour per group; named ones get those of the palette in turn."""
+    named = [group.name for group in groups if group.kind == "named"]
+    return [
+        COLOURS.get(group.kind) or CATEGORICAL[named.index(group.name) % len(CATEGORICAL)]  # in the palette's order
+        for group in groups
+    ]
+
+
 def _kinds(view: Overview) -> dict[tuple[str, str], tuple[Kind, str]]:
     """Return the group of every trial, by run and trial; all seeds of a point have its names."""
     keys = ["run", "trial"] if "run" in view.trials else ["trial"]
     named = dict(zip(view.front[keys].itertuples(index=False, name=None), view.front["names"], strict=True))
     rows = list(view.points.table[keys].itertuples(index=False, name=None))
     (only, *_) = view.runs
-    found: dict[tuple[str, str], tuple[Kind, str]] = {}
+    groups: dict[tuple[str, str], tuple[Kind, str]] = {}
     trials = view.trials[keys].itertuples(index=False, name=None)
     for key, state, owner in zip(trials, view.trials["state"], view.points.owner, strict=True):
         names = named.get(rows[owner])
@@ -100,8 +112,8 @@ def _kinds(view: Overview) -> dict[tuple[str, str], tuple[Kind, str]]:
         if state != "finished":
             kind = "stopped" if state == "stopped" else "failed"
         name = (names or "").replace("+", " + ") if kind == "named" else TITLES[kind]
-        found[key if len(key) == 2 else (only, *key)] = (kind, name)
-    return found
+        groups[key if len(key) == 2 else (only, *key)] = (kind, name)
+    return groups
 
 
 def _measured(curves: pd.DataFrame, metric: str) -> dict[str, np.ndarray]:

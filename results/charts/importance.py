@@ -1,4 +1,4 @@
-"""Owns which parameters matter: for each objective, and for the hypervolume.
+"""Tell which parameters matter: for each objective, and for the hypervolume.
 
 The numbers are PED-ANOVA's (Watanabe, Bansal and Hutter, IJCAI 2023; for parameters under a condition Kaito et al., KDD
 2026), as Optuna has it: how far the values of a parameter among the best trials differ from its values among all.
@@ -78,6 +78,14 @@ def importances(view: Overview) -> tuple[tuple[str, ...], list[Importance]]:
     used = [p.name for p in parameters if any(p.name in configuration for configuration in counted)]
     shares = [_importance(study, name, used, targets[rows, n], n) for n, name in enumerate(names)]
     return tuple(used), shares
+
+
+def by_importance(parameters: Sequence[str], told: Sequence[Importance]) -> list[int]:
+    """Return the positions of the parameters, the one that is most important for any target first."""
+    most = [
+        max((importance.shares[position] for importance in told), default=0.0) for position in range(len(parameters))
+    ]
+    return sorted(range(len(parameters)), key=lambda position: (-most[position], position))
 
 
 def dominated_volumes(view: Overview) -> np.ndarray:

@@ -1,11 +1,13 @@
-"""Owns the outline of a front of two objectives: its staircase, and the area it dominates."""
+"""Draw a front of two objectives: its staircase, the area it dominates, and which of its points have names."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from results.front.overview import Overview
-from results.records.objectives import minimised, objective_values
+from results.records.objectives import Objective, minimised, objective_values
 
 
 def staircase(view: Overview) -> np.ndarray:
@@ -26,3 +28,30 @@ def attained_outline(view: Overview) -> np.ndarray:
     longer = np.vstack([[corners[0, 0], reference[1]], corners, [reference[0], corners[-1, 1]]])
     clipped = np.minimum(minimised(longer, view.objectives), minimised(reference, view.objectives))
     return minimised(clipped, view.objectives)  # twice negated is as measured
+
+
+def outline(corners: np.ndarray, worst: np.ndarray, objectives: Sequence[Objective]) -> np.ndarray:
+    """Return the boundary of what some points dominate, up to a worst corner, in the objectives' own directions.
+
+    Args:
+        corners: The points, to be minimised, (points, 2).
+        worst: The corner at which both objectives are worst, to be minimised, (2,).
+        objectives: The two.
+
+    Returns:
+        The way along it, (2 points + 1, 2); the points themselves are at odd places.
+    """
+    if not len(corners):
+        return np.empty((0, 2))
+    order = corners[np.lexsort(corners.T[::-1])]
+    xs = np.concatenate([order[:, 0], [max(worst[0], order[-1, 0])]])
+    ys = np.concatenate([[max(worst[1], order[0, 1])], order[:, 1]])
+    return minimised(np.stack([np.repeat(xs, 2)[:-1], np.repeat(ys, 2)[1:]], axis=1), objectives)
+
+
+def named_points(view: Overview) -> dict[int, str]:
+    """Return the names of the knee and the ends, " + " between those of one point, by row of the points' table."""
+    keys = ["run", "trial"] if "run" in view.front else ["trial"]
+    rows = {key: row for row, key in enumerate(view.points.table[keys].itertuples(index=False, name=None))}
+    front = zip(view.front[keys].itertuples(index=False, name=None), view.front["names"], strict=True)
+    return {rows[key]: names.replace("+", " + ") for key, names in front if names}

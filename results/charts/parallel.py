@@ -1,4 +1,4 @@
-"""Owns parallel coordinates: where each trial's line crosses the axes of its parameters and objectives.
+"""Place parallel coordinates: where each trial's line crosses the axes of its parameters and objectives.
 
 Numbers stand on their range, logarithmic where it is searched so; values of a choice stand evenly, and the lines
 through one of them are spread a little in the order of the first objective, or they would all lie on one point.
@@ -8,14 +8,15 @@ Objectives have their best value at the top. What a trial does not have stands b
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from results.charts.extent import axis_limits
-from results.charts.thinning import evenly
+from results.charts.outline import named_points
+from results.charts.style import Encoding, axis_limits, evenly
 from results.front.overview import Overview, Verdict
 from results.records.files import cell
 from results.records.objectives import Objective, objective_values
@@ -27,6 +28,9 @@ SPREAD = 0.5  # share of the distance between two values of a choice that lines 
 MOST_LINES = 300  # of those that are not on the front
 MOST_FRONT = 60  # besides the named ones
 MOST_TICKS = 8
+OTHER_COLOUR, GUARD_COLOUR = "#b4bcc8", "#d6c795"
+TITLE_LETTERS = 14
+MANY = 20  # more lines of the front than this are drawn thinner
 
 
 class Axis(NamedTuple):
@@ -84,11 +88,8 @@ def parallel_lines(view: Overview) -> ParallelLines:
 
 def _shown_of_front(view: Overview, fronts: list[int]) -> list[int]:
     """Return the rows of the front to draw: an even share of many, and every named one."""
-    keys = ["run", "trial"] if "run" in view.front else ["trial"]
-    named = set(view.front.loc[view.front["names"] != "", keys].itertuples(index=False, name=None))
-    chosen = {fronts[n] for n in evenly(len(fronts), MOST_FRONT)}
-    trials = view.points.table[keys].iloc[fronts].itertuples(index=False, name=None)
-    return [row for row, key in zip(fronts, trials, strict=True) if row in chosen or key in named]
+    chosen = {fronts[n] for n in evenly(len(fronts), MOST_FRONT)} | named_points(view).keys()
+    return [row for row in fronts if row in chosen]
 
 
 def _parameter_axis(view: Overview, name: str, rows: pd.DataFrame, order: np.ndarray) -> tuple[Axis, np.ndarray]:
@@ -153,3 +154,24 @@ def _objective_axis(
     if objective.sign > 0:
         places, marks = 1 - places, [(1 - place, mark) for place, mark in marks]
     return Axis(objective.metric, [(place, short(float(mark))) for place, mark in marks]), places
+
+
+def looks(encoding: Encoding, lines: ParallelLines) -> list[tuple[str, str, float, list[int]]]:
+    """Return what is drawn alike, in the order of drawing: kind, colour, width in pixels, and positions of lines."""
+    groups: dict[tuple[str, str, float], list[int]] = {}
+    front_width = 2.0 if lines.verdicts.count("front") <= MANY else 1.2
+    for number, (row, verdict) in enumerate(zip(lines.rows, lines.verdicts, strict=True)):
+        look = ("front", encoding.colours[row], front_width) if verdict == "front" else ("dominated", OTHER_COLOUR, 0.8)
+        groups.setdefault(("guard", GUARD_COLOUR, 0.8) if verdict == "guard" else look, []).append(number)
+    order = ("guard", "dominated", "front")
+    return [(*look, members) for look, members in sorted(groups.items(), key=lambda entry: order.index(entry[0][0]))]
+
+
+def wrapped(title: str, separator: str) -> str:
+    """Return an axis title in lines, broken after underscores and dots."""
+    lines = [""]
+    for part in re.findall(r"[^_.]+[_.]?|[_.]", title):
+        if lines[-1] and len(lines[-1]) + len(part) > TITLE_LETTERS:
+            lines.append("")
+        lines[-1] += part
+    return separator.join(lines)

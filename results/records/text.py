@@ -6,6 +6,8 @@ import math
 
 from results.records.files import cell
 
+MISSING = "–"  # of a parameter that a point does not have
+
 
 def short(value: object) -> str:
     """Return a value for reading: floats with four significant digits, "" for a missing one."""

@@ -1,4 +1,4 @@
-"""Owns the printed figures made of bars: importance of the parameters, and cost by how trials ended."""
+"""Draw the figures for print that are made of bars: importance of the parameters, and cost by how trials ended."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from results.charts.costs import StateCost
-from results.charts.encoding import CATEGORICAL
-from results.charts.importance import Importance
-from results.charts.print.figure_titles import place_title
-from results.charts.style import TEXT_WIDTH_IN, add_grid, new_figure
-from results.charts.web.bars import STATE_COLOURS, by_importance
+from results.charts.importance import Importance, by_importance
+from results.charts.style import CATEGORICAL, STATE_COLOURS, TEXT_WIDTH_IN, add_grid, new_figure, place_title
 from results.front.overview import Overview
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Owns `figures/`: every picture of the report for print, as PNG and as SVG."""
+"""Write `figures/`: every picture of the report for print, as PNG and as SVG."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from results.charts.costs import costs
 from results.charts.curves import curve_groups
-from results.charts.encoding import encode
 from results.charts.importance import importances, same_space
 from results.charts.parallel import parallel_lines
 from results.charts.print.bars import cost_figure, importance_figure
 from results.charts.print.front import front_figure
 from results.charts.print.lines import curves_figure, hypervolume_figure, parallel_figure
-from results.charts.style import print_style, save, settle
+from results.charts.style import encode, print_style, save, settle
 from results.front.overview import Overview
 
 if TYPE_CHECKING:
@@ -78,17 +77,17 @@ def importance_picture(view: Overview) -> dict[str, Callable[[], Figure]]:
 
 def pictures(view: Overview) -> dict[str, Callable[[], Figure]]:
     """Return what draws each of the other pictures that there is something to draw for, by its name."""
-    found: dict[str, Callable[[], Figure]] = {FRONT: lambda: front_figure(view)}
+    drawn: dict[str, Callable[[], Figure]] = {FRONT: lambda: front_figure(view)}
     if any(len(history) for history in view.histories.values()):
-        found["hypervolume"] = lambda: hypervolume_figure(view)
+        drawn["hypervolume"] = lambda: hypervolume_figure(view)
     for objective in view.objectives:
         groups = curve_groups(view, objective)
         if groups:
-            found[CURVES + objective.name] = partial(curves_figure, view, objective, groups)
+            drawn[CURVES + objective.name] = partial(curves_figure, view, objective, groups)
     lines = parallel_lines(view)
     if lines.rows:
-        found["parallel"] = lambda: parallel_figure(view, encode(view), lines)
+        drawn["parallel"] = lambda: parallel_figure(view, encode(view), lines)
     spent = costs(view.trials)
     if spent:
-        found["cost"] = lambda: cost_figure(view, spent)
-    return found
+        drawn["cost"] = lambda: cost_figure(view, spent)
+    return drawn

@@ -1,4 +1,4 @@
-"""Owns `front.png`: the front as a figure for print.
+"""Draw the front as a figure for print, with its legend, the spread over seeds, and the names of its points.
 
 Two objectives give one panel with the front as a staircase; three or more give a panel per pair, where a
 staircase would lie; one objective is drawn over the order of the trials.
@@ -6,42 +6,51 @@ staircase would lie; one objective is drawn over the order of the trials.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from results.charts.encoding import Encoding, encode
-from results.charts.extent import axis_limits, outside_note
-from results.charts.outline import attained_outline, staircase
-from results.charts.print.figure_titles import place_title
-from results.charts.print.labels import place_labels
-from results.charts.print.legend import draw_legend
-from results.charts.spread import draw_spread
-from results.charts.style import FAINT, INK, LINE, SHADE, TEXT_WIDTH_IN, add_grid, new_figure, print_style, save
-from results.front.front import best_points
+from results.charts.outline import attained_outline, named_points, staircase
+from results.charts.style import (
+    BAR_WIDTH,
+    FAINT,
+    INK,
+    LINE,
+    SEED_ALPHA,
+    SHADE,
+    TEXT_WIDTH_IN,
+    Encoding,
+    add_grid,
+    axis_limits,
+    encode,
+    new_figure,
+    outside_note,
+    place_title,
+)
 from results.front.overview import Overview
 from results.records.objectives import objective_values
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from matplotlib.text import Annotation
 
 SYMBOLS = ("o", "s", "^", "D", "v", "P")
-
-
-def draw_front(view: Overview, *paths: Path) -> None:
-    """Draw all points and the front; of points with several seeds the means, their spread, and each seed faintly.
-
-    Args:
-        view: What to draw.
-        paths: The PNG or SVG files to write, each in one step.
-    """
-    with print_style():
-        figure = front_figure(view)
-        for path in paths:
-            save(figure, path)
+LETTERS = 26  # of an entry of the legend
+SEED_SIZE = 9
+# Dark, above the markers and with ends: a spread is often smaller than its marker, and may lie along the staircase.
+BAR_END_POINTS, BAR_LAYER = 1.6, 6
+BAR_ALPHA = {"front": 0.9, "dominated": 0.3}
+# Directions in which a label may stand from its point; below left is where no trial can be when both
+# objectives are minimised.
+DIRECTIONS = ((-1, -1), (-1, 1), (1, 1), (1, -1), (0, -1), (0, 1), (-1, 0), (1, 0))
+DISTANCES_POINTS = (9, 18, 30)
+NEAREST_PX = 6.6  # that a label comes to the middle of a point it does not cover
+HORIZONTAL = {-1: "right", 0: "center", 1: "left"}
+VERTICAL = {-1: "top", 0: "center", 1: "bottom"}
 
 
 def front_figure(view: Overview) -> Figure:
@@ -50,7 +59,7 @@ def front_figure(view: Overview) -> Figure:
     pairs = list(combinations(range(len(view.objectives)), 2))
     encoding = encode(view)
     figure, panels = _panels(max(len(pairs), 1))
-    draw_legend(figure, view, encoding, SYMBOLS)
+    _draw_legend(figure, view, encoding)
     place_title(figure, view.title, _counted(view))
     figure.draw_without_rendering()  # settles the axes, so that labels can be placed
     if pairs:
@@ -62,6 +71,46 @@ def front_figure(view: Overview) -> Figure:
     for panel, (x, y) in zip(panels, pairs or [(-1, 0)], strict=True):
         _label(panel, view, values, x, y)
     return figure
+
+
+def _draw_legend(figure: Figure, view: Overview, encoding: Encoding) -> None:
+    """List colours, markers and verdicts, as far as they occur, to the right of the panels."""
+    from matplotlib.lines import Line2D
+
+    def entry(label: str, colour: str, symbol: str, **style: Any) -> Line2D:
+        shown = label if len(label) <= LETTERS else label[: LETTERS - 1] + "…"
+        return Line2D([], [], linestyle="none", marker=symbol, color=colour, label=shown, markersize=7, **style)
+
+    groups: list[tuple[str, Sequence[Line2D]]] = [
+        (encoding.colour_title, [entry(label, colour, "o") for label, colour in encoding.colour_legend]),
+        (
+            encoding.marker_title,
+            [entry(label, LINE, SYMBOLS[number]) for label, number in encoding.marker_legend],
+        ),
+    ]
+    kinds = {
+        "front": entry("on the front", LINE, "o", markeredgecolor="white"),
+        "dominated": entry("dominated", LINE, "o", alpha=0.42, markeredgewidth=0),
+        "guard": entry("breaks a guard", LINE, "o", markerfacecolor="none"),
+    }
+    shown = [handle for kind, handle in kinds.items() if kind in view.verdicts]
+    if view.points.repeated:
+        bar = Line2D([], [], linestyle="-", color=LINE, linewidth=BAR_WIDTH, label="± 1 std over seeds")
+        shown += [entry("one seed", LINE, ".", alpha=SEED_ALPHA, markeredgewidth=0), bar]
+    groups.append((f"{view.unit}s", shown))
+    handles: list[Line2D] = []
+    titles: list[int] = []
+    for title, entries in groups:
+        if entries:
+            handles += [entry(" ", "none", "")] if handles else []
+            titles.append(len(handles))
+            handles += [entry(title, "none", ""), *entries]
+    if handles:
+        legend = figure.legend(
+            handles=handles, loc="outside right upper", frameon=False, handletextpad=0.3, labelspacing=0.35
+        )
+        for number in titles:
+            legend.get_texts()[number].set_fontweight("bold")
 
 
 def _panels(count: int) -> tuple[Figure, list[Axes]]:
@@ -102,7 +151,7 @@ def _draw_pair(
     add_grid(axes)
     if with_staircase and len(view.front):
         _draw_staircase(axes, view)
-    draw_spread(axes, view, encoding, values[:, [x, y]], seeds[:, [x, y]], view.points.std[:, [x, y]])
+    _draw_spread(axes, view, encoding, values[:, [x, y]], seeds[:, [x, y]], view.points.std[:, [x, y]])
     _draw_points(axes, view, encoding, values[:, [x, y]])
     _note(axes, view, values[:, [x, y]])
 
@@ -122,7 +171,7 @@ def _draw_single(axes: Axes, view: Overview, encoding: Encoding, values: np.ndar
     axes.step(_order(values)[shown], best[shown], where="post", color=LINE, linewidth=1.4, zorder=2)
     points = np.stack([_order(values), values], axis=1)
     places = np.stack([_order(values)[view.points.owner[view.seeds]], seeds], axis=1)
-    draw_spread(axes, view, encoding, points, places, np.hstack([np.full((len(points), 1), np.nan), view.points.std]))
+    _draw_spread(axes, view, encoding, points, places, np.hstack([np.full((len(points), 1), np.nan), view.points.std]))
     _draw_points(axes, view, encoding, points)
     _note(axes, view, points)
 
@@ -164,6 +213,42 @@ def _draw_points(axes: Axes, view: Overview, encoding: Encoding, points: np.ndar
             )
 
 
+def _draw_spread(
+    axes: Axes, view: Overview, encoding: Encoding, means: np.ndarray, seeds: np.ndarray, std: np.ndarray
+) -> None:
+    """Draw the spread of every point that counts and has several seeds; nothing where none has.
+
+    Args:
+        axes: Where to.
+        view: What is drawn.
+        encoding: How points look.
+        means: Place of each point, (points, 2).
+        seeds: Place of each trial of `view.seeds`, (seeds, 2).
+        std: Half the length of each point's bars, (points, 2); NaN draws none.
+    """
+    owner = view.points.owner[view.seeds]
+    colours = [encoding.colours[row] for row in owner]
+    axes.scatter(seeds[:, 0], seeds[:, 1], s=SEED_SIZE, c=colours, alpha=SEED_ALPHA, linewidths=0, zorder=3)
+    rows = np.unique(owner)
+    verdicts = np.array([view.verdicts[row] for row in rows], dtype=object)
+    for verdict, alpha in BAR_ALPHA.items():  # one call for many bars: a call for each takes 20 s for 1,600 points
+        chosen = rows[verdicts == verdict]
+        bars = np.where(std[chosen] > 0, std[chosen], np.nan)  # no bar, nor its ends, where there is no spread
+        axes.errorbar(
+            means[chosen, 0],
+            means[chosen, 1],
+            xerr=bars[:, 0],
+            yerr=bars[:, 1],
+            fmt="none",
+            ecolor=INK,
+            elinewidth=BAR_WIDTH,
+            capsize=BAR_END_POINTS,
+            capthick=BAR_WIDTH,
+            alpha=alpha,
+            zorder=BAR_LAYER,
+        )
+
+
 def _note(axes: Axes, view: Overview, points: np.ndarray) -> None:
     note = outside_note(view, points, axes.get_xlim(), axes.get_ylim())
     axes.set_title(note, loc="right", fontsize=8.5, color=FAINT)
@@ -173,21 +258,11 @@ def _note(axes: Axes, view: Overview, points: np.ndarray) -> None:
 
 def _label(axes: Axes, view: Overview, values: np.ndarray, x: int, y: int) -> None:
     """Write the names of the knee and the ends beside their points."""
-    rows = [row for row, verdict in enumerate(view.verdicts) if verdict != "unfinished"]
-    first = _order(values[:, y]) if x < 0 else values[:, x]
-    shown = np.stack([first, values[:, y]], axis=1)[rows]
-    named: dict[int, list[str]] = {}
-    for name, position in best_points(view.front).items():
-        named.setdefault(position, []).append(name)
-    table = view.points.table
-    keys = ["run", "trial"] if "run" in table else ["trial"]
-    places = {key: row for row, key in enumerate(table.loc[:, keys].itertuples(index=False, name=None))}
-    front = list(view.front[keys].itertuples(index=False, name=None))
-    texts, points = [], []
-    for position, names in named.items():
-        texts.append(" + ".join(names))
-        points.append(shown[rows.index(places[front[position]])])
-    place_labels(axes, texts, points, np.vstack([shown, _line_samples(view)]), INK)
+    across = _order(values[:, y]) if x < 0 else values[:, x]
+    points = np.stack([across, values[:, y]], axis=1)
+    shown = points[[verdict != "unfinished" for verdict in view.verdicts]]
+    names = sorted(named_points(view).items(), key=lambda item: "knee" not in item[1].split(" + "))
+    _place_labels(axes, {text: points[row] for row, text in names}, np.vstack([shown, _line_samples(view)]))
 
 
 def _line_samples(view: Overview) -> np.ndarray:
@@ -197,3 +272,69 @@ def _line_samples(view: Overview) -> np.ndarray:
     corners = attained_outline(view)
     steps = np.linspace(0, len(corners) - 1, 40 * len(corners))
     return np.stack([np.interp(steps, np.arange(len(corners)), corners[:, i]) for i in (0, 1)], axis=1)
+
+
+def _place_labels(axes: Axes, points: dict[str, np.ndarray], obstacles: np.ndarray) -> None:
+    """Write labels beside their points, on nothing else.
+
+    A few labels among some hundred points need no optimiser: each label tries the same places, the side towards the
+    ideal corner first, and takes the one that covers least.
+
+    Args:
+        axes: Settled axes: their limits and their place in the figure no longer change.
+        points: The labels and their points, (2,) each, in data coordinates.
+        obstacles: Points not to cover, (points, 2), in data coordinates.
+    """
+    pixels = axes.transData.transform(obstacles) if len(obstacles) else np.empty((0, 2))
+    taken: list[np.ndarray] = []
+    for text, point in points.items():
+        tries = []
+        for distance in DISTANCES_POINTS:
+            for number, direction in enumerate(DIRECTIONS):
+                box = _box(axes, text, point, direction, distance)
+                tries.append((_cost(axes, box, pixels, taken) + distance / 100, distance, number, box))
+        _, distance, number, box = min(tries, key=lambda place: place[:3])
+        taken.append(box)
+        _annotate(axes, text, point, DIRECTIONS[number], distance, INK)
+
+
+def _box(axes: Axes, text: str, point: np.ndarray, direction: tuple[int, int], distance: int) -> np.ndarray:
+    """Return the label's (left, bottom, right, top) in pixels."""
+    label = _annotate(axes, text, point, direction, distance, "none")
+    extent = label.get_window_extent(axes.figure.canvas.get_renderer())  # type: ignore[attr-defined]
+    label.remove()
+    return np.array([extent.x0, extent.y0, extent.x1, extent.y1])
+
+
+def _annotate(
+    axes: Axes, text: str, point: np.ndarray, direction: tuple[int, int], distance: int, colour: str
+) -> Annotation:
+    x, y = direction
+    length = distance / max(np.hypot(x, y), 1.0)
+    arrow = {"arrowstyle": "-", "color": FAINT, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 5}
+    return axes.annotate(
+        text,
+        xy=(float(point[0]), float(point[1])),
+        xytext=(x * length, y * length),
+        textcoords="offset points",
+        ha=HORIZONTAL[x],
+        va=VERTICAL[y],
+        color=colour,
+        fontweight="bold",
+        arrowprops=arrow if distance > DISTANCES_POINTS[0] and colour != "none" else None,
+        zorder=6,
+    )
+
+
+def _cost(axes: Axes, box: np.ndarray, pixels: np.ndarray, taken: Sequence[np.ndarray]) -> float:
+    """Count what a label would cover: labels weigh most, then leaving the axes, then points."""
+    frame = axes.get_window_extent()
+    left, bottom, right, top = box
+    cost = 0.0
+    if left < frame.x0 + 2 or bottom < frame.y0 + 2 or right > frame.x1 - 2 or top > frame.y1 - 2:
+        cost += 20.0
+    for other in taken:
+        if left < other[2] and right > other[0] and bottom < other[3] and top > other[1]:
+            cost += 50.0
+    nearest = np.clip(pixels, [left, bottom], [right, top])
+    return cost + float((np.hypot(*(pixels - nearest).T) < NEAREST_PX).sum())

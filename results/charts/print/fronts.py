@@ -1,4 +1,4 @@
-"""Owns `fronts/`: a run's fronts by groups and their attainment surfaces, as tables and as figures.
+"""Write `fronts/`: a run's fronts by groups and their attainment surfaces, as tables and as figures.
 
 Figures are drawn for two objectives, surfaces computed for two and three; tables of groups are there for any number.
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from results.charts.print.groups import draw_attainment, draw_groups
 from results.export.latex import write_table
 from results.front.attainment import (
     Attainment,
@@ -66,8 +67,6 @@ def write_fronts(view: Overview, groupings: Sequence[Grouping], folder: Path) ->
 
 
 def _write_grouping(view: Overview, grouping: Grouping, home: Path) -> list[Path]:
-    from results.charts.print.groups import draw_groups
-
     stem = "by_" + "-".join(column.replace("/", "_") for column in grouping.columns)
     goals = ", ".join(f"{objective.direction} {objective.metric}" for objective in view.objectives)
     note = (
@@ -79,8 +78,6 @@ def _write_grouping(view: Overview, grouping: Grouping, home: Path) -> list[Path
 
 
 def _write_attainment(view: Overview, found: Attainment, home: Path) -> list[Path]:
-    from results.charts.print.attainment_figure import draw_attainment
-
     stem = f"attainment_{found.over}"
     note = f"What a share of {found.what} of {view.title} reaches"
     paths = [*write_table(surface_table(found, view.objectives), home, stem, note)]

@@ -1,18 +1,14 @@
-"""Owns the printed figures made of lines: the hypervolume's growth, learning curves, and parallel coordinates."""
+"""Draw the printed figures that are made of lines: the hypervolume's growth, learning curves, parallel coordinates."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from results.charts.curves import CurveGroup
-from results.charts.encoding import Encoding
-from results.charts.parallel import MISSING_PLACE, ParallelLines
-from results.charts.print.figure_titles import place_title
-from results.charts.style import FAINT, INK, LINE, TEXT_WIDTH_IN, add_grid, new_figure
-from results.charts.web.lines import ENDED_EARLY, WIDTH, group_colours
-from results.charts.web.parallel import looks, wrapped
-from results.charts.web.progress import growth, progress_axes, run_colours
+from results.charts.curves import ENDED_EARLY, WIDTH, CurveGroup, group_colours
+from results.charts.growth import growth, progress_axes, run_colours
+from results.charts.parallel import MISSING_PLACE, ParallelLines, looks, wrapped
+from results.charts.style import FAINT, INK, LINE, TEXT_WIDTH_IN, Encoding, add_grid, new_figure, place_title
 from results.front.overview import Overview
 from results.records.objectives import Objective
 
@@ -22,7 +18,6 @@ if TYPE_CHECKING:
 WIDTH_POINTS = 0.7  # of a line that is one pixel wide on the screen
 AXIS_IN = 1.05
 TICK_POINTS = 8.5
-BEHIND_TICK = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.6}
 
 
 def hypervolume_figure(view: Overview) -> Figure:
@@ -83,16 +78,8 @@ def parallel_figure(view: Overview, encoding: Encoding, lines: ParallelLines) ->
         axes.plot([number, number], [0, 1], color=LINE, linewidth=0.9, zorder=1)
         for place, text in axis.ticks:
             box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.6}
-            axes.annotate(
-                text,
-                (number, place),
-                (4, 0),
-                textcoords="offset points",
-                va="center",
-                size=TICK_POINTS,
-                bbox=box,
-                zorder=5,
-            )
+            offset = {"xytext": (4, 0), "textcoords": "offset points"}
+            axes.annotate(text, (number, place), **offset, va="center", size=TICK_POINTS, bbox=box, zorder=5)
     for layer, (kind, colour, width, members) in enumerate(looks(encoding, lines)):
         width_points = width * WIDTH_POINTS
         places = lines.places[members].T
@@ -109,19 +96,9 @@ def parallel_figure(view: Overview, encoding: Encoding, lines: ParallelLines) ->
     coloured = f", in the colours of {encoding.colour_title}" if encoding.colour_title else ""
     place_title(figure, view.title, f"parameters and objectives; the front{coloured}, the others grey")
     if encoding.colour_title and len(view.front):
-        _draw_colours(figure, encoding)
+        from matplotlib.lines import Line2D
+
+        entries = [Line2D([], [], color=colour, label=label) for label, colour in encoding.colour_legend]
+        style = {"loc": "outside lower center", "ncols": 6, "frameon": False}
+        figure.legend(handles=entries, title=encoding.colour_title, title_fontsize=9.5, **style)
     return figure
-
-
-def _draw_colours(figure: Figure, encoding: Encoding) -> None:
-    from matplotlib.lines import Line2D
-
-    handles = [Line2D([], [], color=colour, label=label) for label, colour in encoding.colour_legend]
-    figure.legend(
-        handles=handles,
-        loc="outside lower center",
-        ncols=6,
-        frameon=False,
-        title=encoding.colour_title,
-        title_fontsize=9.5,
-    )

@@ -1,4 +1,4 @@
-"""Owns the bars of the report, as plotly figures: importance of the parameters, and cost by how trials ended."""
+"""Draw the report's bars as plotly figures: importance of the parameters, and cost by how trials ended."""
 
 from __future__ import annotations
 
@@ -7,20 +7,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from results.charts.costs import StateCost
-from results.charts.encoding import CATEGORICAL
-from results.charts.importance import Importance
+from results.charts.importance import Importance, by_importance
+from results.charts.style import CATEGORICAL, STATE_COLOURS
 from results.charts.web.front import blank_chart
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-STATE_COLOURS = {"finished": "#0072b2", "stopped": "#e69f00", "failed": "#d55e00", "interrupted": "#9ca3af"}
-
 
 def importance_chart(parameters: Sequence[str], found: Sequence[Importance]) -> Figure:
     """Return a bar per parameter and target, the most important parameter on top."""
-    import plotly.graph_objects as go
-
     told = [importance for importance in found if importance.shares]
     order = by_importance(parameters, told)
     chart = blank_chart("share of the importance", "")
@@ -33,18 +29,16 @@ def importance_chart(parameters: Sequence[str], found: Sequence[Importance]) -> 
     for importance in told:
         number = found.index(importance)
         shares = [importance.shares[position] for position in order]
-        chart.add_trace(
-            go.Bar(
-                y=[html.escape(parameters[position]) for position in order],
-                x=[round(share, 5) for share in shares],
-                text=[f"{share:.0%}" for share in shares],
-                textposition="outside",
-                cliponaxis=False,
-                orientation="h",
-                name=html.escape(importance.target),
-                marker={"color": CATEGORICAL[number % len(CATEGORICAL)]},
-                hovertemplate=f"{html.escape(importance.target)}<br>%{{y}}: %{{x:.1%}}<extra></extra>",
-            )
+        chart.add_bar(
+            y=[html.escape(parameters[position]) for position in order],
+            x=[round(share, 5) for share in shares],
+            text=[f"{share:.0%}" for share in shares],
+            textposition="outside",
+            cliponaxis=False,
+            orientation="h",
+            name=html.escape(importance.target),
+            marker={"color": CATEGORICAL[number % len(CATEGORICAL)]},
+            hovertemplate=f"{html.escape(importance.target)}<br>%{{y}}: %{{x:.1%}}<extra></extra>",
         )
     longest = max((share for importance in told for share in importance.shares), default=1.0)
     chart.update_xaxes(tickformat=".0%", range=[0, 1.2 * longest])  # room for the number behind the longest bar
@@ -52,18 +46,8 @@ def importance_chart(parameters: Sequence[str], found: Sequence[Importance]) -> 
     return chart
 
 
-def by_importance(parameters: Sequence[str], found: Sequence[Importance]) -> list[int]:
-    """Return the positions of the parameters, the one that is most important for any target first."""
-    most = [
-        max((importance.shares[position] for importance in found), default=0.0) for position in range(len(parameters))
-    ]
-    return sorted(range(len(parameters)), key=lambda position: (-most[position], position))
-
-
 def cost_chart(costs: Sequence[StateCost]) -> Figure:
     """Return how the seconds, the epochs and the trials are shared out among the states."""
-    import plotly.graph_objects as go
-
     chart = blank_chart("share", "")
     chart.update_layout(
         margin_l=16, barmode="stack", height=250, legend={"y": 1.02, "yanchor": "bottom", "traceorder": "normal"}
@@ -72,20 +56,18 @@ def cost_chart(costs: Sequence[StateCost]) -> Figure:
     for cost in costs:
         amounts = (cost.trials, cost.epochs, cost.seconds)
         shares = [amount / total if total else 0.0 for amount, total in zip(amounts, totals, strict=True)]
-        chart.add_trace(
-            go.Bar(
-                y=["trials", "epochs", "seconds of work"],
-                x=[round(share, 5) for share in shares],
-                text=[f"{share:.0%}" if share >= 0.04 else "" for share in shares],
-                textposition="inside",
-                insidetextanchor="middle",
-                textfont={"color": "white"},
-                orientation="h",
-                name=cost.title,
-                marker={"color": STATE_COLOURS[cost.state]},
-                customdata=[f"{amounts[0]:,} trials", f"{amounts[1]:,} epochs", f"{amounts[2]:,.0f} s"],
-                hovertemplate=f"{cost.title}<br>%{{customdata}}, %{{x:.1%}}<extra></extra>",
-            )
+        chart.add_bar(
+            y=["trials", "epochs", "seconds of work"],
+            x=[round(share, 5) for share in shares],
+            text=[f"{share:.0%}" if share >= 0.04 else "" for share in shares],
+            textposition="inside",
+            insidetextanchor="middle",
+            textfont={"color": "white"},
+            orientation="h",
+            name=cost.title,
+            marker={"color": STATE_COLOURS[cost.state]},
+            customdata=[f"{amounts[0]:,} trials", f"{amounts[1]:,} epochs", f"{amounts[2]:,.0f} s"],
+            hovertemplate=f"{cost.title}<br>%{{customdata}}, %{{x:.1%}}<extra></extra>",
         )
     chart.update_xaxes(tickformat=".0%", range=[0, 1.05], dtick=0.25)
     chart.update_yaxes(autorange="reversed", showgrid=False, ticks="", automargin=True)

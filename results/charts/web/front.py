@@ -1,26 +1,25 @@
-"""Owns the interactive chart of the front, and what all charts of the report have in common, as plotly figures."""
+"""Draw the front as plotly figures, with its legend, and what all charts of the report have in common."""
 
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from results.charts.encoding import Encoding
-from results.charts.extent import axis_limits, outside_note
-from results.charts.outline import attained_outline, staircase
-from results.charts.spread import error_bars, seed_trace
-from results.front.front import best_points
+from results.charts.outline import attained_outline, named_points, staircase
+from results.charts.style import FAINT, GRID, INK, LINE, SEED_ALPHA, SHADE, Encoding, axis_limits, outside_note
 from results.front.overview import Overview, Verdict
+from results.front.points import Points
 from results.records.objectives import Objective, objective_values
 from results.records.text import short
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-INK, FAINT, LINE, GRID, SHADE = "#1f2937", "#9ca3af", "#374151", "#eef0f3", "#f0f4fb"
+GLYPHS = ("●", "■", "▲", "◆", "▼", "✚")  # in the legend
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
 # Room for a title of two lines and ticks of six characters. Plotly's own measuring of margins draws everything twice:
 # 0.6 s instead of 0.3 s for 5,000 points.
@@ -31,8 +30,10 @@ LABEL_OFFSETS = ((-26, 24), (30, -26), (-26, -26), (30, 24), (0, 48), (0, -48))
 LABEL_PX, NARROW_PX = np.array([56.0, 18.0]), np.array([260.0, 300.0])
 OPACITY: dict[Verdict, float] = {"guard": 0.8, "dominated": 0.4, "front": 1.0}
 SIZE: dict[Verdict, int] = {"guard": 8, "dominated": 8, "front": 12}
+KIND_STYLE: dict[Verdict, str] = {"guard": "", "dominated": "opacity:.4", "front": ""}
 # In the order of drawing: the front on top.
 VERDICTS: dict[Verdict, str] = {"guard": "breaks a guard", "dominated": "dominated", "front": "on the front"}
+LegendGroup = tuple[str, Sequence[tuple[str, str, str]]]  # its title; glyph, label and CSS of each entry
 
 
 def front_charts(view: Overview, encoding: Encoding) -> list[Figure]:
@@ -57,6 +58,19 @@ def front_charts(view: Overview, encoding: Encoding) -> list[Figure]:
         _seeds(chart, view, encoding, seeds[:, [x, y]])
         charts.append(_points(chart, view, encoding, values[:, [x, y]], (x, y)))
     return charts
+
+
+def front_legend(view: Overview, encoding: Encoding) -> list[LegendGroup]:
+    """Return what colours, markers and fillings mean, as far as they occur."""
+    kinds = {title: kind for kind, title in reversed(VERDICTS.items()) if kind in view.verdicts}
+    shown = [("○" if kind == "guard" else "●", title, KIND_STYLE[kind]) for title, kind in kinds.items()]
+    shown += [("●", "one seed", "opacity:.5;font-size:60%")] if view.points.repeated else []
+    groups: list[LegendGroup] = [
+        (encoding.colour_title, [("●", label, f"color:{colour}") for label, colour in encoding.colour_legend]),
+        (encoding.marker_title, [(GLYPHS[number], label, "") for label, number in encoding.marker_legend]),
+        (f"{view.unit}s", shown),
+    ]
+    return [group for group in groups if group[1]]
 
 
 def blank_chart(x: str, y: str) -> Figure:
@@ -95,87 +109,84 @@ def axis_title(objective: Objective) -> str:
 
 
 def _staircase(chart: Figure, view: Overview) -> None:
-    import plotly.graph_objects as go
-
-    outline, corners = attained_outline(view), staircase(view)
-    closed = np.vstack([outline, [objective.reference for objective in view.objectives]])
-    area = go.Scatter(
-        x=closed[:, 0].tolist(),
-        y=closed[:, 1].tolist(),
-        mode="lines",
-        line={"width": 0},
-        fill="toself",
-        fillcolor=SHADE,
-        hoverinfo="skip",
-        showlegend=False,
-    )
-    line = go.Scatter(
-        x=corners[:, 0].tolist(),
-        y=corners[:, 1].tolist(),
-        mode="lines",
-        line={"color": LINE, "width": 2},
-        hoverinfo="skip",
-        showlegend=False,
-    )
-    chart.add_traces([area, line])
+    closed = np.vstack([attained_outline(view), [objective.reference for objective in view.objectives]])
+    area: dict[str, Any] = {"line": {"width": 0}, "fill": "toself", "fillcolor": SHADE}
+    line: dict[str, Any] = {"line": {"color": LINE, "width": 2}}
+    for corners, style in ((closed, area), (staircase(view), line)):
+        x, y = corners.T.tolist()
+        chart.add_scatter(x=x, y=y, mode="lines", hoverinfo="skip", showlegend=False, **style)
 
 
 def _seeds(chart: Figure, view: Overview, encoding: Encoding, places: np.ndarray) -> None:
-    if len(view.seeds):
-        chart.add_trace(seed_trace(view, encoding, places[view.seeds]))
+    """Draw every seed of the points that count faintly; `places` are those of all trials, (trials, 2)."""
+    if not len(view.seeds):
+        return
+    colours = [encoding.colours[row] for row in view.points.owner[view.seeds]]
+    names = view.trials["trial"].iloc[view.seeds]
+    x, y = places[view.seeds].T.tolist()
+    chart.add_scatter(
+        x=x,
+        y=y,
+        mode="markers",
+        marker={"size": 4, "opacity": SEED_ALPHA, "color": colours},
+        text=[f"trial {html.escape(str(name))}, one seed of a point" for name in names],
+        hovertemplate="%{text}<extra></extra>",
+        showlegend=False,
+    )
 
 
 def _points(
     chart: Figure, view: Overview, encoding: Encoding, points: np.ndarray, axes: tuple[int | None, int]
 ) -> Figure:
     """Draw the points; `axes` are the objectives on x and y, None for none."""
-    import plotly.graph_objects as go
-
     hover = hover_texts(view)
     for verdict, title in VERDICTS.items():
-        rows = [row for row, found in enumerate(view.verdicts) if found == verdict]
+        rows = [row for row, of_row in enumerate(view.verdicts) if of_row == verdict]
         hollow = "-open" if verdict == "guard" else ""
-        bars = [
-            None if verdict == "guard" or number is None else error_bars(view.points, rows, number, LINE)
-            for number in axes
-        ]
-        chart.add_trace(
-            go.Scatter(
-                x=points[rows, 0].tolist(),
-                y=points[rows, 1].tolist(),
-                mode="markers",
-                marker={
-                    "color": [encoding.colours[row] for row in rows],
-                    "symbol": [SYMBOLS[encoding.markers[row]] + hollow for row in rows],
-                    "size": SIZE[verdict],
-                    "opacity": OPACITY[verdict],
-                    "line": {"width": 1.5 if hollow else 1, "color": None if hollow else "white"},
-                },
-                error_x=bars[0],
-                error_y=bars[1],
-                text=[hover[row] for row in rows],
-                hovertemplate="%{text}<extra></extra>",
-                name=title,
-                showlegend=False,
-            )
+        bars = [None if hollow or number is None else _error_bars(view.points, rows, number) for number in axes]
+        x, y = points[rows].T.tolist()
+        chart.add_scatter(
+            x=x,
+            y=y,
+            mode="markers",
+            marker={
+                "color": [encoding.colours[row] for row in rows],
+                "symbol": [SYMBOLS[encoding.markers[row]] + hollow for row in rows],
+                "size": SIZE[verdict],
+                "opacity": OPACITY[verdict],
+                "line": {"width": 1.5 if hollow else 1, "color": None if hollow else "white"},
+            },
+            error_x=bars[0],
+            error_y=bars[1],
+            text=[hover[row] for row in rows],
+            hovertemplate="%{text}<extra></extra>",
+            name=title,
+            showlegend=False,
         )
     _name_points(chart, view, points)
     return chart
 
 
+def _error_bars(points: Points, rows: list[int], objective: int) -> dict[str, Any] | None:
+    """Return plotly's error bars of some points in one objective; None where none has a spread."""
+    std = points.std[rows, objective]
+    if not np.isfinite(std).any():
+        return None
+    array = [value if np.isfinite(value) else None for value in std.tolist()]
+    return {"type": "data", "array": array, "thickness": 1, "width": 2, "color": LINE}
+
+
 def _name_points(chart: Figure, view: Overview, points: np.ndarray) -> None:
-    table = view.points.table
-    keys = ["run", "trial"] if "run" in table else ["trial"]
-    places = {key: row for row, key in enumerate(table.loc[:, keys].itertuples(index=False, name=None))}
-    positions = sorted(set(best_points(view.front).values()))
-    rows = [view.front.iloc[position] for position in positions]
-    named = np.array([points[places[tuple(row[keys])]] for row in rows]).reshape(-1, 2)
-    extent = np.ptp(points[np.isfinite(points).all(axis=1)], axis=0) if len(rows) else np.ones(2)
-    for row, place, away in zip(rows, named, _offsets(named / np.where(extent > 0, extent, 1.0)), strict=True):
+    names = named_points(view)
+    named = points[list(names)].reshape(-1, 2)
+    extent = np.ptp(points[np.isfinite(points).all(axis=1)], axis=0) if names else np.ones(2)
+    for name, place, away in zip(
+        names.values(), named, _offsets(named / np.where(extent > 0, extent, 1.0)), strict=True
+    ):
         chart.add_annotation(
             x=float(place[0]),
             y=float(place[1]),
-            text=f"<b>{row['names'].replace('+', ' + ')}</b>",
+            text=f"<b>{name}</b>",
             ax=away[0],
             ay=away[1],
             arrowcolor=FAINT,

@@ -1,4 +1,8 @@
-"""Owns the learning curves of the report, as plotly figures."""
+"""Draw the report's lines as plotly figures: the hypervolume's growth, learning curves, and parallel coordinates.
+
+Parallel coordinates are lines over an ordinary axis, not plotly's own kind: that needs WebGL, which a headless or
+locked-down browser lacks, and it has neither hover nor lines that differ in weight.
+"""
 
 from __future__ import annotations
 
@@ -6,75 +10,92 @@ import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from results.charts.curves import Curve, CurveGroup, Kind
-from results.charts.encoding import CATEGORICAL
-from results.charts.web.front import axis_title, blank_chart
+import numpy as np
+import pandas as pd
+
+from results.charts.curves import ENDED_EARLY, WIDTH, Curve, CurveGroup, group_colours
+from results.charts.growth import growth, progress_axes, run_colours
+from results.charts.parallel import MISSING_PLACE, ParallelLines, looks, wrapped
+from results.charts.style import FAINT, INK, LINE, Encoding
+from results.charts.web.front import LegendGroup, axis_title, blank_chart, hover_texts
+from results.front.overview import Overview
 from results.records.objectives import Objective
-from results.report.page import colour_legend
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-COLOURS: dict[Kind, str] = {"failed": "#e3b9b0", "stopped": "#d6d9df", "other": "#b9c0ca", "front": "#7f8ea6"}
-WIDTH: dict[Kind, float] = {"failed": 1.0, "stopped": 1.0, "other": 1.1, "front": 1.4, "named": 2.5}
-ENDED_EARLY: tuple[Kind, ...] = ("stopped", "failed")
+HEIGHT_PX = 330  # of a panel of the hypervolume
+AXIS_WIDTH_PX = 112  # of parallel coordinates
+
+
+def hypervolume_charts(view: Overview) -> list[Figure]:
+    """Return the growth of each run's hypervolume over ended trials, over time and over epochs."""
+    charts = []
+    for title, column, unit in progress_axes(view):
+        chart = blank_chart(title, "hypervolume")
+        chart.update_layout(height=HEIGHT_PX, margin={"l": 64, "r": 12, "t": 16, "b": 56})
+        for (label, history), (_, colour) in zip(view.histories.items(), run_colours(view), strict=True):
+            shown = growth(history, column)
+            chart.add_scatter(
+                x=[0.0, *(shown[column] / unit).tolist()],
+                y=[0.0, *shown["hypervolume"].tolist()],
+                mode="lines+markers",
+                line={"shape": "hv", "color": colour, "width": 2},
+                marker={"size": 4},
+                text=["before the first trial ended", *_growth_texts(label, shown)],
+                hovertemplate="%{text}<extra></extra>",
+                showlegend=False,
+            )
+        chart.update_yaxes(rangemode="tozero")
+        chart.update_xaxes(rangemode="tozero")
+        charts.append(chart)
+    return charts
+
+
+def run_legend(view: Overview) -> list[LegendGroup]:
+    """Return what the colours of several runs mean."""
+    return [("", [("━", label, f"color:{colour}") for label, colour in run_colours(view)])]
+
+
+def _growth_texts(label: str, history: pd.DataFrame) -> list[str]:
+    return [
+        f"{html.escape(label)}, after {row.trials} trials<br>hypervolume {row.hypervolume:.4g}"
+        f"<br>{row.front_size} on the front<br>{row.epochs} epochs, {row.seconds:.0f} s"
+        for row in history.itertuples()
+    ]
 
 
 def curve_chart(objective: Objective, groups: Sequence[CurveGroup]) -> Figure:
     """Return one objective over the epochs of every trial, named points in colour, trials that ended early faded."""
     chart = blank_chart("epoch", axis_title(objective))
     for group, colour in zip(groups, group_colours(groups), strict=True):
-        chart.add_trace(_lines(group, colour))
-        ends = _ends(group, colour)
-        if ends is not None:
-            chart.add_trace(ends)
+        early = group.kind in ENDED_EARLY
+        # Many curves are one trace with gaps: hundreds of traces make a page slow.
+        chart.add_scatter(
+            **_joined(group.curves),
+            mode="lines+markers" if group.kind == "named" else "lines",
+            line={"color": colour, "width": WIDTH[group.kind], "dash": "dot" if early else "solid"},
+            marker={"size": 6},
+            name=html.escape(group.name),
+            showlegend=False,
+        )
+        # A mark where a curve ended early, and for one of a single epoch.
+        marked = [curve for curve in group.curves if early or (len(curve.epochs) == 1 and group.kind != "named")]
+        if marked:
+            symbol = "x-thin-open" if early else "circle"
+            chart.add_scatter(
+                **_joined([Curve(curve.title, curve.epochs[-1:], curve.values[-1:]) for curve in marked]),
+                mode="markers",
+                marker={"size": 5, "symbol": symbol, "color": colour, "line": {"width": 1.2}},
+                showlegend=False,
+            )
     return chart
 
 
-def curve_legend(groups: Sequence[CurveGroup]) -> str:
+def curve_legend(groups: Sequence[CurveGroup]) -> list[LegendGroup]:
     """Return what the lines mean; under the chart, since plotly's own takes half of it on a narrow screen."""
     lines = zip(groups, group_colours(groups), strict=True)
-    return colour_legend([(group.name, colour, "┅ ×" if group.kind in ENDED_EARLY else "━") for group, colour in lines])
-
-
-def group_colours(groups: Sequence[CurveGroup]) -> list[str]:
-    """Return a colour per group; named ones get those of the palette in turn."""
-    named = [group.name for group in groups if group.kind == "named"]
-    return [
-        COLOURS.get(group.kind) or CATEGORICAL[named.index(group.name) % len(CATEGORICAL)]  # in the palette's order
-        for group in groups
-    ]
-
-
-def _lines(group: CurveGroup, colour: str) -> Any:
-    """Return many curves as one trace with gaps: hundreds of traces make a page slow."""
-    import plotly.graph_objects as go
-
-    return go.Scatter(
-        **_joined(group.curves),
-        mode="lines+markers" if group.kind == "named" else "lines",
-        line={"color": colour, "width": WIDTH[group.kind], "dash": "dot" if group.kind in ENDED_EARLY else "solid"},
-        marker={"size": 6},
-        name=html.escape(group.name),
-        showlegend=False,
-    )
-
-
-def _ends(group: CurveGroup, colour: str) -> Any:
-    """Return a mark where each curve ended early, and for curves of one epoch; None if there is none."""
-    import plotly.graph_objects as go
-
-    early = group.kind in ENDED_EARLY
-    marked = [curve for curve in group.curves if early or (len(curve.epochs) == 1 and group.kind != "named")]
-    if not marked:
-        return None
-    last = [Curve(curve.title, curve.epochs[-1:], curve.values[-1:]) for curve in marked]
-    return go.Scatter(
-        **_joined(last),
-        mode="markers",
-        marker={"size": 5, "symbol": "x-thin-open" if early else "circle", "color": colour, "line": {"width": 1.2}},
-        showlegend=False,
-    )
+    return [("", [("┅ ×" if g.kind in ENDED_EARLY else "━", g.name, f"color:{colour}") for g, colour in lines])]
 
 
 def _joined(curves: Sequence[Curve]) -> dict[str, Any]:
@@ -89,3 +110,70 @@ def _joined(curves: Sequence[Curve]) -> dict[str, Any]:
 def _rounded(value: float | None) -> float | None:
     """Return a value with the digits that a screen can show: half the size of the page is such numbers."""
     return None if value is None else float(f"{value:.5g}")
+
+
+def parallel_chart(view: Overview, encoding: Encoding, lines: ParallelLines) -> Figure:
+    """Return one line per point over the axes of its parameters and objectives; the front's are coloured and on top."""
+    chart = blank_chart("", "")
+    hover = hover_texts(view)
+    names = [str(name) for name in view.points.table["trial"]]
+    for kind, colour, width, members in looks(encoding, lines):
+        rows = [lines.rows[n] for n in members]
+        # The whole configuration for the front alone: at every crossing of hundreds of lines it would be megabytes.
+        texts = [hover[row] if kind == "front" else f"trial {html.escape(names[row])}" for row in rows]
+        style = {"mode": "lines+markers" if kind == "front" else "lines", "line": {"color": colour, "width": width}}
+        chart.add_scatter(**_crossings(lines.places[members], texts), **style, marker={"size": 5}, showlegend=False)
+    _draw_axes(chart, lines)
+    return chart
+
+
+def _crossings(places: np.ndarray, texts: list[str]) -> dict[str, Any]:
+    """Return where lines cross the axes, (lines, axes), as one line with gaps."""
+    axes = places.shape[1]
+    up = np.hstack([places, np.full((len(places), 1), np.nan)]).ravel().tolist()
+    return {
+        "x": [*range(axes), None] * len(places),
+        "y": [None if value != value else round(value, 4) for value in up],
+        "text": [text for text in texts for _ in range(axes + 1)],
+        "hovertemplate": "%{text}<extra></extra>",
+    }
+
+
+def _draw_axes(chart: Figure, lines: ParallelLines) -> None:
+    count = len(lines.axes)
+    missing = any(place == MISSING_PLACE for axis in lines.axes for place, _ in axis.ticks)
+    chart.update_layout(
+        margin={"l": 8, "r": 8, "t": 72, "b": 12},
+        shapes=[
+            {"type": "line", "x0": n, "x1": n, "y0": 0, "y1": 1, "line": {"color": LINE, "width": 1}, "layer": "below"}
+            for n in range(count)
+        ],
+        annotations=[
+            {
+                "x": number,
+                "y": place,
+                "text": html.escape(text),
+                "showarrow": False,
+                "xanchor": "left",
+                "xshift": 5,
+                "font": {"size": 11, "color": INK},
+                "bgcolor": "rgba(255,255,255,0.75)",
+                "borderpad": 0,
+            }
+            for number, axis in enumerate(lines.axes)
+            for place, text in axis.ticks
+        ],
+    )
+    chart.update_xaxes(
+        tickvals=list(range(count)),
+        ticktext=[wrapped(html.escape(axis.title), "<br>") for axis in lines.axes],
+        tickangle=0,
+        side="top",
+        showgrid=False,
+        showline=False,
+        ticks="",
+        range=[-0.5, count - 1 + 0.6],
+        tickfont={"size": 12, "color": INK},
+        linecolor=FAINT,
+    )
+    chart.update_yaxes(visible=False, range=[(MISSING_PLACE if missing else 0) - 0.05, 1.05])

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from model.pretrained.atlas import Example
-from results.atlas.recording import limits, thinned
-from results.atlas.svg import path
+from results.atlas.svg import limits, path, thinned
 from results.atlas.view import ink_on, lanes_of, over_time, ticks
 
 

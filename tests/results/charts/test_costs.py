@@ -3,8 +3,7 @@
 import pytest
 
 from results import read_run
-from results.charts.costs import costs
-from results.charts.not_counted import not_counted, reasons
+from results.charts.costs import costs, not_counted, reasons
 from results.front.overview import overview
 
 

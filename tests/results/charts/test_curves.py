@@ -5,7 +5,8 @@ import pytest
 from results import read_run
 from results.charts import curves as learning_curves
 from results.charts.curves import curve_groups, thinning_notes
-from results.charts.thinning import evenly, steps, thinned_note
+from results.charts.growth import steps
+from results.charts.style import evenly, thinned_note
 from results.charts.web.lines import curve_chart
 from results.front.overview import overview
 from results.records.run import CurveTable

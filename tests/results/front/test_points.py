@@ -8,7 +8,7 @@ import pytest
 
 from results import read_run, rebuild, unite
 from results.charts.curves import curve_groups
-from results.charts.encoding import encode
+from results.charts.style import encode
 from results.charts.web.front import front_charts
 from results.charts.web.lines import curve_chart
 from results.front.front import Guard, Objective, front, hypervolume, hypervolume_history, points_of, summarise

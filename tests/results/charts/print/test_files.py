@@ -5,8 +5,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from results import rebuild
-from results.charts.print.figure_titles import place_title
-from results.charts.style import new_figure, print_style
+from results.charts.style import new_figure, place_title, print_style
 
 NAMES = ["cost", "curves-kl", "curves-recon", "front", "hypervolume", "importance", "parallel"]
 
