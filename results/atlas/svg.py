@@ -25,7 +25,7 @@ BAR = 3  # rows of the matrix that the bars of use above it take
 LEAST_SHOWN = 0.02  # probability; what is below it is not drawn
 LEFT, RIGHT, ACROSS = 222, 990, 1000  # of a recording's picture, and of what is drawn over time; about CSS pixels
 SIGNAL, BAND, GAP = 74, 64, 14  # heights of a channel, of its windows, and of what parts two channels
-LOWEST_LANE, LANE, ROW = 5, 16, 18  # heights of a lane where there are many or few, and of a sub-action
+LOWEST_LANE, TALLEST_LANE, ROW = 5, 16, 18  # heights of a lane where there are many or few, and of a sub-action
 NAME = 30  # characters of a name that fit beside the picture
 DRAWN_SAMPLES = 500  # of a series; of a longer one, the least and the largest of each part
 BINS = 128  # of the sub-actions over time
@@ -211,7 +211,7 @@ def _windows(view: AtlasView, example: Example, row: int, top: float) -> tuple[s
     """Return the windows of a row of tokens as bars with their codes; and how tall that is."""
     start, length, codes, q = (part[row] for part in (example.start, example.length, example.codes, example.q))
     lanes = lanes_of(start, length)
-    tall = float(np.clip(BAND / (max(lanes) + 1), LOWEST_LANE, LANE))
+    tall = float(np.clip(BAND / (max(lanes) + 1), LOWEST_LANE, TALLEST_LANE))
     bars = []
     for n, lane in enumerate(lanes):
         likeliest = np.argsort(-q[n], kind="stable")[:3]
