@@ -278,3 +278,17 @@ def test_each_top_level_package_is_listed_for_the_installation() -> None:
 
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]["find"]["include"]
     assert sorted(listed) == sorted(f"{package}*" for package in LAYERS)
+
+
+def test_an_installation_brings_templates_style_sheets_and_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
+    from setuptools import Distribution
+    from setuptools.config.pyprojecttoml import apply_configuration
+
+    monkeypatch.chdir(ROOT)
+    build = apply_configuration(Distribution(), "pyproject.toml").get_command_obj("build_py")
+    build.ensure_finalized()
+    build.manifest_files = {}  # what the configuration alone names
+    brought = {Path(name) for p in build.packages for name in build.find_data_files(p, build.get_package_dir(p))}
+    shipped = {path.relative_to(ROOT) for package in LAYERS for path in (ROOT / package).rglob("*") if path.is_file()}
+    assert {path for path in shipped if path.suffix in (".css", ".js", ".j2", ".yaml")} == brought
+    assert Path("results/report/page.html.j2") in brought

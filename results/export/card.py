@@ -1,4 +1,4 @@
-"""Owns the model card of an exported configuration: what it is, what was measured, on what data, how it is loaded.
+"""Write the model card of an exported configuration: what it is, what was measured, on what data, how it is loaded.
 
 The form is the Hugging Face hub's: a README.md that begins with YAML front matter, in which `model-index` holds the
 measured metrics for machines (https://github.com/huggingface/hub-docs/blob/main/modelcard.md).
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from results.records.objectives import metric_values
 from results.records.run import Run, metric_names
@@ -32,20 +33,9 @@ FILES = {
     "README.md": "this card",
     "export.json": "which trials these are, and the SHA-256 of every file",
 }
-LOADING = """```python
-from model.shape_action import ShapeAction
-
-model = ShapeAction.from_pretrained("{folder}")  # or its name on the hub, once it is uploaded
-tokens = model.tokenize(x)  # x: (recordings, channels, samples), raw; numpy or torch
-tokens.codes, tokens.start, tokens.length, tokens.sub_action, tokens.probabilities
-```
-
-    python -m model.annotate {folder} recordings.npz --out tokens.csv    # a row per token
-    python -m model.train {folder}                                       # train it again
-    python -m results.verify {folder}                                    # and see whether fresh seeds agree
-"""
-TRAINING = """    python -m results.verify {folder}    # train it again, and see whether fresh seeds agree
-"""
+TEMPLATES = Environment(  # Markdown, so nothing is escaped
+    loader=PackageLoader("results", ""), trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+)
 
 
 class Exported(NamedTuple):
@@ -85,19 +75,23 @@ def model_card(exported: Exported, files: Sequence[str]) -> str:
         exported: What it is about.
         files: Names of the files beside it, itself included.
     """
-    measured = _measured(exported)
-    folder = f"{exported.title}/best/{exported.name}"
-    loading = (LOADING if "config.json" in files else TRAINING).format(folder=folder)
-    sections = [
-        f"# {exported.title}, {exported.name}\n\n{_about(exported)}",
-        f"## How to use it\n\n{loading}",
-        f"## Measured\n\n{_metrics(exported, measured)}",
-        f"## Guards\n\n{_guards(exported)}",
-        f"## Data\n\n{_data(exported.run)}",
-        f"## Searched parameters\n\n{_parameters(exported)}",
-        "## Files\n\n" + _bullets(f"`{name}`" + (f": {FILES[name]}" if name in FILES else "") for name in files),
-    ]
-    return f"---\n{_front_matter(exported, measured)}\n---\n\n" + "\n\n".join(part.rstrip() for part in sections) + "\n"
+    run, measured = exported.run, _measured(exported)
+    goals = {guard.metric: "guard" for guard in run.space.guards}
+    goals |= {o.metric: f"objective, {o.better}" for o in run.space.objectives}
+    return TEMPLATES.get_template("export/card.md.j2").render(
+        exported=exported,
+        files=files,
+        about_files=FILES,
+        front_matter=_front_matter(exported, measured),
+        folder=f"{exported.title}/best/{exported.name}",
+        finished=int((run.trials["state"] == "finished").sum()),
+        seeds=sorted(int(seed) for seed in exported.seeds["seed"].dropna()),
+        epochs=short(exported.point["epochs"]) or "?",
+        measured=[(f"`{one.metric}`", short(one.mean), short(one.std), goals.get(one.metric, "")) for one in measured],
+        guards=_guards(exported),
+        data=_data(run),
+        parameters=[(f"`{name}`", short(exported.point[name])) for name in run.space.parameter_names],
+    )
 
 
 def _front_matter(exported: Exported, measured: Sequence[Measured]) -> str:
@@ -136,68 +130,24 @@ def _measured(exported: Exported) -> list[Measured]:
     run = exported.run
     first = [o.metric for o in run.space.objectives] + [guard.metric for guard in run.space.guards]
     names = [name for name in dict.fromkeys([*first, *metric_names(run.trials, run.space)]) if name in exported.point]
-    found = []
+    measured = []
     for name in names:
         mean, values = float(exported.point[name]), metric_values(exported.seeds, name)
         several = len(values) > 1 and all(map(math.isfinite, values))
         if math.isfinite(mean):
-            found.append(Measured(name, mean, statistics.stdev(values.tolist()) if several else math.nan))
-    return found
+            measured.append(Measured(name, mean, statistics.stdev(values.tolist()) if several else math.nan))
+    return measured
 
 
-def _about(exported: Exported) -> str:
-    trial, seeds = exported.point["trial"], len(exported.seeds)
-    if seeds > 1:
-        weights = f"The weights are those of trial {trial}, of {seeds} seeds of this point the nearest to their means."
-    else:
-        weights = f"The weights are those of trial {trial}; the point was trained with one seed."
-    finished = int((exported.run.trials["state"] == "finished").sum())
-    lucky = (
-        f"It was chosen among {finished} finished trials for what they measured on the validation split, so a little "
-        "of it is luck: expect slightly worse of fresh seeds and fresh data."
-    )
-    notes = "".join(f"\n\n{note}" for note in exported.notes)
-    return (
-        f"{exported.what[0].upper()}{exported.what[1:]} of the search `{exported.title}`. {weights}\n\n{lucky}{notes}"
-    )
-
-
-def _metrics(exported: Exported, measured: Sequence[Measured]) -> str:
-    directions = {o.metric: f"objective, {o.better}" for o in exported.run.space.objectives}
-    directions = {guard.metric: "guard" for guard in exported.run.space.guards} | directions
-    seeds = sorted(int(seed) for seed in exported.seeds["seed"].dropna())
-    spread = "mean and sample standard deviation over" if len(seeds) > 1 else "no spread with"
-    intro = (
-        f"On the validation split, in evaluation mode; {spread} {len(seeds)} seed{'s' if len(seeds) != 1 else ''} "
-        f"({', '.join(map(str, seeds))}), {_epochs(exported)} epochs."
-    )
-    rows = [
-        (
-            f"`{one.metric}`",
-            short(one.mean),
-            "" if math.isnan(one.std) else short(one.std),
-            directions.get(one.metric, ""),
-        )
-        for one in measured
-    ]
-    return f"{intro}\n\n{_table(('metric', 'value', 'std', ''), rows)}"
-
-
-def _epochs(exported: Exported) -> str:
-    return short(exported.point["epochs"]) or "?"
-
-
-def _guards(exported: Exported) -> str:
-    if not exported.run.space.guards:
-        return "The search had none."
+def _guards(exported: Exported) -> list[tuple[str, str, str]]:
     rows = []
     for guard in exported.run.space.guards:
         value = metric_values(exported.point.to_frame().T, guard.metric)
         rows.append((f"`{guard}`", short(float(value[0])), "yes" if guard.holds(value)[0] else "no"))
-    return _table(("bound", "value", "kept"), rows)
+    return rows
 
 
-def _data(run: Run) -> str:
+def _data(run: Run) -> list[str]:
     study = run.space.provenance.get("study")
     lines = []
     for key, value in study.items() if isinstance(study, Mapping) else ():
@@ -206,7 +156,7 @@ def _data(run: Run) -> str:
     versions = run.space.provenance.get("versions")
     if isinstance(versions, Mapping):
         lines.append("made with " + ", ".join(f"{name} {version}" for name, version in versions.items()))
-    return _bullets(lines) if lines else "Not recorded."
+    return lines
 
 
 def _plain(value: Any) -> str:
@@ -217,17 +167,3 @@ def _plain(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return str(value)
-
-
-def _parameters(exported: Exported) -> str:
-    names = exported.run.space.parameter_names
-    return _table(("parameter", "value"), [(f"`{name}`", short(exported.point[name])) for name in names])
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
-def _bullets(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)

@@ -126,6 +126,12 @@ def maker(tmp_path):
     return RunMaker(tmp_path)
 
 
+@pytest.fixture(scope="session")
+def session_maker(tmp_path_factory):
+    """As `maker`, for what many tests look at and none changes."""
+    return RunMaker(tmp_path_factory.mktemp("runs"))
+
+
 @pytest.fixture(autouse=True)
 def front_alone(request, monkeypatch):
     """Draw only the front for print, but where a test asks for `all_figures`: all take 2 s, some fifty times."""

@@ -22,16 +22,6 @@ DRAWN = {
 }
 
 
-def written(folder, path):
-    write_report(overview({"demo": read_run(folder)}, "demo"), path)
-    return path
-
-
-@pytest.fixture
-def page(maker, tmp_path):
-    return written(maker.write(maker.trade(40)), tmp_path / "report.html")
-
-
 def names(browser):
     return [plot.get_attribute("id") for plot in browser.all(PLOTS)]
 
@@ -42,8 +32,8 @@ def hovered(browser):
 
 
 @pytest.mark.parametrize("width", [400, 1280])
-def test_every_picture_is_drawn_and_nothing_overflows(browser, page, width):
-    browser.open(page, width)
+def test_every_picture_is_drawn_and_nothing_overflows(browser, report_page, width):
+    browser.open(report_page, width)
     assert names(browser) == list(DRAWN)
     for name, mark in DRAWN.items():
         browser.wait(lambda n=name, m=mark: browser.all(f"#{n} {m}"), f"{mark} in #{name}")
@@ -58,8 +48,8 @@ def test_every_picture_is_drawn_and_nothing_overflows(browser, page, width):
 
 
 @pytest.mark.parametrize("width", [400, 1280])
-def test_hovering_a_point_shows_its_configuration(browser, page, width):
-    browser.open(page, width)
+def test_hovering_a_point_shows_its_configuration(browser, report_page, width):
+    browser.open(report_page, width)
     (point, *_) = browser.wait(lambda: browser.all("#front-0 .points path.point"), "point")
     browser.hover(point)
     text = browser.wait(lambda: hovered(browser), "hover box")
@@ -68,8 +58,8 @@ def test_hovering_a_point_shows_its_configuration(browser, page, width):
     assert browser.errors() == []
 
 
-def test_hovering_works_on_lines_and_bars_too(browser, page):
-    browser.open(page, 1280)
+def test_hovering_works_on_lines_and_bars_too(browser, report_page):
+    browser.open(report_page, 1280)
     for name, mark, part in (
         ("hypervolume-2", ".points path.point:nth-child(2)", "on the front"),
         ("curves-0", ".points path.point", "epoch"),
@@ -84,8 +74,9 @@ def test_hovering_works_on_lines_and_bars_too(browser, page):
 
 
 def test_an_unfinished_run_opens_too(browser, maker, tmp_path):
-    page = written(maker.write([maker.row(0, "failed"), maker.row(1, "stopped")]), tmp_path / "report.html")
-    browser.open(page, 400)
+    folder = maker.write([maker.row(0, "failed"), maker.row(1, "stopped")])
+    write_report(overview({"demo": read_run(folder)}, "demo"), tmp_path / "report.html")
+    browser.open(tmp_path / "report.html", 400)
     browser.wait(lambda: browser.all("#cost .bars path"), "bar")
     assert names(browser) == ["hypervolume-0", "hypervolume-1", "hypervolume-2", "cost"]
     assert (browser.errors(), browser.overflow_px()) == ([], 0)

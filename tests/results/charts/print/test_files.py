@@ -52,7 +52,7 @@ def test_a_title_does_not_run_into_the_legend(name):
         legend = figure.legend([line], ["a legend of some width"], loc="outside right upper")
         place_title(figure, f"Union of {name} and another", "7 on the front of 16 finished, hypervolume 0.5754")
         figure.draw_without_rendering()
-        title = figure._suptitle.get_window_extent()
+        (title,) = (text.get_window_extent() for text in figure.texts)
         beside = legend.get_window_extent()
     assert title.x0 >= 0
     assert not title.overlaps(beside) or len(name) == 70, "a single word is never broken"
