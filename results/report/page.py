@@ -60,4 +60,4 @@ def percent(share: float) -> str:
 
 
 TEMPLATES.filters["percent"] = percent
-TEMPLATES.globals |= {"asset": asset, "column_kinds": column_kinds}
+TEMPLATES.globals.update(asset=asset, column_kinds=column_kinds)

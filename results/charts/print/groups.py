@@ -68,7 +68,7 @@ def draw_groups(view: Overview, grouping: Grouping, folder: Path, stem: str) -> 
             else:
                 label = "_"
             line = outline(front, worst, view.objectives)
-            marker = {"marker": SYMBOLS[number % len(SYMBOLS)], "markersize": 4.2, "markevery": (1, 2)}
+            marker: dict[str, Any] = {"marker": SYMBOLS[number % len(SYMBOLS)], "markersize": 4.2, "markevery": (1, 2)}
             marker |= {"markeredgecolor": "white", "markeredgewidth": 0.4}  # its own points are every second corner
             axes.plot(*line.T, color=colours[number % len(colours)], linewidth=1.1, zorder=3, label=label, **marker)
         figure.legend(loc="outside right upper", frameon=False, title=", ".join(grouping.columns), handlelength=1.8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from results.charts.curves import ENDED_EARLY, WIDTH, CurveGroup, group_colours
 from results.charts.growth import growth, progress_axes, run_colours
@@ -78,7 +78,7 @@ def parallel_figure(view: Overview, encoding: Encoding, lines: ParallelLines) ->
         axes.plot([number, number], [0, 1], color=LINE, linewidth=0.9, zorder=1)
         for place, text in axis.ticks:
             box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.6}
-            offset = {"xytext": (4, 0), "textcoords": "offset points"}
+            offset: dict[str, Any] = {"xytext": (4, 0), "textcoords": "offset points"}
             axes.annotate(text, (number, place), **offset, va="center", size=TICK_POINTS, bbox=box, zorder=5)
     for layer, (kind, colour, width, members) in enumerate(looks(encoding, lines)):
         width_points = width * WIDTH_POINTS
@@ -99,6 +99,6 @@ def parallel_figure(view: Overview, encoding: Encoding, lines: ParallelLines) ->
         from matplotlib.lines import Line2D
 
         entries = [Line2D([], [], color=colour, label=label) for label, colour in encoding.colour_legend]
-        style = {"loc": "outside lower center", "ncols": 6, "frameon": False}
+        style: dict[str, Any] = {"loc": "outside lower center", "ncols": 6, "frameon": False}
         figure.legend(handles=entries, title=encoding.colour_title, title_fontsize=9.5, **style)
     return figure

@@ -121,7 +121,10 @@ def parallel_chart(view: Overview, encoding: Encoding, lines: ParallelLines) -> 
         rows = [lines.rows[n] for n in members]
         # The whole configuration for the front alone: at every crossing of hundreds of lines it would be megabytes.
         texts = [hover[row] if kind == "front" else f"trial {html.escape(names[row])}" for row in rows]
-        style = {"mode": "lines+markers" if kind == "front" else "lines", "line": {"color": colour, "width": width}}
+        style: dict[str, Any] = {
+            "mode": "lines+markers" if kind == "front" else "lines",
+            "line": {"color": colour, "width": width},
+        }
         chart.add_scatter(**_crossings(lines.places[members], texts), **style, marker={"size": 5}, showlegend=False)
     _draw_axes(chart, lines)
     return chart
