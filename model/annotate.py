@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import click
 import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from model.command import run_command
+from model.command import PATH, run_command
 from model.dataset.sources import DataError
 from model.dataset.unlabelled import AnnotationData, NamedRecording, channel_order, open_data
 from model.files import write_table
@@ -36,36 +37,30 @@ class Piece(NamedTuple):
     x: np.ndarray
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line.
+@click.command("python -m model.annotate")
+@click.argument("folder")
+@click.argument("data")
+@click.option("--out", type=PATH, required=True, metavar="CSV", help="the file to write")
+@click.option("--force", is_flag=True, help="replace the file if it is there")
+@click.option("--time", metavar="NAME", help="column of CSV files that is the time, and no channel")
+@click.option("--window", type=int, metavar="N", help="cut every recording into windows of N samples")
+@click.option("--step", type=int, metavar="M", help="samples between windows' starts (default N)")
+@click.option("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+def annotate(**options: Any) -> int:
+    """Write the tokens of recordings: a row per token with its window, its code and its sub-action.
 
-    Returns:
-        The exit code: 0, 1 for a file that cannot be opened or written, 2 for input that cannot be used, 130 after
-        Ctrl-C. In every case but the first nothing is written.
+    FOLDER is a model such as runs/tradeoff/best/knee, or a name on the hub; DATA an .npz, .ts or .csv file, a folder of
+    CSV files, or a data set's name.
     """
-    options = _parser().parse_args(arguments)
-    return run_command(lambda: _annotate(options), failed=OSError)
+    return _annotate(SimpleNamespace(**options))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m model.annotate",
-        description="Write the tokens of recordings: a row per token with its window, its code and its sub-action.",
-    )
-    parser.add_argument("folder", metavar="FOLDER", help="a model: runs/tradeoff/best/knee, or a name on the hub")
-    parser.add_argument(
-        "data", metavar="DATA", help="an .npz, .ts or .csv file, a folder of CSV files, or a data set's name"
-    )
-    parser.add_argument("--out", type=Path, required=True, metavar="CSV", help="the file to write")
-    parser.add_argument("--force", action="store_true", help="replace the file if it is there")
-    parser.add_argument("--time", metavar="NAME", help="column of CSV files that is the time, and no channel")
-    parser.add_argument("--window", type=int, metavar="N", help="cut every recording into windows of N samples")
-    parser.add_argument("--step", type=int, metavar="M", help="samples between windows' starts (default N)")
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
-    return parser
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, and return its exit code."""
+    return run_command(annotate, arguments, failed=OSError)
 
 
-def _annotate(options: argparse.Namespace) -> int:
+def _annotate(options: SimpleNamespace) -> int:
     _check(options)
     data = open_data(options.data, options.time)
 
@@ -87,7 +82,7 @@ def _annotate(options: argparse.Namespace) -> int:
     return 0
 
 
-def _check(options: argparse.Namespace) -> None:
+def _check(options: SimpleNamespace) -> None:
     out: Path = options.out
     if out.is_dir():
         raise DataError(f"--out {out}: is a folder")

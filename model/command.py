@@ -1,39 +1,90 @@
-"""How the command lines of this package end: an exit code, and one line for what went wrong."""
+"""The frame of every command line: options by click, one line for a mistake, and an exit code for every end."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
 
 EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 Errors = type[Exception] | tuple[type[Exception], ...]
+PATH = click.Path(path_type=Path)
+
+
+class NumberRange(click.FloatRange):
+    """A number within bounds; NaN, which compares with nothing, is in no range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number."""
+        number = super().convert(value, param, ctx)
+        return number if number == number else self.fail(f"{value} is no number", param, ctx)
 
 
 def run_command(
-    work: Callable[[], int],
+    command: click.Command,
+    arguments: Sequence[str] | None,
+    *,
     bad_input: Errors = ValueError,
     failed: Errors = (),
     stopped: str = "stopped; nothing was written",
+    several: Collection[str] = (),
 ) -> int:
-    """Do the work of a command line.
+    """Run a command line, and return its exit code.
 
     Args:
-        work: Returns the exit code.
+        command: Its function returns the exit code.
+        arguments: Without the program's name; None takes the process's own.
         bad_input: Errors of the user's input.
         failed: Errors of anything else that is expected; asked after those of the input.
         stopped: What is said after Ctrl-C.
+        several: Options that may be given as `--option A B`, for `--option A --option B`.
 
     Returns:
-        The exit code: that of the work, 1 where it failed, 2 for input that cannot be used, 130 after Ctrl-C.
+        The exit code: that of the function, 1 where it failed, 2 for input that cannot be used, 130 after Ctrl-C.
     """
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        return work()
+        with command.make_context(command.name, list(_spread(given, several)), max_content_width=100) as context:
+            return int(command.invoke(context))
+    except click.exceptions.Exit as end:  # after --help
+        return end.exit_code
+    except click.UsageError as error:
+        return fail(f"{error.format_message().rstrip('.')} (see --help)")
     except bad_input as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_BAD_INPUT
+        return fail(error)
     except failed as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_FAILED
+        return fail(error, EXIT_FAILED)
     except KeyboardInterrupt:
         print(stopped, file=sys.stderr)
         return EXIT_INTERRUPTED
+
+
+def _spread(arguments: Iterable[str], several: Collection[str]) -> Iterator[str]:
+    flag = ""
+    for text in arguments:
+        if text.startswith("-"):
+            flag = text if text in several else ""
+        if not flag:
+            yield text
+        elif text != flag:
+            yield from (flag, text)
+
+
+def at_most_one(**options: object) -> None:
+    """Refuse options that exclude one another.
+
+    Raises:
+        click.UsageError: More than one of them was given.
+    """
+    given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value is not None]
+    if len(given) > 1:
+        raise click.UsageError(f"{given[1]} cannot be given together with {given[0]}")
+
+
+def fail(error: object, code: int = EXIT_BAD_INPUT) -> int:
+    """Say in one line what went wrong, and return the exit code."""
+    print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
+    return code

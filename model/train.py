@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from model.command import run_command
+from model.command import PATH, run_command
 from model.configuration.reading import ConfigurationError, read_configuration
 
 
@@ -21,28 +22,24 @@ class DivergedError(ArithmeticError):
     """A loss that is no finite number."""
 
 
+@click.command("python -m model.train")
+@click.argument("config", type=PATH)
+@click.option("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+@click.option("--out", type=PATH, metavar="FOLDER", help="for model.safetensors; without it nothing is written")
+@click.option("--epochs", type=int, help="instead of the configuration's")
+@click.option("--seed", type=int, help="instead of the configuration's")
+@click.option("--test", is_flag=True, help="measure the test part too: for a final figure only")
+def train(**options: Any) -> int:
+    """Train one configuration: a YAML file, or a folder with one such as runs/tradeoff/best/knee."""
+    return _train(SimpleNamespace(**options))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line.
-
-    Returns:
-        The exit code: 0, 1 for training that diverged, 2 for input that cannot be used, 130 after Ctrl-C.
-    """
-    options = _parser().parse_args(arguments)
-    return run_command(lambda: _train(options), failed=DivergedError)
+    """Run the command line, and return its exit code."""
+    return run_command(train, arguments, failed=DivergedError)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m model.train", description="Train one configuration.")
-    parser.add_argument("config", type=Path, help="a YAML configuration, or a folder with one: runs/tradeoff/best/knee")
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
-    parser.add_argument("--out", type=Path, help="folder for model.safetensors; without it nothing is written")
-    parser.add_argument("--epochs", type=int, help="instead of the configuration's")
-    parser.add_argument("--seed", type=int, help="instead of the configuration's")
-    parser.add_argument("--test", action="store_true", help="measure the test part too: for a final figure only")
-    return parser
-
-
-def _train(options: argparse.Namespace) -> int:
+def _train(options: SimpleNamespace) -> int:
     configuration = read_configuration(options.config)
     values = configuration.model_dump(mode="json")
     values |= {k: getattr(options, k) for k in ("epochs", "seed") if getattr(options, k) is not None}

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from results.aggregate import FIGURES_FOLDER, Rebuilt, rebuild, unite
 from results.charts.print.fronts import FRONTS_FOLDER
-from results.command import BAD_INPUT, fail, run_command
+from results.command import EXIT_BAD_INPUT, EXIT_INTERRUPTED, PATH, fail, run_command
 from results.front.overview import Overview
 from results.front.points import SEEDS_COLUMN, std_column
 from results.front.seeds import PROBABILITY_COLUMN
@@ -22,67 +23,52 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 DEFAULT_OUT = Path("runs/union")
-PROGRAM = "results"
 PIPE_WIDTH = 160
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Rebuild runs and print their fronts.
+@click.command("python -m results")
+@click.argument("runs", nargs=-1, required=True, type=PATH, metavar="RUN...")
+@click.option("--out", type=PATH, metavar="FOLDER", help=f"where the union of several runs goes ({DEFAULT_OUT})")
+@click.option("--live", is_flag=True, help="draw report.html again whenever a trial ends, while a search goes on")
+@click.option(
+    "--by",
+    multiple=True,
+    metavar="COLUMN...",
+    help="what fronts/ groups by: run, or any parameter, such as codebook_size; method,codebook_size for both at once "
+    "(the run, and every choice and whole number that was searched)",
+)
+def rebuild_runs(runs: Sequence[Path], out: Path | None, live: bool, by: Sequence[str]) -> int:
+    """Rebuild front, best configurations, figure and report of a run from its recorded trials.
 
-    Args:
-        arguments: Command line without the program's name; None takes the process's own.
-
-    Returns:
-        0 if every run given has finished trials and was rebuilt, 2 for bad input, 130 after Ctrl-C.
+    RUN is a run folder such as runs/tradeoff; of several runs also the union of their fronts. The exit code is 0 if
+    every run has finished trials, 2 for bad input, 130 after Ctrl-C.
     """
-    parsed = _parser().parse_args(arguments)
-    if parsed.live:
-        return run_command(PROGRAM, lambda: _live(parsed), stopped="stopped; the search goes on")
-    return run_command(PROGRAM, lambda: _rebuild(parsed))
+    return (_live if live else _rebuild)(runs, out, list(by) or None)
 
 
-def _rebuild(parsed: argparse.Namespace) -> int:
-    if len(parsed.runs) == 1:
-        if parsed.out is not None:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, and return its exit code."""
+    return run_command(rebuild_runs, arguments, several=("--by",))
+
+
+def _rebuild(runs: Sequence[Path], out: Path | None, by: Sequence[str] | None) -> int:
+    if len(runs) == 1:
+        if out is not None:
             raise RecordError("--out is for the union of several runs; leave it out, or give more runs")
-        made = [rebuild(parsed.runs[0], parsed.by)]
+        made = [rebuild(runs[0], by)]
     else:
-        single, union = unite(parsed.runs, parsed.out or DEFAULT_OUT, parsed.by)
+        single, union = unite(runs, out or DEFAULT_OUT, by)
         made = [*single, union]
     for rebuilt in made:
         _show(rebuilt)
     finished = [bool((rebuilt.view.trials["state"] == "finished").any()) for rebuilt in made]
     for rebuilt, has_finished in zip(made, finished, strict=True):
         if not has_finished:
-            fail(PROGRAM, f"{rebuilt.folder}: no finished trial, so no front; its report lists what was recorded")
-    return 0 if all(finished) else BAD_INPUT
+            fail(f"{rebuilt.folder}: no finished trial, so no front; its report lists what was recorded")
+    return 0 if all(finished) else EXIT_BAD_INPUT
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m results",
-        description="Rebuild front, best configurations, figure and report of a run from its recorded trials; "
-        "of several runs also the union of their fronts.",
-    )
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folder, such as runs/tradeoff")
-    parser.add_argument(
-        "--out", type=Path, metavar="FOLDER", help=f"where the union of several runs goes ({DEFAULT_OUT})"
-    )
-    parser.add_argument(
-        "--live", action="store_true", help="draw report.html again whenever a trial ends, while a search goes on"
-    )
-    parser.add_argument(
-        "--by",
-        nargs="+",
-        action="extend",
-        metavar="COLUMN",
-        help="what fronts/ groups by: run, or any parameter, such as codebook_size; method,codebook_size for both at "
-        "once (the run, and every choice and whole number that was searched)",
-    )
-    return parser
-
-
-def _live(parsed: argparse.Namespace) -> int:
+def _live(runs: Sequence[Path], out: Path | None, by: Sequence[str] | None) -> int:
     """Follow a run that goes on.
 
     Raises:
@@ -90,9 +76,13 @@ def _live(parsed: argparse.Namespace) -> int:
     """
     from results.live import follow
 
-    if len(parsed.runs) != 1 or parsed.out is not None or parsed.by is not None:
+    if len(runs) != 1 or out is not None or by is not None:
         raise RecordError("--live follows one run and takes nothing else; leave the other options out")
-    follow(parsed.runs[0], lambda line: print(line, flush=True))
+    try:
+        follow(runs[0], lambda line: print(line, flush=True))
+    except KeyboardInterrupt:
+        print("stopped; the search goes on", file=sys.stderr)
+        return EXIT_INTERRUPTED
     return 0
 
 

@@ -1,45 +1,81 @@
-"""Owns how the command lines of this package end: an exit code, and one line for what went wrong."""
+"""The frame of every command line: options by click, one line for a mistake, and an exit code for every end."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import click
 
 from results.records.errors import RecordError
 
-BAD_INPUT, INTERRUPTED = 2, 130
+EXIT_BAD_INPUT, EXIT_INTERRUPTED = 2, 130
 HALF_DONE = "stopped; files of an earlier time may lie beside new ones"
+PATH = click.Path(path_type=Path)
 
 
 def run_command(
-    program: str, work: Callable[[], int], bad_input: type[Exception] = RecordError, stopped: str = HALF_DONE
+    command: click.Command,
+    arguments: Sequence[str] | None,
+    *,
+    bad_input: type[Exception] | tuple[type[Exception], ...] = RecordError,
+    stopped: str = HALF_DONE,
+    several: Collection[str] = (),
 ) -> int:
-    """Do the work of a command line.
+    """Run a command line, and return its exit code.
 
     Args:
-        program: Its name, before what is said.
-        work: Returns the exit code.
+        command: Its function returns the exit code.
+        arguments: Without the program's name; None takes the process's own.
         bad_input: Errors of what was asked for, or of what it was asked of.
         stopped: What is said after Ctrl-C.
+        several: Options that may be given as `--option A B`, for `--option A --option B`.
 
     Returns:
-        The exit code: that of the work, 2 for input and files that cannot be used, 130 after Ctrl-C.
+        The exit code: that of the function, 2 for input that cannot be used, 130 after Ctrl-C.
     """
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        return work()
+        with command.make_context(command.name, list(_spread(given, several)), max_content_width=100) as context:
+            return int(command.invoke(context))
+    except click.exceptions.Exit as end:  # after --help
+        return end.exit_code
+    except click.UsageError as error:
+        return fail(f"{error.format_message().rstrip('.')} (see --help)")
     except bad_input as error:
-        return fail(program, " ".join(str(error).splitlines()))
+        return fail(error)
     except OSError as error:
         place, why = error.filename or "a file", error.strerror or error
-        return fail(
-            program, f"{place}: cannot be read or written ({why}); check the folder's rights and the free space"
-        )
+        return fail(f"{place}: cannot be read or written ({why}); check the folder's rights and the free space")
     except KeyboardInterrupt:
-        print(f"{program}: {stopped}", file=sys.stderr)
-        return INTERRUPTED
+        print(stopped, file=sys.stderr)
+        return EXIT_INTERRUPTED
 
 
-def fail(program: str, message: str) -> int:
-    """Say what cannot be used, and return the exit code for it."""
-    print(f"{program}: {message}", file=sys.stderr)
-    return BAD_INPUT
+def _spread(arguments: Iterable[str], several: Collection[str]) -> Iterator[str]:
+    flag = ""
+    for text in arguments:
+        if text.startswith("-"):
+            flag = text if text in several else ""
+        if not flag:
+            yield text
+        elif text != flag:
+            yield from (flag, text)
+
+
+def at_most_one(**options: object) -> None:
+    """Refuse options that exclude one another.
+
+    Raises:
+        click.UsageError: More than one of them was given.
+    """
+    given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value is not None]
+    if len(given) > 1:
+        raise click.UsageError(f"{given[1]} cannot be given together with {given[0]}")
+
+
+def fail(error: object) -> int:
+    """Say in one line what went wrong, and return the exit code."""
+    print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
+    return EXIT_BAD_INPUT

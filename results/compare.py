@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import click
 import numpy as np
 import pandas as pd
 
 from results.aggregate import labelled_runs
 from results.charts.print.groups import draw_difference
-from results.command import run_command
+from results.command import PATH, run_command
 from results.export.latex import write_table
 from results.front.attainment import run_fronts
 from results.front.comparison import Comparison, compare, sentence
@@ -25,23 +25,26 @@ from results.records.space import SPACE_FILE
 DEFAULT_OUT = Path("runs/comparison")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Compare two groups of runs; the runs' folders stay as they are.
+@click.command("python -m results.compare")
+@click.argument("runs", nargs=-1, required=True, type=PATH, metavar="RUN...")
+@click.option("--with", "others", multiple=True, required=True, type=PATH, metavar="RUN...", help="the second group")
+@click.option("--names", nargs=2, metavar="A B", help="of the two groups")
+@click.option(
+    "--out", type=PATH, metavar="FOLDER", default=DEFAULT_OUT, help=f"where tables and figure go ({DEFAULT_OUT})"
+)
+def compare_groups(runs: Sequence[Path], others: Sequence[Path], names: tuple[str, str] | None, out: Path) -> int:
+    """Compare two groups of runs: hypervolumes with a two-sided test and the size of the effect.
 
-    Args:
-        arguments: Command line without the program's name; None takes the process's own.
-
-    Returns:
-        0 if the groups were compared, 2 for bad input, 130 after Ctrl-C.
+    Also where in objective space one group's fronts reach more often. The runs stay as they are.
     """
-    parsed = _parser().parse_args(arguments)
+    paths, lines = compare_runs((runs, others), _names(names), out)
+    print(*lines, *(f"  {path}" for path in paths), sep="\n")
+    return 0
 
-    def compare() -> int:
-        paths, lines = compare_runs((parsed.runs, parsed.others), _names(parsed.names), parsed.out)
-        print(*lines, *(f"  {path}" for path in paths), sep="\n")
-        return 0
 
-    return run_command("results.compare", compare)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, and return its exit code."""
+    return run_command(compare_groups, arguments, several=("--with",))
 
 
 def compare_runs(
@@ -127,23 +130,6 @@ def _names(given: Sequence[str] | None) -> tuple[str, str]:
     if first == second:
         raise RecordError(f"--names: both groups are named {first!r}; give two names")
     return first, second
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m results.compare",
-        description="Compare two groups of runs: hypervolumes with a two-sided test and the size of the effect, and "
-        "where in objective space one group's fronts reach more often. The runs stay as they are.",
-    )
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders of the first group")
-    parser.add_argument(
-        "--with", dest="others", nargs="+", type=Path, metavar="RUN", required=True, help="those of the second group"
-    )
-    parser.add_argument("--names", nargs=2, metavar="NAME", help="of the two groups (A B)")
-    parser.add_argument(
-        "--out", type=Path, metavar="FOLDER", default=DEFAULT_OUT, help=f"where tables and figure go ({DEFAULT_OUT})"
-    )
-    return parser
 
 
 if __name__ == "__main__":

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Literal
+from types import SimpleNamespace
+from typing import Any, Literal
 
+import click
 import numpy as np
 
-from results.command import run_command
+from results.command import PATH, at_most_one, run_command
 from results.export.best import BEST_FOLDER, CHECKPOINT_FILE, TRIAL_FOLDER, Chosen, export_point
 from results.export.bounds import Bound, best_row, check_name, within
 from results.export.choices import KNEE, UTOPIA, chosen_point, named_choices, run_points, what_of
@@ -31,42 +31,31 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
 RULES = {"chord": (KNEE, knee), UTOPIA: (UTOPIA, nearest_to_utopia)}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print what a run offers, or export the best trial within bounds.
+@click.command("python -m results.pick")
+@click.argument("run", type=PATH)
+@click.option(
+    "--at-most", multiple=True, metavar="METRIC=VALUE", help="bound: the metric is at most so much; repeatable"
+)
+@click.option(
+    "--at-least", multiple=True, metavar="METRIC=VALUE", help="bound: the metric is at least so much; repeatable"
+)
+@click.option("--minimise", "--minimize", metavar="METRIC", help="smallest of what is within the bounds")
+@click.option("--maximise", "--maximize", metavar="METRIC", help="largest of what is within the bounds")
+@click.option("--knee", type=click.Choice(sorted(RULES)), help="knee of the front of what is within the bounds")
+@click.option("--name", help=f"folder below RUN/{BEST_FOLDER}; default {DEFAULT_NAME}, or utopia for --knee")
+def pick(**options: Any) -> int:
+    """Choose a configuration of a run: the best trial within bounds, or a knee of the front.
 
-    Args:
-        arguments: Command line without the program's name; None takes the process's own.
-
-    Returns:
-        0, 2 for bad input, 130 after Ctrl-C.
+    It is chosen among the finished trials that keep the guards (means, where a point has several seeds), printed and
+    exported to RUN/best/NAME. Without a criterion: what can be chosen, and how sure each choice is.
     """
-    options = _parser().parse_args(arguments)
-    return run_command("results", lambda: _pick(options), stopped="stopped")
+    at_most_one(minimise=options["minimise"], maximise=options["maximise"], knee=options["knee"])
+    return _pick(SimpleNamespace(**options))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m results.pick",
-        description="Choose a configuration of a run: the best trial within bounds, or a knee of the front, among the "
-        "finished trials that keep the guards (means, where a point has several seeds). It is printed and exported to "
-        "RUN/best/NAME. Without a criterion: what can be chosen, and how sure each choice is.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("run", type=Path, metavar="RUN", help="run folder, such as runs/tradeoff")
-    for option, kind in (("--at-most", "at most"), ("--at-least", "at least")):
-        parser.add_argument(
-            option,
-            action="append",
-            default=[],
-            metavar="METRIC=VALUE",
-            help=f"bound: the metric is {kind} so much; may be given several times",
-        )
-    rule = parser.add_mutually_exclusive_group()
-    rule.add_argument("--minimise", "--minimize", metavar="METRIC", help="smallest of what is within the bounds")
-    rule.add_argument("--maximise", "--maximize", metavar="METRIC", help="largest of what is within the bounds")
-    rule.add_argument("--knee", choices=sorted(RULES), help="knee of the front of what is within the bounds")
-    parser.add_argument("--name", help=f"folder below RUN/{BEST_FOLDER}; default {DEFAULT_NAME}, or utopia for --knee")
-    return parser
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, and return its exit code."""
+    return run_command(pick, arguments, stopped="stopped")
 
 
 def _bound(text: str, kind: Literal["at most", "at least"]) -> Bound:
@@ -80,7 +69,7 @@ def _bound(text: str, kind: Literal["at most", "at least"]) -> Bound:
     return Bound(metric.strip(), kind, number)
 
 
-def _pick(options: argparse.Namespace) -> int:
+def _pick(options: SimpleNamespace) -> int:
     bounds = [_bound(text, "at most") for text in options.at_most]
     bounds += [_bound(text, "at least") for text in options.at_least]
     run = read_run(options.run)

@@ -5,12 +5,14 @@ Exit codes: 0 the budget is spent, 1 the search failed, 2 the user has to correc
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
+import click
+
+from results.command import EXIT_BAD_INPUT, PATH, fail, run_command
 from results.records.errors import RecordError
 from search import cluster
 from search.exceptions import InputError, one_line
@@ -19,10 +21,9 @@ from search.protocol import Study
 from search.record.mirror import Mirror
 from search.record.run_folder import LOG_FILE
 from search.tune.preflight import local_resources
-from search.watch.interruption import EXIT_CODE as INTERRUPTED
 from search.watch.terminal import output_to_log
 
-FAILED, MISTAKE = 1, 2
+FAILED = 1
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +32,74 @@ class SearchFailedError(RuntimeError):
     """The search came to nothing; the message says why."""
 
 
+COUNT = click.IntRange(min=1)
+
+
+@click.command("python -m search.run")
+@click.argument("file", type=PATH, metavar="SPACE.yaml")
+@click.option("--out", type=PATH, metavar="DIR", help="run folder (default: runs/<name of the space>)")
+@click.option("--resume", is_flag=True, help="go on with the run in the run folder")
+@click.option("--address", help="Ray cluster to use, such as auto (default: one is started here)")
+@click.option("--mirror", metavar="URL", help="keep a copy of the run folder there, such as s3://bucket/run")
+@click.option("--trials", type=COUNT, metavar="N", help="instead of budget.trials")
+@click.option("--epochs", type=COUNT, metavar="N", help="instead of budget.epochs")
+@click.option(
+    "--replicates",
+    type=COUNT,
+    metavar="N",
+    help="seeds that each point on and near the front gets in the end, instead of budget.replicates",
+)
+@click.option("--slots", type=COUNT, metavar="N", help="trials at a time, instead of resources.slots")
+@click.option("--seed", type=int, metavar="N", help="instead of the space's seed")
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="fix a key of the study's configuration, such as codebook_size=16; paths are seen from here; repeatable",
+)
+@click.option(
+    "--deterministic",
+    is_flag=True,
+    help="propose trials in batches, one per slot, so that nothing depends on which of them ends first",
+)
+@click.option(
+    "--start",
+    multiple=True,
+    type=PATH,
+    metavar="CONFIG.yaml",
+    help="try the point of this configuration first, such as runs/old/best/knee; repeatable",
+)
+@click.option(
+    "--warm-start",
+    multiple=True,
+    type=PATH,
+    metavar="RUN",
+    help="let the sampler begin with the values of an earlier run; repeatable",
+)
+@click.option(
+    "--reuse",
+    multiple=True,
+    type=PATH,
+    metavar="RUN",
+    help="take over finished trials of an earlier run that are the same work; repeatable",
+)
+def search(**options: Any) -> int:
+    """Search a space; everything lands in one run folder."""
+    return run_search(Options(**options))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Search, and return the exit code."""
-    options = _options(arguments)
+    """Run the command line, and return its exit code."""
+    return run_command(search, arguments, bad_input=(InputError, RecordError), stopped="interrupted")
+
+
+def run_search(options: Options) -> int:
+    """Search, and return the exit code.
+
+    Raises:
+        InputError: The space, the run folder or an option cannot be used as asked.
+    """
     try:
         prepared = prepare(options)
         if options.address is None:
@@ -48,15 +114,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             code = _search(prepared, study, options)
         print(f"mirror: {mirror.trouble or options.mirror}", flush=True)
         return code
-    except (InputError, RecordError) as error:
-        print(str(error), file=sys.stderr)
-        return MISTAKE
     except (cluster.ClusterError, SearchFailedError) as error:
-        print(str(error), file=sys.stderr)
-        return MISTAKE if options.address and isinstance(error, cluster.ClusterError) else FAILED
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
+        fail(error)
+        return EXIT_BAD_INPUT if options.address and isinstance(error, cluster.ClusterError) else FAILED
 
 
 def _search(prepared: Prepared, study: Study, options: Options) -> int:
@@ -78,54 +138,6 @@ def _search(prepared: Prepared, study: Study, options: Options) -> int:
             ) from error
         finally:
             folder.discard_if_unused()
-
-
-def _options(arguments: Sequence[str] | None) -> Options:
-    parser = argparse.ArgumentParser(
-        prog="python -m search.run", description="Search a space; everything lands in one run folder."
-    )
-    parser.add_argument("file", type=Path, metavar="SPACE.yaml", help="what is searched")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: runs/<name of the space>)")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in the run folder")
-    parser.add_argument("--address", help="Ray cluster to use, such as auto (default: one is started here)")
-    parser.add_argument("--mirror", metavar="URL", help="keep a copy of the run folder there, such as s3://bucket/run")
-    parser.add_argument("--trials", type=_count, metavar="N", help="instead of budget.trials")
-    parser.add_argument("--epochs", type=_count, metavar="N", help="instead of budget.epochs")
-    parser.add_argument(
-        "--replicates",
-        type=_count,
-        metavar="N",
-        help="seeds that each point on and near the front gets in the end, instead of budget.replicates",
-    )
-    parser.add_argument("--slots", type=_count, metavar="N", help="trials at a time, instead of resources.slots")
-    parser.add_argument("--seed", type=int, metavar="N", help="instead of the space's seed")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        dest="assignments",
-        metavar="KEY=VALUE",
-        help="fix a key of the study's configuration, such as codebook_size=16; paths are seen from here; repeatable",
-    )
-    parser.add_argument(
-        "--deterministic",
-        action="store_true",
-        help="propose trials in batches, one per slot, so that nothing depends on which of them ends first",
-    )
-    for option, what in (
-        ("--start", "try the point of this configuration first, such as runs/old/best/knee"),
-        ("--warm-start", "let the sampler begin with the values of an earlier run"),
-        ("--reuse", "take over finished trials of an earlier run that are the same work"),
-    ):
-        metavar = "CONFIG.yaml" if option == "--start" else "RUN"
-        parser.add_argument(option, action="append", default=[], type=Path, metavar=metavar, help=f"{what}; repeatable")
-    return Options(**vars(parser.parse_args(arguments)))
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, found {text!r}")
-    return int(text)
 
 
 if __name__ == "__main__":

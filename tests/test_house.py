@@ -53,7 +53,7 @@ LAYERS = {
 }
 BETWEEN_PACKAGES = {
     # A search ends with a rebuild of its results.
-    "search": {"results": {"records", "front", "aggregate"}},
+    "search": {"results": {"command", "records", "front", "aggregate"}},
     "results": {"model": {"pretrained"}},
     "model": {},
 }

@@ -6,19 +6,20 @@ trained on.
 
 from __future__ import annotations
 
-import argparse
 import functools
+import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 import yaml
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from model.command import run_command
+from model.command import PATH, at_most_one, run_command
 from model.dataset.csv_folder import read_csv_recordings
 from model.dataset.loading import Dataset, make_dataset
 from model.dataset.npz import write_npz
@@ -29,82 +30,94 @@ from model.dataset.ucihar import read_ucihar
 from model.files import replacing
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line.
-
-    Returns:
-        The exit code: 0, 1 for a file that cannot be opened or written, 2 for input that cannot be used, 130 after
-        Ctrl-C.
-    """
-    options = _parser().parse_args(arguments)
-    return run_command(lambda: _convert(options), bad_input=DataError, failed=OSError)
+@click.group("python -m model.dataset", no_args_is_help=False)
+def convert() -> None:
+    """Make an .npz file of recordings, to be named in a space file."""
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m model.dataset", description="Make an .npz file of recordings, to be named in a space file."
-    )
-    kinds = parser.add_subparsers(dest="kind", required=True, metavar="pamap2|ucihar|csv")
-    for kind, add_options, about in (
-        ("pamap2", _add_pamap2, "the unpacked PAMAP2 archive: windows of one activity, subjects as groups"),
-        ("ucihar", None, "the unpacked UCI-HAR archive: its windows and its test part, subjects as groups"),
-        ("csv", _add_csv, "a folder of one CSV file per recording, with a label table"),
+def _converter(function: Callable[..., int]) -> click.Command:
+    """Return a command of `convert` that takes the folder and the file to write."""
+    for add in (
+        click.option("--force", is_flag=True, help="replace OUT.npz if it is there"),
+        click.argument("out", type=PATH, metavar="OUT.npz"),
+        click.argument("folder", type=PATH, metavar="DIR"),
     ):
-        one = kinds.add_parser(kind, help=about, description=f"Convert {about}.")
-        one.add_argument("folder", type=Path, metavar="DIR", help="where the files are")
-        one.add_argument("out", type=Path, metavar="OUT.npz", help="the file to write")
-        one.add_argument("--force", action="store_true", help="replace OUT.npz if it is there")
-        if add_options is not None:
-            add_options(one)
-    return parser
+        function = add(function)
+    made: click.Command = convert.command()(function)
+    return made
 
 
-def _add_pamap2(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--columns",
-        nargs="+",
-        default=list(DEFAULT_COLUMNS),
-        metavar="NAME",
-        help=f"of {' '.join(PLACES)} and {' '.join(SENSORS)} (default {' '.join(DEFAULT_COLUMNS)}); "
-        "'hand mag' in quotes adds just that",
-    )
-    parser.add_argument("--window", type=_at_least(2), default=100, help="samples of a window (default 100)")
-    parser.add_argument("--step", type=_at_least(1), default=22, help="samples between windows' starts (default 22)")
-    parser.add_argument("--rate-divisor", type=_at_least(1), default=3, help="of 100 samples per second (default 3)")
-    parser.add_argument(
-        "--reduction",
-        choices=("every", "mean"),
-        default="every",
-        help="take every third sample, as is usual with this data (default), or the mean of three",
-    )
-    parser.add_argument(
-        "--longest-gap", type=_at_least(0), default=20, help="missing samples, of 100 per second, to fill (default 20)"
-    )
+def _at_least(low: int) -> click.IntRange:
+    return click.IntRange(min=low)
 
 
-def _add_csv(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--labels", type=Path, help="the label table (default DIR/labels.csv)")
-    parser.add_argument("--time", metavar="NAME", help="column that is the time in seconds, and no channel")
-    parser.add_argument("--rate", type=_rate, metavar="HZ", help="samples per second; default: by the time, if any")
-    shape = parser.add_mutually_exclusive_group()
-    shape.add_argument("--length", type=_at_least(2), metavar="N", help="resample every recording to N samples")
-    shape.add_argument("--window", type=_at_least(2), metavar="N", help="cut every recording into windows of N samples")
-    parser.add_argument("--step", type=_at_least(1), metavar="M", help="samples between windows' starts (default N)")
+@_converter
+@click.option(
+    "--columns",
+    multiple=True,
+    default=DEFAULT_COLUMNS,
+    metavar="NAME",
+    help=f"of {' '.join(PLACES)} and {' '.join(SENSORS)} (default {' '.join(DEFAULT_COLUMNS)}); 'hand mag' in quotes "
+    "adds just that",
+)
+@click.option("--window", type=_at_least(2), default=100, help="samples of a window (default 100)")
+@click.option("--step", type=_at_least(1), default=22, help="samples between windows' starts (default 22)")
+@click.option("--rate-divisor", type=_at_least(1), default=3, help="of 100 samples per second (default 3)")
+@click.option(
+    "--reduction",
+    type=click.Choice(["every", "mean"]),
+    default="every",
+    help="take every third sample, as is usual with this data (default), or the mean of three",
+)
+@click.option(
+    "--longest-gap", type=_at_least(0), default=20, help="missing samples, of 100 per second, to fill (default 20)"
+)
+def pamap2(folder: Path, out: Path, force: bool, columns: Sequence[str], **options: Any) -> int:
+    """Convert the unpacked PAMAP2 archive: windows of one activity, subjects as groups."""
+    return _convert(out, force, lambda track: read_pamap2(folder, list(columns), **options, track=track))
 
 
-def _convert(options: argparse.Namespace) -> int:
-    out: Path = options.out
+@_converter
+def ucihar(folder: Path, out: Path, force: bool) -> int:
+    """Convert the unpacked UCI-HAR archive: its windows and its test part, subjects as groups."""
+    return _convert(out, force, lambda track: read_ucihar(folder, track=track))
+
+
+@_converter
+@click.option("--labels", type=PATH, metavar="FILE", help="the label table (default DIR/labels.csv)")
+@click.option("--time", metavar="NAME", help="column that is the time in seconds, and no channel")
+@click.option("--rate", "rate_hz", type=float, metavar="HZ", help="samples per second; default: by the time, if any")
+@click.option("--length", type=_at_least(2), metavar="N", help="resample every recording to N samples")
+@click.option("--window", type=_at_least(2), metavar="N", help="cut every recording into windows of N samples")
+@click.option("--step", type=_at_least(1), metavar="M", help="samples between windows' starts (default N)")
+def csv(folder: Path, out: Path, force: bool, labels: Path | None, **options: Any) -> int:
+    """Convert a folder of one CSV file per recording, with a label table."""
+    at_most_one(length=options["length"], window=options["window"])
+    rate = options["rate_hz"]
+    if rate is not None and not 0.0 < rate < math.inf:
+        raise DataError(f"--rate: expected a number above 0, got {rate:g}")
+    if options["step"] is not None and options["window"] is None:
+        raise DataError("--step: means nothing without --window")
+    return _convert(out, force, lambda track: read_csv_recordings(folder, labels, **options, track=track))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, and return its exit code: also 1 for a file that cannot be opened or written."""
+    return run_command(convert, arguments, bad_input=DataError, failed=OSError, several=("--columns",))
+
+
+def _convert(out: Path, force: bool, read: Callable[[Any], ConvertedSet]) -> int:
     if out.suffix != ".npz":
         raise DataError(f"{out}: the file to write is called NAME.npz")
     if out.is_dir():
         raise DataError(f"{out}: is a folder")
-    if out.exists() and not options.force:
+    if out.exists() and not force:
         raise DataError(f"{out}: is there already; --force replaces it")
     console = Console()
     watched = functools.partial(
         track, description="reading", console=console, transient=True, disable=not console.is_terminal
     )
-    converted = _read(options, watched)
+    converted = read(watched)
     name = str(out)
     train = converted.train._replace(file=name)
     test = None if converted.test is None else converted.test._replace(file=f"{name} (X_test)")
@@ -117,34 +130,6 @@ def _convert(options: argparse.Namespace) -> int:
     source = yaml.safe_dump({"npz": str(out.resolve())}, default_flow_style=True, allow_unicode=True, width=10**6)
     print(f"{out} is written; in a space or configuration file:\n  data: {source.strip()}")
     return 0
-
-
-def _read(options: argparse.Namespace, watched: Any) -> ConvertedSet:
-    if options.kind == "pamap2":
-        return read_pamap2(
-            options.folder,
-            options.columns,
-            window=options.window,
-            step=options.step,
-            rate_divisor=options.rate_divisor,
-            reduction=options.reduction,
-            longest_gap=options.longest_gap,
-            track=watched,
-        )
-    if options.kind == "ucihar":
-        return read_ucihar(options.folder, track=watched)
-    if options.step is not None and options.window is None:
-        raise DataError("--step: means nothing without --window")
-    return read_csv_recordings(
-        options.folder,
-        options.labels,
-        time=options.time,
-        rate_hz=options.rate,
-        length=options.length,
-        window=options.window,
-        step=options.step,
-        track=watched,
-    )
 
 
 def _table(dataset: Dataset) -> Table:
@@ -179,25 +164,6 @@ def _account(converted: ConvertedSet, dataset: Dataset) -> Iterable[str]:
         if count:
             yield f"left out: {what}: {count:,}"
     yield from converted.remarks
-
-
-def _at_least(low: int) -> Any:
-    def whole_number(text: str) -> int:
-        if not text.isdecimal() or int(text) < low:
-            raise argparse.ArgumentTypeError(f"expected a whole number of at least {low}, got {text}")
-        return int(text)
-
-    return whole_number
-
-
-def _rate(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0.0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
-    return value
 
 
 if __name__ == "__main__":

@@ -8,18 +8,19 @@ options, address, key, model name); 130 after Ctrl-C. Whatever the code, a vocab
 
 from __future__ import annotations
 
-import argparse
-import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import click
 from rich.console import Console
 from rich.table import Table
 
-from model.command import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED
+from model.command import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED, PATH, NumberRange, run_command
 from model.extraction.backends import (
     ChatEndpoint,
     LanguageModel,
@@ -44,19 +45,33 @@ MOST_PHRASES = 50
 PACKAGE = "shape-action-search"
 
 EPILOG = f"""\
-exit codes: 0 written; 1 no answer that can be used: bad {MOST_ATTEMPTS} times, refused, cut, too late, or the server
+\b
+Exit codes: 0 written; 1 no answer that can be used: bad {MOST_ATTEMPTS} times, refused, cut, too late, or the server
 failed; 2 something to correct: labels file, options, address, key or model name; 130 after Ctrl-C.
 The key is read from OPENAI_API_KEY; a server of your own needs none. The answers, used or not, are kept beside FILE
 with the ending .answers.jsonl."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line.
+def _between(low: int, high: int) -> click.IntRange:
+    return click.IntRange(low, high)
 
-    Returns:
-        The exit code: 0, 1, 2 or 130; see the module.
-    """
-    options = _parser().parse_args(arguments)
+
+@click.command("python -m model.extraction", epilog=EPILOG)
+@click.argument("labels", type=PATH, metavar="LABELS.yaml")
+@click.option("--out", type=PATH, required=True, metavar="FILE", help="the vocabulary file to write")
+@click.option("--model", required=True, metavar="NAME", help="at the endpoint; or a local folder or hub name")
+@click.option("--phrases", type=_between(2, MOST_PHRASES), default=10, metavar="M", help="for each class (default 10)")
+@click.option("--style", type=click.Choice(["phases", "keywords"]), default="keywords", help="default keywords")
+@click.option("--wordings", is_flag=True, help="also a keyword and a paraphrase of each phrase")
+@click.option("--backend", type=click.Choice(["openai", "transformers"]), default="openai", help="default openai")
+@click.option("--base-url", metavar="URL", help="of the endpoint; else OPENAI_BASE_URL is used")
+@click.option("--seed", type=_between(0, 2**31 - 1), help="of the sampling; else the endpoint's, or 0")
+@click.option("--temperature", type=NumberRange(0.0, 2.0), help="of the sampling; else the endpoint's or model's own")
+@click.option("--timeout", type=NumberRange(0.001, 1e6), default=300.0, metavar="S", help="per answer (default 300)")
+@click.option("--force", is_flag=True, help="overwrite FILE if it exists")
+def extract(**given: Any) -> int:
+    """Ask a language model for the phrases of each class of LABELS.yaml: the classes, and how they were recorded."""
+    options = SimpleNamespace(**given)
     attempts: list[Attempt] = []
     try:
         return _extract(options, attempts)
@@ -72,29 +87,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m model.extraction",
-        description="Ask a language model for the phrases of each class.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("labels", type=Path, metavar="LABELS.yaml", help="the classes, and how they were recorded")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the vocabulary file to write")
-    parser.add_argument("--model", required=True, metavar="NAME", help="at the endpoint; or a local folder or hub name")
-    parser.add_argument("--phrases", type=_phrases, default=10, metavar="M", help="for each class (default 10)")
-    parser.add_argument("--style", choices=("phases", "keywords"), default="keywords", help="default keywords")
-    parser.add_argument("--wordings", action="store_true", help="also a keyword and a paraphrase of each phrase")
-    parser.add_argument("--backend", choices=("openai", "transformers"), default="openai", help="default openai")
-    parser.add_argument("--base-url", metavar="URL", help="of the endpoint; else OPENAI_BASE_URL is used")
-    parser.add_argument("--seed", type=_seed, help="of the sampling; left to the endpoint, or 0 with transformers")
-    parser.add_argument("--temperature", type=_temperature, help="of the sampling; else the endpoint's or model's own")
-    parser.add_argument("--timeout", type=_seconds, default=300.0, metavar="S", help="per answer (default 300)")
-    parser.add_argument("--force", action="store_true", help="overwrite FILE if it exists")
-    return parser
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, and return its exit code."""
+    return run_command(extract, arguments)
 
 
-def _extract(options: argparse.Namespace, attempts: list[Attempt]) -> int:
+def _extract(options: SimpleNamespace, attempts: list[Attempt]) -> int:
     labels = read_class_labels(options.labels)
     check_target(options.out, options.labels, options.force)
     request = Request(labels, options.phrases, options.style, options.wordings)
@@ -121,7 +119,7 @@ def _extract(options: argparse.Namespace, attempts: list[Attempt]) -> int:
     return 0
 
 
-def _language_model(options: argparse.Namespace) -> LanguageModel:
+def _language_model(options: SimpleNamespace) -> LanguageModel:
     if options.backend == "openai":
         return ChatEndpoint(options.model, options.base_url, options.temperature, options.seed, options.timeout)
     if options.base_url is not None:
@@ -164,32 +162,6 @@ def _version() -> str | None:
         return version(PACKAGE)
     except PackageNotFoundError:
         return None
-
-
-def _phrases(text: str) -> int:
-    return int(_number(text, int, 2, MOST_PHRASES, "a number of phrases"))
-
-
-def _seed(text: str) -> int:
-    return int(_number(text, int, 0, 2**31 - 1, "a seed"))
-
-
-def _temperature(text: str) -> float:
-    return _number(text, float, 0.0, 2.0, "a temperature")
-
-
-def _seconds(text: str) -> float:
-    return _number(text, float, 0.001, 1e6, "a number of seconds")
-
-
-def _number(text: str, kind: type[int] | type[float], low: float, high: float, what: str) -> float:
-    try:
-        value = kind(text)
-    except ValueError:
-        value = math.nan
-    if not low <= value <= high:
-        raise argparse.ArgumentTypeError(f"{text!r} is no {what[2:]}; expected {what} from {low:g} to {high:g}")
-    return value
 
 
 if __name__ == "__main__":

@@ -5,16 +5,16 @@ Of several vocabularies it shows the scores in one table.
 
 from __future__ import annotations
 
-import argparse
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, NoReturn, get_args
+from types import SimpleNamespace
+from typing import Any, NamedTuple, get_args
 
+import click
 from rich.console import Console
 
-from model.command import run_command
+from model.command import PATH, NumberRange, at_most_one, run_command
 from model.configuration.reading import Configuration
 from model.configuration.sections import Merging
 from model.sub_actions.cut import SubActions, cut_tree, valid_cuts
@@ -49,46 +49,32 @@ class Merged(NamedTuple):
     files: VocabularyFiles
 
 
-class _OneLineParser(argparse.ArgumentParser):
-    """Says what is wrong in one line, as every other mistake."""
+DEFAULT = f"{USUAL_COUNT}, as in training; of several files about that, or 2 a class if that is more"
 
-    def error(self, message: str) -> NoReturn:
-        raise SubActionError(f"{message} (--help lists the options)")
+
+@click.command("python -m model.sub_actions")
+@click.argument("files", type=PATH, nargs=-1, required=True, metavar="FILE...")
+@click.option("--k", type=int, help=f"number of sub-actions (default: {DEFAULT})")
+@click.option("--threshold", type=NumberRange(-1.0, 1.0), help="merge what is at least this similar, from -1 to 1")
+@click.option("--linkage", default=USUAL.linkage, type=click.Choice(get_args(Linkage)), help="default: average")
+@click.option("--keep-opposites-apart", is_flag=True, help="never merge opposites such as lift, lower")
+@click.option("--text-encoder", metavar="NAME", help="folder or hub name (default: the one installed)")
+@click.option("--out", type=PATH, metavar="FOLDER", help=f"for pictures and table (default: {OUT}/<file>)")
+def sub_actions(**options: Any) -> int:
+    """Merge the phrases of a vocabulary to sub-actions and show how, or score several from text alone.
+
+    FILE is a vocabulary such as spaces/sub_actions/basic_motions.yaml; several make a table of their scores.
+    """
+    at_most_one(k=options["k"], threshold=options["threshold"])
+    return _run(SimpleNamespace(**options))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line.
-
-    Returns:
-        The exit code: 0, 2 for input that cannot be used, 130 after Ctrl-C.
-    """
-    return run_command(lambda: _run(_parser().parse_args(arguments)), stopped="stopped")
+    """Run the command line, and return its exit code."""
+    return run_command(sub_actions, arguments, stopped="stopped")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _OneLineParser(
-        prog="python -m model.sub_actions",
-        description="Merge the phrases of a vocabulary to sub-actions and show how, or score several from text alone.",
-    )
-    parser.add_argument(
-        "files",
-        type=Path,
-        nargs="+",
-        metavar="FILE",
-        help="a vocabulary, for example spaces/sub_actions/basic_motions.yaml; several make a table of their scores",
-    )
-    stop = parser.add_mutually_exclusive_group()
-    default = f"{USUAL_COUNT}, as in training; of several files about that, or 2 a class if that is more"
-    stop.add_argument("--k", type=_count, help=f"number of sub-actions (default: {default})")
-    stop.add_argument("--threshold", type=_similarity, help="merge what is at least this similar, from -1 to 1")
-    parser.add_argument("--linkage", default=USUAL.linkage, choices=get_args(Linkage), help="default: %(default)s")
-    parser.add_argument("--keep-opposites-apart", action="store_true", help="never merge opposites such as lift, lower")
-    parser.add_argument("--text-encoder", metavar="NAME", help="folder or hub name (default: the one installed)")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help=f"for pictures and table (default: {OUT}/<file>)")
-    return parser
-
-
-def _run(options: argparse.Namespace) -> int:
+def _run(options: SimpleNamespace) -> int:
     vocabularies = [load_vocabulary(file) for file in options.files]  # all, before the encoder takes its time
     if options.linkage == "single" and options.keep_opposites_apart:
         raise SubActionError("--keep-opposites-apart: needs --linkage average or complete, not single")
@@ -114,7 +100,7 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _show(options: argparse.Namespace, made: Merged) -> int:
+def _show(options: SimpleNamespace, made: Merged) -> int:
     vocabulary, tree, merged, valid, note, files = made
     console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
     how = f"{tree.linkage} linkage{', opposites kept apart' if options.keep_opposites_apart else ''}"
@@ -136,7 +122,7 @@ def _show(options: argparse.Namespace, made: Merged) -> int:
     return 0
 
 
-def _choose(options: argparse.Namespace, vocabulary: Vocabulary, tree: MergeTree) -> tuple[int, list[int], str]:
+def _choose(options: SimpleNamespace, vocabulary: Vocabulary, tree: MergeTree) -> tuple[int, list[int], str]:
     """Return how many sub-actions, which numbers are possible, and what to say where it is not what was expected."""
     valid = valid_cuts(vocabulary, tree)
     if not valid:
@@ -178,23 +164,6 @@ def _write(out: Path, made: Merged) -> None:
         draw_ownership(made.vocabulary, made.merged, out / "ownership")
     except OSError as error:
         raise SubActionError(f"--out: {out} cannot be written to ({error.strerror or error})") from None
-
-
-def _count(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a number of sub-actions such as 12, got {text!r}") from None
-
-
-def _similarity(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not -1.0 <= value <= 1.0:
-        raise argparse.ArgumentTypeError(f"expected a similarity from -1 to 1 such as 0.7, got {text!r}")
-    return value
 
 
 if __name__ == "__main__":

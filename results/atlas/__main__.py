@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from results.atlas.page import atlas_page
 from results.atlas.print import write_pictures
 from results.atlas.view import AtlasView
-from results.command import run_command
+from results.command import PATH, run_command
 from results.records.errors import RecordError
 from results.records.files import write_atomically
 
@@ -21,36 +22,22 @@ if TYPE_CHECKING:
 PAGE = "atlas.html"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Draw what every code of an exported configuration looks like and means.
+@click.command("python -m results.atlas")
+@click.argument("exported", type=PATH)
+@click.option("--out", type=PATH, metavar="FOLDER", help="where it goes; beside the configuration, .atlas")
+@click.option("--per-class", type=int, default=2, metavar="N", help="example recordings of each class (2); 0 for none")
+def atlas(exported: Path, out: Path | None, per_class: int) -> int:
+    """Draw the atlas of an exported configuration such as runs/tradeoff/best/knee.
 
-    Args:
-        arguments: Command line without the program's name; None takes the process's own.
-
-    Returns:
-        0 if everything was drawn, 2 for bad input, 130 after Ctrl-C.
+    What every code looks like and means, and recordings as codes; a page and pictures for print.
     """
-    options = _parser().parse_args(arguments)
-
-    def draw() -> int:
-        print("\n".join(map(str, write_atlas(options.exported, options.out, options.per_class))))
-        return 0
-
-    return run_command("atlas", draw, ValueError)
+    print("\n".join(map(str, write_atlas(exported, out, per_class))))
+    return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m results.atlas",
-        description="Draw the atlas of an exported configuration: what every code looks like and means, and recordings "
-        "as codes; a page and pictures for print.",
-    )
-    parser.add_argument("exported", type=Path, help="such as runs/tradeoff/best/knee")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where it goes; beside the configuration, .atlas")
-    parser.add_argument(
-        "--per-class", type=int, default=2, metavar="N", help="example recordings of each class (2); 0 for none"
-    )
-    return parser
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, and return its exit code."""
+    return run_command(atlas, arguments, bad_input=ValueError)
 
 
 def write_atlas(exported: Path, out: Path | None = None, per_class: int = 2) -> list[Path]:

@@ -8,7 +8,6 @@ bounds.
 
 from __future__ import annotations
 
-import argparse
 import math
 import statistics
 import sys
@@ -16,10 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import numpy as np
 import pandas as pd
 
-from results.command import run_command
+from results.command import PATH, run_command
 from results.records.errors import RecordError
 from results.records.objectives import metric_values
 from results.records.run import Run, read_run
@@ -38,58 +38,48 @@ LINES_SHOWN = 5
 PIPE_WIDTH = 160
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Verify an exported configuration.
+@click.command("python -m results.verify")
+@click.argument("folder", type=PATH, metavar="RUN/best/NAME")
+@click.option("--seeds", type=int, default=DEFAULT_SEEDS, metavar="N", help=f"fresh seeds (default {DEFAULT_SEEDS})")
+def verify(folder: Path, seeds: int) -> int:
+    """Check the records of an exported configuration, and train it again on fresh seeds.
 
-    Args:
-        arguments: Command line without the program's name; None takes the process's own.
-
-    Returns:
-        0 if records agree and fresh seeds fall into the band, 1 if not, 2 for bad input, 130 after Ctrl-C.
+    Says whether they fall into the recorded band. The exit code is 0 if records agree and fresh seeds fall into the
+    band, 1 if not, 2 for bad input, 130 after Ctrl-C.
     """
-    options = _parser().parse_args(arguments)
-    return run_command("results", lambda: _verify(options), stopped="stopped before a verdict")
+    return _verify(folder, seeds)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m results.verify",
-        description="Check the records of an exported configuration, train it again on fresh seeds, and say whether "
-        "they fall into the recorded band.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("folder", type=Path, metavar="RUN/best/NAME", help="such as runs/tradeoff/best/knee")
-    parser.add_argument(
-        "--seeds", type=int, default=DEFAULT_SEEDS, metavar="N", help=f"fresh seeds (default {DEFAULT_SEEDS})"
-    )
-    return parser
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, and return its exit code."""
+    return run_command(verify, arguments, stopped="stopped before a verdict")
 
 
-def _verify(options: argparse.Namespace) -> int:
+def _verify(folder: Path, seeds: int) -> int:
     from rich.console import Console
 
-    run = read_run(run_of(options.folder))
+    run = read_run(run_of(folder))
     for line in run.warnings:
         print(f"warning: {line}", file=sys.stderr)
-    recorded = recorded_seeds(run, options.folder)
+    recorded = recorded_seeds(run, folder)
     least = 1 if len(recorded) > 1 else 2
-    if options.seeds < least:
-        raise RecordError(f"--seeds {options.seeds}: expected {least} or more; {len(recorded)} seeds are recorded")
+    if seeds < least:
+        raise RecordError(f"--seeds {seeds}: expected {least} or more; {len(recorded)} seeds are recorded")
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
-    wrong = [*front_differences(run), *export_differences(run, options.folder)]
+    wrong = [*front_differences(run), *export_differences(run, folder)]
     if wrong:
         return _differ(wrong)
     console.print("front.csv is what trials.csv gives, and the folder is what was exported", soft_wrap=True)
-    retraining = Retraining(run, options.folder)
+    retraining = Retraining(run, folder)
     wrong = retraining.other_data(run)
-    measured = None if wrong else retraining.measure(options.folder)
+    measured = None if wrong else retraining.measure(folder)
     if measured is not None:
         wrong = remeasured_differences(measured, _judged(run, recorded))
     if wrong:
         return _differ(wrong)
     said = "measures what trials.csv has" if measured is not None else "was not measured: the study cannot load one"
     console.print(f"the checkpoint {said}", soft_wrap=True)
-    return _retrain(run, recorded, retraining, options.seeds, console)
+    return _retrain(run, recorded, retraining, seeds, console)
 
 
 def _differ(lines: Sequence[str]) -> int:

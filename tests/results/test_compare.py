@@ -151,7 +151,7 @@ def test_bad_input_is_one_line(maker, capsys, change, message):
     assert main(change(first, second)) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("results.compare: ")
+    assert err.startswith("error: ")
     assert message in err
     assert err.count("\n") == 1
 

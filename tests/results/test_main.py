@@ -90,7 +90,7 @@ def test_as_a_program(tmp_path):
     command = [sys.executable, "-m", "results", str(tmp_path / "nowhere")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr == f"results: {tmp_path}/nowhere: no such folder; give a run folder, such as runs/tradeoff\n"
+    assert done.stderr == f"error: {tmp_path}/nowhere: no such folder; give a run folder, such as runs/tradeoff\n"
     help_text = subprocess.run([*command[:3], "--help"], capture_output=True, text=True, check=True).stdout
     assert "RUN" in help_text
 

@@ -68,7 +68,7 @@ def test_an_existing_run_is_not_overwritten(space_folder, capsys):
     (folder / "trials.csv").write_text("precious\n")
     assert main(["toy.yaml"]) == 2
     message = "runs/toy: already exists; continue it with --resume, or give another folder with --out"
-    assert capsys.readouterr().err.strip() == message
+    assert capsys.readouterr().err.strip() == f"error: {message}"
     assert (folder / "trials.csv").read_text() == "precious\n"
 
 
@@ -76,6 +76,6 @@ def test_an_existing_run_is_not_overwritten(space_folder, capsys):
     "arguments", [["toy.yaml", *more] for more in (["--trials", "0"], ["--slots", "x"], ["--replicates", "0"])] + [[]]
 )
 def test_options_that_make_no_sense_end_with_exit_code_2(space_folder, capsys, arguments):
-    with pytest.raises(SystemExit, match="2"):
-        main(arguments)
-    assert "error:" in capsys.readouterr().err
+    assert main(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")

@@ -106,17 +106,17 @@ def test_several_vocabularies_are_one_table_of_scores(tmp_path, capsys, monkeypa
 @pytest.mark.parametrize(
     ("classes", "options", "message"),
     [
-        (FEW, ["--k", "many"], "argument --k: expected a number of sub-actions such as 12, got 'many'"),
+        (FEW, ["--k", "many"], "Invalid value for '--k': 'many' is not a valid integer"),
         (FEW, ["--k", "9"], "--k: 9 sub-actions cannot be made of 5 different phrases"),
         (FEW, ["--k", "1"], "--k: with 1 sub-actions the classes walk and stop own the same"),
         (FEW, ["--k", "1", "--keep-opposites-apart"], "--k: 1 sub-actions cannot keep opposites apart: at 2 only"),
-        (FEW, ["--k", "3", "--threshold", "0.5"], "not allowed with argument --k"),
-        (FEW, ["--threshold", "nan"], "expected a similarity from -1 to 1 such as 0.7, got 'nan'"),
+        (FEW, ["--k", "3", "--threshold", "0.5"], "--threshold cannot be given together with --k"),
+        (FEW, ["--threshold", "nan"], "Invalid value for '--threshold': nan is no number"),
         (FEW, ["--threshold", "-1"], "--threshold -1 leaves 1 sub-actions, too few to tell all classes apart"),
-        (FEW, ["--linkage", "ward"], "invalid choice: 'ward'"),
+        (FEW, ["--linkage", "ward"], "'ward' is not one of 'average', 'complete', 'single'"),
         (FEW, ["--linkage", "single", "--keep-opposites-apart"], "needs --linkage average or complete, not single"),
         (FEW, ["--text-encoder", "./none"], "text encoder ./none: no such folder"),
-        (FEW, ["--keep-oposites"], "unrecognized arguments: --keep-oposites"),
+        (FEW, ["--keep-oposites"], "No such option '--keep-oposites'. Did you mean '--keep-opposites-apart'?"),
         ({"walk": ["a b", "c d"], "run": ["c d", "a b"]}, [], "the classes walk and run have the same phrases"),
         ({"walk": []}, [], "two or more classes are needed"),
     ],
@@ -161,7 +161,7 @@ def test_files_and_folders_that_cannot_be_used(few, tmp_path, capsys):
     assert main([str(few), "--out", str(few)]) == 2
     assert f"--out: {few} cannot be written to (File exists)" in capsys.readouterr().err
     assert main([]) == 2
-    assert "the following arguments are required: FILE" in capsys.readouterr().err
+    assert "Missing argument 'FILE...'" in capsys.readouterr().err
 
 
 def test_an_interruption_is_no_traceback(few, capsys, monkeypatch):

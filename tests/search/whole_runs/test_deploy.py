@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from search.run import _options
+from search.preparation import Options
+from search.run import search
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 COMMAND = "python -m search.run "
@@ -15,7 +16,8 @@ COMMAND = "python -m search.run "
 
 def asks_for(command: str, *more: str) -> None:
     """Parse a command line of the search with its own parser."""
-    options = _options([*command.partition("-m search.run ")[2].split(), *more])
+    arguments = [*command.partition("-m search.run ")[2].split(), *more]
+    options = Options(**search.make_context("search.run", arguments).params)
     assert options.address == "auto"
     assert (DEPLOY.parent / options.file).is_file()
 
