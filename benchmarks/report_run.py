@@ -10,8 +10,9 @@ import numpy as np
 import yaml
 
 from model.evaluation.names import METRICS
-from results.records.files import cell, csv_lines
+from results.records.files import csv_lines
 from results.records.tables import CURVE_COLUMNS, CURVES_FILE, TRIAL_COLUMNS, TRIALS_FILE
+from results.records.text import cell
 
 SPACE = Path(__file__).parents[1] / "spaces" / "tradeoff.yaml"
 START = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)

@@ -28,8 +28,9 @@ from rich.table import Table
 from benchmarks.command_line import OneLineParser, check_json, positive, run_benchmark
 from results import aggregate
 from results.aggregate import rebuild
-from results.records.files import cell, csv_lines
+from results.records.files import csv_lines
 from results.records.tables import CURVE_COLUMNS, TRIAL_COLUMNS
+from results.records.text import cell
 
 ROOT = Path(__file__).parents[1]
 START = datetime(2026, 1, 2, tzinfo=UTC)

@@ -13,10 +13,10 @@ import click
 from results.aggregate import FIGURES_FOLDER, Rebuilt, rebuild, unite
 from results.charts.print.fronts import FRONTS_FOLDER
 from results.command import EXIT_BAD_INPUT, EXIT_INTERRUPTED, PATH, fail, run_command
+from results.exceptions import RecordError
 from results.front.overview import Overview
 from results.front.points import SEEDS_COLUMN, std_column
 from results.front.seeds import PROBABILITY_COLUMN
-from results.records.errors import RecordError
 from results.records.text import short
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ import pandas as pd
 
 from results.beside import Beside
 from results.charts.print.fronts import groupings_of, write_fronts
+from results.exceptions import RecordError
 from results.export.best import export_best
 from results.export.choices import front_choices
 from results.front.groups import Grouping
 from results.front.overview import Overview, overview
-from results.records.errors import RecordError
 from results.records.files import frame_text, write_atomically
 from results.records.run import Run, read_run
 from results.records.space import SPACE_FILE

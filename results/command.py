@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from results.records.errors import RecordError
+from results.exceptions import RecordError
 
 EXIT_BAD_INPUT, EXIT_INTERRUPTED = 2, 130
 HALF_DONE = "stopped; files of an earlier time may lie beside new ones"

@@ -13,12 +13,12 @@ import pandas as pd
 from results.aggregate import labelled_runs
 from results.charts.print.groups import draw_difference
 from results.command import PATH, run_command
+from results.exceptions import RecordError
 from results.export.latex import write_table
 from results.front.attainment import run_fronts
 from results.front.comparison import Comparison, compare, sentence
 from results.front.indicators import indicators
 from results.front.overview import Overview, overview
-from results.records.errors import RecordError
 from results.records.objectives import minimised, objective_values
 from results.records.space import SPACE_FILE
 

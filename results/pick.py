@@ -12,15 +12,24 @@ import click
 import numpy as np
 
 from results.command import PATH, at_most_one, run_command
+from results.exceptions import RecordError
 from results.export.best import BEST_FOLDER, CHECKPOINT_FILE, TRIAL_FOLDER, Chosen, export_point
-from results.export.bounds import Bound, best_row, check_name, within
-from results.export.choices import KNEE, UTOPIA, chosen_point, named_choices, run_points, what_of
+from results.export.choices import (
+    KNEE,
+    UTOPIA,
+    Bound,
+    best_row,
+    check_name,
+    chosen_point,
+    named_choices,
+    run_points,
+    what_of,
+    within,
+)
+from results.front.dominance import NEAR_FRACTION
 from results.front.front import eligible, front, reference_point
-from results.front.knee import knee, nearest_to_utopia
-from results.front.knee_stability import RESAMPLES
-from results.front.near import NEAR_FRACTION
+from results.front.knee import RESAMPLES, knee, nearest_to_utopia
 from results.front.points import SEEDS_COLUMN, Points
-from results.records.errors import RecordError
 from results.records.objectives import Direction, minimised, objective_values
 from results.records.run import Run, metric_names, read_run
 from results.records.text import short

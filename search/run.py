@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from results.command import EXIT_BAD_INPUT, PATH, fail, run_command
-from results.records.errors import RecordError
+from results.exceptions import RecordError
 from search import cluster
 from search.exceptions import InputError, one_line
 from search.preparation import Options, Prepared, build_study, import_folders, prepare, settle_resources

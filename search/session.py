@@ -15,9 +15,9 @@ from typing import Any, TextIO
 import pandas as pd
 
 from results.aggregate import rebuild
+from results.exceptions import RecordError
 from results.front.front import FrontSummary, summarise
 from results.front.points import SEEDS_COLUMN
-from results.records.errors import RecordError
 from search import cluster
 from search.policy.proposals import Proposals
 from search.preparation import Options, Prepared, run_provenance, settle_resources

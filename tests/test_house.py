@@ -30,6 +30,7 @@ LAYERS = {
         "train annotate",
     ),
     "results": (
+        "exceptions",
         "records",
         "command front",
         "charts export",

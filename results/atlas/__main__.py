@@ -13,7 +13,7 @@ from results.atlas.page import atlas_page
 from results.atlas.print import write_pictures
 from results.atlas.view import AtlasView
 from results.command import PATH, run_command
-from results.records.errors import RecordError
+from results.exceptions import RecordError
 from results.records.files import write_atomically
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ import numpy as np
 from results.front.front import eligible, reference_point
 from results.front.overview import Overview
 from results.once import once
-from results.records.files import cell
 from results.records.objectives import minimised, objective_values
 from results.records.space import Parameter
+from results.records.text import cell
 
 if TYPE_CHECKING:
     from optuna.study import Study

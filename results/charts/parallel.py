@@ -18,10 +18,9 @@ import pandas as pd
 from results.charts.outline import named_points
 from results.charts.style import Encoding, axis_limits, evenly
 from results.front.overview import Overview, Verdict
-from results.records.files import cell
 from results.records.objectives import Objective, objective_values
 from results.records.space import Parameter
-from results.records.text import short
+from results.records.text import cell, short
 
 MISSING_PLACE = -0.13
 SPREAD = 0.5  # share of the distance between two values of a choice that lines are spread over

@@ -17,8 +17,9 @@ import numpy as np
 import pandas as pd
 
 from results.front.overview import Overview
-from results.records.files import cell, write_atomically
+from results.records.files import write_atomically
 from results.records.space import Parameter
+from results.records.text import cell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

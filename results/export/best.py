@@ -16,12 +16,12 @@ from typing import Any, Literal, NamedTuple
 import pandas as pd
 import yaml
 
+from results.exceptions import RecordError
 from results.export.card import Exported, model_card
 from results.export.record import RECORD_FILE, ExportRecord, read_record, sha256
-from results.records.errors import RecordError
-from results.records.files import cell, write_atomically
+from results.records.files import write_atomically
 from results.records.run import Run, metric_names
-from results.records.text import short
+from results.records.text import cell, short
 
 BEST_FOLDER = "best"
 TRIAL_FOLDER = "trials"

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from results.records.errors import RecordError
+from results.exceptions import RecordError
 
 RECORD_FILE = "export.json"
 BLOCK_BYTES = 1 << 20

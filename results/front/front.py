@@ -16,28 +16,11 @@ import moocore
 import numpy as np
 import pandas as pd
 
-from results.front.growth import GrowingFront
+from results.exceptions import RecordError
+from results.front.dominance import GrowingFront, front_extent
 from results.front.knee import knee
-from results.front.near import front_extent
 from results.front.points import Points, gather, represent, running_means, trial_order
-from results.records.errors import RecordError
 from results.records.objectives import Guard, Objective, metric_values, minimised, objective_values
-
-__all__ = [
-    "FrontSummary",
-    "Guard",
-    "Objective",
-    "best_points",
-    "broken_guards",
-    "eligible",
-    "front",
-    "hypervolume",
-    "hypervolume_history",
-    "minimised",
-    "points_of",
-    "reference_point",
-    "summarise",
-]
 
 HISTORY_COLUMNS = ("trials", "epochs", "seconds", "front_size", "hypervolume")
 

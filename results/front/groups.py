@@ -15,13 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from results.exceptions import RecordError
 from results.front.indicators import Indicators, indicators
 from results.front.overview import Overview
-from results.records.errors import RecordError
-from results.records.files import cell
 from results.records.objectives import minimised, objective_values
 from results.records.space import Parameter
-from results.records.text import MISSING, short
+from results.records.text import MISSING, cell, short
 
 MOST_VALUES = 12  # of a number, until it is cut into ranges: the default space has 12 numbers of sub-actions
 RANGES = 4

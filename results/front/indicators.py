@@ -16,8 +16,8 @@ from typing import NamedTuple
 import moocore
 import numpy as np
 
+from results.front.dominance import front_extent, nondominated
 from results.front.front import reference_point
-from results.front.near import front_extent
 from results.records.objectives import Objective
 
 
@@ -41,11 +41,6 @@ class Indicators(NamedTuple):
     igd_plus: float
     union_points: int
     union_share: float
-
-
-def nondominated(points: np.ndarray) -> np.ndarray:
-    """Return the points, (points, objectives), that no other one dominates; equal ones are all kept."""
-    return points[moocore.is_nondominated(points, keep_weakly=True)] if len(points) else points
 
 
 def indicators(points: np.ndarray, union: np.ndarray, objectives: Sequence[Objective]) -> Indicators:

@@ -13,12 +13,13 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from results.exceptions import RecordError
 from results.front.front import broken_guards, eligible, front, hypervolume, hypervolume_history, points_of
 from results.front.points import SEEDS_COLUMN, Points, with_spread
 from results.front.seeds import PROBABILITY_COLUMN, front_probability, seeds_of
-from results.records.errors import RecordError
 from results.records.objectives import Objective, objective_values
-from results.records.run import TRIAL_COLUMNS, Run, metric_names
+from results.records.run import Run, metric_names
+from results.records.tables import TRIAL_COLUMNS
 
 Verdict = Literal["front", "dominated", "guard", "unfinished"]
 

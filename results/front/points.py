@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from results.records.files import cell
 from results.records.objectives import Objective, metric_values, objective_values
 from results.records.tables import TRIAL_COLUMNS
+from results.records.text import cell
 
 SEEDS_COLUMN = "seeds"
 TIE = 1e-9  # in units of the front's extent; with two seeds both are equally far from their mean, but for rounding

@@ -10,8 +10,9 @@ this says nothing of how the point varies, tables leave its probability empty.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,8 @@ import pandas as pd
 from results.records.objectives import Objective, minimised, objective_values
 
 PROBABILITY_COLUMN = "front_probability"
+DRAWS = 500
+SEED = 0
 
 
 class Seeds(NamedTuple):
@@ -69,3 +72,33 @@ def front_probability(seeds: Seeds, point: int) -> float:
         beaten = np.bincount(place[dominating], minlength=len(numbers)) / counts
         probabilities.append(float(np.prod(1.0 - beaten)) if counted else 0.0)
     return math.fsum(probabilities) / len(probabilities)
+
+
+def draws(seeds: Seeds, most: int = DRAWS) -> Iterator[np.ndarray]:
+    """Yield the points of draws, (points that count in it, objectives).
+
+    Args:
+        seeds: Of all points.
+        most: If there are no more possible draws than this, each comes once; else as many, drawn at random (the same
+            ones whenever it is called).
+    """
+    members = [np.flatnonzero(seeds.owner == point) for point in np.unique(seeds.owner)]
+    members = [chosen for chosen in members if seeds.able[chosen].any()]
+    for drawn in _choices(members, most):
+        yield seeds.values[drawn[seeds.able[drawn]]]
+
+
+def are_all(seeds: Seeds, most: int = DRAWS) -> bool:
+    """Say whether `draws` yields every possible draw."""
+    _, counts = np.unique(seeds.owner, return_counts=True)
+    return math.prod(counts.tolist()) <= most
+
+
+def _choices(members: list[np.ndarray], most: int) -> Iterator[np.ndarray]:
+    if math.prod(map(len, members)) <= most:
+        for chosen in itertools.product(*members):
+            yield np.array(chosen, dtype=int)
+        return
+    rng = np.random.default_rng(SEED)
+    for _ in range(most):
+        yield np.array([chosen[rng.integers(len(chosen))] for chosen in members])

@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from results.records.damage import Damage, DamagedLine, refuse
-from results.records.errors import RecordError
-from results.records.files import cell, csv_lines, sync_folder, write_atomically
+from results.exceptions import DamagedLine, RecordError
+from results.records.files import Damage, csv_lines, refuse, sync_folder, write_atomically
+from results.records.text import cell
 
 BOM = b"\xef\xbb\xbf"  # what a spreadsheet puts before the header
 

@@ -16,9 +16,9 @@ import pandas as pd
 import pyarrow
 from pyarrow import csv
 
+from results.exceptions import DamagedLine, RecordError
 from results.records.append_table import parse_content, read_bytes, split_tail, truncation_message
-from results.records.damage import Damage, DamagedLine, LeftOut, refuse
-from results.records.errors import RecordError
+from results.records.files import Damage, LeftOut, refuse
 from results.records.tables import CURVE_COLUMNS
 
 BLOCK_BYTES = 4_000_000

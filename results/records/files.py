@@ -1,8 +1,7 @@
-"""Owns how a value becomes text in a record, and how a record reaches the disk.
+"""How a record reaches the disk, and what becomes of a damaged line when it is read.
 
-Floats are written with `repr`, the shortest text that reads back as the same number, so the same run gives
-the same bytes. A cell never holds a line break: one line of a file is one row, which is what makes a row that
-was cut off by a crash recognisable.
+A search that goes on refuses a damaged line, since it would build on what it misread; a report leaves the line out and
+says so.
 """
 
 from __future__ import annotations
@@ -10,33 +9,16 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NoReturn
 
 import pandas as pd
 
+from results.exceptions import DamagedLine
+from results.records.text import cell
 
-def cell(value: object) -> str:
-    """Return the text of one value.
-
-    None and pandas' missing values (NA, NaT) become the empty cell; a float NaN is written as `nan`, since a
-    metric that came out as NaN is not the same finding as one that was never measured.
-    """
-    if value is None or value is pd.NA or value is pd.NaT:
-        return ""
-    if hasattr(value, "item") and not isinstance(value, str | bytes):
-        value = value.item()  # a numpy scalar: its repr would be "np.float64(0.5)"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return repr(value)
-    if isinstance(value, datetime):
-        moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-        return moment.isoformat(timespec="microseconds")
-    if isinstance(value, date):
-        return value.isoformat()
-    return " ".join(str(value).replace("\0", " ").splitlines())
+MOST_LINES = 20  # named per file; a file that is damaged throughout has one cause, not thousands
 
 
 def csv_lines(rows: Iterable[Iterable[str]]) -> str:
@@ -73,3 +55,35 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+Damage = Callable[[DamagedLine], None]
+
+
+def refuse(damage: DamagedLine) -> NoReturn:
+    """Let damage end the reading."""
+    raise damage
+
+
+class LeftOut:
+    """Collects the lines that were left out of a report, and whatever else was read with a loss."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._of_file: dict[Path, int] = {}
+
+    def __call__(self, damage: DamagedLine) -> None:
+        """Note a damaged line."""
+        count = self._of_file[damage.path] = self._of_file.get(damage.path, 0) + 1
+        if count <= MOST_LINES:
+            self._lines.append(f"{damage.path}, line {damage.line}: {damage.problem}; the line is left out")
+
+    def say(self, line: str) -> None:
+        """Note another loss."""
+        self._lines.append(line)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One line per loss, in the order in which they were met."""
+        more = {path: count - MOST_LINES for path, count in self._of_file.items() if count > MOST_LINES}
+        return (*self._lines, *(f"{path}: {count} further damaged lines are left out" for path, count in more.items()))

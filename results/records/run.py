@@ -14,35 +14,14 @@ import pandas as pd
 
 from results.records.append_table import Content, read_content, truncation_message
 from results.records.curves import parse_curves, read_for_report
-from results.records.damage import LeftOut
-from results.records.errors import RecordError
+from results.records.files import LeftOut
 from results.records.space import RunSpace, read_space
 from results.records.tables import (
-    CURVE_COLUMNS,
     CURVES_FILE,
-    STATES,
     TRIAL_COLUMNS,
     TRIALS_FILE,
-    CurveTable,
-    TrialTable,
 )
 from results.records.trials import completed, parse_trials
-
-__all__ = [
-    "CURVE_COLUMNS",
-    "STATES",
-    "TRIAL_COLUMNS",
-    "CurveTable",
-    "RecordError",
-    "Run",
-    "RunSpace",
-    "TrialTable",
-    "metric_names",
-    "read_curves",
-    "read_run",
-    "read_space",
-    "read_trials",
-]
 
 log = logging.getLogger(__name__)
 

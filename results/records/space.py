@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from results.records.errors import RecordError
+from results.exceptions import RecordError
 from results.records.objectives import Guard, Objective
 
 SPACE_FILE = "space.yaml"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from results.exceptions import RecordError
 from results.records.append_table import AppendTable, Repair, read_content
-from results.records.errors import RecordError
 
 TRIALS_FILE = "trials.csv"
 CURVES_FILE = "curves.csv"

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from results.exceptions import DamagedLine, RecordError
 from results.records.append_table import Content
-from results.records.damage import Damage, DamagedLine, LeftOut, refuse
-from results.records.errors import RecordError
-from results.records.files import cell
+from results.records.files import Damage, LeftOut, refuse
 from results.records.space import Parameter, RunSpace
 from results.records.tables import STATES, TRIAL_COLUMNS
+from results.records.text import cell
 
 REQUIRED = ("trial", "state")
 LARGEST = 2**63 - 1

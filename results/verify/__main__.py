@@ -20,12 +20,12 @@ import numpy as np
 import pandas as pd
 
 from results.command import PATH, run_command
-from results.records.errors import RecordError
+from results.exceptions import RecordError
 from results.records.objectives import metric_values
 from results.records.run import Run, read_run
 from results.records.text import short
-from results.verify.agreement import export_differences, front_differences, recorded_seeds, run_of
-from results.verify.band import CONFIDENCE, Band, band
+from results.verify.consistency import export_differences, front_differences, recorded_seeds, run_of
+from results.verify.prediction_interval import CONFIDENCE, Band, band
 from results.verify.retraining import Retraining, remeasured_differences
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from typing import Any
 
 import yaml
 
+from results.exceptions import RecordError
 from results.export.best import CONFIGURATION_FILE
-from results.records.errors import RecordError
 from results.records.run import Run
 
 REMEASURED = 1e-3  # another processor rounds otherwise, and a token half-way between two codes may then take the other

@@ -1,6 +1,6 @@
 """Which points are trained again with further seeds, once the budget's trials have ended.
 
-In rounds, the points on and near the front of means (`results.front.near`) get further seeds until each has as many as
+In rounds, the points on and near the front of means (`results.front.dominance`) get further seeds until each has as many as
 `budget.replicates` says. The means that a round changes may bring other points to the front, which the next round looks
 at; what a round wants depends on nothing but the trials before its first, so it is the same after an interruption, and
 whichever trial ended first.
@@ -18,8 +18,8 @@ import moocore
 import numpy as np
 import pandas as pd
 
+from results.front.dominance import near_front
 from results.front.front import eligible, reference_point
-from results.front.near import near
 from results.front.points import gather, point_numbers
 from results.records.objectives import minimised, objective_values
 from search.space.schema import Space
@@ -161,10 +161,10 @@ def _selected(points: pd.DataFrame, space: Space) -> list[int]:
     if not len(able):
         return []
     best = moocore.is_nondominated(values[able], keep_weakly=True)
-    close = near(values[able], values[able][best], reference_point(space.objectives))
+    close = near_front(values[able], values[able][best], reference_point(space.objectives))
     order = sorted(able, key=lambda row: (*values[row], row))
-    on_front, near_front = set(able[best]), set(able[close & ~best])
-    return [row for row in order if row in on_front] + [row for row in order if row in near_front]
+    on_front, near = set(able[best]), set(able[close & ~best])
+    return [row for row in order if row in on_front] + [row for row in order if row in near]
 
 
 def _without(wanted: Sequence[dict[str, Any]], asked: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from results.records.errors import RecordError
+from results.exceptions import RecordError
 from results.records.files import write_atomically
 from results.records.run import read_curves
 from search.protocol import Study

@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from results.records.run import CurveTable, TrialTable, read_curves
+from results.records.run import read_curves
+from results.records.tables import CurveTable, TrialTable
 from search.record.checkpoints import discard
 from search.space.schema import Space
 from search.trials import TrialRequest, TrialResult, TrialUpdate

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from results.records.files import write_atomically
-from results.records.run import RunSpace, read_trials
+from results.records.run import read_trials
+from results.records.space import RunSpace
 from search.exceptions import InputError
 from search.record.outbox import SESSION_FILE
 from search.space.reading import SpaceError, dump_yaml, parse_space, read_document

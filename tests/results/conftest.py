@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from results.charts.print import files as print_figures
-from results.records.run import CurveTable, TrialTable
+from results.records.tables import CurveTable, TrialTable
 
 START = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 

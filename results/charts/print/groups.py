@@ -12,10 +12,9 @@ import numpy as np
 from results.charts.outline import outline
 from results.charts.print.front import SYMBOLS
 from results.charts.style import CATEGORICAL, INK, add_grid, new_figure, print_style, ramp, save, settle
-from results.front.attainment import Attainment, surfaces
-from results.front.attainment_difference import attainment_difference
+from results.front.attainment import Attainment, attainment_difference, surfaces
+from results.front.dominance import nondominated
 from results.front.groups import Grouping, counted_points
-from results.front.indicators import nondominated
 from results.front.overview import Overview
 from results.records.objectives import Objective, minimised
 

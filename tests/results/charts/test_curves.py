@@ -9,7 +9,7 @@ from results.charts.growth import steps
 from results.charts.style import evenly, thinned_note
 from results.charts.web.lines import curve_chart
 from results.front.overview import overview
-from results.records.run import CurveTable
+from results.records.tables import CurveTable
 
 
 def groups_of(folder):

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from results import read_run, rebuild, unite
 from results.charts.outline import outline
 from results.charts.print.fronts import groupings_of, write_fronts
-from results.front.attainment import attainments, corner_table, needed, surfaces
-from results.front.attainment_difference import attainment_difference
+from results.front.attainment import attainment_difference, attainments, corner_table, needed, surfaces
 from results.front.overview import overview
 from results.records.objectives import Objective
 

@@ -6,18 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from results.front.front import (
-    Guard,
-    Objective,
-    best_points,
-    broken_guards,
-    front,
-    hypervolume,
-    hypervolume_history,
-    minimised,
-    summarise,
-)
-from results.records.errors import RecordError
+from results.exceptions import RecordError
+from results.front.front import best_points, broken_guards, front, hypervolume, hypervolume_history, summarise
+from results.records.objectives import Guard, Objective, minimised
 from results.records.run import read_trials
 
 

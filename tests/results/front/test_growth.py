@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from results.front.growth import GrowingFront
+from results.front.dominance import GrowingFront
 
 COORDINATE = st.integers(0, 4).map(float)
 POINT = st.tuples(COORDINATE, COORDINATE)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from results.front.indicators import indicators, nondominated
+from results.front.dominance import nondominated
+from results.front.indicators import indicators
 from results.records.objectives import Objective, minimised
 
 COORDINATE = st.integers(0, 5).map(lambda n: n / 4)

@@ -5,8 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from results.front.knee import knee, nearest_to_utopia
-from results.front.knee_stability import Rule, Stability, stabilities
+from results.front.knee import Rule, Stability, knee, nearest_to_utopia, stabilities
 
 FRONT = np.array([[0.0, 1.0], [0.2, 0.3], [0.55, 0.2], [1.0, 0.0]])
 REFERENCE = np.array([1.1, 1.1])

@@ -3,7 +3,7 @@
 import moocore
 import numpy as np
 
-from results.front.near import NEAR_FRACTION, front_extent, near
+from results.front.dominance import NEAR_FRACTION, front_extent, near_front
 
 REFERENCE = np.array([1.0, 1.0])
 
@@ -26,7 +26,7 @@ def brute_force(points, front, share):
 def test_points_by_hand():
     front = np.array([[0.0, 0.8], [0.2, 0.2], [0.4, 0.0]])  # reaches over 0.4 and 0.8, so 5 % are 0.02 and 0.04
     points = np.array([[0.21, 0.9], [0.219, 0.239], [0.221, 0.239], [0.219, 0.241], [0.221, 0.241], [0.01, 0.83]])
-    assert near(points, front, REFERENCE).tolist() == [False, True, True, True, False, True]
+    assert near_front(points, front, REFERENCE).tolist() == [False, True, True, True, False, True]
     assert NEAR_FRACTION == 0.05
 
 
@@ -39,7 +39,7 @@ def test_agrees_with_brute_force_and_holds_the_front():
             front = points[best]
             if len(front) < 2:
                 continue
-            found = near(points, front, np.ones(objectives), 0.1)
+            found = near_front(points, front, np.ones(objectives), 0.1)
             assert found[best].all()
             assert found.tolist() == brute_force(points.tolist(), front.tolist(), 0.1)
 
@@ -49,6 +49,6 @@ def test_a_front_of_one_point_reaches_as_far_as_the_reference():
     assert front_extent(np.array([[0.2, 3.0]]), REFERENCE).tolist() == [0.8, 1.0]
     assert front_extent(np.empty((0, 2)), REFERENCE).tolist() == [1.0, 1.0]
     points = np.array([[0.2, 0.6], [0.23, 0.7], [0.25, 0.61], [0.25, 0.63]])
-    assert near(points, points[:1], REFERENCE).tolist() == [True, True, True, False]
+    assert near_front(points, points[:1], REFERENCE).tolist() == [True, True, True, False]
     one = np.array([[0.2], [0.23], [0.25]])
-    assert near(one, one[:1], np.array([1.0])).tolist() == [True, True, False]
+    assert near_front(one, one[:1], np.array([1.0])).tolist() == [True, True, False]

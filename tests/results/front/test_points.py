@@ -11,9 +11,10 @@ from results.charts.curves import curve_groups
 from results.charts.style import encode
 from results.charts.web.front import front_charts
 from results.charts.web.lines import curve_chart
-from results.front.front import Guard, Objective, front, hypervolume, hypervolume_history, points_of, summarise
+from results.front.front import front, hypervolume, hypervolume_history, points_of, summarise
 from results.front.overview import overview
 from results.front.points import gather, point_numbers, represent, running_means
+from results.records.objectives import Guard, Objective
 
 GOALS = [Objective(metric="m0", name="o0", reference=1.0), Objective(metric="m1", name="o1", reference=1.0)]
 

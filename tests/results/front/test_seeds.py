@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from results import read_run, rebuild, unite
 from results.front.attainment import view_seeds
 from results.front.overview import overview
-from results.front.seed_draws import DRAWS, are_all, draws
-from results.front.seeds import Seeds, front_probability
+from results.front.seeds import DRAWS, Seeds, are_all, draws, front_probability
 
 COORDINATE = st.integers(0, 3).map(float)
 SEED = st.tuples(st.tuples(COORDINATE, COORDINATE), st.booleans())

@@ -7,9 +7,9 @@ import yaml
 
 from results import RecordError, read_curves, read_run, rebuild
 from results.__main__ import main
+from results.exceptions import DamagedLine
 from results.records.curves import BLOCK_BYTES, parse_curves
-from results.records.damage import MOST_LINES, DamagedLine, LeftOut
-from results.records.files import frame_text
+from results.records.files import MOST_LINES, LeftOut, frame_text
 
 POINTS = [[0.2, 0.9], [0.3, 0.3], [0.9, 0.2], [0.95, 0.95]]
 

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from results.records.errors import RecordError
+from results.exceptions import RecordError
 from results.records.files import frame_text
-from results.records.run import metric_names, read_curves, read_run, read_space, read_trials
+from results.records.run import metric_names, read_curves, read_run, read_trials
+from results.records.space import read_space
 
 
 def test_round_trip_keeps_every_value(maker):

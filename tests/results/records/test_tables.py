@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from results.exceptions import RecordError
 from results.records.append_table import read_content, repair
-from results.records.errors import RecordError
 from results.records.tables import CurveTable, TrialTable
 
 HEADER = "trial,state,reason,seed,epochs,slot,seconds,started,first_step,ended,size,rate"

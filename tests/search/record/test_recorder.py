@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from results.records.errors import RecordError
+from results.exceptions import RecordError
 from results.records.run import read_curves, read_trials
 from results.records.space import RunSpace
 from search.record.recorder import Recorder

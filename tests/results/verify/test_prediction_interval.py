@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from results import RecordError
-from results.verify.band import band
+from results.verify.prediction_interval import band
 
 T_975 = {1: 12.706, 2: 4.303, 4: 2.776}  # two-sided 95 %, from any table
 

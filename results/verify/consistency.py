@@ -9,12 +9,12 @@ from pathlib import Path
 import pandas as pd
 
 from results.aggregate import FRONT_FILE
+from results.exceptions import RecordError
 from results.export.best import BEST_FOLDER, CHECKPOINT_FILE, CONFIGURATION_FILE, TRIAL_FOLDER
 from results.export.choices import run_points
 from results.export.record import RECORD_FILE, ExportRecord, changed_files, read_record, sha256
 from results.front.front import best_points, front
 from results.front.overview import overview
-from results.records.errors import RecordError
 from results.records.files import frame_text
 from results.records.run import Run
 from results.records.space import SPACE_FILE

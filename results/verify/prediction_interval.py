@@ -23,7 +23,7 @@ import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from results.records.errors import RecordError
+from results.exceptions import RecordError
 
 CONFIDENCE = 0.95
 ROUNDING = 1e-9  # of the recorded mean; seeds that agree exactly have a band without width

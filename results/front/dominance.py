@@ -1,0 +1,103 @@
+"""Non-dominated points: which they are, which lie near them, and a front that grows point by point.
+
+A point is near if it would not be dominated, were each of its objectives better by 5 % of the front's extent in that
+objective. Measured with three seeds on BasicMotions and Epilepsy (docs/quality.md), the standard deviation over seeds
+is 0.001 to 0.022 in `stitch_fvu` and 0.03 to 0.08 in `action_kl_ratio`; the front of the default run reaches over 0.21
+and 0.74, of which 5 % are 0.011 and 0.037: about one standard deviation. A smaller share misses points that another
+seed would have put on the front; a larger one trains again what chance does not explain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import moocore
+import numpy as np
+
+NEAR_FRACTION = 0.05
+
+
+def nondominated(points: np.ndarray) -> np.ndarray:
+    """Return the points, (points, objectives), that no other one dominates; equal ones are all kept."""
+    return points[moocore.is_nondominated(points, keep_weakly=True)] if len(points) else points
+
+
+def front_extent(front: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Return how far a front reaches in each objective, (objectives,), all above 0.
+
+    Where it does not, as with one point, its distance to the reference stands in: the other length that is known.
+    1 where there is none either.
+
+    Args:
+        front: Points to be minimised, (points, objectives); may be empty.
+        reference: Reference point, (objectives,).
+    """
+    if not len(front):
+        return np.ones(len(reference))
+    extent = np.ptp(front, axis=0)
+    distance = reference - front.min(axis=0)
+    extent = np.where(extent > 0, extent, distance)
+    return np.where(extent > 0, extent, 1.0)
+
+
+def near_front(
+    points: np.ndarray, front: np.ndarray, reference: np.ndarray, fraction: float = NEAR_FRACTION
+) -> np.ndarray:
+    """Say which points, (points,), are on or near a front.
+
+    Args:
+        points: To be minimised, (points, objectives).
+        front: The non-dominated ones of them, (front, objectives).
+        reference: Reference point, (objectives,).
+        fraction: By how much of the front's extent each objective may be better.
+    """
+    better = points - fraction * front_extent(front, reference)
+    everywhere = np.all(front[None] <= better[:, None], axis=2)
+    somewhere = np.any(front[None] < better[:, None], axis=2)
+    return np.logical_not(np.any(everywhere & somewhere, axis=1))
+
+
+class GrowingFront:
+    """The non-dominated ones of points that come, change and go.
+
+    Attributes:
+        size: Points on the front; equal ones all count.
+        volume: What the front dominates.
+    """
+
+    def __init__(self, objectives: int, volume: Callable[[np.ndarray], float]):
+        """Start without a point.
+
+        Args:
+            objectives: How many.
+            volume: Volume that a front, (points, objectives), dominates.
+        """
+        self._points: dict[int, np.ndarray] = {}
+        self._front = np.empty((0, objectives))
+        self._volume = volume
+        self.size, self.volume = 0, 0.0
+
+    def set(self, number: int, point: np.ndarray | None) -> None:
+        """Let a point come, change or go.
+
+        Args:
+            number: Which.
+            point: Where it is, (objectives,), to be minimised; None where it does not count.
+        """
+        before = self._points.pop(number, None)
+        if point is not None:
+            self._points[number] = point
+        # Whoever a dominated point dominates is dominated by others too, so it can come and go without a trace.
+        if before is not None and not self._dominated(before):
+            self._renew(np.array([*self._points.values()]).reshape(-1, self._front.shape[1]))
+        elif point is not None and not self._dominated(point):
+            self._renew(np.vstack([self._front, point]))
+
+    def _dominated(self, point: np.ndarray) -> bool:
+        no_worse = (self._front <= point).all(axis=1)
+        return bool((no_worse & (self._front < point).any(axis=1)).any())
+
+    def _renew(self, points: np.ndarray) -> None:
+        kept = moocore.is_nondominated(points, keep_weakly=True) if len(points) else np.zeros(0, dtype=bool)
+        self._front = points[kept]
+        self.size, self.volume = len(self._front), self._volume(self._front)
