@@ -1,14 +1,23 @@
-"""Owns rebuilding what a run folder shows from what it recorded, for one run or for the union of several."""
+"""Rebuild what a run folder shows from what it recorded, for one run or for the union of several."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pandas as pd
 
-from results.beside import Beside
 from results.charts.print.fronts import groupings_of, write_fronts
 from results.exceptions import RecordError
 from results.export.best import export_best
@@ -23,6 +32,8 @@ FRONT_FILE, HISTORY_FILE = "front.csv", "hypervolume.csv"
 FIGURE_FILE, FIGURES_FOLDER, REPORT_FILE = "front.png", "figures", "report.html"
 MOST_NAMED = 3
 MANY_TRIALS = 1000  # from here on, a process that draws saves more time than it takes to start
+Result = TypeVar("Result")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,7 +63,7 @@ class Rebuilt:
         return self.view.hypervolume
 
 
-def rebuild(folder: Path | str, by: Sequence[str] | None = None) -> Rebuilt:
+def rebuild(folder: Path | str, by: Sequence[str] | None = None, *, figures: bool = True) -> Rebuilt:
     """Rebuild front.csv, hypervolume.csv, best/, fronts/, front.png, figures/ and report.html of a run.
 
     A run without a finished trial gets them as well: an empty front, hypervolume 0, and a warning.
@@ -60,15 +71,16 @@ def rebuild(folder: Path | str, by: Sequence[str] | None = None) -> Rebuilt:
     Args:
         folder: The run folder.
         by: What fronts are grouped by in fronts/ (see `results.front.groups`); None for every choice and whole number.
+        figures: Whether to draw, which takes most of the time; False writes front.csv, hypervolume.csv and best/ alone.
 
     Raises:
         RecordError: The folder is not a run folder, a record in it cannot be read, or no run has a column of `by`.
     """
-    return _rebuild(read_run(folder), by)
+    return _rebuild(read_run(folder), by, figures)
 
 
 def unite(
-    folders: Sequence[Path | str], out: Path | str, by: Sequence[str] | None = None
+    folders: Sequence[Path | str], out: Path | str, by: Sequence[str] | None = None, *, figures: bool = True
 ) -> tuple[list[Rebuilt], Rebuilt]:
     """Rebuild several runs, and put their union front into a folder of its own.
 
@@ -78,6 +90,7 @@ def unite(
             missing.
         by: What the union's fronts are grouped by; None for the run, and every choice and whole number. The runs' own
             are grouped by the latter.
+        figures: As for `rebuild`, for all of them.
 
     Returns:
         What was made of each run, and of the union.
@@ -91,13 +104,13 @@ def unite(
     runs = labelled_runs(folders)
     view = overview(runs, title=_union_title(list(runs)))
     groupings = groupings_of(view, by)
-    rebuilt = [_rebuild(run) for run in runs.values()]
+    rebuilt = [_rebuild(run, None, figures) for run in runs.values()]
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RecordError(f"{out}: cannot be made ({error.strerror}); give --out another folder") from error
-    with _drawing(view, groupings, out) as drawing:
-        return rebuilt, Rebuilt(out, view, _write(view, out, drawing), view.warnings)
+    with _working(figures and len(view.trials) >= MANY_TRIALS, _draw, view, groupings, out) as drawn:
+        return rebuilt, Rebuilt(out, view, _write(view, out, figures, drawn), view.warnings)
 
 
 def _union_title(labels: Sequence[str]) -> str:
@@ -125,38 +138,87 @@ def _check_distinct(paths: Sequence[Path]) -> None:
             raise RecordError(f"{path}: given twice; give each run once")
 
 
-def _rebuild(run: Run, by: Sequence[str] | None = None) -> Rebuilt:
+def _rebuild(run: Run, by: Sequence[str] | None, figures: bool) -> Rebuilt:
     name = run.folder.resolve().name
     view = overview({name: run}, title=name)
     groupings = groupings_of(view, by)
-    with _drawing(view, groupings, run.folder) as drawing:
+    with _working(figures and len(view.trials) >= MANY_TRIALS, _draw, view, groupings, run.folder) as drawn:
         exported, missing = export_best(run, front_choices(run))
         history = run.folder / HISTORY_FILE
         write_atomically(history, frame_text(view.histories[name]))
-        (front, *shown) = _write(view, run.folder, drawing, missing)
+        (front, *shown) = _write(view, run.folder, figures, drawn, missing)
     return Rebuilt(run.folder, view, (front, history, *exported, *shown), (*view.warnings, *missing))
 
 
-def _drawing(view: Overview, groupings: Sequence[Grouping], folder: Path) -> Beside[list[Path]]:
-    return Beside(len(view.trials) >= MANY_TRIALS, _write_drawn, view, groupings, folder)
+@contextmanager
+def _working(apart: bool, function: Callable[..., Result], *arguments: Any) -> Iterator[Callable[[], Result]]:
+    """Let a function work in a process of its own while the block does something else; leaving the block ends it.
+
+    Args:
+        apart: Whether to start a process, which takes a second or two; else the function is called when its result is
+            asked for.
+        function: Of a module; it has the same effect if it is called again.
+        arguments: What `pickle` takes.
+
+    Yields:
+        What waits for the function's result; where its process cannot start, or dies, the function is called
+            in this one.
+    """
+    if not apart:
+        yield lambda: function(*arguments)
+        return
+
+    def result() -> Result:
+        try:
+            return work.result()
+        except BrokenProcessPool as error:
+            log.warning("%s in another process: %s", function.__name__, error)
+            return function(*arguments)
+
+    context = multiprocessing.get_context("spawn")  # a fork would inherit locks that other threads hold
+    leaving, left = context.Pipe(duplex=False)
+    with leaving, ProcessPoolExecutor(1, context, _end_with, (leaving,)) as pool, left:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C is this process's to hear
+        try:
+            work = pool.submit(function, *arguments)
+        except OSError as error:  # no further process
+            work = Future()
+            work.set_exception(BrokenProcessPool(str(error)))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        yield result
 
 
-def _write_drawn(view: Overview, groupings: Sequence[Grouping], folder: Path) -> list[Path]:
+def _end_with(leaving: Connection) -> None:
+    """End this process as soon as the other end of a pipe is closed, be it by the death of who asked."""
+
+    def wait() -> None:
+        leaving.poll(None)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _draw(view: Overview, groupings: Sequence[Grouping], folder: Path) -> list[Path]:
     """Write what takes drawing, but for what needs the importances."""
     from results.charts.print.files import write_others
 
     return [*write_fronts(view, groupings, folder), *write_others(view, folder / FIGURES_FOLDER)]
 
 
-def _write(view: Overview, folder: Path, drawing: Beside[list[Path]], warnings: Sequence[str] = ()) -> tuple[Path, ...]:
+def _write(
+    view: Overview, folder: Path, figures: bool, drawn: Callable[[], list[Path]], warnings: Sequence[str] = ()
+) -> tuple[Path, ...]:
+    front, figure, report, home = (folder / n for n in (FRONT_FILE, FIGURE_FILE, REPORT_FILE, FIGURES_FOLDER))
+    write_atomically(front, frame_text(view.front))
+    if not figures:
+        return (front,)
     # Drawing libraries load here, not with the package: reading a run needs neither.
     from results.charts.print.files import FRONT, remove_others, write_importance
     from results.report.report import write_report
 
-    front, figure, report, figures = (folder / n for n in (FRONT_FILE, FIGURE_FILE, REPORT_FILE, FIGURES_FOLDER))
-    write_atomically(front, frame_text(view.front))
     write_report(view, report, warnings)
-    drawn = [*write_importance(view, figures), *drawing.result()]
-    remove_others(figures, drawn)
-    write_atomically(figure, (figures / FRONT).with_suffix(".png").read_bytes())
-    return front, figure, report, *drawn
+    pictures = [*write_importance(view, home), *drawn()]
+    remove_others(home, pictures)
+    write_atomically(figure, (home / FRONT).with_suffix(".png").read_bytes())
+    return front, figure, report, *pictures

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -10,7 +11,6 @@ import pandas as pd
 
 from results.charts.style import CATEGORICAL, evenly, thinned_note
 from results.front.overview import Overview
-from results.once import once
 from results.records.objectives import Objective
 
 Kind = Literal["failed", "stopped", "other", "front", "named"]
@@ -53,7 +53,7 @@ class CurveGroup(NamedTuple):
     total: int
 
 
-@once
+@lru_cache(maxsize=8)  # the page and the print share it
 def curve_groups(view: Overview, objective: Objective) -> list[CurveGroup]:
     """Return the curves of an objective in the order of drawing; named points have a group each.
 

@@ -13,13 +13,13 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from results.front.front import eligible, reference_point
 from results.front.overview import Overview
-from results.once import once
 from results.records.objectives import minimised, objective_values
 from results.records.space import Parameter
 from results.records.text import cell
@@ -56,7 +56,7 @@ def same_space(view: Overview) -> bool:
     return len({run.space.parameters for run in view.runs.values()}) == 1
 
 
-@once
+@lru_cache(maxsize=8)  # the page and the print share it
 def importances(view: Overview) -> tuple[tuple[str, ...], list[Importance]]:
     """Return the parameters, and their importances for each objective and for the hypervolume.
 

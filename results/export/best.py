@@ -7,9 +7,8 @@ to the export as far as `export.json` lists its files: these are replaced, whate
 from __future__ import annotations
 
 import json
-import re
-import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -19,7 +18,7 @@ import yaml
 from results.exceptions import RecordError
 from results.export.card import Exported, model_card
 from results.export.record import RECORD_FILE, ExportRecord, read_record, sha256
-from results.records.files import write_atomically
+from results.records.files import read_mapping, write_atomically
 from results.records.run import Run, metric_names
 from results.records.text import cell, short
 
@@ -28,7 +27,6 @@ TRIAL_FOLDER = "trials"
 CONFIGURATION_FILE, CHECKPOINT_FILE = "configuration.yaml", "model.safetensors"
 VOCABULARY_FILE, CONFIG_FILE, CARD_FILE = "vocabulary.yaml", "config.json", "README.md"
 TABLES = (".csv", ".json")  # whatever a study writes beside its checkpoint; there may be none
-FLAT_HEADER = re.compile(r"# .*: the (knee|best .*) of the front, trial ")
 
 
 class Chosen(NamedTuple):
@@ -71,7 +69,6 @@ def export_best(run: Run, choices: Sequence[Chosen]) -> Written:
         paths += written.paths
         warnings += written.warnings
     _remove_stale(best, {chosen.name for chosen in choices})
-    _remove_flat(run, ("knee", *(objective.name for objective in run.space.objectives)))
     return Written(tuple(paths), tuple(warnings))
 
 
@@ -101,10 +98,7 @@ def export_point(run: Run, chosen: Chosen, chosen_from: Literal["front", "pick"]
     # First, so that a folder that a crash left half written is known as the export's, and its files are checked.
     write_atomically(target / RECORD_FILE, record.text())
     for name, content in contents.items():
-        if isinstance(content, bytes):
-            write_atomically(target / name, content)
-        else:
-            _copy(content, target / name)
+        write_atomically(target / name, content)
     return Written(tuple(target / name for name in (*files, RECORD_FILE)), tuple(warnings))
 
 
@@ -126,7 +120,9 @@ def _contents(run: Run, chosen: Chosen, source: Path, target: Path) -> tuple[dic
     if configuration.is_file():
         written = configuration.read_bytes()
         contents[CONFIGURATION_FILE] = _header(run, chosen).encode() + written
-        vocabulary = _mapping(written).get("vocabulary")
+        vocabulary = None
+        with suppress(RecordError):  # whoever trains it will hear what is wrong with it
+            vocabulary = read_mapping(written, configuration, "").get("vocabulary")
         if isinstance(vocabulary, dict) and vocabulary:
             dumped = yaml.safe_dump(vocabulary, sort_keys=False, allow_unicode=True, width=120)
             contents[VOCABULARY_FILE] = dumped.encode()
@@ -135,7 +131,7 @@ def _contents(run: Run, chosen: Chosen, source: Path, target: Path) -> tuple[dic
     if checkpoint.is_file():
         contents[CHECKPOINT_FILE] = checkpoint
         about = checkpoint_about(checkpoint)
-        if about:  # as the checkpoint's own package writes it; earlier trials have no such file
+        if about:  # as the checkpoint's own package writes it
             contents[CONFIG_FILE] = (
                 json.dumps({"about": about}, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
             ).encode()
@@ -145,14 +141,6 @@ def _contents(run: Run, chosen: Chosen, source: Path, target: Path) -> tuple[dic
     exported = Exported(run, _title(run), chosen.name, chosen.what, chosen.point, chosen.seeds, chosen.notes)
     contents[CARD_FILE] = model_card(exported, (*contents, CARD_FILE, RECORD_FILE)).encode()
     return contents, warnings
-
-
-def _mapping(text: bytes) -> dict[str, Any]:
-    try:
-        document = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError):
-        return {}  # whoever trains it will hear what is wrong with it
-    return document if isinstance(document, dict) else {}
 
 
 def checkpoint_about(path: Path) -> dict[str, Any]:
@@ -187,12 +175,6 @@ def _title(run: Run) -> str:
     return run.folder.resolve().name
 
 
-def _copy(source: Path, target: Path) -> None:
-    part = target.with_name(f".{target.name}.part")
-    shutil.copyfile(source, part)
-    part.replace(target)
-
-
 def _remove(folder: Path, names: set[str]) -> None:
     for name in names:
         (folder / name).unlink(missing_ok=True)
@@ -210,16 +192,3 @@ def _remove_stale(best: Path, current: set[str]) -> None:
             _remove(folder, {*record.files, RECORD_FILE})
             if not any(folder.iterdir()):
                 folder.rmdir()
-
-
-def _remove_flat(run: Run, points: Sequence[str]) -> None:
-    """Remove what earlier versions wrote: `<point>.yaml`, `<point>.safetensors` and `<point>.<table>`, side by side."""
-    best = run.folder / BEST_FOLDER
-    if not any(path.is_file() for path in best.iterdir()):
-        return
-    tables = {path.name for path in (run.folder / TRIAL_FOLDER).glob("*/*") if path.suffix in TABLES}
-    for point in points:
-        configuration = best / f"{point}.yaml"
-        if configuration.is_file() and not FLAT_HEADER.match(configuration.read_text(errors="replace")):
-            continue  # somebody's own
-        _remove(best, {configuration.name, f"{point}.safetensors", *(f"{point}.{table}" for table in tables)})

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from results.exceptions import RecordError
+from results.records.files import complaint
 
 RECORD_FILE = "export.json"
 BLOCK_BYTES = 1 << 20
@@ -56,9 +57,9 @@ def read_record(folder: Path) -> ExportRecord | None:
     try:
         return ExportRecord.model_validate_json(path.read_bytes())
     except (ValidationError, OSError) as error:
+        why = complaint(error) if isinstance(error, ValidationError) else error.strerror
         raise RecordError(
-            f"{path}: cannot be read as the record of an export ({str(error).splitlines()[0]}); "
-            "move the folder away and rebuild the run"
+            f"{path}: cannot be read as the record of an export ({why}); move the folder away and rebuild the run"
         ) from None
 
 

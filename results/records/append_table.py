@@ -1,4 +1,4 @@
-"""Owns a CSV file that only grows: appending, widening, dropping rows, and mending a line that was cut off.
+"""A CSV file that only grows: append, widen, drop rows, and mend a line that was cut off.
 
 One row is one `write`, so a crash can only cut the last line. A line without its line feed is never trusted,
 even with all its cells: `0.12` may be what is left of `0.1234`.
@@ -35,19 +35,10 @@ class Content(NamedTuple):
     lines: list[int]
     tail: str
 
-
-class Repair(NamedTuple):
-    """What mending a file did.
-
-    Attributes:
-        kept_rows: Complete rows that are still there.
-        dropped: The text that was cut away.
-        message: One line for the user.
-    """
-
-    kept_rows: int
-    dropped: str
-    message: str
+    def cut(self, path: Path) -> str:
+        """Say, in one line, that the last line of a file is unfinished and what of it counts; "" for a whole file."""
+        begin = self.tail if len(self.tail) <= 40 else self.tail[:40] + "…"
+        return f"{path}: the last line was cut off ({begin!r}); {len(self.rows)} complete rows kept" if begin else ""
 
 
 def read_content(path: Path, damage: Damage = refuse) -> Content:
@@ -131,28 +122,23 @@ def _header(path: Path, number: int, cells: list[str]) -> tuple[str, ...]:
     return tuple(cells)
 
 
-def repair(path: Path) -> Repair | None:
-    """Cut away an unfinished last line, in one step.
-
-    Returns:
-        What was kept and what was cut, or None when the file is whole or missing.
-    """
+def repair(path: Path) -> str:
+    """Cut away an unfinished last line, in one step; say so in a line, "" when the file is whole or missing."""
     content = read_content(path)
-    if not content.tail:
-        return None
-    complete, newline, _ = path.read_bytes().rpartition(b"\n")
-    write_atomically(path, complete + newline)
-    return Repair(len(content.rows), content.tail, truncation_message(path, content))
-
-
-def truncation_message(path: Path, content: Content) -> str:
-    """Say, in one line, that the last line of a file is unfinished and what of the file counts."""
-    begin = content.tail if len(content.tail) <= 40 else content.tail[:40] + "…"
-    return f"{path}: the last line was cut off ({begin!r}); {len(content.rows)} complete rows kept"
+    if content.tail:
+        complete, newline, _ = path.read_bytes().rpartition(b"\n")
+        write_atomically(path, complete + newline)
+    return content.cut(path)
 
 
 class AppendTable:
-    """A CSV file with fixed leading columns and a sorted set of further ones that may grow."""
+    """A CSV file with fixed leading columns and a sorted set of further ones that may grow.
+
+    Attributes:
+        path: The file.
+        repaired: One line about what opening the table had to mend; "" when the file was whole.
+        header: Its columns; () before the first row.
+    """
 
     def __init__(self, path: Path, leading: Sequence[str], *, durable: bool):
         """Open the table, mending a last line that was cut off.
@@ -176,8 +162,8 @@ class AppendTable:
                 f"found {', '.join(self.header)}; use another run folder or restore the space it was made with"
             )
 
-    def append(self, row: Mapping[str, object]) -> None:
-        """Write one row; a column that is new widens the whole file first, in one step."""
+    def write(self, row: Mapping[str, object]) -> None:
+        """Append one row; a column that is new widens the whole file first, in one step."""
         new = set(row) - set(self.header or self._leading)
         text = ""
         if not self.header:
@@ -188,7 +174,7 @@ class AppendTable:
         text += csv_lines([[cell(row.get(name)) for name in self.header]])
         self._write(text.encode())
 
-    def drop(self, unwanted: Callable[[Mapping[str, str]], bool]) -> list[dict[str, str]]:
+    def remove(self, unwanted: Callable[[Mapping[str, str]], bool]) -> list[dict[str, str]]:
         """Remove rows in one step.
 
         Args:

@@ -1,4 +1,4 @@
-"""Owns reading `curves.csv`, the one record that is large: a row per trial and epoch, numbers but for the trial.
+"""Read `curves.csv`, the one record that is large: a row per trial and epoch, numbers but for the trial.
 
 Blocks of lines go through Arrow's parser, which is exact and refuses lines of another length; a block that it does not
 take is read line by line, which names what is damaged.
@@ -17,12 +17,11 @@ import pyarrow
 from pyarrow import csv
 
 from results.exceptions import DamagedLine, RecordError
-from results.records.append_table import parse_content, read_bytes, split_tail, truncation_message
+from results.records.append_table import parse_content, read_bytes, split_tail
 from results.records.files import Damage, LeftOut, refuse
 from results.records.tables import CURVE_COLUMNS
 
 BLOCK_BYTES = 4_000_000
-KEYS = ("trial", "epoch")
 EMPTY = pd.DataFrame({name: np.empty(0, dtype=object if name == "trial" else float) for name in CURVE_COLUMNS})
 
 
@@ -48,22 +47,17 @@ def parse_curves(
         where there is none.
 
     Raises:
-        RecordError: The file cannot be read, or its header does not name trial and epoch.
+        RecordError: The file cannot be read, or its header does not begin with `CURVE_COLUMNS`.
     """
     complete, tail = split_tail(read_bytes(path))
     head = parse_content(path, complete.partition(b"\n")[0], "", refuse)
-    if head.header:
-        absent = [name for name in KEYS if name not in head.header]
-        if absent or (damage is refuse and head.header[: len(CURVE_COLUMNS)] != CURVE_COLUMNS):
-            raise RecordError(f"{path}, line 1: expected {', '.join(CURVE_COLUMNS)} first; restore the header")
+    if head.header and head.header[: len(CURVE_COLUMNS)] != CURVE_COLUMNS:
+        raise RecordError(f"{path}, line 1: expected {', '.join(CURVE_COLUMNS)} first; restore the header")
     header = Header(head.header, tuple(n for n in head.header if n in CURVE_COLUMNS or metrics is None or n in metrics))
     blocks = [_block(path, header, block, line, damage) for block, line in _blocks(complete)]
     frame = EMPTY if not head.header else _frame(path, header, b"", 2, refuse)
     frame = pd.concat(blocks, ignore_index=True) if blocks else frame
-    if not tail:
-        return frame, ""
-    rows = head._replace(rows=[{}] * len(frame), tail=tail)
-    return frame, truncation_message(path, rows)
+    return frame, head._replace(rows=[{}] * len(frame), tail=tail).cut(path)
 
 
 def read_for_report(path: Path, left_out: LeftOut, metrics: Collection[str]) -> pd.DataFrame:
@@ -75,7 +69,7 @@ def read_for_report(path: Path, left_out: LeftOut, metrics: Collection[str]) -> 
         metrics: Which to read: a third of the time is that of metrics which no report shows.
 
     Returns:
-        As `parse_curves`; with every column of `CURVE_COLUMNS`.
+        As `parse_curves`; without a row where the file cannot be read.
     """
     try:
         frame, cut = parse_curves(path, left_out, metrics)
@@ -84,10 +78,7 @@ def read_for_report(path: Path, left_out: LeftOut, metrics: Collection[str]) -> 
         return EMPTY
     if cut:
         left_out.say(cut)
-    if "seconds" not in frame:
-        left_out.say(f"{path}: no column seconds, as an older version may have written it; read as not measured")
-        frame = frame.assign(seconds=math.nan)
-    return frame[[*CURVE_COLUMNS, *(name for name in frame.columns if name not in CURVE_COLUMNS)]]
+    return frame
 
 
 def _blocks(complete: bytes) -> Iterator[tuple[bytes, int]]:

@@ -9,13 +9,16 @@ from __future__ import annotations
 import csv
 import io
 import os
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pandas as pd
+import yaml
+from pydantic import ValidationError
 
-from results.exceptions import DamagedLine
+from results.exceptions import DamagedLine, RecordError
 from results.records.text import cell
 
 MOST_LINES = 20  # named per file; a file that is damaged throughout has one cause, not thousands
@@ -37,11 +40,20 @@ def frame_text(frame: pd.DataFrame) -> str:
     return csv_lines([[str(name) for name in frame.columns], *rows])
 
 
-def write_atomically(path: Path, data: str | bytes) -> None:
-    """Replace a file in one step: a reader, or a crash, meets the old content or the new, never a part."""
+def write_atomically(path: Path, data: str | bytes | Path) -> None:
+    """Replace a file in one step: a reader, or a crash, meets the old content or the new, never a part.
+
+    Args:
+        path: The file.
+        data: Its new content, or the file that has it.
+    """
     part = path.with_name(f".{path.name}.part")
     with part.open("wb") as file:
-        file.write(data.encode() if isinstance(data, str) else data)
+        if isinstance(data, Path):
+            with data.open("rb") as source:
+                shutil.copyfileobj(source, file)
+        else:
+            file.write(data.encode() if isinstance(data, str) else data)
         file.flush()
         os.fsync(file.fileno())
     os.replace(part, path)
@@ -55,6 +67,53 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a key that is written twice, of which YAML would keep the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {twice!r} is written twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def read_mapping(source: Path | bytes, name: Path, remedy: str) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping.
+
+    Numbers are those of the writer, PyYAML's: it leaves a text such as 1e3 without quotes.
+
+    Args:
+        source: The file, or its content.
+        name: What a message calls it.
+        remedy: What to do about a file that cannot be read.
+
+    Raises:
+        RecordError: It cannot be read, is not YAML, has a key twice, or holds no mapping.
+    """
+    try:
+        text = (source.read_bytes() if isinstance(source, Path) else source).decode()
+        document = yaml.load(text, _UniqueKeys)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark is not None else ""
+        problem = getattr(error, "problem", None) or "cannot be read"
+        raise RecordError(f"{name}{line}: not YAML ({problem}); {remedy}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(f"{name}: cannot be read ({error}); {remedy}") from error
+    if not isinstance(document, dict):
+        raise RecordError(f"{name}: expected a mapping of keys; {remedy}")
+    return document
+
+
+def complaint(error: ValidationError) -> str:
+    """Say, in one line, what pydantic found first: where, what is wrong, and what stood there."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"]) or "(top level)"
+    found = repr(first["input"])
+    return f"{key}: {first['msg']} (found {found if len(found) <= 60 else found[:60] + '…'})"
 
 
 Damage = Callable[[DamagedLine], None]

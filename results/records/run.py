@@ -1,4 +1,4 @@
-"""Owns reading a run folder: what was searched, every trial, every learning curve.
+"""Read a run folder: what was searched, every trial, every learning curve.
 
 The roles of the columns of `trials.csv` are not guessed: bookkeeping columns are a fixed list, parameters are
 named by `space.yaml`, all others are metrics.
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from results.records.append_table import Content, read_content, truncation_message
+from results.records.append_table import read_content
 from results.records.curves import parse_curves, read_for_report
 from results.records.files import LeftOut
 from results.records.space import RunSpace, read_space
@@ -21,7 +21,7 @@ from results.records.tables import (
     TRIAL_COLUMNS,
     TRIALS_FILE,
 )
-from results.records.trials import completed, parse_trials
+from results.records.trials import parse_trials, without_texts
 
 log = logging.getLogger(__name__)
 
@@ -52,13 +52,12 @@ def read_run(folder: Path | str) -> Run:
     """
     folder = Path(folder)
     left_out = LeftOut()
-    space = read_space(folder, left_out.say)
+    space = read_space(folder)
     path = folder / TRIALS_FILE
     content = read_content(path, left_out)
-    if content.tail:
-        left_out.say(truncation_message(path, content))
-    content, space = completed(path, content, space, left_out)
-    trials = parse_trials(path, content, space, left_out)
+    if cut := content.cut(path):
+        left_out.say(cut)
+    trials = parse_trials(path, without_texts(path, content, space, left_out), space, left_out)
     curves = read_for_report(folder / CURVES_FILE, left_out, [objective.metric for objective in space.objectives])
     return Run(folder, space, trials, curves, left_out.warnings)
 
@@ -79,7 +78,10 @@ def read_trials(folder: Path | str, space: RunSpace | None = None) -> pd.DataFra
         RecordError: The file is damaged; the message names the line.
     """
     path = Path(folder) / TRIALS_FILE
-    return parse_trials(path, _content(path), space or read_space(folder))
+    content = read_content(path)
+    if cut := content.cut(path):
+        log.warning(cut)
+    return parse_trials(path, content, space or read_space(folder))
 
 
 def read_curves(folder: Path | str) -> pd.DataFrame:
@@ -98,10 +100,3 @@ def metric_names(trials: pd.DataFrame, space: RunSpace) -> list[str]:
     """Return the metric columns of the trials of a run, in order."""
     known = {*TRIAL_COLUMNS, *space.parameter_names}
     return [name for name in trials.columns if name not in known]
-
-
-def _content(path: Path) -> Content:
-    content = read_content(path)
-    if content.tail:
-        log.warning(truncation_message(path, content))
-    return content

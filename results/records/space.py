@@ -1,20 +1,19 @@
-"""Owns reading the `space.yaml` of a run folder: what was searched, judged and kept fixed."""
+"""Read the `space.yaml` of a run folder: what was searched, judged and kept fixed."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from results.exceptions import RecordError
+from results.records.files import complaint, read_mapping
 from results.records.objectives import Guard, Objective
 
 SPACE_FILE = "space.yaml"
-log = logging.getLogger(__name__)
+REMEDY = "restore the file that the search wrote"
 
 
 class Parameter(BaseModel):
@@ -67,12 +66,11 @@ class RunSpace(BaseModel):
         return tuple(parameter.name for parameter in self.parameters)
 
 
-def read_space(folder: Path | str, say: Callable[[str], None] = log.warning) -> RunSpace:
+def read_space(folder: Path | str) -> RunSpace:
     """Read what a run searched.
 
     Args:
         folder: The run folder.
-        say: Told, in one line each, of keys that are missing and can be done without.
 
     Raises:
         RecordError: The folder is missing, is not a run folder, or its `space.yaml` is damaged.
@@ -85,39 +83,10 @@ def read_space(folder: Path | str, say: Callable[[str], None] = log.warning) -> 
         raise RecordError(
             f"{folder}: not a run folder, it has no {SPACE_FILE}; give a folder that a search has written"
         )
-    document = dict(_yaml(path))
-    for key, stand_in, name in (("name", folder.resolve().name, "the folder's name"), ("parameters", {}, "none")):
-        if document.get(key) is None:
-            say(f"{path}: no {key}, as an older version may have written it; taken as {name}")
-            document[key] = stand_in
     try:
-        return RunSpace.model_validate(_arranged(path, document))
+        return RunSpace.model_validate(_arranged(path, read_mapping(path, path, REMEDY)))
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "(top level)"
-        raise RecordError(
-            f"{path}: {key}: {first['msg']} (found {_brief(first['input'])}); restore the file that the search wrote"
-        ) from error
-
-
-def _brief(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:60] + "…"
-
-
-def _yaml(path: Path) -> Mapping[str, Any]:
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark is not None else ""
-        problem = getattr(error, "problem", None) or "cannot be read"
-        raise RecordError(f"{path}{line}: not YAML ({problem}); restore the file that the search wrote") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(f"{path}: cannot be read ({error}); restore the file that the search wrote") from error
-    if not isinstance(document, Mapping):
-        raise RecordError(f"{path}: expected a mapping of keys; restore the file that the search wrote")
-    return document
+        raise RecordError(f"{path}: {complaint(error)}; {REMEDY}") from error
 
 
 def _arranged(path: Path, document: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,7 +111,5 @@ def _arranged(path: Path, document: Mapping[str, Any]) -> dict[str, Any]:
 def _mapping(path: Path, parent: Mapping[str, Any], key: str, dotted: str = "") -> Mapping[str, Any]:
     value = parent.get(key)
     if not isinstance(value, Mapping):
-        raise RecordError(
-            f"{path}: {dotted or key}: expected a mapping, found {value!r}; restore the file that the search wrote"
-        )
+        raise RecordError(f"{path}: {dotted or key}: expected a mapping, found {value!r}; {REMEDY}")
     return value

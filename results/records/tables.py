@@ -1,4 +1,4 @@
-"""Owns writing `trials.csv` and `curves.csv`: one row per ended trial, one row per trained epoch."""
+"""Write `trials.csv` and `curves.csv`: one row per ended trial, one row per trained epoch."""
 
 from __future__ import annotations
 
@@ -6,27 +6,16 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from results.exceptions import RecordError
-from results.records.append_table import AppendTable, Repair, read_content
+from results.records.append_table import AppendTable, read_content
 
 TRIALS_FILE = "trials.csv"
 CURVES_FILE = "curves.csv"
 STATES = ("finished", "stopped", "failed", "interrupted")
-TRIAL_COLUMNS = (
-    "trial",
-    "state",
-    "reason",
-    "seed",
-    "epochs",
-    "slot",
-    "seconds",
-    "started",
-    "first_step",
-    "ended",
-)
+TRIAL_COLUMNS = ("trial", "state", "reason", "seed", "epochs", "slot", "seconds", "started", "first_step", "ended")
 CURVE_COLUMNS = ("trial", "epoch", "seconds")
 
 
-class TrialTable:
+class TrialTable(AppendTable):
     """Writer of `trials.csv`; every row is on the disk before `append` returns."""
 
     def __init__(self, folder: Path | str, parameters: Sequence[str]):
@@ -47,18 +36,8 @@ class TrialTable:
                 f"{path}: parameter {taken[0]!r} has the name of a column that every trial has "
                 f"({', '.join(TRIAL_COLUMNS)}); rename the parameter"
             )
-        self._table = AppendTable(path, (*TRIAL_COLUMNS, *parameters), durable=True)
+        super().__init__(path, (*TRIAL_COLUMNS, *parameters), durable=True)
         self._trials = {row["trial"] for row in read_content(path).rows}
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return self._table.path
-
-    @property
-    def repaired(self) -> Repair | None:
-        """What opening the table had to mend; None when the file was whole."""
-        return self._table.repaired
 
     @property
     def trials(self) -> frozenset[str]:
@@ -86,7 +65,7 @@ class TrialTable:
                 f"{self.path}: trial {trial} has a row already; give the new one another id, "
                 "or drop the interrupted rows first"
             )
-        self._table.append(row)
+        self.write(row)
         self._trials.add(trial)
 
     def drop_interrupted(self) -> tuple[str, ...]:
@@ -95,12 +74,12 @@ class TrialTable:
         Returns:
             The ids of the removed trials.
         """
-        dropped = tuple(row["trial"] for row in self._table.drop(lambda row: row["state"] == "interrupted"))
+        dropped = tuple(row["trial"] for row in self.remove(lambda row: row["state"] == "interrupted"))
         self._trials.difference_update(dropped)
         return dropped
 
 
-class CurveTable:
+class CurveTable(AppendTable):
     """Writer of `curves.csv`; rows are not forced to the disk, a crash of the machine may cost the last ones."""
 
     def __init__(self, folder: Path | str):
@@ -109,17 +88,7 @@ class CurveTable:
         Raises:
             RecordError: The file is damaged.
         """
-        self._table = AppendTable(Path(folder) / CURVES_FILE, CURVE_COLUMNS, durable=False)
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return self._table.path
-
-    @property
-    def repaired(self) -> Repair | None:
-        """What opening the table had to mend; None when the file was whole."""
-        return self._table.repaired
+        super().__init__(Path(folder) / CURVES_FILE, CURVE_COLUMNS, durable=False)
 
     def append(self, row: Mapping[str, object]) -> None:
         """Write one epoch of a trial: `trial`, `epoch`, `seconds` since the trial's start, and its metrics.
@@ -129,7 +98,7 @@ class CurveTable:
         """
         if row.get("trial") in (None, "") or row.get("epoch") is None:
             raise RecordError(f"{self.path}: a row needs a trial and an epoch, found {dict(row)!r}; add them")
-        self._table.append(row)
+        self.write(row)
 
     def drop(self, trials: Collection[object]) -> int:
         """Remove the curves of trials that will be run again, in one step.
@@ -138,4 +107,4 @@ class CurveTable:
             How many rows were removed.
         """
         unwanted = {str(trial) for trial in trials}
-        return len(self._table.drop(lambda row: row["trial"] in unwanted))
+        return len(self.remove(lambda row: row["trial"] in unwanted))

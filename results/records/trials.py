@@ -1,4 +1,4 @@
-"""Owns reading `trials.csv`: rows of text become columns in their own types, and what does not fit is named."""
+"""Read `trials.csv`: rows of text become columns in their own types, and what does not fit is named."""
 
 from __future__ import annotations
 
@@ -17,8 +17,17 @@ from results.records.space import Parameter, RunSpace
 from results.records.tables import STATES, TRIAL_COLUMNS
 from results.records.text import cell
 
-REQUIRED = ("trial", "state")
 LARGEST = 2**63 - 1
+# Of the columns that every trial has, and that are not text; all further ones are parameters and metrics.
+KINDS = {
+    "state": "state",
+    "seed": "int",
+    "epochs": "int",
+    "seconds": "float",
+    "started": "moment",
+    "first_step": "moment",
+    "ended": "moment",
+}
 Parser = Callable[[str], Any]
 
 
@@ -40,18 +49,16 @@ def parse_trials(path: Path, content: Content, space: RunSpace, damage: Damage =
     leading = (*TRIAL_COLUMNS, *space.parameter_names)
     header = content.header or leading
     absent = [name for name in leading if name not in header]
-    if damage is not refuse:  # `completed` has added what it could
-        absent = [name for name in REQUIRED if name not in header]
     if absent:
         raise RecordError(
             f"{path}, line 1: no column {', '.join(absent)}; restore the header or the space.yaml of this run"
         )
     parameters = {parameter.name: parameter for parameter in space.parameters}
-    parsers = {name: _column_parser(name, parameters.get(name)) for name in header}
+    kinds = {name: _kind(name, parameters.get(name)) for name in header}
+    parsers = {name: _choice(parameters[name]) if kind == "choice" else PARSERS[kind] for name, kind in kinds.items()}
     rows = _sound_rows(path, content, parsers, damage)
     return pd.DataFrame(
-        {name: _column([row[name] for row in rows], name, parameters.get(name)) for name in header},
-        columns=list(header),
+        {name: _column([row[name] for row in rows], kind) for name, kind in kinds.items()}, columns=list(header)
     )
 
 
@@ -76,50 +83,23 @@ def _sound_rows(path: Path, content: Content, parsers: Mapping[str, Parser], dam
 
 
 def _parsed(row: Mapping[str, str], parsers: Mapping[str, Parser]) -> dict[str, Any]:
-    name = "state"
     parsed: dict[str, Any] = {}
-    try:
-        if not row["state"]:
-            raise ValueError(f"expected one of {', '.join(STATES)}")
-        for name, parse in parsers.items():
-            parsed[name] = parse(row[name]) if row[name] else None
-    except ValueError as error:
-        raise ValueError(f"{name}: {row[name]!r} does not fit ({error})") from error
+    for name, parse in parsers.items():
+        try:
+            parsed[name] = parse(row[name]) if row[name] or name == "state" else None
+        except ValueError as error:
+            raise ValueError(f"{name}: {row[name]!r} does not fit ({error})") from error
     return parsed
 
 
-def completed(path: Path, content: Content, space: RunSpace, left_out: LeftOut) -> tuple[Content, RunSpace]:
-    """Make a table of another version fit for `parse_trials`, as far as that is possible; what is lost is noted.
-
-    Returns:
-        The table with every column of `TRIAL_COLUMNS` and without unknown columns of text, and the space without the
-        parameters that the table does not have.
-    """
-    if not content.header:
-        return content, space
-    lacked = [name for name in TRIAL_COLUMNS if name not in content.header]
-    if set(REQUIRED) & set(lacked):
-        return content, space  # there is no reading it: `parse_trials` refuses
-    if lacked:
-        left_out.say(
-            f"{path}: no column {', '.join(lacked)}, as an older version may have written it; read as not recorded"
-        )
-    unsearched = [name for name in space.parameter_names if name not in content.header]
-    if unsearched:
-        left_out.say(
-            f"{path}: no column {', '.join(unsearched)}, which the space searches; reported without, so trials that "
-            "differ in nothing else count as seeds of one point"
-        )
-        kept = tuple(parameter for parameter in space.parameters if parameter.name not in unsearched)
-        space = space.model_copy(update={"parameters": kept})
+def without_texts(path: Path, content: Content, space: RunSpace, left_out: LeftOut) -> Content:
+    """Return a table without the columns that are no metric, since most of their cells are no numbers; note each."""
     judged = {*(objective.metric for objective in space.objectives), *(guard.metric for guard in space.guards)}
     known = {*TRIAL_COLUMNS, *space.parameter_names, *judged}
     texts = [name for name in content.header if name not in known and not _mostly_numbers(content, name)]
     for name in texts:
         left_out.say(f"{path}: column {name!r} is unknown and holds no numbers; it is left out")
-    header = (*TRIAL_COLUMNS, *(name for name in content.header if name not in {*TRIAL_COLUMNS, *texts}))
-    rows = [{name: row.get(name, "") for name in header} for row in content.rows]
-    return content._replace(header=header, rows=rows), space
+    return content._replace(header=tuple(name for name in content.header if name not in texts))
 
 
 def _mostly_numbers(content: Content, name: str) -> bool:
@@ -136,43 +116,25 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _column(values: list[Any], name: str, parameter: Parameter | None) -> Any:
+def _kind(name: str, parameter: Parameter | None) -> str:
     if parameter is not None:
-        return _array(values, parameter.type)
-    if name in ("seed", "epochs"):
-        return _array(values, "int")
-    if name in ("started", "first_step", "ended"):
-        return pd.to_datetime(pd.Series(values, dtype="object"), utc=True)
-    if name in TRIAL_COLUMNS and name != "seconds":
-        return np.array([value or "" for value in values], dtype=object)
-    return _array(values, "float")
+        return {"int": "int", "float": "float", "log": "float"}.get(parameter.type, "choice")
+    return KINDS.get(name, "text" if name in TRIAL_COLUMNS else "float")
 
 
-def _column_parser(name: str, parameter: Parameter | None) -> Parser:
-    if parameter is not None:
-        return _parameter_parser(parameter)
-    if name in ("seed", "epochs"):
-        return _integer
-    if name in ("started", "first_step", "ended"):
-        return _moment
-    if name == "state":
-        return _state
-    return str if name in TRIAL_COLUMNS and name != "seconds" else float
-
-
-def _array(values: list[Any], type_name: str) -> Any:
-    if type_name in ("float", "log"):
+def _column(values: list[Any], kind: str) -> Any:
+    if kind == "float":
         return np.array([np.nan if value is None else value for value in values], dtype=float)
-    if type_name == "int":
+    if kind == "int":
         return pd.array(values, dtype="Int64")
+    if kind == "moment":
+        return pd.to_datetime(pd.Series(values, dtype="object"), utc=True)
+    if kind in ("text", "state"):
+        return np.array([value or "" for value in values], dtype=object)
     return np.array([*values, None], dtype=object)[:-1]  # the None keeps lists from becoming an axis
 
 
-def _parameter_parser(parameter: Parameter) -> Parser:
-    if parameter.type == "int":
-        return _integer
-    if parameter.type in ("float", "log"):
-        return float
+def _choice(parameter: Parameter) -> Parser:
     values = {cell(value): value for value in parameter.values}
     return lambda text: values[text] if text in values else _scalar(text)
 
@@ -202,3 +164,6 @@ def _state(text: str) -> str:
     if text not in STATES:
         raise ValueError(f"expected one of {', '.join(STATES)}")
     return text
+
+
+PARSERS: dict[str, Parser] = {"text": str, "state": _state, "int": _integer, "float": float, "moment": _moment}

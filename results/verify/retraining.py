@@ -14,10 +14,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from results.exceptions import RecordError
 from results.export.best import CONFIGURATION_FILE
+from results.records.files import read_mapping
 from results.records.run import Run
 
 REMEASURED = 1e-3  # another processor rounds otherwise, and a token half-way between two codes may then take the other
@@ -40,10 +39,7 @@ class Retraining:
 
     def __init__(self, run: Run, folder: Path):
         path = folder / CONFIGURATION_FILE
-        try:
-            self.configuration: dict[str, Any] = dict(yaml.safe_load(path.read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, ValueError) as error:
-            raise RecordError(f"{path}: cannot be read as a configuration ({_line(error)}); rebuild the run") from None
+        self.configuration = read_mapping(path, path, "rebuild the run")
         self.device = "cuda" if float(run.space.resources.get("gpus") or 0) > 0 else "cpu"
         study = _study(run)
         try:

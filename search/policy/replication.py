@@ -1,9 +1,9 @@
 """Which points are trained again with further seeds, once the budget's trials have ended.
 
-In rounds, the points on and near the front of means (`results.front.dominance`) get further seeds until each has as many as
-`budget.replicates` says. The means that a round changes may bring other points to the front, which the next round looks
-at; what a round wants depends on nothing but the trials before its first, so it is the same after an interruption, and
-whichever trial ended first.
+In rounds, the points on and near the front of means (`results.front.dominance`) get further seeds until each has as
+many as `budget.replicates` says. The means that a round changes may bring other points to the front, which the next
+round looks at; what a round wants depends on nothing but the trials before its first, so it is the same after an
+interruption, and whichever trial ended first.
 
 Two bounds keep it finite: a point is trained at most twice as often as it needs seeds, failures included, and there are
 never more replicates than would give every trial of the budget its seeds.

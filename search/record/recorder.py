@@ -64,7 +64,7 @@ class Recorder:
         self._trials = TrialTable(folder, tuple(space.parameters))
         self._curves = CurveTable(folder)
         read_curves(folder)  # a cell that is no number is found now, not at the end of the search
-        self.repairs = [table.repaired.message for table in (self._trials, self._curves) if table.repaired]
+        self.repairs = [table.repaired for table in (self._trials, self._curves) if table.repaired]
         self._rows: list[dict[str, object]] = []
         self._running: dict[int, TrialResult] = {}
         self._pending: dict[int, list[dict[str, float]]] = {}

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import yaml
 
-from results.charts.print import files as print_figures
 from results.records.tables import CurveTable, TrialTable
 
 START = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
@@ -130,18 +129,3 @@ def maker(tmp_path):
 def session_maker(tmp_path_factory):
     """As `maker`, for what many tests look at and none changes."""
     return RunMaker(tmp_path_factory.mktemp("runs"))
-
-
-@pytest.fixture(autouse=True)
-def front_alone(request, monkeypatch):
-    """Draw only the front for print, but where a test asks for `all_figures`: all take 2 s, some fifty times."""
-    if "all_figures" in request.fixturenames:
-        return
-    drawn = print_figures.pictures
-    monkeypatch.setattr(print_figures, "pictures", lambda view: {print_figures.FRONT: drawn(view)[print_figures.FRONT]})
-    monkeypatch.setattr(print_figures, "importance_picture", lambda _: {})
-
-
-@pytest.fixture
-def all_figures():
-    """Let rebuilding draw every figure for print, as it does outside the tests."""

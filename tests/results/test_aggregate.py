@@ -1,12 +1,18 @@
 """A whole rebuild: front.csv, hypervolume.csv, best/, figure and report, for one run and several."""
 
 import csv
+import os
+import shutil
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
-from results import RecordError, rebuild, unite
+from results import RecordError, aggregate, rebuild, unite
+from results.charts.print import files
 
 POINTS = [[0.2, 0.9], [0.3, 0.3], [0.9, 0.2], [0.95, 0.95]]
 
@@ -34,7 +40,7 @@ def test_a_run_is_rebuilt_from_its_records(maker):
     assert (folder / "front.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_same_records_give_the_same_bytes(maker, all_figures):
+def test_the_same_records_give_the_same_bytes(maker):
     folder = maker.write(maker.trade(20))
     first = {path: path.read_bytes() for path in rebuild(folder).paths}
     second = {path: path.read_bytes() for path in rebuild(folder).paths}
@@ -52,14 +58,14 @@ def test_no_finished_trial_still_gives_a_report(maker):
 
 
 def test_all_guards_broken_says_which(maker):
-    made = rebuild(maker.write(maker.rows(POINTS, window_samples=2.0)))
+    made = rebuild(maker.write(maker.rows(POINTS, window_samples=2.0)), figures=False)
     assert made.front.empty
     assert "window_samples ≥ 8 broken by 4" in made.warnings[0]
 
 
 def test_one_objective(maker):
     one = [{"metric": "stitch_fvu", "name": "recon", "direction": "minimise", "reference": 1.0}]
-    made = rebuild(maker.write(maker.rows(POINTS), objectives=one))
+    made = rebuild(maker.write(maker.rows(POINTS), objectives=one), figures=False)
     assert made.front["names"].tolist() == ["knee+recon"]
     assert made.hypervolume == pytest.approx(0.8)
 
@@ -101,7 +107,7 @@ def test_union_of_runs_of_the_same_name_and_with_an_empty_one(maker, tmp_path):
     first = maker.write(maker.rows(POINTS[:1]), "a/demo")
     second = maker.write(maker.rows(POINTS[1:2]), "b/demo", guards={})
     third = maker.space("c/demo")
-    _, union = unite([first, second, third], tmp_path / "out")
+    _, union = unite([first, second, third], tmp_path / "out", figures=False)
     assert union.front["run"].tolist() == [str(first), str(second)]
     assert any("different guards" in line for line in union.warnings)
 
@@ -112,12 +118,12 @@ def test_unions_that_make_no_sense_are_refused(maker, tmp_path):
     second = maker.write(maker.rows(POINTS), "second", objectives=other)
     third = maker.write(maker.rows(POINTS), "third")
     with pytest.raises(RecordError, match=r"second: its objectives \(maximise stitch_fvu from 1\) differ from"):
-        unite([first, second], tmp_path / "out")
+        unite([first, second], tmp_path / "out", figures=False)
     assert not (first / "front.csv").exists()
     with pytest.raises(RecordError, match="given twice"):
-        unite([first, first / "../first"], tmp_path / "out")
+        unite([first, first / "../first"], tmp_path / "out", figures=False)
     with pytest.raises(RecordError, match="is a run folder, its front would be overwritten"):
-        unite([first, third], third)
+        unite([first, third], third, figures=False)
 
 
 def test_importing_loads_neither_torch_nor_ray_nor_drawing():
@@ -128,3 +134,64 @@ def test_importing_loads_neither_torch_nor_ray_nor_drawing():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_large_run_is_drawn_beside_its_report_to_the_same_bytes(maker, monkeypatch):
+    rows = maker.trade(30)
+    folder = maker.write(rows)
+    rebuild(folder)
+    one = contents(folder)
+    for written in ("figures", "fronts"):
+        shutil.rmtree(folder / written)
+    monkeypatch.setattr(aggregate, "MANY_TRIALS", len(rows))
+    monkeypatch.setattr(files, "write_others", None)  # here; the other process has its own
+    made = rebuild(folder)
+    assert contents(folder) == one
+    assert {path.parent.name for path in made.paths} >= {"figures", "fronts"}
+
+
+def process_of(wanted):
+    """Return this process, but die by a signal where it is another one than `wanted`."""
+    if os.getpid() != wanted:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return os.getpid()
+
+
+def test_what_another_process_fails_at_is_made_up_for_here(caplog):
+    with aggregate._working(True, os.getpid) as result:
+        assert result() != os.getpid()
+    with aggregate._working(True, process_of, os.getpid()) as result:
+        assert result() == os.getpid()
+    assert "process_of in another process: " in caplog.text
+    with aggregate._working(True, os.listdir, "no such folder") as result, pytest.raises(FileNotFoundError):
+        result()
+
+
+def runs(process):
+    try:
+        return bool(Path("/proc", process, "cmdline").read_bytes())  # empty once it has ended, whoever has to reap it
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize(("all_of_them", "sent"), [(True, signal.SIGINT), (False, signal.SIGKILL)])
+def test_the_other_process_ends_with_who_asked(all_of_them, sent):
+    asker = (
+        "import multiprocessing, time; from results.aggregate import _working\n"
+        "with _working(True, time.sleep, 600) as result:\n"
+        "    print(*(child.pid for child in multiprocessing.active_children()), flush=True); result()"
+    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    with subprocess.Popen([sys.executable, "-c", asker], **pipes) as asking:
+        process = asking.stdout.readline().strip()
+        (os.killpg if all_of_them else os.kill)(asking.pid, sent)
+        said = asking.communicate(timeout=120)[1]
+    assert said.count("Traceback") == (1 if all_of_them else 0), said
+    deadline = time.monotonic() + 60
+    while runs(process):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

@@ -47,7 +47,7 @@ def test_it_prints_the_metrics_and_exports_a_folder(maker, capsys):
         "The smallest action_kl_ratio of the trials with stitch_fvu ≤ 0.4"
         in (folder / "best/mine/README.md").read_text()
     )
-    rebuild(folder)
+    rebuild(folder, figures=False)
     assert trial_of(folder, "mine") == "1", "a rebuild leaves it"
     assert main([str(folder), "--maximise", "stitch_fvu", "--name", "mine"]) == 0
     assert trial_of(folder, "mine") == "3", "a pick of the same name is replaced"

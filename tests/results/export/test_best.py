@@ -22,7 +22,7 @@ def names(folder):
 
 def test_each_named_point_is_a_folder(maker):
     folder = maker.write(maker.rows(POINTS))
-    rebuild(folder)
+    rebuild(folder, figures=False)
     best = folder / "best"
     assert names(best) == {"knee", "recon", "kl"}
     assert all(names(best / name) == ALWAYS for name in names(best))
@@ -37,7 +37,7 @@ def test_each_named_point_is_a_folder(maker):
 
 def test_the_record_lists_every_file_with_its_sum(maker):
     folder = maker.write(maker.rows(POINTS))
-    rebuild(folder)
+    rebuild(folder, figures=False)
     knee = folder / "best/knee"
     record = read_record(knee)
     assert record is not None
@@ -64,46 +64,26 @@ def test_tables_go_with_their_trial_and_the_vocabulary_gets_a_file(maker):
     (source / "vocabulary.json").write_text("scores of 1\n")
     (source / "codes.csv.part").write_text("half of a tab")
     (source / "configuration.yaml").write_text("seed: 1\nvocabulary: {name: v, classes: {a: [x], b: [y]}}\n")
-    assert rebuild(folder).warnings == ()
+    assert rebuild(folder, figures=False).warnings == ()
     knee = folder / "best/knee"
     assert names(knee) == ALWAYS | {"codes.csv", "vocabulary.json", "vocabulary.yaml"}
     assert (knee / "codes.csv").read_text() == "codes of 1\n"
     assert yaml.safe_load((knee / "vocabulary.yaml").read_text()) == {"name": "v", "classes": {"a": ["x"], "b": ["y"]}}
     (source / "vocabulary.json").unlink()
-    rebuild(folder)
+    rebuild(folder, figures=False)
     assert "vocabulary.json" not in names(knee)
 
 
 def test_files_of_the_user_stay(maker):
     folder = maker.write(maker.rows(POINTS))
-    rebuild(folder)
+    rebuild(folder, figures=False)
     mine = [folder / "best/notes.txt", folder / "best/mine.yaml", folder / "best/knee/notes.csv"]
     (folder / "best/own").mkdir()
     mine.append(folder / "best/own/model.safetensors")
     for path in mine:
         path.write_text("mine")
-    assert rebuild(folder).warnings == ()
+    assert rebuild(folder, figures=False).warnings == ()
     assert all(path.read_text() == "mine" for path in mine)
-
-
-def test_what_earlier_versions_wrote_flat_is_replaced(maker):
-    folder = maker.write(maker.rows(POINTS))
-    (folder / "trials/1/codes.csv").write_text("codes of 1\n")
-    best = folder / "best"
-    best.mkdir()
-    old = {
-        "knee.yaml": "# demo: the knee of the front, trial 2.\nseed: 2\n",
-        "knee.safetensors": "weights",
-        "knee.codes.csv": "codes",
-        "kl.safetensors": "weights",
-        "recon.yaml": "seed: 3  # written by hand\n",
-        "knee.plan.csv": "mine",
-        "other.yaml": "mine",
-    }
-    for name, text in old.items():
-        (best / name).write_text(text)
-    assert rebuild(folder).warnings == ()
-    assert names(best) == {"knee", "recon", "kl", "recon.yaml", "knee.plan.csv", "other.yaml"}
 
 
 def test_a_folder_that_no_export_wrote_is_left_and_named(maker):
@@ -111,7 +91,7 @@ def test_a_folder_that_no_export_wrote_is_left_and_named(maker):
     (folder / "best/knee").mkdir(parents=True)
     (folder / "best/knee/thesis.txt").write_text("mine")
     (folder / "best/kl").write_text("a file")
-    made = rebuild(folder)
+    made = rebuild(folder, figures=False)
     assert names(folder / "best/knee") == {"thesis.txt"}
     assert (folder / "best/kl").read_text() == "a file"
     assert [line.partition(": ")[2][:24] for line in made.warnings] == [
@@ -123,18 +103,18 @@ def test_a_folder_that_no_export_wrote_is_left_and_named(maker):
 
 def test_points_that_the_front_no_longer_has_go(maker):
     folder = maker.write(maker.rows(POINTS))
-    rebuild(folder)
+    rebuild(folder, figures=False)
     (folder / "best/kl/notes.txt").write_text("mine")
     space = (folder / "space.yaml").read_text().replace("name: kl\n", "name: text\n")
     (folder / "space.yaml").write_text(space)
-    rebuild(folder)
+    rebuild(folder, figures=False)
     assert names(folder / "best") == {"knee", "recon", "text", "kl"}
     assert names(folder / "best/kl") == {"notes.txt"}
 
 
 def test_missing_parts_are_warnings(maker):
     folder = maker.write(maker.rows(POINTS))
-    rebuild(folder)
+    rebuild(folder, figures=False)
     (folder / "trials/1/model.safetensors").unlink()
     (folder / "trials/2/configuration.yaml").unlink()
     made = rebuild(folder)
@@ -155,7 +135,7 @@ def weights(about):
 def test_what_a_checkpoint_says_of_itself_becomes_its_config(maker, tmp_path):
     folder = maker.write(maker.rows(POINTS))
     (folder / "trials/1/model.safetensors").write_bytes(weights({"classes": ["a", "b"]}))
-    rebuild(folder)
+    rebuild(folder, figures=False)
     assert json.loads((folder / "best/knee/config.json").read_text()) == {"about": {"classes": ["a", "b"]}}
     assert not (folder / "best/recon/config.json").exists()
     for content in (b"", b"toy", struct.pack("<Q", 3) + b"[1]", struct.pack("<Q", 2) + b"{}", weights([1])):
@@ -168,7 +148,7 @@ def test_the_card_is_one_that_the_hub_reads(maker):
     provenance = {"versions": {"torch": "2.13.0"}, "study": {**study, "nested": {"deep": {"x": 1}}}}
     rows = maker.rows(POINTS, accuracy=0.5)
     folder = maker.write(rows, provenance=provenance)
-    rebuild(folder)
+    rebuild(folder, figures=False)
     card = ModelCard.load(folder / "best/knee/README.md")
     (one, *_), data = card.data.eval_results, card.data
     assert (data.library_name, data.model_name) == ("shape-action-search", "demo-knee")
@@ -193,7 +173,7 @@ def test_the_card_of_a_point_with_several_seeds_has_their_spread(maker):
         maker.row(n, stitch_fvu=x, action_kl_ratio=y, window_samples=16.0, **shared) for n, (x, y) in enumerate(values)
     ]
     folder = maker.write(rows)
-    rebuild(folder)
+    rebuild(folder, figures=False)
     card = ModelCard.load(folder / "best/knee/README.md")
     result = card.data.eval_results[0]
     assert result.metric_value == pytest.approx(0.34)

@@ -210,17 +210,17 @@ def test_other_numbers_of_objectives_are_drawn_too(maker):
     one = [{"metric": "stitch_fvu", "name": "recon", "direction": "minimise", "reference": 1.0}]
     rows = maker.rows([[0.5, 0.5], [0.25, 0.5], [0.75, 0.5]])
     rows[2] |= {name: rows[1][name] for name in ("codebook_size", "action_weight", "num_sub_actions", "method")}
-    made = rebuild(maker.write(rows, objectives=one))
+    made = rebuild(maker.write(rows, objectives=one), figures=False)
     assert made.view.verdicts == ("front", "front")
     assert made.front["seeds"].tolist() == [1, 2]
     three = [{**one[0], "metric": metric, "name": metric} for metric in ("stitch_fvu", "action_kl_ratio", "depth")]
-    made = rebuild(maker.write([dict(row, depth=0.5) for row in rows], "three", objectives=three))
+    made = rebuild(maker.write([dict(row, depth=0.5) for row in rows], "three", objectives=three), figures=False)
     assert [chart.data[0].x[0] for chart in front_charts(made.view, encode(made.view))] == [0.25, 0.25, 0.5]
 
 
 def test_a_union_keeps_points_of_different_runs_apart(repeated, maker, tmp_path):
     other = maker.write(maker.rows([[0.2, 0.9], [0.1, 0.95]]), "other")
-    _, union = unite([repeated, other], tmp_path / "out")
+    _, union = unite([repeated, other], tmp_path / "out", figures=False)
     rows = pd.read_csv(tmp_path / "out" / "front.csv")
     assert rows[["run", "trial", "seeds"]].to_numpy().tolist() == [
         ["other", 1, 1],

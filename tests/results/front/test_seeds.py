@@ -79,7 +79,7 @@ def repeated_rows(maker):
 
 def test_the_front_has_it_as_a_column_beside_the_seeds(maker):
     folder = maker.write(repeated_rows(maker))
-    made = rebuild(folder)
+    made = rebuild(folder, figures=False)
     front = pd.read_csv(folder / "front.csv")
     assert list(front.columns[:4]) == ["names", "trial", "seeds", "front_probability"]
     points = [
@@ -95,14 +95,14 @@ def test_the_front_has_it_as_a_column_beside_the_seeds(maker):
 
 
 def test_a_run_without_replicates_has_no_such_column(maker):
-    made = rebuild(maker.write(maker.rows([[0.2, 0.9], [0.9, 0.2]])))
+    made = rebuild(maker.write(maker.rows([[0.2, 0.9], [0.9, 0.2]])), figures=False)
     assert "front_probability" not in made.front
 
 
 def test_in_a_union_the_points_of_other_runs_are_drawn_too(maker, tmp_path):
     first = maker.write(repeated_rows(maker), "first")
     second = maker.write(maker.rows([[0.22, 0.55]]), "second")
-    _, union = unite([first, second], tmp_path / "out")
+    _, union = unite([first, second], tmp_path / "out", figures=False)
     front = union.front[(union.front["run"] == "first").to_numpy()]
     alone = overview({"first": read_run(first)}, "first").front
     assert front["front_probability"].iloc[0] < alone["front_probability"].iloc[0]
@@ -110,11 +110,11 @@ def test_in_a_union_the_points_of_other_runs_are_drawn_too(maker, tmp_path):
 
 def test_maximised_objectives_are_turned(maker):
     rows = repeated_rows(maker)
-    plain = rebuild(maker.write(rows, "plain")).front
+    plain = rebuild(maker.write(rows, "plain"), figures=False).front
     objectives = [
         {"metric": "stitch_fvu", "name": "recon", "reference": 1.0},
         {"metric": "gain", "name": "gain", "direction": "maximise", "reference": -1.0},
     ]
     turned = [{**row, "gain": -row["action_kl_ratio"]} for row in rows]
-    front = rebuild(maker.write(turned, "turned", objectives=objectives)).front
+    front = rebuild(maker.write(turned, "turned", objectives=objectives), figures=False).front
     assert front["front_probability"].tolist() == pytest.approx(plain["front_probability"].tolist(), nan_ok=True)

@@ -141,6 +141,9 @@ def test_unreadable_spaces_are_named(maker, tmp_path):
     (folder / "space.yaml").write_text("name: a\nbudget: [1\nseed: 2\n")
     with pytest.raises(RecordError, match=r"space\.yaml, line 3: not YAML"):
         read_space(folder)
+    (folder / "space.yaml").write_text("name: a\nbudget: {trials: 1, epochs: 2, trials: 3}\n")
+    with pytest.raises(RecordError, match=r"space\.yaml, line 2: not YAML \(the key 'trials' is written twice\)"):
+        read_space(folder)
     (folder / "space.yaml").write_text("- 1\n")
     with pytest.raises(RecordError, match="expected a mapping of keys"):
         read_space(folder)

@@ -9,8 +9,10 @@ import types
 import pytest
 
 from results import rebuild
+from results.exceptions import RecordError
 from results.records.run import read_run
 from results.verify.__main__ import fresh_seeds, main
+from results.verify.retraining import Retraining
 
 PARAMETERS = ("codebook_size", "action_weight", "num_sub_actions", "method")  # of other runs
 
@@ -88,7 +90,7 @@ def noisy(maker, monkeypatch):
             home = folder / "trials" / str(row["trial"])
             NoisyRun({"x": row["x"], "seed": row["seed"]}).export(home)
             (home / "configuration.yaml").write_text(f"x: {row['x']}\nepochs: 2\nseed: {row['seed']}\n")
-        assert rebuild(folder).warnings == ()
+        assert rebuild(folder, figures=False).warnings == ()
         return folder
 
     return make
@@ -138,7 +140,7 @@ def whole_tables(folder):
     """trials.csv is changed and everything else rebuilt from it, so only the checkpoint knows."""
     value = repr(float(read_run(folder).trials["stitch_fvu"].iloc[1]))
     replace(folder / "trials.csv", value, repr(float(value) * 0.9))
-    rebuild(folder)
+    rebuild(folder, figures=False)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +171,7 @@ def test_a_rebuild_mends_a_front_that_was_tampered_with(noisy):
     folder = noisy(1)
     tamper_front(folder)
     assert main([str(folder / "best/knee")]) == 1
-    rebuild(folder)
+    rebuild(folder, figures=False)
     assert main([str(folder / "best/knee")]) == 0
 
 
@@ -205,6 +207,12 @@ def test_an_interruption_is_no_verdict(noisy, monkeypatch, capsys):
     monkeypatch.setattr(NoisyRun, "train_epoch", interrupt)
     assert main([str(folder / "best/knee")]) == 130
     assert "stopped before a verdict" in capsys.readouterr().err
+
+
+def test_a_configuration_with_a_key_twice_is_not_trained(noisy, tmp_path):
+    (tmp_path / "configuration.yaml").write_text("x: 0.5\nepochs: 2\nx: 0.6\n")
+    with pytest.raises(RecordError, match=r"configuration\.yaml, line 1: .*'x' is written twice.*; rebuild the run"):
+        Retraining(read_run(noisy(1)), tmp_path)
 
 
 def test_fresh_seeds_are_fresh(noisy):

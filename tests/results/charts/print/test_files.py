@@ -10,7 +10,7 @@ from results.charts.style import new_figure, place_title, print_style
 NAMES = ["cost", "curves-kl", "curves-recon", "front", "hypervolume", "importance", "parallel"]
 
 
-def test_every_picture_is_there_as_png_and_svg(maker, all_figures):
+def test_every_picture_is_there_as_png_and_svg(maker):
     folder = maker.write(maker.trade(30))
     made = rebuild(folder)
     figures = folder / "figures"
@@ -23,7 +23,7 @@ def test_every_picture_is_there_as_png_and_svg(maker, all_figures):
     assert (folder / "front.png").read_bytes() == (figures / "front.png").read_bytes()
 
 
-def test_what_cannot_be_drawn_any_more_goes_and_what_is_not_ours_stays(maker, all_figures):
+def test_what_cannot_be_drawn_any_more_goes_and_what_is_not_ours_stays(maker):
     folder = maker.write([maker.row(0, "failed")], curves=False)
     (folder / "figures").mkdir()
     for name in ("importance.svg", "curves-recon.png", "mine.png", "importance.txt"):
@@ -34,7 +34,7 @@ def test_what_cannot_be_drawn_any_more_goes_and_what_is_not_ours_stays(maker, al
 
 
 @pytest.mark.parametrize("objectives", [1, 3])
-def test_other_numbers_of_objectives(maker, all_figures, objectives):
+def test_other_numbers_of_objectives(maker, objectives):
     metrics = ("stitch_fvu", "action_kl_ratio", "depth")[:objectives]
     named = [{"metric": m, "name": m, "direction": "minimise", "reference": 1.0} for m in metrics]
     rows = [dict(row, depth=0.5 + 0.01 * n) for n, row in enumerate(maker.trade(20))]
