@@ -1,4 +1,4 @@
-"""Owns the command line `python -m results RUN [RUN ...] [--out FOLDER]`."""
+"""The command line `python -m results RUN [RUN ...] [--out FOLDER]`."""
 
 from __future__ import annotations
 

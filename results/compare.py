@@ -1,4 +1,4 @@
-"""Owns the command line `python -m results.compare RUN ... --with RUN ...`: two groups of runs, compared."""
+"""The command line `python -m results.compare RUN ... --with RUN ...`: two groups of runs, compared."""
 
 from __future__ import annotations
 

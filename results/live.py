@@ -1,4 +1,4 @@
-"""Owns `python -m results RUN --live`: the report of a run that goes on, drawn again as its trials end."""
+"""`python -m results RUN --live`: the report of a run that goes on, drawn again as its trials end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the command line `python -m results.pick RUN`: what can be chosen, and one configuration to take home."""
+"""The command line `python -m results.pick RUN`: what can be chosen, and one configuration to take home."""
 
 from __future__ import annotations
 

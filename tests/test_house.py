@@ -54,7 +54,7 @@ LAYERS = {
 }
 BETWEEN_PACKAGES = {
     # A search ends with a rebuild of its results.
-    "search": {"results": {"command", "records", "front", "aggregate"}},
+    "search": {"results": {"exceptions", "command", "records", "front", "aggregate"}},
     "results": {"model": {"pretrained"}},
     "model": {},
 }

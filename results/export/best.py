@@ -1,4 +1,4 @@
-"""Owns `best/`: the knee, the end of each objective and what users pick, each a folder that is ready to take home.
+"""Write `best/`: the knee, the end of each objective and what users pick, each a folder that is ready to take home.
 
 A folder holds the configuration, the checkpoint, the vocabulary, the tables of the trial and a model card. It belongs
 to the export as far as `export.json` lists its files: these are replaced, whatever else lies there stays.

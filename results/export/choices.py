@@ -1,4 +1,4 @@
-"""Owns what a run offers to be taken home: the knee by either rule and the ends of its front, and how sure each is."""
+"""What a run offers: the knee by either rule, the ends of its front, how sure each is, and the best within bounds."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def what_of(name: str) -> str:
     return f"the best {name} of the front"
 
 
-def sureness(how: Stability) -> str:
+def stability_text(how: Stability) -> str:
     """Return how sure a choice is, in words."""
     return (
         f"of {RESAMPLES} bootstrap resamples of the trials and their seeds {how.near:.0%} choose this point or one "
@@ -102,7 +102,7 @@ def sureness(how: Stability) -> str:
 
 
 def _notes(choice: Choice | None) -> tuple[str, ...]:
-    return () if choice is None else (f"The rule was: {choice.rule}; {sureness(choice.stability)}.",)
+    return () if choice is None else (f"The rule was: {choice.rule}; {stability_text(choice.stability)}.",)
 
 
 def _end(column: int) -> Callable[[np.ndarray, np.ndarray], int]:

@@ -1,4 +1,4 @@
-"""Owns tables for papers: booktabs rules, everything escaped, numbers short and set to the right."""
+"""Tables for papers: booktabs rules, everything escaped, numbers short and set to the right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns `export.json`: what an export wrote into a folder of `best/`; it alone is replaced, and it can be checked."""
+"""`export.json`: what an export wrote into a folder of `best/`; it alone is replaced, and it can be checked."""
 
 from __future__ import annotations
 

@@ -56,6 +56,10 @@ def surfaces(fronts: Sequence[np.ndarray], percentiles: Sequence[int] = PERCENTI
 
     Returns:
         The corners of each surface, (corners, objectives), in the order of the first objective.
+
+    Example:
+        >>> surfaces([np.array([[0.0, 1.0]]), np.array([[0.5, 0.5]])], percentiles=[50, 100])[100].tolist()
+        [[0.5, 1.0]]
     """
     objectives = fronts[0].shape[1]
     held = [front for front in fronts if len(front)]

@@ -1,4 +1,4 @@
-"""Owns the comparison of two groups of runs by the hypervolumes of their fronts.
+"""Compare two groups of runs by the hypervolumes of their fronts.
 
 The test is Mann and Whitney's, two-sided: by the exact distribution of U where no two runs have the same hypervolume;
 else by exchanging runs between the groups, in every possible way if there are no more than 100,000, else in as many

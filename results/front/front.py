@@ -1,4 +1,4 @@
-"""Owns the Pareto front of a run: who is on it, which points have a name, and how much volume it dominates.
+"""The Pareto front of a run: who is on it, which points have a name, and how much volume it dominates.
 
 A trial is on the front if it finished, its objectives are finite numbers, it keeps every guard, and no other
 such trial is at least as good everywhere and better somewhere. Trials with exactly equal objectives do not
@@ -52,6 +52,12 @@ def front(trials: pd.DataFrame, objectives: Sequence[Objective], guards: Sequenc
 
     Raises:
         RecordError: A finished trial exists, but no column of an objective or a guard does.
+
+    Example:
+        >>> trials = pd.DataFrame({"trial": ["0", "1", "2"], "state": "finished", "m": [1, 2, 3], "n": [3, 2, 4]})
+        >>> objectives = [Objective(metric=name, name=name, reference=5) for name in ("m", "n")]
+        >>> front(trials, objectives, guards=[])["trial"].tolist()
+        ['0', '1']
     """
     candidates = trials[eligible(trials, objectives, guards)]
     points = minimised(objective_values(candidates, objectives), objectives)
@@ -122,6 +128,11 @@ def hypervolume(rows: pd.DataFrame, objectives: Sequence[Objective]) -> float:
 
     Returns:
         The volume in the product of the objectives' units; 0 for no rows.
+
+    Example:
+        >>> objectives = [Objective(metric=name, name=name, reference=5) for name in ("m", "n")]
+        >>> hypervolume(pd.DataFrame({"m": [1, 2], "n": [3, 2]}), objectives)  # 4 · 2 + 3 · 1
+        11.0
     """
     return _volume(minimised(objective_values(rows, objectives), objectives), objectives)
 

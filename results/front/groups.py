@@ -1,4 +1,4 @@
-"""Owns fronts by groups: the points of a run, or of several, by any parameter, and how each group's front compares.
+"""Fronts by groups: the points of a run, or of several, by any parameter, and how each group's front compares.
 
 A group is made of all points that have equal values of its columns. A column is `run`, a searched parameter, or a key
 of what was kept fixed (dotted, such as `losses.action`), which tells runs apart. Numbers of many values make four

@@ -1,4 +1,4 @@
-"""Owns how good a front is beside others: quality indicators against the front of all of them together.
+"""How good a front is beside others: quality indicators against the front of all of them together.
 
 The additive epsilon indicator (Zitzler et al. 2003) is the least amount by which every objective of a front has to
 become better for the front to dominate the reference front; IGD+ (Ishibuchi et al. 2015) is the mean, over the

@@ -50,6 +50,10 @@ def knee(points: np.ndarray, reference: np.ndarray) -> int:
 
     Returns:
         Index into `points`; the first one among exact equals.
+
+    Example:
+        >>> knee(np.array([[0.0, 1.0], [0.2, 0.2], [1.0, 0.0]]), reference=np.array([1.0, 1.0]))
+        1
     """
     low, high = points.min(axis=0), points.max(axis=0)
     span = np.where(high > low, high - low, 1.0)

@@ -1,4 +1,4 @@
-"""Owns what all outputs show: trials, points, front, histories and verdicts of one run, or of several together.
+"""What all outputs show: trials, points, front, histories and verdicts of one run, or of several together.
 
 Several runs can be put together if they have the same objectives. Each run's own guards decide which of its
 trials count. Points of different runs stay apart, whatever their parameters.

@@ -1,4 +1,4 @@
-"""Owns what a point of a search is: all finished trials with equal parameters, seen as one.
+"""The points of a search: all finished trials with equal parameters, seen as one.
 
 The seeds of a point differ in nothing but chance, so a point is judged by its means over them, guards included, and
 shown as one of its trials, the representative: the one nearest to the means, in units of the front's extent. A point

@@ -1,4 +1,4 @@
-"""Owns how probable it is that a point is on the front, by the seeds of all points.
+"""The seeds of points: how probable it is that a point is on the front, and draws of one seed per point.
 
 A *draw* takes one finished seed of every point, each with equal probability and independently of those of the other
 points: the trials of a search in which each configuration had been trained once. A seed that breaks a guard, or has no

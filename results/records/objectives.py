@@ -1,4 +1,4 @@
-"""Owns what a trial is judged by: objectives with their directions, and guards with their bounds."""
+"""What a trial is judged by: objectives with their directions, and guards with their bounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the command line `python -m results.verify RUN/best/NAME`: is a configuration what the run says it is.
+"""The command line `python -m results.verify RUN/best/NAME`: is a configuration what the run says it is.
 
 First the records: front.csv has to be what trials.csv gives, the folder what was exported, and the checkpoint has to
 measure what trials.csv has. Only then is the configuration trained again with seeds that the run has not used, and the
@@ -25,7 +25,7 @@ from results.records.objectives import metric_values
 from results.records.run import Run, read_run
 from results.records.text import short
 from results.verify.consistency import export_differences, front_differences, recorded_seeds, run_of
-from results.verify.prediction_interval import CONFIDENCE, Band, band
+from results.verify.prediction_interval import CONFIDENCE, PredictionInterval, prediction_interval
 from results.verify.retraining import Retraining, remeasured_differences
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _retrain(run: Run, recorded: pd.DataFrame, retraining: Retraining, count: in
     seeds = fresh_seeds(run, count)
     measured = _train(retraining, seeds, console)
     bands = {
-        o.metric: band(
+        o.metric: prediction_interval(
             metric_values(recorded, o.metric).tolist(),
             [of.get(o.metric, math.nan) for of in measured],
             len(run.space.objectives),
@@ -147,7 +147,7 @@ def _train(retraining: Retraining, seeds: Sequence[int], console: Console) -> li
     return measured
 
 
-def _table(bands: dict[str, Band], measured: Sequence[dict[str, float]]) -> Table:
+def _table(bands: dict[str, PredictionInterval], measured: Sequence[dict[str, float]]) -> Table:
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
@@ -161,7 +161,7 @@ def _table(bands: dict[str, Band], measured: Sequence[dict[str, float]]) -> Tabl
     return table
 
 
-def _explanation(bands: dict[str, Band], recorded: int, seeds: Sequence[int]) -> list[str]:
+def _explanation(bands: dict[str, PredictionInterval], recorded: int, seeds: Sequence[int]) -> list[str]:
     of_recorded = all(of.of_recorded for of in bands.values())
     spread = "of the recorded seeds" if of_recorded else "of the fresh seeds, since one seed was recorded"
     lines = [

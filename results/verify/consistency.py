@@ -1,4 +1,4 @@
-"""Owns whether the records of a run agree with one another: front.csv with trials.csv, an export with its trial."""
+"""Check whether the records of a run agree with one another: front.csv with trials.csv, an export with its trial."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the band in which a configuration that is trained again has to fall: a prediction interval of Student's t.
+"""The band in which a configuration that is trained again has to fall: a prediction interval of Student's t.
 
 A metric has n recorded seeds and m fresh ones. If all are draws of one normal distribution, the mean of the fresh ones
 lies with the stated confidence within
@@ -29,7 +29,7 @@ CONFIDENCE = 0.95
 ROUNDING = 1e-9  # of the recorded mean; seeds that agree exactly have a band without width
 
 
-class Band(NamedTuple):
+class PredictionInterval(NamedTuple):
     """One metric, recorded and fresh.
 
     Attributes:
@@ -53,7 +53,9 @@ class Band(NamedTuple):
         return abs(self.fresh - self.recorded) <= self.half_width + slack
 
 
-def band(recorded: Sequence[float], fresh: Sequence[float], metrics: int = 1, confidence: float = CONFIDENCE) -> Band:
+def prediction_interval(
+    recorded: Sequence[float], fresh: Sequence[float], metrics: int = 1, confidence: float = CONFIDENCE
+) -> PredictionInterval:
     """Return the band of one metric.
 
     Args:
@@ -72,9 +74,9 @@ def band(recorded: Sequence[float], fresh: Sequence[float], metrics: int = 1, co
     of_recorded = len(recorded) > 1
     spread = recorded if of_recorded else fresh
     if not all(map(math.isfinite, (*recorded, *fresh))):
-        return Band(statistics.fmean(recorded), math.nan, math.nan, math.nan, of_recorded)
+        return PredictionInterval(statistics.fmean(recorded), math.nan, math.nan, math.nan, of_recorded)
     quantile = float(t.ppf(1 - (1 - confidence) / (2 * metrics), len(spread) - 1))
-    return Band(
+    return PredictionInterval(
         statistics.fmean(recorded),
         quantile * statistics.stdev(spread) * math.sqrt(1 / len(recorded) + 1 / len(fresh)),
         statistics.fmean(fresh),

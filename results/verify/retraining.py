@@ -1,4 +1,4 @@
-"""Owns training a configuration of a run again, through the study that the run names.
+"""Train a configuration of a run again, through the study that the run names.
 
 The study is imported by its name when it is asked for: this package reads run folders, and only what is to be trained
 needs the model. What a study offers is the search's protocol; `load_export`, which puts exported weights back, may be

@@ -1,9 +1,11 @@
-"""What is near a front, by hand and against brute force."""
+"""Points near a front, and a front that grows, against brute force."""
 
 import moocore
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from results.front.dominance import NEAR_FRACTION, front_extent, near_front
+from results.front.dominance import NEAR_FRACTION, GrowingFront, front_extent, near_front
 
 REFERENCE = np.array([1.0, 1.0])
 
@@ -52,3 +54,26 @@ def test_a_front_of_one_point_reaches_as_far_as_the_reference():
     assert near_front(points, points[:1], REFERENCE).tolist() == [True, True, True, False]
     one = np.array([[0.2], [0.23], [0.25]])
     assert near_front(one, one[:1], np.array([1.0])).tolist() == [True, True, False]
+
+
+COORDINATE = st.integers(0, 4).map(float)
+POINT = st.tuples(COORDINATE, COORDINATE)
+
+
+def brute_front(points):
+    return [p for p in points if not any(all(a <= b for a, b in zip(q, p, strict=True)) and q != p for q in points)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.none() | POINT), max_size=25))
+@settings(max_examples=200, deadline=None)
+def test_after_every_change_it_is_the_front_of_what_there_is(changes):
+    growing = GrowingFront(2, lambda kept: float(np.sort(kept, axis=0).sum()))
+    points = {}
+    for number, point in changes:
+        growing.set(number, None if point is None else np.array(point))
+        points.pop(number, None)
+        if point is not None:
+            points[number] = point
+        expected = brute_front(list(points.values()))
+        assert growing.size == len(expected)
+        assert growing.volume == sum(map(sum, expected))
