@@ -102,7 +102,8 @@ def unite(
     if (out / SPACE_FILE).exists():
         raise RecordError(f"{out}: is a run folder, its front would be overwritten; give --out another folder")
     runs = labelled_runs(folders)
-    view = overview(runs, title=_union_title(list(runs)))
+    named = " and ".join(runs) if len(runs) <= MOST_NAMED else f"{len(runs)} runs"
+    view = overview(runs, title=f"Union of {named}")
     groupings = groupings_of(view, by)
     rebuilt = [_rebuild(run, None, figures) for run in runs.values()]
     try:
@@ -113,11 +114,6 @@ def unite(
         return rebuilt, Rebuilt(out, view, _write(view, out, figures, drawn), view.warnings)
 
 
-def _union_title(labels: Sequence[str]) -> str:
-    """Name the runs, as long as a title holds them."""
-    return "Union of " + (" and ".join(labels) if len(labels) <= MOST_NAMED else f"{len(labels)} runs")
-
-
 def labelled_runs(folders: Sequence[Path | str]) -> dict[str, Run]:
     """Read several runs, by a label for each: its folder's name, or the whole path where names are equal.
 
@@ -125,17 +121,13 @@ def labelled_runs(folders: Sequence[Path | str]) -> dict[str, Run]:
         RecordError: A run cannot be read, or is given twice.
     """
     paths = [Path(folder) for folder in folders]
-    _check_distinct(paths)
-    names = [path.resolve().name for path in paths]
-    labels = [name if names.count(name) == 1 else str(path) for name, path in zip(names, paths, strict=True)]
-    return dict(zip(labels, (read_run(path) for path in paths), strict=True))
-
-
-def _check_distinct(paths: Sequence[Path]) -> None:
     resolved = [path.resolve() for path in paths]
     for path, full in zip(paths, resolved, strict=True):
         if resolved.count(full) > 1:
             raise RecordError(f"{path}: given twice; give each run once")
+    names = [full.name for full in resolved]
+    labels = [name if names.count(name) == 1 else str(path) for name, path in zip(names, paths, strict=True)]
+    return dict(zip(labels, (read_run(path) for path in paths), strict=True))
 
 
 def _rebuild(run: Run, by: Sequence[str] | None, figures: bool) -> Rebuilt:

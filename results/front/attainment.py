@@ -19,7 +19,7 @@ import moocore
 import numpy as np
 import pandas as pd
 
-from results.front.dominance import nondominated
+from results.front.dominance import nondominated, volume
 from results.front.front import eligible, reference_point
 from results.front.groups import counted_points
 from results.front.overview import Overview
@@ -134,7 +134,7 @@ def surface_table(found: Attainment, objectives: Sequence[Objective]) -> pd.Data
             "needed": needed(percentile, found.sets),
             "fronts": found.sets,
             "corners": len(corners),
-            "hypervolume": float(moocore.hypervolume(corners, ref=reference)) if len(corners) else 0.0,
+            "hypervolume": volume(corners, reference),
         }
         for percentile, corners in found.surfaces.items()
     ]

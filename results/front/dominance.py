@@ -22,6 +22,11 @@ def nondominated(points: np.ndarray) -> np.ndarray:
     return points[moocore.is_nondominated(points, keep_weakly=True)] if len(points) else points
 
 
+def volume(points: np.ndarray, reference: np.ndarray) -> float:
+    """Return the hypervolume that points, (points, objectives), to be minimised, dominate up to a reference point."""
+    return float(moocore.hypervolume(points, ref=reference)) if len(points) else 0.0
+
+
 def front_extent(front: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Return how far a front reaches in each objective, (objectives,), all above 0.
 

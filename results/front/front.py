@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from results.exceptions import RecordError
-from results.front.dominance import GrowingFront, front_extent
+from results.front.dominance import GrowingFront, front_extent, volume
 from results.front.knee import knee
 from results.front.points import Points, gather, represent, running_means, trial_order
 from results.records.objectives import Guard, Objective, metric_values, minimised, objective_values
@@ -134,7 +134,7 @@ def hypervolume(rows: pd.DataFrame, objectives: Sequence[Objective]) -> float:
         >>> hypervolume(pd.DataFrame({"m": [1, 2], "n": [3, 2]}), objectives)  # 4 · 2 + 3 · 1
         11.0
     """
-    return _volume(minimised(objective_values(rows, objectives), objectives), objectives)
+    return volume(minimised(objective_values(rows, objectives), objectives), reference_point(objectives))
 
 
 def hypervolume_history(
@@ -159,7 +159,7 @@ def hypervolume_history(
     ended = ended.sort_values("ended", kind="stable", na_position="last")
     numbers, so_far = running_means(ended, parameters)
     points = minimised(objective_values(so_far, objectives), objectives)
-    growth = GrowingFront(len(objectives), lambda kept: _volume(kept, objectives))
+    growth = GrowingFront(len(objectives), lambda kept: volume(kept, reference_point(objectives)))
     sizes, volumes = [], []
     for number, point, counts in zip(numbers, points, eligible(so_far, objectives, guards), strict=True):
         growth.set(int(number), point if counts else None)
@@ -204,10 +204,6 @@ def summarise(
         trials = pd.DataFrame({"trial": [], "state": []}, dtype=object)
     best = front(points_of(trials, objectives, guards, parameters).table, objectives, guards)
     return FrontSummary(best, hypervolume(best, objectives))
-
-
-def _volume(points: np.ndarray, objectives: Sequence[Objective]) -> float:
-    return float(moocore.hypervolume(points, ref=reference_point(objectives))) if len(points) else 0.0
 
 
 def reference_point(objectives: Sequence[Objective]) -> np.ndarray:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import moocore
 import numpy as np
 
-from results.front.dominance import front_extent, nondominated
+from results.front.dominance import front_extent, nondominated, volume
 from results.front.front import reference_point
 from results.records.objectives import Objective
 
@@ -52,7 +52,7 @@ def indicators(points: np.ndarray, union: np.ndarray, objectives: Sequence[Objec
         objectives: What they are of.
     """
     front, reference = nondominated(points), reference_point(objectives)
-    volume, whole = (_volume(each, reference) for each in (front, union))
+    own, whole = (volume(each, reference) for each in (front, union))
     shared = _on(front, union)
     epsilon = igd = math.nan
     if len(front):
@@ -62,17 +62,13 @@ def indicators(points: np.ndarray, union: np.ndarray, objectives: Sequence[Objec
         igd = float(moocore.igd_plus(front / unit, ref=targets))
     return Indicators(
         len(front),
-        volume,
-        volume / whole if whole > 0 else math.nan,
+        own,
+        own / whole if whole > 0 else math.nan,
         epsilon,
         igd,
         shared,
         shared / len(union) if len(union) else math.nan,
     )
-
-
-def _volume(front: np.ndarray, reference: np.ndarray) -> float:
-    return float(moocore.hypervolume(front, ref=reference)) if len(front) else 0.0
 
 
 def _on(front: np.ndarray, union: np.ndarray) -> int:

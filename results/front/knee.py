@@ -55,11 +55,8 @@ def knee(points: np.ndarray, reference: np.ndarray) -> int:
         >>> knee(np.array([[0.0, 1.0], [0.2, 0.2], [1.0, 0.0]]), reference=np.array([1.0, 1.0]))
         1
     """
-    low, high = points.min(axis=0), points.max(axis=0)
-    span = np.where(high > low, high - low, 1.0)
-    scaled = (points - low) / span
-    objectives = points.shape[1]
-    below = (1.0 - scaled.sum(axis=1)) / np.sqrt(objectives)
+    scaled = _scaled(points)
+    below = (1.0 - scaled.sum(axis=1)) / np.sqrt(points.shape[1])
     if len(points) > 2 and below.max() > TOLERANCE:
         return int(np.argmax(np.round(below / TOLERANCE)))
     return _least(scaled.max(axis=1), points, reference)
@@ -70,9 +67,13 @@ def nearest_to_utopia(points: np.ndarray, reference: np.ndarray) -> int:
 
     Among equals it is the one that alone dominates most of the box up to the reference point.
     """
+    return _least(np.linalg.norm(_scaled(points), axis=1), points, reference)
+
+
+def _scaled(points: np.ndarray) -> np.ndarray:
     low, high = points.min(axis=0), points.max(axis=0)
-    scaled = (points - low) / np.where(high > low, high - low, 1.0)
-    return _least(np.linalg.norm(scaled, axis=1), points, reference)
+    scaled: np.ndarray = (points - low) / np.where(high > low, high - low, 1.0)
+    return scaled
 
 
 def _least(values: np.ndarray, points: np.ndarray, reference: np.ndarray) -> int:

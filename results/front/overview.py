@@ -119,14 +119,19 @@ def _with_probability(best: pd.DataFrame, points: Points, trials: pd.DataFrame, 
     objectives = next(iter(runs.values())).space.objectives
     able = [eligible(run.trials, objectives, run.space.guards) for run in runs.values()]
     seeds = seeds_of(trials, points.owner, np.concatenate(able), objectives)
-    keys = ["run", "trial"] if "run" in points.table else ["trial"]
-    places = {key: row for row, key in enumerate(points.table[keys].itertuples(index=False, name=None))}
-    rows = [places[key] for key in best[keys].itertuples(index=False, name=None)]
+    places = {key: row for row, key in enumerate(_keys(points.table))}
+    rows = [places[key] for key in _keys(best)]
     best = best.copy()
     column = [front_probability(seeds, row) if points.seeds[row] > 1 else np.nan for row in rows]
     beside = SEEDS_COLUMN if SEEDS_COLUMN in best else "trial"
     best.insert(list(best.columns).index(beside) + 1, PROBABILITY_COLUMN, np.array(column, dtype=float))
     return best
+
+
+def _keys(table: pd.DataFrame) -> list[tuple[object, ...]]:
+    """Return what names each row: its trial, with its run where there are several."""
+    columns = [name for name in ("run", "trial") if name in table]
+    return list(table[columns].itertuples(index=False, name=None))
 
 
 def _check_same_objectives(runs: dict[str, Run]) -> None:
@@ -184,12 +189,11 @@ def _pooled(runs: dict[str, Run], points: dict[str, Points], trials: pd.DataFram
 def _verdicts(
     points: pd.DataFrame, counts: np.ndarray, best: pd.DataFrame, objectives: Sequence[Objective]
 ) -> tuple[Verdict, ...]:
-    keys = ["run", "trial"] if "run" in points else ["trial"]
-    on_front = set(best[keys].itertuples(index=False, name=None))
+    on_front = set(_keys(best))
     finite = np.isfinite(objective_values(points, objectives)).all(axis=1)
     shown = finite & (points["state"] == "finished").to_numpy(dtype=bool)
     verdicts: list[Verdict] = []
-    for key, able, visible in zip(points[keys].itertuples(index=False, name=None), counts, shown, strict=True):
+    for key, able, visible in zip(_keys(points), counts, shown, strict=True):
         if key in on_front:
             verdicts.append("front")
         else:
