@@ -49,7 +49,7 @@ LAYERS = {
         "tune",
         "cluster preparation",
         "session",
-        "run",
+        "run testing",
     ),
 }
 BETWEEN_PACKAGES = {
