@@ -13,11 +13,12 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
-import yaml
+from model.exceptions import InputError
+from model.files import AsWritten, read_yaml
 
 NEGATIONS = frozenset({"no", "not", "never", "without"})
 _PREFIXES = ("un", "dis", "ir", "non", "no ")  # the last is that of a denied word, see `_words`
-_LISTS = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+_LISTS = read_yaml(Path(__file__).with_suffix(".yaml"), InputError, "lists of words", AsWritten)
 OPPOSITES: dict[str, str] = _LISTS["opposites"]
 _REWRITTEN = [(re.compile(rf"\b(?:{pattern})\b"), replacement) for pattern, replacement in _LISTS["rewritten"].items()]
 
