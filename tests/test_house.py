@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -290,3 +291,10 @@ def test_an_installation_brings_templates_style_sheets_and_scripts(monkeypatch: 
     shipped = {path.relative_to(ROOT) for package in LAYERS for path in (ROOT / package).rglob("*") if path.is_file()}
     assert {path for path in shipped if path.suffix in (".css", ".js", ".j2", ".yaml")} == brought
     assert Path("results/report/page.html.j2") in brought
+
+
+def test_files_that_a_page_names_are_there() -> None:
+    named = re.compile(r"(?<![\w/.-])((?:model|search|results|tests|benchmarks|docs|spaces|deploy)/[\w/.-]+\.\w+)")
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    found = {(page.name, name) for page in pages for name in named.findall(page.read_text(encoding="utf-8"))}
+    assert {(page, name) for page, name in found if not (ROOT / name).exists()} == set()

@@ -1,4 +1,4 @@
-"""What the gauges say of a run that is made up; tests/search/test_watching.py scrapes a real one."""
+"""What the gauges say of a run that is made up; tests/search/on_ray/test_watching.py scrapes a real one."""
 
 import math
 
