@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from training_steps import (
+
+from benchmarks.trainer.steps import (
     ENDLESS_EPOCHS,
     BenchmarkError,
     Sizes,
@@ -24,7 +25,6 @@ from training_steps import (
     our_configuration,
     synthetic_series,
 )
-
 from model.configuration.sections import Architecture
 
 

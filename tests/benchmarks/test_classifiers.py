@@ -21,10 +21,9 @@ CLASSES = {
 
 
 @pytest.fixture
-def tool(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The benchmark, which finds its neighbours as it does when run as a script."""
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    return importlib.import_module("classifiers")
+def tool() -> ModuleType:
+    """The benchmark."""
+    return importlib.import_module("benchmarks.quality.classifiers")
 
 
 @pytest.fixture

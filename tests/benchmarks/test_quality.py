@@ -82,9 +82,8 @@ def reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def tool(monkeypatch: pytest.MonkeyPatch) -> Tool:
-    """Imports a module of the benchmark, which finds its neighbours as it does when run as a script."""
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+def tool() -> Tool:
+    """Imports a module of the benchmark."""
     return importlib.import_module
 
 
@@ -98,7 +97,7 @@ def configured(tmp_path: Path) -> Path:
 @pytest.fixture
 def in_this_process(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Does the runs here, one after the other: a fresh process for each takes seconds to import torch."""
-    queue, runs = tool("quality_queue"), tool("quality_runs")
+    queue, runs = tool("benchmarks.quality.queue"), tool("benchmarks.quality.runs")
 
     def work_through(plans: Any, jobs: int, folder: Path) -> Iterator[Any]:
         for number, plan in enumerate(plans):
@@ -112,7 +111,7 @@ def in_this_process(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
                 yield queue.Finished(task, record, place)
                 task = queue._advance(plan, record)
 
-    monkeypatch.setattr(tool("quality"), "work_through", work_through)
+    monkeypatch.setattr(tool("benchmarks.quality.__main__"), "work_through", work_through)
 
 
 class ByHand(torch.nn.Module):
@@ -152,9 +151,9 @@ def test_shapes_that_draw_the_series_exactly(tool: Tool) -> None:
     x, index, shapes = two_shapes(8)
     pieces = torch.stack([x[:, :65], x[:, 64:]], dim=1)
     model = ByHand(pieces, torch.zeros_like(x), index, shapes)
-    measured = tool("quality_metrics").ReferenceQuality(model.train(), x.view(4, 2, 129)).metrics()
+    measured = tool("benchmarks.quality.metrics").ReferenceQuality(model.train(), x.view(4, 2, 129)).metrics()
     assert model.training  # as it came
-    assert tuple(measured) == tool("quality_metrics").SHARED
+    assert tuple(measured) == tool("benchmarks.quality.metrics").SHARED
     exact = {"stitch_fvu": 0, "shape_skill": 1, "shape_correlation": 1, "scale_ratio": 1, "covered_fraction": 1}
     exact |= {"series_fvu": 1, "window_samples": 64.5, "window_samples_spread": 0, "window_start_spread": 0}
     exact |= {"code_perplexity": 2, "codes_used": 2, "distinct_shapes": 2}
@@ -162,7 +161,7 @@ def test_shapes_that_draw_the_series_exactly(tool: Tool) -> None:
 
 
 def test_necessity_is_what_shuffled_codes_cost(tool: Tool) -> None:
-    quality, evaluation = tool("quality_metrics"), importlib.import_module("model.evaluation.evaluate")
+    quality, evaluation = tool("benchmarks.quality.metrics"), importlib.import_module("model.evaluation.evaluate")
     x, index, shapes = two_shapes(8)
     pieces = torch.stack([x[:, :65], x[:, 64:]], dim=1)
     measured = quality.ReferenceQuality(ByHand(pieces, x, index, shapes), x.view(4, 2, 129)).metrics()
@@ -184,11 +183,11 @@ def test_necessity_is_what_shuffled_codes_cost(tool: Tool) -> None:
 
 
 def test_a_token_draws_what_the_reference_says_it_draws(tool: Tool, reference: Path) -> None:
-    vqshape = tool("reference").load_reference(reference)
+    vqshape = tool("benchmarks.reference").load_reference(reference)
     torch.manual_seed(0)
     model = vqshape(len_input=64, num_token=8, num_code=6, dim_code=4, len_s=16)
     x = torch.randn(3, 2, 64)
-    drawn = tool("quality_metrics").ReferenceQuality(model, x).drawn
+    drawn = tool("benchmarks.quality.metrics").ReferenceQuality(model, x).drawn
     said = model.eval()(x.flatten(0, 1), mode="evaluate")[0]["s_pred"]
     torch.testing.assert_close(drawn.pieces(drawn.codes), said, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(drawn.length[0], torch.tensor([0.25] * 7 + [0.125]))  # the last ends with the series
@@ -211,21 +210,21 @@ def trained() -> tuple[ShapeActionRun, Batch]:
 
 def test_ours_is_measured_as_the_model_measures_itself(tool: Tool, trained: tuple[ShapeActionRun, Batch]) -> None:
     run, split = trained
-    quality = tool("quality_metrics").OurQuality(run, split)
+    quality = tool("benchmarks.quality.metrics").OurQuality(run, split)
     itself = run.evaluate(split)
     assert quality.metrics().keys() == itself.keys()
-    shared = tool("quality_metrics").measure(quality.drawn)
+    shared = tool("benchmarks.quality.metrics").measure(quality.drawn)
     assert shared == pytest.approx({name: itself[name] for name in shared}, abs=2e-3)
 
 
 def test_the_reference_gets_as_many_steps_and_then_as_many_seconds(tool: Tool) -> None:
-    ours = tool("quality_runs").Task("toy", "study", {"codebook_size": 4, "seed": 0})
-    plan = tool("quality_queue").cell(ours, Path("clone"), [1e-4, 1e-3], longer=8)
+    ours = tool("benchmarks.quality.runs").Task("toy", "study", {"codebook_size": 4, "seed": 0})
+    plan = tool("benchmarks.quality.queue").cell(ours, Path("clone"), [1e-4, 1e-3], longer=8)
     assert next(plan) is ours
     tasks = [plan.send({"steps": 100, "seconds": 30.0})]
     for seconds in (50.0, 70.0, 30.0, 30.0, 400.0):  # 0.6 s a step in the mean: 50 steps in 30 s
         tasks.append(plan.send({"steps": 100, "seconds": seconds}))
-    assert tool("quality_queue")._advance(plan, {"steps": 50, "seconds": 30.0}) is None
+    assert tool("benchmarks.quality.queue")._advance(plan, {"steps": 50, "seconds": 30.0}) is None
     assert [(t.trainer.split()[-1], t.steps, t.rate) for t in tasks] == [
         ("steps", 100, 1e-4),
         ("steps", 100, 1e-3),
@@ -234,11 +233,11 @@ def test_the_reference_gets_as_many_steps_and_then_as_many_seconds(tool: Tool) -
         ("longer", 800, 1e-4),
         ("longer", 800, 1e-3),
     ]
-    assert list(tool("quality_queue").cell(ours, None, [1e-4])) == [ours]
+    assert list(tool("benchmarks.quality.queue").cell(ours, None, [1e-4])) == [ours]
 
 
 def test_the_learning_rate_of_the_reference_rises_and_falls_within_its_steps(tool: Tool) -> None:
-    module = tool("reference")
+    module = tool("benchmarks.reference")
 
     class Learner(torch.nn.Linear):
         def forward(self, x: torch.Tensor, mode: str = "") -> Any:
@@ -260,7 +259,7 @@ def test_the_learning_rate_of_the_reference_rises_and_falls_within_its_steps(too
 
 def test_each_pass_goes_through_all_recordings(tool: Tool) -> None:
     x = torch.arange(5.0)[:, None, None].expand(5, 2, 3)
-    batches = tool("quality_runs").shuffled_batches(x, 2, seed=0)
+    batches = tool("benchmarks.quality.runs").shuffled_batches(x, 2, seed=0)
     passes = [[next(batches) for _ in range(3)] for _ in range(2)]
     assert [len(b) for b in passes[0]] == [4, 4, 2]
     for one in passes:
@@ -283,7 +282,7 @@ def record(trainer: str, rate: float, seed: int, loss: float, error: float) -> d
 
 
 def test_the_rate_that_rebuilds_better_in_training_counts_whatever_it_gives(tool: Tool) -> None:
-    report = tool("quality_report")
+    report = tool("benchmarks.quality.report")
     name = "reference, equal steps"
     runs = [record(name, 1e-4, 0, 3.0, 0.1), record(name, 1e-4, 1, 3.0, 0.1)]
     runs += [record(name, 1e-3, 0, 2.0, 0.8), record(name, 1e-3, 1, 2.5, 0.6)]
@@ -301,7 +300,7 @@ def test_everything_is_written_and_shown(
     file, pictures = tmp_path / "quality.json", tmp_path / "pictures"
     arguments = ["--config", configured, "--codes", 4, 6, "--seeds", 2, "--reference", reference]
     arguments += ["--json", file, "--out", pictures, "--longer", 2]
-    assert tool("quality").main([str(a) for a in arguments]) == 0
+    assert tool("benchmarks.quality.__main__").main([str(a) for a in arguments]) == 0
     printed = capsys.readouterr()
     assert "action_kl_ratio" in printed.out
     assert "28 of 28" in printed.err
@@ -309,14 +308,14 @@ def test_everything_is_written_and_shown(
     assert result["complete"]
     assert len(result["runs"]) == 2 * 2 * 7
     assert [(r["codes"], r["trainer"]) for r in result["rows"]] == [
-        (codes, trainer) for codes in (4, 6) for trainer in tool("quality_runs").TRAINERS
+        (codes, trainer) for codes in (4, 6) for trainer in tool("benchmarks.quality.runs").TRAINERS
     ]
     ours, steps, seconds, longer = result["rows"][:4]
     assert ours["steps"]["mean"] == steps["steps"]["mean"] == 4
     assert seconds["seeds"] == [0, 1]
     assert longer["steps"]["mean"] == 8
     assert "deviation" in ours["metrics"]["action_kl_ratio"]
-    assert steps["metrics"].keys() == set(tool("quality_metrics").SHARED)
+    assert steps["metrics"].keys() == set(tool("benchmarks.quality.metrics").SHARED)
     names = {f"BasicMotions-{codes}-{what}.png" for codes in (4, 6) for what in ("series", "shapes")}
     assert {path.name for path in pictures.iterdir()} == names
     assert not list(tmp_path.glob("*.part"))
@@ -325,7 +324,7 @@ def test_everything_is_written_and_shown(
 def test_ours_alone(tool: Tool, configured: Path, tmp_path: Path, in_this_process: None) -> None:
     file = tmp_path / "quality.json"
     arguments = ["--config", configured, "--codes", 4, "--seeds", 1, "--epochs", 2, "--json", file, "--out", tmp_path]
-    assert tool("quality").main([str(a) for a in arguments]) == 0
+    assert tool("benchmarks.quality.__main__").main([str(a) for a in arguments]) == 0
     (row,) = json.loads(file.read_text())["rows"]
     assert row["trainer"] == "ours"
     assert row["steps"]["mean"] == 2 * 4
@@ -342,7 +341,7 @@ def test_what_is_done_survives_an_interruption(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    whole = tool("quality").work_through
+    whole = tool("benchmarks.quality.__main__").work_through
 
     def interrupted(*arguments: Any) -> Iterator[Any]:
         runs = whole(*arguments)
@@ -350,10 +349,10 @@ def test_what_is_done_survives_an_interruption(
         yield next(runs)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(tool("quality"), "work_through", interrupted)
+    monkeypatch.setattr(tool("benchmarks.quality.__main__"), "work_through", interrupted)
     file = tmp_path / "quality.json"
     arguments = ["--config", configured, "--codes", 4, "--reference", reference, "--json", file]
-    assert tool("quality").main([str(a) for a in arguments]) == 130
+    assert tool("benchmarks.quality.__main__").main([str(a) for a in arguments]) == 130
     result = json.loads(file.read_text())
     assert not result["complete"]
     assert [run["trainer"] for run in result["runs"]] == ["ours", "reference, equal steps"]
@@ -367,8 +366,10 @@ def test_training_that_breaks_down_is_recorded(tool: Tool, reference: Path, tmp_
     train = SimpleNamespace(x=np.ones((3, 1, 64), dtype=np.float32))
     study.write_bytes(pickle.dumps(FakeStudy(train)))
     values = SMALL | {"codebook_size": 4, "seed": 0, "training": {"batch_size": 2, "learning_rate": 0.1}}
-    task = tool("quality_runs").Task("toy", str(study), values, 1, "reference, equal steps", str(reference), 2, 1e-3)
-    measured = tool("quality_runs").perform(task).record(task)
+    task = tool("benchmarks.quality.runs").Task(
+        "toy", str(study), values, 1, "reference, equal steps", str(reference), 2, 1e-3
+    )
+    measured = tool("benchmarks.quality.runs").perform(task).record(task)
     assert math.isnan(measured["metrics"]["stitch_fvu"])
     assert measured["rate"] == 1e-3
     assert measured["steps"] == 2
@@ -387,7 +388,10 @@ class FakeStudy:
 def test_a_failing_run_is_one_line_and_ends_the_others(
     tool: Tool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    queue, task = tool("quality_queue"), tool("quality_runs").Task("toy", "s", {"codebook_size": 4, "seed": 0})
+    queue, task = (
+        tool("benchmarks.quality.queue"),
+        tool("benchmarks.quality.runs").Task("toy", "s", {"codebook_size": 4, "seed": 0}),
+    )
     begun = []
 
     def begin(task: Any, plan: Any, folder: Path) -> Any:
@@ -399,7 +403,9 @@ def test_a_failing_run_is_one_line_and_ends_the_others(
 
     monkeypatch.setattr(queue, "_begin", begin)
     plans = [queue.cell(task, None, []) for _ in range(3)]
-    with pytest.raises(tool("training_steps").BenchmarkError, match="ours: ended with 1: ValueError: no codes"):
+    with pytest.raises(
+        tool("benchmarks.trainer.steps").BenchmarkError, match="ours: ended with 1: ValueError: no codes"
+    ):
         list(queue.work_through(plans, 2, tmp_path))
     assert [process.poll() is not None for process in begun] == [True, True]
 
@@ -409,7 +415,7 @@ def test_the_command_runs_in_processes_of_its_own(reference: Path, configured: P
     file = tmp_path / "quality.json"
     arguments = ["--config", configured, "--codes", 4, 6, "--seeds", 1, "--jobs", 2, "--reference", reference]
     arguments += ["--reference-rates", 1e-3]  # three processes for each of the two
-    command = [sys.executable, str(ROOT / "benchmarks" / "quality.py"), *map(str, arguments), "--json", str(file)]
+    command = [sys.executable, "-m", "benchmarks.quality", *map(str, arguments), "--json", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert json.loads(file.read_text())["complete"]
@@ -436,7 +442,7 @@ def test_bad_input_is_one_line(
     arguments: list[str], complaint: str, tool: Tool, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     monkeypatch.chdir(ROOT)
-    assert tool("quality").main(arguments) == 2
+    assert tool("benchmarks.quality.__main__").main(arguments) == 2
     written = capsys.readouterr()
     assert complaint in written.err
     assert written.err.count("\n") == 1

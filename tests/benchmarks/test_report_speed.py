@@ -18,10 +18,9 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def tool(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The module that makes up runs, which finds its neighbours as it does when run as a script."""
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    return importlib.import_module("report_run")
+def tool() -> ModuleType:
+    """The module that makes up runs."""
+    return importlib.import_module("benchmarks.report.made_up_run")
 
 
 @pytest.mark.parametrize("objectives", [1, 2, 3])
@@ -46,7 +45,7 @@ def test_the_same_seed_gives_the_same_bytes(tool: ModuleType, tmp_path: Path) ->
 
 
 def test_bad_input_is_one_line() -> None:
-    command = [sys.executable, "benchmarks/report_speed.py", "--trials", "none"]
+    command = [sys.executable, "-m", "benchmarks.report", "--trials", "none"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr == (

@@ -16,16 +16,15 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def tool(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
+def tool() -> Callable[[str], ModuleType]:
     """Imports a script of the benchmarks by name."""
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
     return importlib.import_module
 
 
 def test_overhead_is_what_loops_leave_of_the_slots(tool):
     """Two slots that begin 0.3 s apart, loops of 1 s, 0.1 s between them."""
     loops = [(10 + 0.3 * slot + 1.1 * n, 11 + 0.3 * slot + 1.1 * n) for slot in range(2) for n in range(40)]
-    found = tool("overhead").cost(5.0, loops, 2)
+    found = tool("benchmarks.search.overhead").cost(5.0, loops, 2)
     assert found.first_s == pytest.approx(5.0)
     assert found.overhead_s == pytest.approx(0.1, rel=0.05)
     assert found.utilisation == pytest.approx(1 / 1.1, rel=0.01)
@@ -34,12 +33,12 @@ def test_overhead_is_what_loops_leave_of_the_slots(tool):
 
 def test_slots_without_a_gap_are_in_use_all_the_time(tool):
     loops = [(0.5 * slot + n, 0.5 * slot + n + 1) for slot in range(2) for n in range(10)]
-    found = tool("overhead").cost(0.0, loops, 2)
+    found = tool("benchmarks.search.overhead").cost(0.0, loops, 2)
     assert (found.overhead_s, found.utilisation) == (pytest.approx(0.0), pytest.approx(1.0))
 
 
 def test_optuna_alone_runs_the_same_loops(tool):
-    loops = tool("overhead_runs").optuna_alone(4, 2, 0.001)
+    loops = tool("benchmarks.search.overhead_runs").optuna_alone(4, 2, 0.001)
     assert len(loops) == 4
     assert all(ended - began >= 0.009 for began, ended in loops)
 
@@ -47,11 +46,15 @@ def test_optuna_alone_runs_the_same_loops(tool):
 @pytest.mark.parametrize(
     ("script", "arguments", "message"),
     [
-        ("overhead", ["--trials", "0"], "expected a whole number of at least 1"),
-        ("overhead", ["--ways", "thiers"], "invalid choice"),
-        ("search_quality", ["--table", "absent.csv.gz"], "--table absent.csv.gz: no such file"),
-        ("search_table", ["--out", "table.csv"], "--out table.csv: expected a .csv.gz file in an existing folder"),
-        ("search_table", [], "the following arguments are required: --out"),
+        ("benchmarks.search.overhead", ["--trials", "0"], "expected a whole number of at least 1"),
+        ("benchmarks.search.overhead", ["--ways", "thiers"], "invalid choice"),
+        ("benchmarks.search.quality", ["--table", "absent.csv.gz"], "--table absent.csv.gz: no such file"),
+        (
+            "benchmarks.search.table",
+            ["--out", "table.csv"],
+            "--out table.csv: expected a .csv.gz file in an existing folder",
+        ),
+        ("benchmarks.search.table", [], "the following arguments are required: --out"),
     ],
 )
 def test_mistakes_are_one_line(tool, capsys, monkeypatch, tmp_path, script, arguments, message):
@@ -68,9 +71,10 @@ def test_mistakes_are_one_line(tool, capsys, monkeypatch, tmp_path, script, argu
 def grid(tool, tmp_path) -> Path:
     """A table of the benchmark's grid with made-up values: recon falls with w, kl rises, both fall with epochs."""
     table, space = (
-        tool("search_table"),
-        tool("search_quality").parse_space(
-            tool("search_quality").read_document(tool("search_table").SPACE), tool("search_table").SPACE
+        tool("benchmarks.search.table"),
+        tool("benchmarks.search.quality").parse_space(
+            tool("benchmarks.search.quality").read_document(tool("benchmarks.search.table").SPACE),
+            tool("benchmarks.search.table").SPACE,
         ),
     )
     lines = []
@@ -104,8 +108,10 @@ class Listed:
 
 
 def test_a_replay_spends_what_its_trials_were_trained(tool, grid):
-    replay, quality = tool("replay"), tool("search_quality")
-    space = quality.parse_space(quality.read_document(tool("search_table").SPACE), tool("search_table").SPACE)
+    replay, quality = tool("benchmarks.search.replay"), tool("benchmarks.search.quality")
+    space = quality.parse_space(
+        quality.read_document(tool("benchmarks.search.table").SPACE), tool("benchmarks.search.table").SPACE
+    )
     table = replay.read_table(grid, space)
     point = {"codebook_size": 16, "num_sub_actions": 12, "method": "action_head"}
     listed = Listed([{**point, "action_weight": w} for w in (0.2, 0.5, 0.8)], {1: 6})
@@ -123,8 +129,10 @@ def test_a_replay_spends_what_its_trials_were_trained(tool, grid):
 
 
 def test_slots_work_side_by_side(tool, grid):
-    replay, quality = tool("replay"), tool("search_quality")
-    space = quality.parse_space(quality.read_document(tool("search_table").SPACE), tool("search_table").SPACE)
+    replay, quality = tool("benchmarks.search.replay"), tool("benchmarks.search.quality")
+    space = quality.parse_space(
+        quality.read_document(tool("benchmarks.search.table").SPACE), tool("benchmarks.search.table").SPACE
+    )
     table = replay.read_table(grid, space)
     point = {"codebook_size": 16, "num_sub_actions": 12, "method": "action_head", "action_weight": 0.5}
     listed = Listed([point], {0: 6})
@@ -135,7 +143,7 @@ def test_slots_work_side_by_side(tool, grid):
 
 
 def test_searches_of_the_benchmark_find_the_made_up_front(tool, grid, tmp_path):
-    quality = tool("search_quality")
+    quality = tool("benchmarks.search.quality")
     options = quality.parse(
         ["--table", str(grid), "--samplers", "random", "--seeds", "1", "--epochs", "600", "--rung", "6", "--jobs", "1"]
     )
@@ -146,8 +154,10 @@ def test_searches_of_the_benchmark_find_the_made_up_front(tool, grid, tmp_path):
 
 
 def test_a_table_with_a_gap_is_refused(tool, grid):
-    replay, quality = tool("replay"), tool("search_quality")
-    space = quality.parse_space(quality.read_document(tool("search_table").SPACE), tool("search_table").SPACE)
+    replay, quality = tool("benchmarks.search.replay"), tool("benchmarks.search.quality")
+    space = quality.parse_space(
+        quality.read_document(tool("benchmarks.search.table").SPACE), tool("benchmarks.search.table").SPACE
+    )
     lines = gzip.decompress(grid.read_bytes()).decode().splitlines()
     with gzip.open(grid, "wt") as file:
         file.write("\n".join(lines[:100] + lines[101:]) + "\n")
@@ -159,7 +169,7 @@ def test_quarters_of_a_search(tool):
     """Four trials a second for ten seconds, then two a second for ten, memory growing by 1 MiB a second."""
     ended = [n / 4 for n in range(41)] + [10 + n / 2 for n in range(1, 21)]
     samples = [(second, 100.0 + second) for second in range(21)]
-    found = tool("scale").quarters(ended, samples)
+    found = tool("benchmarks.search.scale").quarters(ended, samples)
     assert found["trials_per_s"] == pytest.approx([4.0, 4.0, 3.0, 2.0])
     assert found["memory_mib"] == sorted(found["memory_mib"])
     assert 101 < found["memory_mib"][0] < 103

@@ -46,25 +46,26 @@ def reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def tool(monkeypatch: pytest.MonkeyPatch) -> Tool:
-    """Imports a module of the benchmark, which finds its neighbours as it does when run as a script."""
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+def tool() -> Tool:
+    """Imports a module of the benchmark."""
     return importlib.import_module
 
 
 def benchmark(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "benchmarks" / "trainer.py"), *map(str, arguments)]
+    command = [sys.executable, "-m", "benchmarks.trainer", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
 
 def test_json_holds_both_trainers_their_ratios_and_the_machine(
     reference: Path, tmp_path: Path, tool: Tool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(tool("arithmetic").MATRIX_SIZE, "cpu", 64)
-    monkeypatch.setattr(tool("trainer"), "peak_bytes", lambda kind, *_: {"reference": 400}.get(kind, 100))
+    monkeypatch.setitem(tool("benchmarks.trainer.arithmetic").MATRIX_SIZE, "cpu", 64)
+    monkeypatch.setattr(
+        tool("benchmarks.trainer.__main__"), "peak_bytes", lambda kind, *_: {"reference": 400}.get(kind, 100)
+    )
     file = tmp_path / "speed.json"
     sizes = ["--widths", "16", "--batches", "2", "4", "--codes", "4", "--rounds", "2", "--threads", "1"]
-    assert tool("trainer").main(["--reference", str(reference), "--json", str(file), *sizes]) == 0
+    assert tool("benchmarks.trainer.__main__").main(["--reference", str(reference), "--json", str(file), *sizes]) == 0
     written = capsys.readouterr().out
     assert "0.25×" in written
     result = json.loads(file.read_text())
@@ -106,7 +107,7 @@ def test_command_measures_ours_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fused", [True, False])
 def test_attention_counts_alike_fused_or_written_out(fused: bool, tool: Tool) -> None:
-    arithmetic = tool("arithmetic")
+    arithmetic = tool("benchmarks.trainer.arithmetic")
     q, k, v = (torch.randn(2, 4, n, 8, requires_grad=True) for n in (16, 24, 24))
 
     def attend() -> None:
@@ -122,7 +123,7 @@ def test_attention_counts_alike_fused_or_written_out(fused: bool, tool: Tool) ->
 
 
 def test_ratio_of_a_whole_run_weighs_both_phases(tool: Tool) -> None:
-    trainer = tool("trainer")
+    trainer = tool("benchmarks.trainer.__main__")
     row = {
         "quantised": {"all_step_s": [1.0, 1.0, 1.0], "peak_bytes": 10},
         "warm_up": {"all_step_s": [3.0, 3.0, 3.0], "peak_bytes": 20},
@@ -134,22 +135,24 @@ def test_ratio_of_a_whole_run_weighs_both_phases(tool: Tool) -> None:
 
 def test_memory_is_what_the_steps_add(tool: Tool) -> None:
     held: list[torch.Tensor] = []
-    grown = tool("training_memory")._resident(lambda: held.append(torch.ones(16 * 2**20 // 4)))
+    grown = tool("benchmarks.trainer.memory")._resident(lambda: held.append(torch.ones(16 * 2**20 // 4)))
     assert 28 * 2**20 < grown < 64 * 2**20  # two steps of 16 MiB each
 
 
 @pytest.mark.slow
 def test_memory_is_measured_in_a_process_of_its_own(reference: Path, tool: Tool) -> None:
-    sizes = tool("training_steps").Sizes(width=16, series=2, codes=4)
+    sizes = tool("benchmarks.trainer.steps").Sizes(width=16, series=2, codes=4)
     # Gradient and both moments of a 512 × 512 layer, 1 MiB each.
-    assert 2 * 2**20 < tool("training_memory").peak_bytes("reference", sizes, "cpu", 1, reference) < 64 * 2**20
+    assert (
+        2 * 2**20 < tool("benchmarks.trainer.memory").peak_bytes("reference", sizes, "cpu", 1, reference) < 64 * 2**20
+    )
 
 
 @pytest.mark.slow
 def test_memory_that_cannot_be_measured_says_why(tmp_path: Path, tool: Tool) -> None:
-    sizes = tool("training_steps").Sizes(width=16, series=2, codes=4)
-    with pytest.raises(tool("training_steps").BenchmarkError, match="no such folder"):
-        tool("training_memory").peak_bytes("reference", sizes, "cpu", 1, tmp_path / "nowhere")
+    sizes = tool("benchmarks.trainer.steps").Sizes(width=16, series=2, codes=4)
+    with pytest.raises(tool("benchmarks.trainer.steps").BenchmarkError, match="no such folder"):
+        tool("benchmarks.trainer.memory").peak_bytes("reference", sizes, "cpu", 1, tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(
@@ -171,7 +174,7 @@ def test_bad_input_is_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(ROOT)
-    assert tool("trainer").main(["--quick", *arguments]) == 2
+    assert tool("benchmarks.trainer.__main__").main(["--quick", *arguments]) == 2
     written = capsys.readouterr()
     assert complaint in written.err
     assert written.err.count("\n") == 1
@@ -183,13 +186,13 @@ def test_bad_input_is_one_line(
 )
 def test_reference_that_cannot_be_imported(source: str, complaint: str, reference: Path, tool: Tool) -> None:
     (reference / "vqshape" / "model.py").write_text(source)
-    with pytest.raises(tool("training_steps").BenchmarkError, match=complaint):
-        tool("reference").load_reference(reference)
+    with pytest.raises(tool("benchmarks.trainer.steps").BenchmarkError, match=complaint):
+        tool("benchmarks.reference").load_reference(reference)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="asks for a GPU where there is none")
 def test_a_gpu_that_is_not_there(tool: Tool, capsys: pytest.CaptureFixture[str]) -> None:
-    assert tool("trainer").main(["--device", "cuda"]) == 2
+    assert tool("benchmarks.trainer.__main__").main(["--device", "cuda"]) == 2
     assert "--device cpu" in capsys.readouterr().err
 
 
@@ -206,7 +209,7 @@ def test_runs_on_a_gpu(reference: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_benchmark_needs_neither_ray_nor_aeon() -> None:
     code = (
-        "import sys; sys.path.insert(0, 'benchmarks'); import trainer; "
+        "import sys; import benchmarks.trainer.__main__; "
         "sys.exit(any(name in sys.modules for name in ('ray', 'aeon', 'einops', 'transformers')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT).returncode == 0

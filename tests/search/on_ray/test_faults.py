@@ -1,6 +1,6 @@
-"""Faults in real runs, as every change has to survive them; benchmarks/faults.py has each of them several times."""
+"""Faults in real runs, as every change has to survive them; `benchmarks.search.faults` has each several times."""
 
-import importlib.util
+import importlib
 import re
 import subprocess
 import sys
@@ -16,9 +16,8 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def faults(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    return importlib.import_module("fault_run")
+def faults():
+    return importlib.import_module("benchmarks.search.fault_run")
 
 
 def undisturbed(trials: pd.DataFrame, epochs: int) -> list[float]:

@@ -1,6 +1,6 @@
 """What a search survives: each fault in a real run of the toy study, with real processes, several times.
 
-    python benchmarks/faults.py [--times 3] [--only worker ...] [--keep DIR]
+    python -m benchmarks.search.faults [--times 3] [--only worker ...] [--keep DIR]
 
 Prints a row per fault, as docs/faults.md has it. Every run is compared with an undisturbed one: a trial is lost where
 any of its recorded values differs, repeated where it has two rows or an epoch twice.
@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
-from fault_run import TRIALS, FaultRun, lost_and_repeated, running_in_journal
+
+from benchmarks.search.fault_run import TRIALS, FaultRun, lost_and_repeated, running_in_journal
 
 TRIAL_ACTOR, CONTROLLER, WORKER = r"^ray::ResourceTrainable", r"^ray::TrainController", r"^ray::RayTrainWorker"
 HUNG_AFTER_S = 4.0

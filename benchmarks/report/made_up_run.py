@@ -14,7 +14,7 @@ from results.records.files import csv_lines
 from results.records.tables import CURVE_COLUMNS, CURVES_FILE, TRIAL_COLUMNS, TRIALS_FILE
 from results.records.text import cell
 
-SPACE = Path(__file__).parents[1] / "spaces" / "tradeoff.yaml"
+SPACE = Path(__file__).parents[2] / "spaces" / "tradeoff.yaml"
 START = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 EPOCHS, EVERY, RUNGS = 48, 5, (5, 15)
 SLOTS, SECONDS_PER_EPOCH = 8, 0.6
@@ -35,7 +35,7 @@ def write_run(folder: Path, trials: int, objectives: int = 2, seed: int = 0) -> 
     space = yaml.safe_load(SPACE.read_text(encoding="utf-8"))
     space["objectives"] = [*space["objectives"], THIRD][:objectives]
     space["budget"] = {"trials": trials, "epochs": EPOCHS}
-    space["provenance"] = {"command": "python benchmarks/report_speed.py", "trials": "made up, not trained"}
+    space["provenance"] = {"command": "python -m benchmarks.report", "trials": "made up, not trained"}
     (folder / "space.yaml").write_text(yaml.safe_dump(space, sort_keys=False, allow_unicode=True), encoding="utf-8")
     random = np.random.default_rng(seed)
     names = (*TRIAL_COLUMNS, *space["parameters"], *sorted(METRICS))

@@ -1,7 +1,7 @@
 """How large the report of a long search is, and how soon a browser has drawn it.
 
-    python benchmarks/report_speed.py                                   # 5,000 trials, two objectives
-    python benchmarks/report_speed.py --trials 500 5000 --objectives 3 --json report.json
+    python -m benchmarks.report                                   # 5,000 trials, two objectives
+    python -m benchmarks.report --trials 500 5000 --objectives 3 --json report.json
 
 The trials are made up (`report_run.py`), in the form that a search records. The page is opened from a file, in a
 headless browser with a fresh profile, at 1280 pixels: `load` is the end of the load event, `drawn` the moment at which
@@ -21,17 +21,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from command_line import BenchmarkError, OneLineParser, check_json, positive, run_benchmark
-from report_run import write_run
 from rich.console import Console
 from rich.table import Table
 
 import results
+from benchmarks.command_line import BenchmarkError, OneLineParser, check_json, positive, run_benchmark
+from benchmarks.report.made_up_run import write_run
 from results.charts.print.files import write_importance, write_others
 from results.front.overview import overview
 from results.report.report import write_report
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 from browser import Browser, missing_part  # the browser that the tests open pages in
 
 MIB = 2**20

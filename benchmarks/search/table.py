@@ -1,6 +1,6 @@
-"""Trains every configuration of a grid over the shipped space, once, for `search_quality.py` to replay.
+"""Trains every configuration of a grid over the shipped space, once, for `quality.py` to replay.
 
-    python benchmarks/search_table.py --out benchmarks/search_table.csv.gz --jobs 2
+    python -m benchmarks.search.table --out benchmarks/search/table.csv.gz --jobs 2
 
 A search can only be compared with others over many seeds where its trials cost nothing. So each of the 224
 configurations of the grid is trained in full here, on BasicMotions and with a seed of its own, and every metric of the
@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from command_line import BenchmarkError, OneLineParser, positive
 from rich.console import Console
 
+from benchmarks.command_line import BenchmarkError, OneLineParser, positive
 from search.space.reading import read_space
 
-SPACE = Path(__file__).parent.parent / "spaces" / "tradeoff.yaml"
+SPACE = Path(__file__).parents[2] / "spaces" / "tradeoff.yaml"
 GRID: dict[str, tuple[Any, ...]] = {
     "codebook_size": (8, 16, 32, 64),
     "action_weight": (0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95),

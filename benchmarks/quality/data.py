@@ -6,13 +6,12 @@ import argparse
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from command_line import BenchmarkError
-
+from benchmarks.command_line import BenchmarkError
 from model.configuration.reading import read_configuration, resolve_configuration
 from model.dataset.sources import EMBEDDED_NAME
 from model.study import ShapeActionStudy
 
-VOCABULARIES = Path(__file__).parents[1] / "spaces" / "sub_actions"
+VOCABULARIES = Path(__file__).parents[2] / "spaces" / "sub_actions"
 SHIPPED = {"BasicMotions": "basic_motions.yaml", "Epilepsy": "epilepsy.yaml"}
 DEFAULT_SERIES = 10_800  # that ours sees in training: some 40 s of one thread; on BasicMotions 60 epochs
 

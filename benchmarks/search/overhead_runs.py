@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from overhead_study import EPOCHS, PauseRun, objectives
+
+from benchmarks.search.overhead_study import EPOCHS, PauseRun, objectives
 
 HERE = Path(__file__).parent
 
@@ -81,7 +82,9 @@ def nested(trials: int, slots: int, pause_s: float) -> list[tuple[float, float]]
             trainer.fit()
 
         # Ray's CPUs are a count: a trial of Tune takes one beside its worker's.
-        ray.init(num_cpus=2 * slots, logging_level="error", runtime_env={"env_vars": {"PYTHONPATH": str(HERE)}})
+        ray.init(
+            num_cpus=2 * slots, logging_level="error", runtime_env={"env_vars": {"PYTHONPATH": str(HERE.parents[1])}}
+        )
         tuner = tune.Tuner(
             tune.with_resources(one_trial, {"cpu": 1}),
             param_space={"x": tune.uniform(0.0, 1.0), "pause_s": pause_s},

@@ -5,7 +5,7 @@ torch is imported, its kernels are loaded (by a step of a tiny model) and the mo
 gradients, optimiser state, activations and temporaries, but neither the libraries nor the weights. CUDA: the same
 difference of torch's allocated bytes. Run as a script, it prints one number of bytes:
 
-    python benchmarks/training_memory.py '{"kind": "quantised", "sizes": [64, 32, 16], "device": "cpu", "threads": 1}'
+    python -m benchmarks.trainer.memory '{"kind": "quantised", "sizes": [64, 32, 16], "device": "cpu", "threads": 1}'
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from command_line import BenchmarkError
-from reference import load_reference, reference_trainer
-from training_steps import OurTrainer, Sizes, Trainer
+
+from benchmarks.command_line import BenchmarkError
+from benchmarks.reference import load_reference, reference_trainer
+from benchmarks.trainer.steps import OurTrainer, Sizes, Trainer
 
 STEPS = 2  # the first makes the optimiser's state, the second holds it beside the activations
 TINY = Sizes(width=16, series=2, codes=4)
@@ -48,7 +49,10 @@ def peak_bytes(kind: str, sizes: Sizes, device: str, threads: int, reference: Pa
     task = {"kind": kind, "sizes": sizes, "device": device, "threads": threads}
     task |= {"reference": str(reference) if reference else None}
     done = subprocess.run(
-        [sys.executable, str(Path(__file__)), json.dumps(task)], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "benchmarks.trainer.memory", json.dumps(task)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]

@@ -19,8 +19,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from command_line import BenchmarkError
-from quality_runs import LONGER, SECONDS, STEPS, Task
+from benchmarks.command_line import BenchmarkError
+from benchmarks.quality.runs import LONGER, SECONDS, STEPS, Task
 
 POLL_S = 0.2
 Plan = Generator[Task, dict[str, Any], None]  # gives the next task, takes its record
@@ -114,7 +114,7 @@ def _advance(plan: Plan, record: dict[str, Any]) -> Task | None:
 def _begin(task: Task, plan: Plan, folder: Path) -> Running:
     folder.mkdir()
     task.write(folder / "task.json")
-    command = [sys.executable, str(Path(__file__).with_name("quality_runs.py")), str(folder / "task.json")]
+    command = [sys.executable, "-m", "benchmarks.quality.runs", str(folder / "task.json")]
     environment = os.environ | {"OMP_NUM_THREADS": str(task.threads)}
     with (folder / "stderr.txt").open("wb") as errors:
         process = subprocess.Popen(command, stdout=errors, stderr=errors, env=environment)

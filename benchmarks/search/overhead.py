@@ -1,7 +1,7 @@
 """What a search costs beyond the training itself: ours, Ray's documented nesting, and Optuna alone.
 
-    python benchmarks/overhead.py                              # 24 trials of 1 s and of 10 s on 2 slots
-    python benchmarks/overhead.py --seconds 1 --ways ours optuna --rounds 3
+    python -m benchmarks.search.overhead                              # 24 trials of 1 s and of 10 s on 2 slots
+    python -m benchmarks.search.overhead --seconds 1 --ways ours optuna --rounds 3
 
 A trial is ten pauses, with a report after each. The ways take turns, each in a process of its own: `ours`, this search;
 `nested`, a run of Ray Train inside each trial of Tune, with Optuna's searcher, as Ray's guide shows it; `tuned`, the
@@ -23,10 +23,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from command_line import BenchmarkError, OneLineParser, check_json, positive, run_benchmark
 from rich.console import Console
 from rich.table import Table
-from training_report import machine
+
+from benchmarks.command_line import BenchmarkError, OneLineParser, check_json, positive, run_benchmark
+from benchmarks.machine import machine
 
 WAYS = ("ours", "nested", "tuned", "optuna")
 TUNED = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1", "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0"}
@@ -90,7 +91,8 @@ def run_once(way: str, trials: int, slots: int, seconds: float) -> Cost:
     """
     command = [
         sys.executable,
-        str(Path(__file__).with_name("overhead_runs.py")),
+        "-m",
+        "benchmarks.search.overhead_runs",
         way,
         *map(str, (trials, slots, seconds)),
     ]

@@ -20,7 +20,7 @@ import optuna
 import pandas as pd
 import yaml
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TOY_STUDY = ROOT / "tests" / "search" / "toy_study.py"
 EPOCHS, EPOCH_S, TRIALS = 24, 0.25, 6
 LAST_SAVE_S, FRESH_S = 1.5, 1.5  # a trial under way is saved every 0.5 s

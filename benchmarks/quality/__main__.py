@@ -1,8 +1,8 @@
 """How good what a model learns is, beside the reference implementation: the same metrics, on the test part.
 
-    python benchmarks/quality.py --reference ../VQShape --json quality.json --out pictures
-    python benchmarks/quality.py --config epilepsy.yaml --config gait.yaml --codes 16 64 --seeds 3 --jobs 2
-    python benchmarks/quality.py --train-ts E_TRAIN.ts --test-ts E_TEST.ts --name Epilepsy
+    python -m benchmarks.quality --reference ../VQShape --json quality.json --out pictures
+    python -m benchmarks.quality --config epilepsy.yaml --config gait.yaml --codes 16 64 --seeds 3 --jobs 2
+    python -m benchmarks.quality --train-ts E_TRAIN.ts --test-ts E_TEST.ts --name Epilepsy
 
 Owns the command line, the result file and the order of everything. Ours trains with its defaults; the reference trains
 on the same batches for as many optimiser steps, and again for as much CPU time, each at every `--reference-rates`, of
@@ -22,15 +22,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from command_line import PIPED_WIDTH, BenchmarkError, OneLineParser, check_json, positive
-from quality_data import DataSet, data_sets
-from quality_pictures import draw_series, draw_shapes
-from quality_queue import Finished, Plan, cell, work_through
-from quality_report import best_rate, plain, summary, tables
-from quality_runs import OURS, Task
-from reference import load_reference
 from rich.console import Console
-from training_report import machine, versions
+
+from benchmarks.command_line import PIPED_WIDTH, BenchmarkError, OneLineParser, check_json, positive
+from benchmarks.machine import machine, versions
+from benchmarks.quality.data import DataSet, data_sets
+from benchmarks.quality.pictures import draw_series, draw_shapes
+from benchmarks.quality.queue import Finished, Plan, cell, work_through
+from benchmarks.quality.report import best_rate, plain, summary, tables
+from benchmarks.quality.runs import OURS, Task
+from benchmarks.reference import load_reference
 
 
 def _rate(text: str) -> float:

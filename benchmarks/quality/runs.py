@@ -4,7 +4,7 @@ Owns what a run is (`Task`), how it is trained and timed, and what it writes. Ti
 training alone (not of loading, evaluation or pictures): on a shared machine others decide over the wall clock. Run as a
 script it takes one task as JSON:
 
-    python benchmarks/quality_runs.py TASK.json
+    python -m benchmarks.quality.runs TASK.json
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from quality_metrics import SHARED, Drawn, OurQuality, Quality, ReferenceQuality
-from reference import ReferenceTrainer, Schedule, build_reference, load_reference
 from torch import Tensor, nn
-from training_steps import count_parameters
 
+from benchmarks.quality.metrics import SHARED, Drawn, OurQuality, Quality, ReferenceQuality
+from benchmarks.reference import ReferenceTrainer, Schedule, build_reference, load_reference
+from benchmarks.trainer.steps import count_parameters
 from model.configuration.reading import parse_configuration
 from model.study import ShapeActionStudy
 from model.training.losses import Batch

@@ -7,10 +7,10 @@ import statistics
 from collections.abc import Iterable
 from typing import Any
 
-from quality_metrics import SHARED
-from quality_runs import OURS, TRAINERS
 from rich.table import Table
 
+from benchmarks.quality.metrics import SHARED
+from benchmarks.quality.runs import OURS, TRAINERS
 from model.evaluation.names import METRICS
 
 TRAINING = ("seconds", "steps", "loss")

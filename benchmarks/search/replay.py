@@ -49,7 +49,7 @@ def _plain(value: Any) -> Any:
 
 
 def read_table(path: Path, space: Space) -> Table:
-    """Reads what `search_table.py` wrote.
+    """Reads what `table.py` wrote.
 
     Raises:
         ValueError: A configuration was not trained to the end, or a metric of the space is missing.
@@ -58,10 +58,10 @@ def read_table(path: Path, space: Space) -> Table:
     names = tuple(space.parameters)
     missing = [name for name in (*names, *space.metrics) if name not in rows]
     if missing:
-        raise ValueError(f"{path}: has no column {missing[0]}; make it again with search_table.py")
+        raise ValueError(f"{path}: has no column {missing[0]}; make it again with benchmarks.search.table")
     curves = rows.pivot(index="configuration", columns="epoch").sort_index(axis=1)
     if curves.isna().any(axis=None):
-        raise ValueError(f"{path}: not every configuration has every epoch; make it again with search_table.py")
+        raise ValueError(f"{path}: not every configuration has every epoch; make it again with benchmarks.search.table")
     first = rows.drop_duplicates("configuration").sort_values("configuration")
     points = {tuple(map(_plain, values)): n for n, values in enumerate(first[list(names)].itertuples(index=False))}
     metrics = {metric: curves[metric].to_numpy(dtype=float) for metric in space.metrics}

@@ -1,7 +1,7 @@
 """How a search scales with its slots and its trials: trials per second and the driver's memory, quarter by quarter.
 
-    python benchmarks/scale.py                                  # 1,000 trials on 1, 2, 4 and 8 slots
-    python benchmarks/scale.py --trials 200 --slots 2 --json scale.json
+    python -m benchmarks.search.scale                                  # 1,000 trials on 1, 2, 4 and 8 slots
+    python -m benchmarks.search.scale --trials 200 --slots 2 --json scale.json
 
 The trials do nothing (two epochs without a pause), so that what is measured is the search itself. Each number of slots
 gets a Ray of its own, started here with as many CPUs as slots, whatever the machine has. The pace should be flat from
@@ -31,11 +31,12 @@ from typing import Any
 import pandas as pd
 import torch
 import yaml
-from command_line import BenchmarkError, OneLineParser, check_json, positive, run_benchmark
-from overhead_runs import HERE, space
 from rich.console import Console
 from rich.table import Table
-from training_report import machine
+
+from benchmarks.command_line import BenchmarkError, OneLineParser, check_json, positive, run_benchmark
+from benchmarks.machine import machine
+from benchmarks.search.overhead_runs import HERE, space
 
 QUARTERS = 4
 SAMPLE_S = 0.5

@@ -1,10 +1,10 @@
 """How much of the front a search finds for its epochs: samplers with and without early stopping, on a table.
 
-    python benchmarks/search_quality.py --seeds 20 --plot docs/search_quality.png
-    python benchmarks/search_quality.py --samplers tpe random --rung 16 --reduction 2
+    python -m benchmarks.search.quality --seeds 20 --plot docs/search_quality.png
+    python -m benchmarks.search.quality --samplers tpe random --rung 16 --reduction 2
 
-Replays whole searches (`replay.py`) on the 224 fully trained configurations of `search_table.csv.gz`, which
-`search_table.py` made. Proposals and stops come from the search's own code. Syne Tune's MOASHA stands beside them where
+Replays whole searches (`replay.py`) on the 224 fully trained configurations of `table.csv.gz`, which
+`table.py` made. Proposals and stops come from the search's own code. Syne Tune's MOASHA stands beside them where
 it is installed. For each method: epochs until the front has 95 % of the hypervolume of the table's own, and the
 hypervolume along the way, medians and quartiles over seeds. Exit codes: 0 done, 2 bad input, 130 stopped.
 """
@@ -22,20 +22,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import optuna
 import torch
-from command_line import BenchmarkError, OneLineParser, check_json, positive, run_benchmark
-from replay import Progress, Table, best_hypervolume, read_table, replay
 from rich.console import Console
 from rich.table import Table as Shown
-from search_table import GRID, SPACE
-from training_report import machine
 
+from benchmarks.command_line import BenchmarkError, OneLineParser, check_json, positive, run_benchmark
+from benchmarks.machine import machine
+from benchmarks.search.replay import Progress, Table, best_hypervolume, read_table, replay
+from benchmarks.search.table import GRID, SPACE
 from search.policy.halving import Halving
 from search.policy.proposals import Proposals
 from search.space.reading import parse_space, read_document
 from search.space.schema import Space
 from search.trials import TrialRequest, TrialResult
 
-TABLE = Path(__file__).with_name("search_table.csv.gz")
+TABLE = Path(__file__).with_name("table.csv.gz")
 SAMPLERS = ("random", "tpe", "gp", "nsga2")
 ENOUGH = 0.95
 MOASHA = "syne tune moasha"
@@ -141,7 +141,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draws hypervolume against epochs")
     options = parser.parse_args(arguments)
     if not options.table.is_file():
-        raise BenchmarkError(f"--table {options.table}: no such file; make it with search_table.py")
+        raise BenchmarkError(f"--table {options.table}: no such file; make it with benchmarks.search.table")
     check_json(options.json)
     return options
 

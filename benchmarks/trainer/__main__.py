@@ -1,8 +1,8 @@
 """How fast training is, and what it needs: series per second, peak memory, share of the matrix-product rate.
 
-    python benchmarks/trainer.py                                   # ours, all sizes, on the CPU
-    python benchmarks/trainer.py --reference ../VQShape            # side by side with a clone of the reference
-    python benchmarks/trainer.py --quick --json speed.json
+    python -m benchmarks.trainer                                   # ours, all sizes, on the CPU
+    python -m benchmarks.trainer --reference ../VQShape            # side by side with a clone of the reference
+    python -m benchmarks.trainer --quick --json speed.json
 
 Owns the command line and the order of measurements. Per setting everything is built once; then, after an untimed step
 each, one step of each trainer is timed in turn (ours with codes, ours in the phase before codes, the reference, a
@@ -23,20 +23,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from arithmetic import MatrixProduct, count_flops, seconds
-from command_line import BenchmarkError, OneLineParser, check_json, positive, run_benchmark
-from reference import load_reference, reference_trainer
 from rich.console import Console
 from torch import nn
-from training_memory import peak_bytes
-from training_report import machine, table, versions
-from training_steps import (
+
+from benchmarks.command_line import BenchmarkError, OneLineParser, check_json, positive, run_benchmark
+from benchmarks.machine import machine, table, versions
+from benchmarks.reference import load_reference, reference_trainer
+from benchmarks.trainer.arithmetic import MatrixProduct, count_flops, seconds
+from benchmarks.trainer.memory import peak_bytes
+from benchmarks.trainer.steps import (
     OurTrainer,
     Sizes,
     Trainer,
     our_configuration,
 )
-
 from model.configuration.sections import Architecture
 
 FULL = {"widths": [64, 128, 256], "batches": [32, 192], "codes": [16, 64, 512], "rounds": 5}

@@ -1,7 +1,7 @@
 """How well the frozen features of trained configurations classify, beside MiniRocket.
 
-    python benchmarks/classifiers.py runs/tradeoff/best/knee
-    python benchmarks/classifiers.py one.yaml two.yaml --seeds 5 --json classifiers.json
+    python -m benchmarks.quality.classifiers runs/tradeoff/best/knee
+    python -m benchmarks.quality.classifiers one.yaml two.yaml --seeds 5 --json classifiers.json
 
 Each configuration is trained with the seeds 0, 1, …, in place of its own, without a search. Then linear classifiers on
 its token features and on its code histograms (`model/evaluation/downstream.py`) are fitted on the training split and
@@ -23,11 +23,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from command_line import BenchmarkError, OneLineParser, check_json, positive, run_benchmark
 from rich.console import Console
 from rich.table import Table
-from training_report import machine, versions
 
+from benchmarks.command_line import BenchmarkError, OneLineParser, check_json, positive, run_benchmark
+from benchmarks.machine import machine, versions
 from model.configuration.reading import ConfigurationError, read_configuration
 from model.dataset.loading import Dataset
 from model.evaluation.downstream import confusion_matrix, scores

@@ -1,4 +1,4 @@
-"""How long `python -m results` takes on a large run: `python -m benchmarks.results_speed [--trials N] [--json FILE]`.
+"""How long `python -m results` takes on a large run: `python -m benchmarks.report.results_speed`.
 
 Makes a run folder of N trials in the form that a search records (metrics, learning curves and bytes per row like those
 of `spaces/tradeoff.yaml`), rebuilds it in a new process, and says where the time went.
@@ -32,7 +32,7 @@ from results.records.files import csv_lines
 from results.records.tables import CURVE_COLUMNS, TRIAL_COLUMNS
 from results.records.text import cell
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 START = datetime(2026, 1, 2, tzinfo=UTC)
 TITLE_WIDTH = 100
 EVALUATED_EVERY = 5  # epochs, as the search chooses for 48
@@ -176,7 +176,7 @@ def tables(result: dict[str, Any]) -> Iterable[Table]:
 
 
 def options() -> argparse.Namespace:
-    parser = OneLineParser(prog="python -m benchmarks.results_speed", description=__doc__)
+    parser = OneLineParser(prog="python -m benchmarks.report.results_speed", description=__doc__)
     parser.add_argument("--trials", type=positive, default=5000)
     parser.add_argument("--epochs", type=positive, default=48, help="per trial (48)")
     parser.add_argument("--replicates", type=positive, default=1, help="seeds of every point (1)")

@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 import torch
-from command_line import BenchmarkError
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from benchmarks.command_line import BenchmarkError
 from model.configuration.reading import Configuration
 from model.configuration.sections import Architecture
 from model.network.class_text import ClassText

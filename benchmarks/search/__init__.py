@@ -1,0 +1,1 @@
+"""Whole searches: on a table of trained configurations, with trials that pause, and under faults."""
