@@ -1,9 +1,10 @@
 # Each target sets up what it needs: a .venv with an editable install, made again when pyproject.toml changes.
-# PYTHON chooses the interpreter for it (3.11 or newer); ARGS goes to the search.
+# PYTHON chooses the interpreter for it (3.11 or newer); PIP_ARGS goes to pip, ARGS to the search.
 
 PYTHON ?= python3
 SPACE ?= spaces/tradeoff.yaml
 RUN ?= runs/$(basename $(notdir $(SPACE)))
+PIP_ARGS ?=
 ARGS ?=
 
 VENV := .venv
@@ -46,7 +47,7 @@ $(READY): pyproject.toml
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || { \
 		echo "$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2; exit 2; }
 	@echo "Installing into $(VENV); the first time this takes some minutes"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -e '.[dev]'
 	@touch $@
 
 clean: ## Remove .venv and caches; runs/ stays

@@ -1,4 +1,4 @@
-"""The whole way from a folder of recordings and a list of classes to a search, in the README's four commands."""
+"""The whole way from a folder of recordings and a list of classes to a search, in the documented four commands."""
 
 import os
 import subprocess
