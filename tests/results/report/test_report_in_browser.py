@@ -45,6 +45,12 @@ def test_every_picture_is_drawn_and_nothing_overflows(browser, report_page, widt
         " return box.left < 0 || box.right > document.documentElement.clientWidth + 1; }).map(plot => plot.id)"
     )
     assert outside == []
+    cut = browser.script(
+        "return [...document.querySelectorAll('.plotly-graph-div')].filter(plot =>"
+        " plot.querySelector('.main-svg').getBoundingClientRect().width > plot.parentElement.clientWidth + 1"
+        ").map(plot => plot.id)"
+    )
+    assert cut == []
 
 
 @pytest.mark.parametrize("width", [400, 1280])
