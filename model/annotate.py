@@ -65,8 +65,8 @@ def _annotate(options: SimpleNamespace) -> int:
     data = open_data(options.data, options.time)
 
     from model.hub_weights import load_pretrained
+    from model.network.batch import find_device
     from model.network.shape_action import ShapeAction
-    from model.train import find_device
 
     device = find_device(options.device)
     model = load_pretrained(

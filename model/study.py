@@ -16,16 +16,15 @@ import numpy as np
 
 from model.configuration.reading import Configuration, ConfigurationError, parse_configuration, resolve_configuration
 from model.configuration.sections import Merging
-from model.dataset.loading import Recordings, load_dataset
-from model.dataset.preprocessing import series_levels
+from model.dataset.loading import load_dataset
 from model.evaluation.names import METRICS
 from model.sub_actions.cut import SubActions, merge_phrases, valid_range
 from model.sub_actions.scores import VocabularyFiles, nearest_count, vocabulary_files, vocabulary_record
 from model.sub_actions.vocabulary import Vocabulary, load_vocabulary, match_classes
 
 if TYPE_CHECKING:
+    from model.network.batch import Batch
     from model.network.class_text import ClassText
-    from model.training.losses import Batch
     from model.training.run import ShapeActionRun
 
 DEFAULT_MERGING = Merging()
@@ -229,9 +228,13 @@ class ShapeActionStudy:
 
     def test_split(self, device: str) -> Batch | None:
         """Return the test part, for a final figure only; None where the data has none."""
+        from model.network.batch import as_batch
+
         return None if self.dataset.test is None else as_batch(self.dataset.test, device)
 
     def _batches(self, device: str) -> tuple[Batch, Batch]:
+        from model.network.batch import as_batch
+
         if device not in self._on_device:
             self._on_device[device] = (
                 as_batch(self.dataset.train, device),
@@ -258,15 +261,3 @@ def _blaming(key: str) -> Iterator[None]:
         yield
     except ValueError as error:
         raise ConfigurationError(f"{key}: {error}") from error
-
-
-def as_batch(part: Recordings, device: str) -> Batch:
-    """Return one part of a data set as tensors on `device`."""
-    import torch
-
-    from model.training.losses import Batch
-
-    # In one memory layout whatever the source: sums over another layout differ in the last digit.
-    x = torch.tensor(np.ascontiguousarray(part.x), device=device)
-    level = torch.tensor(series_levels(part.x, part.mean, part.scale), device=device)
-    return Batch(x, torch.tensor(part.y, device=device), level)

@@ -44,6 +44,7 @@ def _train(options: SimpleNamespace) -> int:
     values = configuration.model_dump(mode="json")
     values |= {k: getattr(options, k) for k in ("epochs", "seed") if getattr(options, k) is not None}
 
+    from model.network.batch import find_device
     from model.study import ShapeActionStudy
 
     device = find_device(options.device)
@@ -78,25 +79,6 @@ def _train(options: SimpleNamespace) -> int:
         run.export(options.out)
         console.print(f"model written to {options.out / 'model.safetensors'}")
     return 0
-
-
-def find_device(name: str) -> str:
-    """The device that a command line names; auto is a GPU where there is one.
-
-    Raises:
-        ConfigurationError: There is no such device.
-    """
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ConfigurationError(f"--device: {name!r} is none; expected auto, cpu, cuda or cuda:N") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigurationError(f"--device: {name} is not there; torch sees {torch.cuda.device_count()} GPUs")
-    return name
 
 
 def _table(parts: dict[str, dict[str, float]]) -> Table:

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from model.evaluation import metrics
 from model.evaluation.evaluate import CONTROL_SEED, collect
+from model.network.batch import Batch
 from model.network.shapes import extract_pieces, normalise_pieces, stitch
-from model.training.losses import Batch
 from model.training.run import ShapeActionRun
 
 SHARED = (

@@ -28,8 +28,8 @@ from benchmarks.quality.metrics import SHARED, Drawn, OurQuality, Quality, Refer
 from benchmarks.reference import ReferenceTrainer, Schedule, build_reference, load_reference
 from benchmarks.trainer.steps import count_parameters
 from model.configuration.reading import parse_configuration
+from model.network.batch import Batch
 from model.study import ShapeActionStudy
-from model.training.losses import Batch
 
 WARMUP_FRACTION = 0.05  # of the reference's steps; its own 1000 would be longer than most budgets here
 MOST_WARMUP_STEPS = 1000

@@ -17,11 +17,11 @@ from torch import Tensor
 from model.evaluation import downstream, metrics
 from model.evaluation.meaning import CodeMeaning, LabelledTokens, measure_meaning
 from model.network.alignment import contrastive_loss
+from model.network.batch import Batch, by_recording
 from model.network.channels import per_series, per_token
 from model.network.heads import accumulate_meanings, kl_divergence
 from model.network.shape_action import ShapeAction
 from model.network.shapes import extract_pieces, normalise_pieces, stitch
-from model.training.losses import Batch, by_recording
 
 CONTROL_SEED = 20_240  # of the shuffled-code controls
 

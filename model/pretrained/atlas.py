@@ -17,11 +17,10 @@ import torch
 from model.configuration.reading import Configuration
 from model.evaluation.meaning import CodeMeaning, load_code_meaning
 from model.evaluation.metrics import fvu
+from model.network.batch import Batch, as_batch, by_recording
 from model.network.building import longest_window
 from model.network.shapes import stitch
 from model.pretrained.exported import ExportedFiles, ExportedModel, load_exported
-from model.study import as_batch
-from model.training.losses import Batch, by_recording
 
 CANDIDATES = 64  # recordings of a class among which its examples are chosen
 AT_ONCE = 16  # recordings that the model sees at a time

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 
-from model.training.losses import Batch
+from model.network.batch import Batch
 
 CUT_SHARE = 0.5  # of the recordings of a step; the others stay whole, as they are when they are measured
 SMALLEST_SCALE = 0.1  # a cut with less movement than this part of the recording's is not blown up to variance 1

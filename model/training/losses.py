@@ -17,23 +17,10 @@ from model.configuration.sections import LossWeights
 from model.evaluation.metrics import unexplained_by_shapes
 from model.network.alignment import contrastive_loss
 from model.network.attributes import diversity_loss
+from model.network.batch import Batch, by_recording
 from model.network.heads import kl_divergence
 from model.network.shape_action import ShapeAction, SignalOutput
 from model.network.shapes import extract_pieces, normalise_pieces, normalised_shape_loss, shape_loss, stitch
-
-
-class Batch(NamedTuple):
-    """Recordings of a step."""
-
-    x: Tensor  # (B, C, T), normalised
-    y: Tensor  # (B,), classes
-    level: Tensor | None = None  # (B, C, 2), offset and scale before normalisation, in the recording's own units
-    wording: Tensor | None = None  # (B, M), which wording of each phrase is read; None reads the first
-
-    def take(self, rows: Tensor | slice) -> Batch:
-        """Some of the recordings."""
-        level, wording = (None if part is None else part[rows] for part in (self.level, self.wording))
-        return Batch(self.x[rows], self.y[rows], level, wording)
 
 
 class LossTerms(NamedTuple):
@@ -82,11 +69,6 @@ def loss_terms(model: ShapeAction, batch: Batch, output: SignalOutput, longest: 
         action=kl_divergence(_labels(model, tokens, batch, output), output.log_q).mean(),
         scale_ratio=a.scale.detach().mean() / target.scale.mean().clamp_min(1e-12),
     )
-
-
-def by_recording(rows: Tensor, recordings: int) -> Tensor:
-    """All tokens of each recording, whatever rows they came in: `(rows, N, width)` to `(recordings, tokens, width)`."""
-    return rows.unflatten(0, (recordings, -1)).flatten(1, 2)
 
 
 def _contrastive(model: ShapeAction, tokens: Tensor, batch: Batch, temperature: float) -> Tensor:

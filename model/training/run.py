@@ -15,11 +15,12 @@ from model.configuration.reading import Configuration
 from model.evaluation.downstream import CONFUSION_FILE, write_confusions
 from model.evaluation.evaluate import Collected, classify, collect, evaluate, read_meaning
 from model.evaluation.meaning import CODES_FILE, CodeMeaning, write_codes
+from model.network.batch import Batch
 from model.network.building import build_model, longest_window
 from model.network.class_text import ClassText
 from model.sub_actions.scores import VocabularyFiles
 from model.training.augmentation import random_crop
-from model.training.losses import Batch, mean_terms
+from model.training.losses import mean_terms
 from model.training.replicas import Replicas
 from model.training.step import StepOutcome, TrainingStep
 

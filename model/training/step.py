@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from model.configuration.reading import Configuration
+from model.network.batch import Batch
 from model.network.shape_action import ShapeAction, SignalOutput
-from model.training.losses import Batch, LossTerms, loss_terms, total_loss
+from model.training.losses import LossTerms, loss_terms, total_loss
 from model.training.replicas import Replicas
 
 

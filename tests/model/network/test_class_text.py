@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from model.configuration.reading import Configuration
+from model.network.batch import Batch
 from model.network.class_text import ClassText
 from model.study import ShapeActionStudy
-from model.training.losses import Batch
 from model.training.run import ShapeActionRun
 
 

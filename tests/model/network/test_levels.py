@@ -9,10 +9,10 @@ import torch
 
 from model.checkpoint import load_model
 from model.configuration.reading import Configuration
+from model.network.batch import Batch
 from model.network.building import build_model
 from model.network.class_text import ClassText
 from model.network.levels import SMALLEST_SCALE, LevelEmbedding
-from model.training.losses import Batch
 from model.training.run import ShapeActionRun
 
 WIDTH = 6

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from model.network.batch import as_batch
 from model.pretrained.atlas import CodeAtlas, make_atlas
 from model.pretrained.exported import find_exported, load_exported
-from model.study import as_batch
 
 NAMES = ("decoder", "head", "averaged", "many")
 

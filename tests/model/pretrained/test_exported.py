@@ -12,9 +12,9 @@ from model.checkpoint import CheckpointError
 from model.configuration.reading import ConfigurationError
 from model.dataset.loading import DataError
 from model.evaluation.evaluate import evaluate
+from model.network.batch import as_batch
 from model.network.building import longest_window
 from model.pretrained.exported import find_exported, load_exported
-from model.study import as_batch
 
 NAMES = ("decoder", "head", "averaged", "many")
 

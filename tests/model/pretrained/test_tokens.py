@@ -12,11 +12,11 @@ import torch
 from model.configuration.reading import Configuration
 from model.dataset.preprocessing import resample
 from model.evaluation.evaluate import collect
+from model.network.batch import Batch
 from model.network.building import build_model
 from model.network.class_text import ClassText
 from model.network.shape_action import ShapeAction
 from model.network.shapes import extract_pieces
-from model.training.losses import Batch
 
 CHANNELS = ("acc x", "acc y")
 SAMPLES = 64

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from model.network.batch import Batch
 from model.training.augmentation import CUT_SHARE, SMALLEST_SCALE, random_crop
-from model.training.losses import Batch
 
 
 def crop(x: torch.Tensor, most: float) -> torch.Tensor:

@@ -8,11 +8,12 @@ from model.configuration.sections import LossWeights
 from model.evaluation.metrics import shape_correlation, unexplained_by_shapes
 from model.network.alignment import contrastive_loss
 from model.network.attributes import diversity_loss
+from model.network.batch import Batch
 from model.network.building import build_model, longest_window
 from model.network.class_text import ClassText
 from model.network.classification import ClassHeads
 from model.network.shapes import extract_pieces, normalise_pieces, normalised_shape_loss, stitch
-from model.training.losses import Batch, LossTerms, loss_terms, mean_terms, total_loss
+from model.training.losses import LossTerms, loss_terms, mean_terms, total_loss
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from model.configuration.reading import Configuration, ConfigurationError, parse_configuration
+from model.network.batch import Batch
 from model.network.class_text import ClassText
-from model.training.losses import Batch, loss_terms, total_loss
+from model.training.losses import loss_terms, total_loss
 from model.training.run import ShapeActionRun
 
 # What every process runs: the same run of training, in double precision so that only real differences show.
@@ -18,7 +19,7 @@ torch.set_default_dtype(torch.float64)
 torch.set_num_threads(1)
 from model.class_text import ClassText
 from model.configuration import Configuration
-from model.losses import Batch
+from model.network.batch import Batch
 from model.replicas import Replicas
 from model.training import ShapeActionRun
 task = json.loads(sys.argv[1])
