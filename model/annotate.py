@@ -20,7 +20,7 @@ from model.dataset.unlabelled import AnnotationData, NamedRecording, channel_ord
 from model.files import write_table
 
 if TYPE_CHECKING:
-    from model.network.shape_action import ShapeAction
+    from model.pretrained.shape_action import ShapeAction
     from model.pretrained.tokens import Tokens
 
 HEADER = ("recording", "channel", "token", "start", "end", "code", "sub_action", "probability", "phrase")
@@ -66,7 +66,7 @@ def _annotate(options: SimpleNamespace) -> int:
 
     from model.hub_weights import load_pretrained
     from model.network.batch import find_device
-    from model.network.shape_action import ShapeAction
+    from model.pretrained.shape_action import ShapeAction
 
     device = find_device(options.device)
     model = load_pretrained(
@@ -102,7 +102,7 @@ def _ordered(
     recordings: Iterable[NamedRecording], data: AnnotationData, model: ShapeAction
 ) -> Iterator[NamedRecording]:
     """Yield the recordings with the channels of the model, and a warning where they may not be what they seem."""
-    order, remark = channel_order(data, model.about["channels"])
+    order, remark = channel_order(data, model.metadata["channels"])
     if remark:
         print(f"warning: {remark}", file=sys.stderr)
     for recording in recordings:
@@ -123,7 +123,7 @@ def _pieces(recordings: Iterable[NamedRecording], window: int | None, step: int 
 
 def _rows(model: ShapeAction, pieces: Iterator[Piece], file: str) -> Iterator[tuple[object, ...]]:
     """Yield a row per token, as `HEADER` names its cells."""
-    usual, warned = model.about.get("native_samples"), False
+    usual, warned = model.metadata.get("native_samples"), False
     while batch := list(islice(pieces, PIECES_AT_ONCE)):
         for alike in _alike(batch):
             samples = alike[0].x.shape[1]
@@ -155,7 +155,7 @@ def _alike(batch: Sequence[Piece]) -> Iterator[list[Piece]]:
 
 def _rows_of(piece: Piece, tokens: Tokens, number: int, model: ShapeAction) -> Iterator[tuple[object, ...]]:
     rows, each = tokens.codes.shape[1:]
-    channels = model.about["channels"] if rows > 1 or model.channels_per_token == 1 else [ALL_CHANNELS]
+    channels = model.metadata["channels"] if rows > 1 or model.network.channels_per_token == 1 else [ALL_CHANNELS]
     for row in range(rows):
         for n in range(each):
             at = number, row, n

@@ -20,7 +20,7 @@ from model.network.alignment import contrastive_loss
 from model.network.batch import Batch, by_recording
 from model.network.channels import per_series, per_token
 from model.network.heads import accumulate_meanings, kl_divergence
-from model.network.shape_action import ShapeAction
+from model.network.shape_action import ShapeActionNetwork
 from model.network.shapes import extract_pieces, normalise_pieces, stitch
 
 CONTROL_SEED = 20_240  # of the shuffled-code controls
@@ -41,7 +41,7 @@ class Collected(NamedTuple):
 
 
 @torch.no_grad()
-def collect(model: ShapeAction, split: Batch, recordings: int = 64) -> Collected:
+def collect(model: ShapeActionNetwork, split: Batch, recordings: int = 64) -> Collected:
     """Runs a split through the model in chunks of `recordings`."""
     was_training = model.training
     model.eval()
@@ -69,7 +69,7 @@ def collect(model: ShapeAction, split: Batch, recordings: int = 64) -> Collected
 
 
 @torch.no_grad()
-def code_meanings(model: ShapeAction, train: Collected) -> Tensor:
+def code_meanings(model: ShapeActionNetwork, train: Collected) -> Tensor:
     """Log-probabilities `(codes, K)` of the sub-actions that each code stands for; from the training split alone."""
     codes = model.quantizer.codes
     if model.reads_codes:
@@ -79,7 +79,7 @@ def code_meanings(model: ShapeAction, train: Collected) -> Tensor:
 
 @torch.no_grad()
 def read_meaning(
-    model: ShapeAction, train: Collected, y: Tensor, sub_actions: tuple[str, ...], classes: tuple[str, ...]
+    model: ShapeActionNetwork, train: Collected, y: Tensor, sub_actions: tuple[str, ...], classes: tuple[str, ...]
 ) -> CodeMeaning:
     """What each code means, for people: the distributions of `code_meanings`, the shapes, and what they rest on.
 
@@ -101,7 +101,7 @@ def read_meaning(
 
 @torch.no_grad()
 def classify(
-    model: ShapeAction, train: Collected, train_y: Tensor, held_out: Collected, y: Tensor
+    model: ShapeActionNetwork, train: Collected, train_y: Tensor, held_out: Collected, y: Tensor
 ) -> dict[str, np.ndarray]:
     """Confusion matrices `(classes, classes)` of the linear classifiers, `token` and `histogram`, true class first.
 
@@ -119,7 +119,7 @@ def classify(
     }
 
 
-def _features(model: ShapeAction, split: Collected) -> downstream.Features:
+def _features(model: ShapeActionNetwork, split: Collected) -> downstream.Features:
     numbers = torch.stack([split.start, split.length, split.offset, split.scale], dim=-1)
     numbers = per_token(numbers, model.channels_per_token)
     index = split.indices.view(numbers.shape[:2])
@@ -131,7 +131,9 @@ def _array(x: Tensor) -> np.ndarray:
 
 
 @torch.no_grad()
-def evaluate(model: ShapeAction, train: Batch, held_out: Batch, longest: float, temperature: float) -> dict[str, float]:
+def evaluate(
+    model: ShapeActionNetwork, train: Batch, held_out: Batch, longest: float, temperature: float
+) -> dict[str, float]:
     """All metrics of a held-out split.
 
     Args:
@@ -162,7 +164,7 @@ def _shuffled(index: Tensor) -> Tensor:
     return index[torch.randperm(len(index), generator=generator).to(index.device)]
 
 
-def _reconstruction(model: ShapeAction, split: Batch, seen: Collected, longest: float) -> dict[str, float]:
+def _reconstruction(model: ShapeActionNetwork, split: Batch, seen: Collected, longest: float) -> dict[str, float]:
     x = split.x.flatten(0, 1)
     samples = x.shape[-1]
     table = model.shapes(model.quantizer.codes)
@@ -207,7 +209,7 @@ def _action(seen: Collected, mean: Tensor, table: Tensor, y: Tensor, owned: Tens
     }
 
 
-def _codebook(model: ShapeAction, seen: Collected, table: Tensor, y: Tensor) -> dict[str, float]:
+def _codebook(model: ShapeActionNetwork, seen: Collected, table: Tensor, y: Tensor) -> dict[str, float]:
     codes = model.quantizer.codes
     counts = torch.bincount(seen.indices, minlength=len(codes))
     perplexity = float(metrics.perplexity(counts))
@@ -225,7 +227,7 @@ def _codebook(model: ShapeAction, seen: Collected, table: Tensor, y: Tensor) -> 
     }
 
 
-def _alignment(model: ShapeAction, split: Batch, seen: Collected, temperature: float) -> dict[str, float]:
+def _alignment(model: ShapeActionNetwork, split: Batch, seen: Collected, temperature: float) -> dict[str, float]:
     aligned = model.teacher.align(seen.tokens, split.y)
     partners = (split.y[:, None] == split.y[None, :]).sum(-1)
     nearest = model.teacher.similarities(seen.tokens).argmax(-1)

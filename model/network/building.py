@@ -14,7 +14,7 @@ from model.network.class_text import ClassText
 from model.network.classification import ClassHeads
 from model.network.heads import ActionDecoder, ActionHead
 from model.network.levels import LevelEmbedding
-from model.network.shape_action import SeriesRebuilder, ShapeAction, SignalTokenizer
+from model.network.shape_action import SeriesRebuilder, ShapeActionNetwork, SignalTokenizer
 from model.network.shapes import ShapeDecoder
 from model.network.signal_encoder import PatchEncoder, SeriesDecoder, Tokenizer
 
@@ -24,7 +24,7 @@ def build_model(
     text: ClassText,
     channels: int = 1,
     samples: int | None = None,
-) -> ShapeAction:
+) -> ShapeActionNetwork:
     """Builds the model with weights drawn from `configuration.seed`; the global random state is left as it was.
 
     Args:
@@ -73,7 +73,7 @@ def build_quantizer(c: Configuration) -> Quantizer:
     return kinds[c.quantizer](codes, dim, commitment, entropy, c.rotation_trick)
 
 
-def _assemble(c: Configuration, text: ClassText, channels: int, layout: Layout) -> ShapeAction:
+def _assemble(c: Configuration, text: ClassText, channels: int, layout: Layout) -> ShapeActionNetwork:
     a = c.architecture
     length, patches, size = layout
     encoder = PatchEncoder(length, patches, a.width, a.heads, a.encoder_layers, a.expansion, a.dropout, size)
@@ -93,7 +93,7 @@ def _assemble(c: Configuration, text: ClassText, channels: int, layout: Layout) 
     classes = None
     if c.classify != "none":
         classes = ClassHeads(c.classify, a.code_dim, a.width, len(text.text))
-    return ShapeAction(
+    return ShapeActionNetwork(
         SignalTokenizer(encoder, tokenizer, handling, _levels(c, channels)),
         AttributeDecoder(a.width, a.code_dim, _placement(c), each),
         build_quantizer(c),

@@ -1,13 +1,12 @@
 """The composed model: signal to tokens, codes, shapes and sub-actions, and back to the series.
 
-Owns the order of the steps and what is trained by what. Everything in `ShapeAction.forward` sees the signal alone;
-the text enters only in `ShapeAction.teacher`, whose outputs are never quantised or decoded.
+Everything in `ShapeActionNetwork.forward` sees the signal alone; the text enters only in `ShapeActionNetwork.teacher`,
+whose outputs are never quantised or decoded.
 """
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -22,14 +21,6 @@ from model.network.heads import ActionDecoder, ActionHead
 from model.network.levels import LevelEmbedding
 from model.network.shapes import ShapeDecoder
 from model.network.signal_encoder import PatchEncoder, SeriesDecoder, Tokenizer
-from model.pretrained.hub import HubModel
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from model.pretrained.tokens import Tokens
-
-EARLIER_PREFIX, PREFIX = "tokenize.", "to_tokens."
 
 
 class SignalOutput(NamedTuple):
@@ -85,7 +76,7 @@ class SeriesRebuilder(nn.Module):
         return self.decoder(self.attributes(code, attributes))
 
 
-class ShapeAction(nn.Module, HubModel):
+class ShapeActionNetwork(nn.Module):
     """VQShape with sub-actions.
 
     Args:
@@ -115,7 +106,6 @@ class ShapeAction(nn.Module, HubModel):
         self.shapes, self.rebuild, self.action = shapes, rebuild, action
         self.teacher, self.classes = teacher, classes
         self.mixed_precision = False  # True runs the transformers in bfloat16; codes, windows and losses stay float32
-        self.register_load_state_dict_pre_hook(_rename_earlier)
 
     def forward(
         self, x: Tensor, *, level: Tensor | None = None, quantize: bool = True, kept: Tensor | None = None
@@ -149,23 +139,6 @@ class ShapeAction(nn.Module, HubModel):
         log_q = decode(self.action, quantized, book) if self.reads_codes else self.action(tokens)
         return SignalOutput(tokens, attributes, quantized, shapes, decoded, series.to(x.dtype), log_q)
 
-    def tokenize(self, x: np.ndarray | Tensor) -> Tokens:
-        """Tokens of new recordings, resampled and normalised as in training.
-
-        Args:
-            x: `(recordings, channels, samples)`, raw, with the channels of the training data in their order; any number
-                of samples where the model resamples.
-
-        Returns:
-            Codes, windows and sub-actions, see `model.pretrained.tokens.Tokens`.
-
-        Raises:
-            ValueError: Other channels or another length than the model can take, or a value that is no finite number.
-        """
-        from model.pretrained.tokens import tokenize
-
-        return tokenize(self, x)
-
     def _mixed(self, x: Tensor) -> torch.autocast:
         return torch.autocast(x.device.type, torch.bfloat16, enabled=self.mixed_precision)
 
@@ -178,9 +151,3 @@ class ShapeAction(nn.Module, HubModel):
     def reads_codes(self) -> bool:
         """Whether sub-actions are predicted from the code (Method 2) and not from the token (Method 1)."""
         return isinstance(self.action, ActionDecoder)
-
-
-def _rename_earlier(model: nn.Module, state: MutableMapping[str, Any], prefix: str, *_: Any) -> None:
-    """Lets checkpoints be read in which the part before the tokens had the name that the method has now."""
-    for name in [name for name in state if name.startswith(prefix + EARLIER_PREFIX)]:
-        state[prefix + PREFIX + name.removeprefix(prefix + EARLIER_PREFIX)] = state.pop(name)

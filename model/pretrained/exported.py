@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from model.checkpoint import MODEL_FILE, CheckpointError, read_model
 from model.configuration.reading import Configuration, ConfigurationError, parse_configuration, read_configuration
-from model.pretrained.hub import rebuild
-
-if TYPE_CHECKING:
-    from model.dataset.loading import Dataset
-    from model.network.shape_action import ShapeAction
+from model.dataset.loading import DataError, Dataset, load_dataset
+from model.network.shape_action import ShapeActionNetwork
+from model.pretrained.shape_action import rebuild
 
 CONFIGURATION_FILE = "configuration.yaml"
 # What decides the meaning of the weights; of these, file and checkpoint may not differ.
@@ -37,9 +35,9 @@ class ExportedModel(NamedTuple):
     """A trained model with what it was made from."""
 
     configuration: Configuration
-    about: dict[str, Any]  # names of classes, channels and sub-actions, and which class owns which
+    metadata: dict[str, Any]  # names of classes, channels and sub-actions, and which class owns which
     dataset: Dataset
-    model: ShapeAction
+    model: ShapeActionNetwork
 
 
 def find_exported(path: Path) -> ExportedFiles:
@@ -92,14 +90,13 @@ def load_exported(files: ExportedFiles) -> ExportedModel:
         raise CheckpointError(f"{files.checkpoint}: lacks {', '.join(missing)}; train it again")
     configuration = _configuration(files, stored.about)
     dataset = _recordings(configuration, files, stored.about)
-    about = {**stored.about, "samples": dataset.train.x.shape[-1]}
-    model = rebuild(files.checkpoint, stored, about)
+    model = rebuild(files.checkpoint, stored, {**stored.about, "samples": dataset.train.x.shape[-1]})
     return ExportedModel(configuration, stored.about, dataset, model.eval())
 
 
-def _configuration(files: ExportedFiles, about: dict[str, Any]) -> Configuration:
+def _configuration(files: ExportedFiles, metadata: dict[str, Any]) -> Configuration:
     try:
-        trained = parse_configuration(about["configuration"])
+        trained = parse_configuration(metadata["configuration"])
     except ConfigurationError as error:
         raise CheckpointError(f"{files.checkpoint}: was trained by another version: {error}; train it again") from None
     if files.configuration is None:
@@ -115,9 +112,7 @@ def _configuration(files: ExportedFiles, about: dict[str, Any]) -> Configuration
     return configuration
 
 
-def _recordings(configuration: Configuration, files: ExportedFiles, about: dict[str, Any]) -> Dataset:
-    from model.dataset.loading import DataError, load_dataset
-
+def _recordings(configuration: Configuration, files: ExportedFiles, metadata: dict[str, Any]) -> Dataset:
     data, place = configuration.data, files.configuration or files.checkpoint
     try:
         source = data.source.resolve(Path())  # paths are absolute already; this looks whether the files are there
@@ -130,9 +125,9 @@ def _recordings(configuration: Configuration, files: ExportedFiles, about: dict[
     except DataError as error:
         raise DataError(f"{place}: data: {error}; the recordings are read again, so correct data there") from None
     for what, known in (("classes", dataset.class_names), ("channels", dataset.channel_names)):
-        if list(known) != about[what]:
+        if list(known) != metadata[what]:
             raise CheckpointError(
-                f"{files.checkpoint}: was trained on the {what} {', '.join(about[what])}, "
+                f"{files.checkpoint}: was trained on the {what} {', '.join(metadata[what])}, "
                 f"but {dataset.name} has {', '.join(known)}"
             )
     return dataset

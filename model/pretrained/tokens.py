@@ -6,16 +6,15 @@ and the way back from fractions of a series to samples of the recording as it ca
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from model.dataset.preprocessing import normalise, resample, series_levels
-
-if TYPE_CHECKING:
-    from model.network.shape_action import ShapeAction
+from model.network.shape_action import ShapeActionNetwork
 
 RECORDINGS_AT_ONCE = 64
 
@@ -44,13 +43,13 @@ class Tokens(NamedTuple):
 
 
 @torch.no_grad()
-def tokenize(model: ShapeAction, x: np.ndarray | Tensor) -> Tokens:
-    """Tokens of raw recordings, see `ShapeAction.tokenize`."""
-    raw = _checked(model, x)
-    was_training = model.training
-    model.eval()
-    parts = [_chunk(model, raw[at : at + RECORDINGS_AT_ONCE]) for at in range(0, len(raw), RECORDINGS_AT_ONCE)]
-    model.train(was_training)
+def tokenize(network: ShapeActionNetwork, metadata: Mapping[str, Any], x: np.ndarray | Tensor) -> Tokens:
+    """Tokens of raw recordings, see `ShapeAction.tokenize`; `metadata` is what the model says of itself."""
+    raw = _checked(network, metadata, x)
+    was_training = network.training
+    network.eval()
+    parts = [_chunk(network, raw[at : at + RECORDINGS_AT_ONCE]) for at in range(0, len(raw), RECORDINGS_AT_ONCE)]
+    network.train(was_training)
     codes, start, length, probabilities = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return Tokens(
         codes,
@@ -58,20 +57,20 @@ def tokenize(model: ShapeAction, x: np.ndarray | Tensor) -> Tokens:
         length,
         probabilities.argmax(-1).astype(np.int64),
         probabilities,
-        tuple(model.about["sub_actions"]),
+        tuple(metadata["sub_actions"]),
     )
 
 
-def _chunk(model: ShapeAction, raw: np.ndarray) -> tuple[np.ndarray, ...]:
-    device = next(model.parameters()).device
+def _chunk(network: ShapeActionNetwork, raw: np.ndarray) -> tuple[np.ndarray, ...]:
+    device = next(network.parameters()).device
     recordings, channels, samples = raw.shape
-    x, mean, scale = normalise(resample(raw, model.to_tokens.encoder.length))
+    x, mean, scale = normalise(resample(raw, network.to_tokens.encoder.length))
     level = torch.from_numpy(series_levels(x, mean, scale)).to(device)
-    out = model(torch.from_numpy(x).to(device).flatten(0, 1), level=level)
-    rows = channels // model.channels_per_token
+    out = network(torch.from_numpy(x).to(device).flatten(0, 1), level=level)
+    rows = channels // network.channels_per_token
     # All series of a row share its window, so the first of them says it.
     start, length = (
-        part.view(recordings, channels, -1)[:, :: model.channels_per_token].cpu().numpy() * np.float32(samples - 1)
+        part.view(recordings, channels, -1)[:, :: network.channels_per_token].cpu().numpy() * np.float32(samples - 1)
         for part in (out.attributes.start, out.attributes.length)
     )
     codes = out.quantized.indices.unflatten(0, (recordings, rows)).cpu().numpy()
@@ -79,27 +78,25 @@ def _chunk(model: ShapeAction, raw: np.ndarray) -> tuple[np.ndarray, ...]:
     return codes, start, np.minimum(length, samples - 1 - start), probabilities
 
 
-def _checked(model: ShapeAction, x: np.ndarray | Tensor) -> np.ndarray:
+def _checked(network: ShapeActionNetwork, metadata: Mapping[str, Any], x: np.ndarray | Tensor) -> np.ndarray:
     """Raw recordings as float64.
 
     Raises:
-        ValueError: They are none that this model can read.
+        ValueError: They are none that this network can read.
     """
-    if not model.about:
-        raise ValueError("this model has no description; load it with from_pretrained, or let its run export it")
     raw = np.asarray(x.detach().cpu() if isinstance(x, Tensor) else x)
     if raw.ndim != 3 or 0 in raw.shape or raw.dtype.kind not in "iuf":
         raise ValueError(
             f"expected numbers of shape (recordings, channels, samples), got {raw.dtype} {raw.shape}; "
             "one recording: x[None], one channel: x[:, None]"
         )
-    names = list(model.about["channels"])
+    names = list(metadata["channels"])
     if raw.shape[1] != len(names):
         raise ValueError(
             f"this model reads {len(names)} channels ({', '.join(names)}), but the recordings of shape {raw.shape} "
             f"have {raw.shape[1]}"
         )
-    samples, native = model.to_tokens.encoder.length, model.about["configuration"]["architecture"]["length"] == "native"
+    samples, native = network.to_tokens.encoder.length, metadata["configuration"]["architecture"]["length"] == "native"
     if raw.shape[2] < 2 or (native and raw.shape[2] != samples):
         needed = f"{samples} samples, and does not resample (architecture.length: native)" if native else "2 or more"
         raise ValueError(f"this model reads recordings of {needed}, but these have {raw.shape[2]}")

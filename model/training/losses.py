@@ -19,7 +19,7 @@ from model.network.alignment import contrastive_loss
 from model.network.attributes import diversity_loss
 from model.network.batch import Batch, by_recording
 from model.network.heads import kl_divergence
-from model.network.shape_action import ShapeAction, SignalOutput
+from model.network.shape_action import ShapeActionNetwork, SignalOutput
 from model.network.shapes import extract_pieces, normalise_pieces, normalised_shape_loss, shape_loss, stitch
 
 
@@ -39,7 +39,9 @@ class LossTerms(NamedTuple):
     scale_ratio: Tensor  # mean predicted σ over mean σ of the pieces; near 0 the shapes draw nothing
 
 
-def loss_terms(model: ShapeAction, batch: Batch, output: SignalOutput, longest: float, temperature: float) -> LossTerms:
+def loss_terms(
+    model: ShapeActionNetwork, batch: Batch, output: SignalOutput, longest: float, temperature: float
+) -> LossTerms:
     """All terms of a batch.
 
     Args:
@@ -71,7 +73,7 @@ def loss_terms(model: ShapeAction, batch: Batch, output: SignalOutput, longest: 
     )
 
 
-def _contrastive(model: ShapeAction, tokens: Tensor, batch: Batch, temperature: float) -> Tensor:
+def _contrastive(model: ShapeActionNetwork, tokens: Tensor, batch: Batch, temperature: float) -> Tensor:
     """Mean of the loss after fusion and the loss before it.
 
     The fused tokens carry the class's own text, so their loss alone can be met without the signal; the unfused one
@@ -83,7 +85,7 @@ def _contrastive(model: ShapeAction, tokens: Tensor, batch: Batch, temperature: 
     return (fused + unfused) / 2
 
 
-def _labels(model: ShapeAction, tokens: Tensor, batch: Batch, output: SignalOutput) -> Tensor:
+def _labels(model: ShapeActionNetwork, tokens: Tensor, batch: Batch, output: SignalOutput) -> Tensor:
     return model.teacher.label(tokens, batch.y, batch.wording).reshape(output.log_q.shape)
 
 

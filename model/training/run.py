@@ -18,6 +18,7 @@ from model.evaluation.meaning import CODES_FILE, CodeMeaning, write_codes
 from model.network.batch import Batch
 from model.network.building import build_model, longest_window
 from model.network.class_text import ClassText
+from model.pretrained.shape_action import ShapeAction
 from model.sub_actions.scores import VocabularyFiles
 from model.training.augmentation import random_crop
 from model.training.losses import mean_terms
@@ -36,7 +37,7 @@ class ShapeActionRun:
         train: Training split, on the device.
         validation: What `evaluate` measures by default, on the device.
         text: Embedded phrases of each class, merged.
-        about: Plain values stored with the exported model, such as class names.
+        metadata: Plain values stored with the exported model, such as class names.
         replicas: Who shares the recordings of each step; every replica is given all of them, and the same
             configuration. None is this process alone.
         vocabulary: Files about the vocabulary to write beside an exported model; None for none.
@@ -48,12 +49,12 @@ class ShapeActionRun:
         train: Batch,
         validation: Batch,
         text: ClassText,
-        about: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
         replicas: Replicas | None = None,
         vocabulary: VocabularyFiles | None = None,
     ):
         self.configuration, self.train, self.validation = configuration, train, validation
-        self.about, self.replicas, self.vocabulary = about or {}, replicas or Replicas(), vocabulary
+        self.metadata, self.replicas, self.vocabulary = metadata or {}, replicas or Replicas(), vocabulary
         device = train.x.device
         torch.manual_seed(configuration.seed + self.replicas.rank)  # dropout; all else has generators of its own
         channels, samples = train.x.shape[1:]
@@ -231,8 +232,7 @@ class ShapeActionRun:
         learnt, seen = collect(self.model, self.train), collect(self.model, self.validation)
         meaning = self._meaning(learnt)
         tensors = {name: torch.from_numpy(array) for name, array in meaning.tensors().items()}
-        self.model.describe(self.about | meaning.names(), tensors)
-        self.model.write(folder)
+        ShapeAction(self.model, self.metadata | meaning.names(), tensors).write(folder)
         write_codes(folder / CODES_FILE, meaning)
         confusions = classify(self.model, learnt, self.train.y, seen, self.validation.y)
         write_confusions(folder / CONFUSION_FILE, confusions, meaning.classes)
@@ -251,7 +251,7 @@ class ShapeActionRun:
         text = self.model.teacher.text
         # A run that was started without names numbers them.
         classes, sub_actions = (
-            tuple(self.about.get(key) or map(str, range(n)))
+            tuple(self.metadata.get(key) or map(str, range(n)))
             for key, n in zip(("classes", "sub_actions"), text.owned.shape, strict=True)
         )
         return read_meaning(self.model, learnt, self.train.y, sub_actions, classes)

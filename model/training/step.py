@@ -17,7 +17,7 @@ from torch import Tensor
 
 from model.configuration.reading import Configuration
 from model.network.batch import Batch
-from model.network.shape_action import ShapeAction, SignalOutput
+from model.network.shape_action import ShapeActionNetwork, SignalOutput
 from model.training.losses import LossTerms, loss_terms, total_loss
 from model.training.replicas import Replicas
 
@@ -41,7 +41,7 @@ class TrainingStep:
         replicas: Who shares the recordings.
     """
 
-    def __init__(self, model: ShapeAction, configuration: Configuration, longest: float, replicas: Replicas):
+    def __init__(self, model: ShapeActionNetwork, configuration: Configuration, longest: float, replicas: Replicas):
         self.model, self.configuration, self.longest, self.replicas = model, configuration, longest, replicas
 
     def __call__(self, batch: Batch, kept: Tensor | None, quantize: bool) -> StepOutcome:

@@ -18,7 +18,7 @@ from model.annotate import HEADER, main
 from model.configuration.reading import Configuration
 from model.network.building import build_model
 from model.network.class_text import ClassText
-from model.network.shape_action import ShapeAction
+from model.pretrained.shape_action import ShapeAction
 
 CHANNELS = ["acc x", "acc y"]
 
@@ -31,10 +31,9 @@ def folder(small: dict, class_text: ClassText, tmp_path: Path) -> Path:
 
 def exported(small: dict, text: ClassText, folder: Path, **architecture: object) -> Path:
     c = Configuration(**small | {"architecture": small["architecture"] | architecture})
-    model = build_model(c, text, 2)
-    about = {"configuration": json.loads(c.model_dump_json()), "channels": CHANNELS, "native_samples": 40}
-    model.describe(about | {"sub_actions": ["stand, still", "b", "c", "d", "e"]}, {})
-    model.save_pretrained(folder)
+    metadata = {"configuration": json.loads(c.model_dump_json()), "channels": CHANNELS, "native_samples": 40}
+    metadata["sub_actions"] = ["stand, still", "b", "c", "d", "e"]
+    ShapeAction(build_model(c, text, 2), metadata).save_pretrained(folder)
     return folder
 
 
@@ -107,10 +106,9 @@ def test_every_source_gives_the_same_rows(folder: Path, raw: np.ndarray, tmp_pat
 def test_a_data_set_by_its_name(small: dict, class_text: ClassText, tmp_path: Path) -> None:
     values = small | {"architecture": small["architecture"] | {"channels": "fused"}}
     c = Configuration(**values)
-    model = build_model(c, class_text, 6)
-    about = {"configuration": json.loads(c.model_dump_json()), "channels": [f"channel {n}" for n in range(6)]}
-    model.describe(about | {"sub_actions": list("abcde")}, {})
-    model.save_pretrained(tmp_path / "model")
+    metadata = {"configuration": json.loads(c.model_dump_json()), "channels": [f"channel {n}" for n in range(6)]}
+    metadata["sub_actions"] = list("abcde")
+    ShapeAction(build_model(c, class_text, 6), metadata).save_pretrained(tmp_path / "model")
     assert main([str(tmp_path / "model"), "BasicMotions", "--out", str(tmp_path / "out.csv")]) == 0
     found = rows(tmp_path / "out.csv")
     assert len(found) == 80 * 8

@@ -9,7 +9,7 @@ from model.evaluation.names import METRICS
 from model.network.batch import Batch
 from model.network.building import build_model, longest_window
 from model.network.class_text import ClassText
-from model.network.shape_action import ShapeAction
+from model.network.shape_action import ShapeActionNetwork
 
 
 def split(n: int, seed: int) -> Batch:
@@ -19,29 +19,29 @@ def split(n: int, seed: int) -> Batch:
 
 
 @pytest.fixture(params=["action_head", "action_decoder"])
-def model(small: dict, class_text: ClassText, request: pytest.FixtureRequest) -> ShapeAction:
+def model(small: dict, class_text: ClassText, request: pytest.FixtureRequest) -> ShapeActionNetwork:
     configuration = Configuration(**small | {"method": request.param})
     return build_model(configuration, class_text)
 
 
-def measure(model: ShapeAction, configuration: Configuration) -> dict[str, float]:
+def measure(model: ShapeActionNetwork, configuration: Configuration) -> dict[str, float]:
     return evaluate(model, split(9, 0), split(6, 1), longest_window(configuration), 0.1)
 
 
-def test_all_metrics_are_finite_and_the_same_twice(model: ShapeAction, configuration: Configuration) -> None:
+def test_all_metrics_are_finite_and_the_same_twice(model: ShapeActionNetwork, configuration: Configuration) -> None:
     first = measure(model, configuration)
     assert all(value == value and abs(value) < 1e9 for value in first.values())
     assert measure(model, configuration) == first
     assert tuple(first) == METRICS
 
 
-def test_a_split_in_chunks_is_the_split_at_once(model: ShapeAction) -> None:
+def test_a_split_in_chunks_is_the_split_at_once(model: ShapeActionNetwork) -> None:
     whole, chunks = collect(model, split(9, 0)), collect(model, split(9, 0), recordings=4)
     for a, b in zip(whole, chunks, strict=True):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
 
 
-def test_meanings_of_codes_are_distributions(model: ShapeAction) -> None:
+def test_meanings_of_codes_are_distributions(model: ShapeActionNetwork) -> None:
     meanings = code_meanings(model, collect(model, split(9, 0))).exp()
     assert meanings.shape == (6, 5)
     torch.testing.assert_close(meanings.sum(-1), torch.ones(6))
@@ -69,7 +69,7 @@ def test_codes_that_all_look_alike_are_not_necessary(class_text: ClassText, conf
     assert measured["distinct_shapes"] == 1.0
 
 
-def test_the_held_out_labels_change_no_reconstruction(model: ShapeAction, configuration: Configuration) -> None:
+def test_the_held_out_labels_change_no_reconstruction(model: ShapeActionNetwork, configuration: Configuration) -> None:
     train, held_out = split(9, 0), split(6, 1)
     other = held_out._replace(y=(held_out.y + 1) % 3)
     longest = longest_window(configuration)
@@ -78,7 +78,9 @@ def test_the_held_out_labels_change_no_reconstruction(model: ShapeAction, config
         assert first[name] == second[name]
 
 
-def test_window_metrics_are_medians_and_shares_in_samples(model: ShapeAction, configuration: Configuration) -> None:
+def test_window_metrics_are_medians_and_shares_in_samples(
+    model: ShapeActionNetwork, configuration: Configuration
+) -> None:
     seen, measured = collect(model, split(6, 1)), measure(model, configuration)
     middle = float((seen.length * 64).flatten().sort().values[95 // 2])
     assert measured["window_samples"] == pytest.approx(middle, rel=1e-5)

@@ -15,7 +15,7 @@ from model.network.building import build_model, longest_window
 from model.network.channels import FusedChannels, SeparateChannels, per_series, per_token
 from model.network.class_text import ClassText
 from model.network.heads import kl_divergence
-from model.network.shape_action import ShapeAction
+from model.network.shape_action import ShapeActionNetwork
 from model.training.losses import loss_terms
 from model.training.run import ShapeActionRun
 
@@ -28,7 +28,7 @@ def fused(small: dict) -> dict:
 
 
 @pytest.fixture
-def model(fused: dict, class_text: ClassText) -> ShapeAction:
+def model(fused: dict, class_text: ClassText) -> ShapeActionNetwork:
     return build_model(Configuration(**fused), class_text, CHANNELS).eval()
 
 
@@ -96,7 +96,7 @@ def test_shapes_of_all_outputs(fused: dict, class_text: ClassText, method: str) 
     assert all(part.shape == (12, 8) for part in output.attributes[1:])
 
 
-def test_channels_of_a_recording_share_windows_and_codes_but_not_shapes_and_levels(model: ShapeAction) -> None:
+def test_channels_of_a_recording_share_windows_and_codes_but_not_shapes_and_levels(model: ShapeActionNetwork) -> None:
     output = model(recordings(4).x.flatten(0, 1))
     for part in (output.attributes.start, output.attributes.length):
         assert torch.equal(part[0::3], part[1::3])
@@ -112,7 +112,7 @@ def test_channels_of_a_recording_share_windows_and_codes_but_not_shapes_and_leve
             torch.testing.assert_close(output.shapes[3 * recording : 3 * recording + 3, token], expected)
 
 
-def test_permuting_recordings_permutes_outputs(model: ShapeAction) -> None:
+def test_permuting_recordings_permutes_outputs(model: ShapeActionNetwork) -> None:
     x, order = recordings(4).x, torch.tensor([2, 0, 3, 1])
     first, second = model(x.flatten(0, 1)), model(x[order].flatten(0, 1))
     torch.testing.assert_close(first.tokens[order], second.tokens, atol=1e-5, rtol=1e-5)
@@ -121,7 +121,7 @@ def test_permuting_recordings_permutes_outputs(model: ShapeAction) -> None:
     torch.testing.assert_close(series, second.series, atol=1e-5, rtol=1e-5)
 
 
-def test_a_token_sees_every_channel_of_its_recording_and_of_no_other(model: ShapeAction) -> None:
+def test_a_token_sees_every_channel_of_its_recording_and_of_no_other(model: ShapeActionNetwork) -> None:
     x = recordings(3).x.requires_grad_()
     model(x.flatten(0, 1)).tokens[1, 4].square().sum().backward()
     seen = x.grad.abs().sum(-1)
@@ -141,7 +141,7 @@ def test_the_action_loss_reaches_encoder_and_channels(fused: dict, class_text: C
         assert float(parameter.grad.abs().max()) > 0
 
 
-def test_decoding_the_codebook_is_decoding_the_tokens(model: ShapeAction) -> None:
+def test_decoding_the_codebook_is_decoding_the_tokens(model: ShapeActionNetwork) -> None:
     z = model.attributes(model.to_tokens(recordings(4).x.flatten(0, 1))).z.detach().requires_grad_()
     weights = torch.randn(4, 8, 3 * 16)
     gradients = []
@@ -174,7 +174,7 @@ def test_terms_that_depend_on_the_rows_are_those_of_a_loop(fused: dict, class_te
     torch.testing.assert_close(terms.classification, model.classes(output.quantized.code, output.tokens, batch.y))
 
 
-def test_all_metrics_are_measured(model: ShapeAction, fused: dict) -> None:
+def test_all_metrics_are_measured(model: ShapeActionNetwork, fused: dict) -> None:
     train, held_out = recordings(9), recordings(6, 1)
     measured = evaluate(model, train, held_out, longest_window(Configuration(**fused)), 0.1)
     assert tuple(measured) == METRICS
@@ -223,7 +223,7 @@ def test_a_fused_run_is_restored_and_exported_exactly(fused: dict, class_text: C
         load_model(tmp_path / "model.safetensors", other)
 
 
-def test_wrong_channels_are_refused(model: ShapeAction, fused: dict, class_text: ClassText) -> None:
+def test_wrong_channels_are_refused(model: ShapeActionNetwork, fused: dict, class_text: ClassText) -> None:
     with pytest.raises(ValueError, match=r"^7 series are no whole recordings of 3 channels$"):
         model(torch.randn(7, 64))
     message = r"^data: recordings of 2 channels and 64 samples, but the model is built for 3 channels and 64 samples$"

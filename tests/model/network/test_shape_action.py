@@ -7,18 +7,18 @@ from model.configuration.reading import Configuration
 from model.network.building import build_model
 from model.network.class_text import ClassText
 from model.network.heads import kl_divergence
-from model.network.shape_action import ShapeAction
+from model.network.shape_action import ShapeActionNetwork
 
 
 def series(n: int = 6) -> torch.Tensor:
     return torch.randn(n, 64, generator=torch.Generator().manual_seed(0))
 
 
-def build(small: dict, text: ClassText, **changes: object) -> ShapeAction:
+def build(small: dict, text: ClassText, **changes: object) -> ShapeActionNetwork:
     return build_model(Configuration(**small | changes), text).eval()
 
 
-def action_loss(model: ShapeAction) -> torch.Tensor:
+def action_loss(model: ShapeActionNetwork) -> torch.Tensor:
     output = model(series())
     tokens = output.tokens.reshape(3, 16, 16)
     p = model.teacher.label(tokens, torch.tensor([0, 1, 2])).reshape(6, 8, 5)

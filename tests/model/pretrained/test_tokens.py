@@ -15,8 +15,8 @@ from model.evaluation.evaluate import collect
 from model.network.batch import Batch
 from model.network.building import build_model
 from model.network.class_text import ClassText
-from model.network.shape_action import ShapeAction
 from model.network.shapes import extract_pieces
+from model.pretrained.shape_action import ShapeAction
 
 CHANNELS = ("acc x", "acc y")
 SAMPLES = 64
@@ -31,17 +31,16 @@ def made(small: dict, class_text: ClassText) -> Callable[..., ShapeAction]:
     def make(samples: int = SAMPLES, architecture: dict | None = None, **values: object) -> ShapeAction:
         values = small | values | {"architecture": small["architecture"] | (architecture or {})}
         c = Configuration(**values)
-        model = build_model(c, class_text, len(CHANNELS), samples)
-        if model.to_tokens.levels is not None:
-            model.to_tokens.levels.start(torch.rand(6, len(CHANNELS), 2) + 0.5)
-        about = {
+        network = build_model(c, class_text, len(CHANNELS), samples)
+        if network.to_tokens.levels is not None:
+            network.to_tokens.levels.start(torch.rand(6, len(CHANNELS), 2) + 0.5)
+        metadata = {
             "configuration": json.loads(c.model_dump_json()),
             "channels": list(CHANNELS),
             "sub_actions": [f"phrase {k}" for k in range(5)],
             "samples": samples,
         }
-        model.describe(about, {})
-        return model
+        return ShapeAction(network, metadata)
 
     return make
 
@@ -79,8 +78,8 @@ def test_they_are_those_of_the_path_that_is_trained(
     raw = recordings(5, SAMPLES)
     raw[2, 1] = 3.25  # a channel that does not move
     batch = batch_by_hand(raw)
-    expected = collect(model, batch)
-    out = model.eval()(batch.x.flatten(0, 1), level=batch.level)
+    expected = collect(model.network, batch)
+    out = model.network.eval()(batch.x.flatten(0, 1), level=batch.level)
     tokens = model.tokenize(raw)
     rows = 1 if architecture["channels"] == "fused" else len(CHANNELS)
     assert tokens.codes.shape == (5, rows, 8)
@@ -129,10 +128,11 @@ def test_arrays_and_tensors_of_any_kind_and_any_number_of_recordings(made: Calla
 
 
 def test_the_mode_of_the_model_stays(made: Callable[..., ShapeAction]) -> None:
-    model = made(architecture={"dropout": 0.5}).train()
+    model = made(architecture={"dropout": 0.5})
+    model.network.train()
     first, second = (model.tokenize(recordings(2, SAMPLES)) for _ in range(2))
     np.testing.assert_array_equal(first.probabilities, second.probabilities)
-    assert model.training
+    assert model.network.training
 
 
 @pytest.mark.parametrize(
@@ -159,8 +159,3 @@ def test_a_model_that_does_not_resample_says_so(made: Callable[..., ShapeAction]
     assert model.tokenize(recordings(1, 50)).codes.shape == (1, 2, 8)
     with pytest.raises(ValueError, match=r"of 50 samples, and does not resample .*, but these have 64"):
         model.tokenize(recordings(1, 64))
-
-
-def test_a_model_without_a_description_says_so(small: dict, class_text: ClassText) -> None:
-    with pytest.raises(ValueError, match="this model has no description"):
-        build_model(Configuration(**small), class_text, 2).tokenize(np.ones((1, 2, 64)))

@@ -52,8 +52,8 @@ def test_the_merging_is_searched(tmp_path: Path) -> None:
     for apart in (False, True):
         point = {"merging.keep_opposites_apart": apart, "merging.linkage": "average"}
         run = study.trial(prepared.space.configuration(point, 0), "cpu")  # type: ignore[attr-defined]
-        assert run.about["configuration"]["merging"] == {"linkage": "average", "keep_opposites_apart": apart}
-        owned[apart] = run.about["sub_actions"]
+        assert run.metadata["configuration"]["merging"] == {"linkage": "average", "keep_opposites_apart": apart}
+        owned[apart] = run.metadata["sub_actions"]
     assert owned[True] != owned[False]
 
 

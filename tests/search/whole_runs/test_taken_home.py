@@ -17,7 +17,7 @@ from model.configuration.reading import ConfigurationError, read_configuration
 from model.dataset.loading import load_dataset
 from model.dataset.ts import find_named, read_ts
 from model.evaluation.evaluate import collect
-from model.network.shape_action import ShapeAction
+from model.pretrained.shape_action import ShapeAction
 from model.study import ShapeActionStudy
 from results.export.record import read_record
 from results.pick import main as pick
@@ -92,8 +92,8 @@ def test_the_exported_model_gives_the_tokens_of_its_training(run: Path, point: s
     np.testing.assert_array_equal(tokens.codes.ravel(), expected.indices.numpy())
     out = trained.model.eval()(trained.validation.x.flatten(0, 1), level=trained.validation.level)
     np.testing.assert_array_equal(tokens.probabilities.reshape(out.log_q.shape), out.log_q.exp().detach().numpy())
-    assert model.about["native_samples"] == 100
-    assert torch.equal(model.quantizer.codes, trained.model.quantizer.codes)
+    assert model.metadata["native_samples"] == 100
+    assert torch.equal(model.network.quantizer.codes, trained.model.quantizer.codes)
 
 
 def test_the_folder_holds_what_a_model_needs(run: Path, point: str) -> None:
@@ -152,4 +152,4 @@ def test_fresh_seeds_fall_into_its_band_and_a_tampered_front_is_found(
 
 def test_a_pick_is_loaded_like_any_other(run: Path) -> None:
     assert pick([str(run), "--minimise", "action_kl_ratio", "--name", "mine"]) == 0
-    assert ShapeAction.from_pretrained(run / "best/mine").about["dataset"] == "BasicMotions"
+    assert ShapeAction.from_pretrained(run / "best/mine").metadata["dataset"] == "BasicMotions"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import functools
 import http.server
 import json
@@ -22,7 +23,8 @@ from model.checkpoint import CheckpointError
 from model.configuration.reading import Configuration
 from model.network.building import build_model
 from model.network.class_text import ClassText
-from model.network.shape_action import ShapeAction
+from model.pretrained import shape_action
+from model.pretrained.shape_action import ShapeAction
 
 QUANTIZERS = ["synchronised", "straight_through", "ema", "sim_vq", "fsq"]
 
@@ -30,18 +32,17 @@ QUANTIZERS = ["synchronised", "straight_through", "ema", "sim_vq", "fsq"]
 def described(small: dict, text: ClassText, channels: int = 2, **values: object) -> ShapeAction:
     architecture = small["architecture"] | values.pop("architecture", {})
     c = Configuration(**small | values | {"architecture": architecture})
-    model = build_model(c, text, channels)
-    about = {"configuration": json.loads(c.model_dump_json()), "channels": ["x", "y"], "sub_actions": list("abcde")}
-    model.describe(about | {"classes": ["p", "q", "r"]}, {"code_shapes": torch.rand(6, 1, 16)})
-    return model.eval()
+    network = build_model(c, text, channels).eval()
+    metadata = {"configuration": json.loads(c.model_dump_json()), "channels": ["x", "y"], "sub_actions": list("abcde")}
+    return ShapeAction(network, metadata | {"classes": ["p", "q", "r"]}, {"code_shapes": torch.rand(6, 1, 16)})
 
 
 def outputs(model: ShapeAction) -> list[torch.Tensor]:
     x = torch.randn(6, 64, generator=torch.Generator().manual_seed(0))
     level = torch.rand(3, 2, 2, generator=torch.Generator().manual_seed(1)) + 0.5
-    out = model(x, level=level)
+    out = model.network(x, level=level)
     y = torch.tensor([0, 1, 2])
-    labels = model.teacher.label(out.tokens.view(3, -1, out.tokens.shape[-1]), y)
+    labels = model.network.teacher.label(out.tokens.view(3, -1, out.tokens.shape[-1]), y)
     return [out.tokens, *out.attributes, *out.quantized, out.shapes, out.decoded, out.series, out.log_q, labels]
 
 
@@ -58,12 +59,18 @@ def test_saved_and_loaded_it_is_the_same_to_the_last_bit(
     for a, b, c in zip(outputs(model), outputs(loaded), outputs(again), strict=True):
         assert torch.equal(a, b)
         assert torch.equal(a, c)
-    assert not loaded.training
-    assert again.about == model.about
+    assert not loaded.network.training
+    assert again.metadata == model.metadata
     assert torch.equal(again.code_tensors["code_shapes"], model.code_tensors["code_shapes"])
     names = ("config.json", "model.safetensors", "README.md")
     assert all((tmp_path / "first" / n).read_bytes() == (tmp_path / "second" / n).read_bytes() for n in names)
     assert {path.name for path in (tmp_path / "second").iterdir()} == set(names)
+
+
+def test_the_example_runs() -> None:
+    ran = doctest.testmod(shape_action)
+    assert ran.attempted > 5
+    assert ran.failed == 0
 
 
 def test_a_folder_needs_no_network(
@@ -72,7 +79,7 @@ def test_a_folder_needs_no_network(
     described(small, class_text).save_pretrained(tmp_path)
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("it asked the network"))
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: pytest.fail("it asked the network"))
-    assert ShapeAction.from_pretrained(tmp_path).about["channels"] == ["x", "y"]
+    assert ShapeAction.from_pretrained(tmp_path).metadata["channels"] == ["x", "y"]
 
 
 def test_the_card_that_came_with_it_stays(small: dict, class_text: ClassText, tmp_path: Path) -> None:
@@ -87,17 +94,16 @@ def test_the_card_that_came_with_it_stays(small: dict, class_text: ClassText, tm
     assert "from_pretrained" in short.text
 
 
-def test_a_checkpoint_alone_is_enough_and_may_have_the_earlier_names(
-    small: dict, class_text: ClassText, tmp_path: Path
-) -> None:
+def test_a_checkpoint_alone_is_enough(small: dict, class_text: ClassText, tmp_path: Path) -> None:
     model = described(small, class_text)
     model.save_pretrained(tmp_path)
     (tmp_path / "config.json").unlink()
     (tmp_path / "README.md").unlink()
     stored = load_file(tmp_path / "model.safetensors")
-    earlier = {name.replace("model.to_tokens.", "model.tokenize."): value for name, value in stored.items()}
-    assert earlier.keys() != stored.keys()
-    save_file(earlier, tmp_path / "model.safetensors", metadata={"about": json.dumps(dict(model.about))})
+    assert stored.keys() == {f"model.{name}" for name in model.network.state_dict()} | {"code_shapes"}
+    assert {"model.to_tokens.encoder.project.weight", "model.quantizer.codes", "model.teacher.text.phrase_to_sub_action"} <= {
+        *stored
+    }
     for a, b in zip(outputs(model), outputs(ShapeAction.from_pretrained(tmp_path)), strict=True):
         assert torch.equal(a, b)
 
@@ -111,7 +117,7 @@ def test_what_cannot_be_loaded_is_named(small: dict, class_text: ClassText, tmp_
     with pytest.raises(CheckpointError, match=r"model.safetensors: lacks configuration, sub_actions; it was not"):
         ShapeAction.from_pretrained(tmp_path)
     (tmp_path / "config.json").unlink()
-    wrong = {**model.about, "configuration": {**model.about["configuration"], "codebook_size": 7}}
+    wrong = {**model.metadata, "configuration": {**model.metadata["configuration"], "codebook_size": 7}}
     save_file(stored, path, metadata={"about": json.dumps(wrong)})
     with pytest.raises(CheckpointError, match="does not fit this configuration"):
         ShapeAction.from_pretrained(tmp_path)
@@ -122,11 +128,6 @@ def test_what_cannot_be_loaded_is_named(small: dict, class_text: ClassText, tmp_
     path.write_bytes(b"half")
     with pytest.raises(CheckpointError, match="cannot be read as a checkpoint"):
         ShapeAction.from_pretrained(tmp_path)
-
-
-def test_a_model_without_a_description_is_not_saved(small: dict, class_text: ClassText, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="has no description; let its run export it"):
-        build_model(Configuration(**small), class_text, 2).save_pretrained(tmp_path)
 
 
 class Hub(http.server.BaseHTTPRequestHandler):
@@ -175,7 +176,7 @@ def hub(tmp_path: Path) -> Iterator[tuple[str, Path, list[str]]]:
 
 SCRIPT = """
 import sys
-from model.network.shape_action import ShapeAction
+from model.pretrained.shape_action import ShapeAction
 model = ShapeAction.from_pretrained("me/knee", local_files_only=len(sys.argv) > 2)
 model.save_pretrained(sys.argv[1])
 """
