@@ -57,7 +57,7 @@ class FiniteScalarQuantizer(nn.Module):
         return point + (self.grid.implicit_codebook[index] - point).detach(), index
 
     @torch.no_grad()
-    def start(self, z: Tensor, seed: int) -> None:
+    def init_codes(self, z: Tensor, seed: int) -> None:
         """Lays the grid along the principal directions of `z (points, code_dim)`; nothing is drawn.
 
         The projection in spreads each direction evenly over its levels, the longest over the most; the projection out
@@ -77,10 +77,10 @@ class FiniteScalarQuantizer(nn.Module):
         self.project_out.weight.copy_(back[:-1].T)
         self.project_out.bias.copy_(back[-1])
 
-    def follow(self, z: Tensor, indices: Tensor) -> None:
+    def ema_update(self, z: Tensor, indices: Tensor) -> None:
         """Nothing: the projections have a gradient."""
 
-    def revive(self, usage: Tensor, z: Tensor, below: float, generator: torch.Generator) -> int:
+    def replace_dead_codes(self, usage: Tensor, z: Tensor, below: float, generator: torch.Generator) -> int:
         """Nothing, and nothing is drawn: no point of a grid can be moved by itself."""
         return 0
 

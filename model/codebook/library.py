@@ -1,7 +1,7 @@
 """The nearest-code quantizers of the library vector-quantize-pytorch, behind the interface `codebook.quantizer`.
 
 - `StraightThroughQuantizer` (van den Oord et al. 2017): codes learn from the codebook loss alone.
-- `AveragedQuantizer` (the same paper, appendix A.1): codes are moving averages of the encoder outputs that chose them.
+- `EMAQuantizer` (the same paper, appendix A.1): codes are moving averages of the encoder outputs that chose them.
 - `SimQuantizer` (SimVQ, Zhu et al. 2024, arXiv 2411.02038): a frozen book behind one learnt linear map.
 
 With each the task's gradient reaches the encoder alone: passed on as it is, or turned and scaled from the code to the
@@ -60,22 +60,22 @@ class StraightThroughQuantizer(nn.Module):
         return quantized._replace(loss=loss + _entropy(self.entropy, z, self.codes))
 
     @torch.no_grad()
-    def start(self, z: Tensor, seed: int) -> None:
-        """K-means; see `Quantizer.start`."""
+    def init_codes(self, z: Tensor, seed: int) -> None:
+        """K-means; see `Quantizer.init_codes`."""
         self.book.codebook = cluster_centres(z, len(self.codes), seed)
 
-    def follow(self, z: Tensor, indices: Tensor) -> None:
+    def ema_update(self, z: Tensor, indices: Tensor) -> None:
         """Nothing: these codes have a gradient."""
 
     @torch.no_grad()
-    def revive(self, usage: Tensor, z: Tensor, below: float, generator: torch.Generator) -> int:
-        """See `Quantizer.revive`."""
+    def replace_dead_codes(self, usage: Tensor, z: Tensor, below: float, generator: torch.Generator) -> int:
+        """See `Quantizer.replace_dead_codes`."""
         dead, drawn = replacements(usage, z, below, generator)
         self.codes[dead] = drawn.to(self.codes.dtype)
         return len(dead)
 
 
-class AveragedQuantizer(nn.Module):
+class EMAQuantizer(nn.Module):
     """Nearest code; codes are moving averages of the encoder outputs that chose them, without any gradient.
 
     Args:
@@ -106,13 +106,13 @@ class AveragedQuantizer(nn.Module):
         return self.book.codebook
 
     def forward(self, z: Tensor) -> Quantized:
-        """Quantises `z (..., code_dim)`; the averages stay as they are until `follow`."""
+        """Quantises `z (..., code_dim)`; the averages stay as they are until `ema_update`."""
         quantized, chosen = _choose(self.book, z, self.codes)
         loss = self.commitment * commitment_loss(z, chosen)
         return quantized._replace(loss=loss + _entropy(self.entropy, z, self.codes))
 
     @torch.no_grad()
-    def start(self, z: Tensor, seed: int) -> None:
+    def init_codes(self, z: Tensor, seed: int) -> None:
         """K-means; the averages begin as if each of its points had been seen in the step before."""
         centres = cluster_centres(z, len(self.codes), seed)
         chosen = squared_distances(z, centres).argmin(-1)
@@ -120,13 +120,13 @@ class AveragedQuantizer(nn.Module):
         self._set(torch.arange(len(centres), device=z.device), centres, count.to(centres.dtype))
 
     @torch.no_grad()
-    def follow(self, z: Tensor, indices: Tensor) -> None:
+    def ema_update(self, z: Tensor, indices: Tensor) -> None:
         """One step of the averages: count_j and sum_j of the points that chose code j; code_j = sum_j / count_j."""
         self.book.update_indices(z[None], indices[None])
 
     @torch.no_grad()
-    def revive(self, usage: Tensor, z: Tensor, below: float, generator: torch.Generator) -> int:
-        """See `Quantizer.revive`; a moved code forgets its past and counts as chosen once."""
+    def replace_dead_codes(self, usage: Tensor, z: Tensor, below: float, generator: torch.Generator) -> int:
+        """See `Quantizer.replace_dead_codes`; a moved code forgets its past and counts as chosen once."""
         dead, drawn = replacements(usage, z, below, generator)
         self._set(dead, drawn, z.new_ones(len(dead)))
         return len(dead)
@@ -167,17 +167,17 @@ class SimQuantizer(nn.Module):
         return quantized._replace(loss=quantized.loss + _entropy(self.entropy, z, self.codes))
 
     @torch.no_grad()
-    def start(self, z: Tensor, seed: int) -> None:
+    def init_codes(self, z: Tensor, seed: int) -> None:
         """The frozen book becomes the centres of k-means, and the map the identity."""
         self.book.frozen_codebook.copy_(cluster_centres(z, len(self.codes), seed))
         nn.init.eye_(self.book.code_transform.weight)
 
-    def follow(self, z: Tensor, indices: Tensor) -> None:
+    def ema_update(self, z: Tensor, indices: Tensor) -> None:
         """Nothing: the map has a gradient."""
 
     @torch.no_grad()
-    def revive(self, usage: Tensor, z: Tensor, below: float, generator: torch.Generator) -> int:
-        """See `Quantizer.revive`; a frozen code is set to what the map takes to the drawn point."""
+    def replace_dead_codes(self, usage: Tensor, z: Tensor, below: float, generator: torch.Generator) -> int:
+        """See `Quantizer.replace_dead_codes`; a frozen code is set to what the map takes to the drawn point."""
         dead, drawn = replacements(usage, z, below, generator)
         if len(dead):
             # On the CPU: it is small, and the solver of a GPU may round differently from run to run.

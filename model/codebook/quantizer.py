@@ -40,7 +40,7 @@ class Quantizer(Protocol):
         """Quantises `z (..., code_dim)`."""
         ...
 
-    def start(self, z: Tensor, seed: int) -> None:
+    def init_codes(self, z: Tensor, seed: int) -> None:
         """Puts the codes where the data is.
 
         Args:
@@ -49,7 +49,7 @@ class Quantizer(Protocol):
         """
         ...
 
-    def follow(self, z: Tensor, indices: Tensor) -> None:
+    def ema_update(self, z: Tensor, indices: Tensor) -> None:
         """Moves codes that learn without a gradient; called once after each optimiser step that used codes.
 
         Args:
@@ -58,7 +58,7 @@ class Quantizer(Protocol):
         """
         ...
 
-    def revive(self, usage: Tensor, z: Tensor, below: float, generator: torch.Generator) -> int:
+    def replace_dead_codes(self, usage: Tensor, z: Tensor, below: float, generator: torch.Generator) -> int:
         """Moves codes that are hardly used onto encoder outputs drawn at random.
 
         Args:
@@ -108,16 +108,16 @@ class SynchronisedQuantizer(nn.Module):
         return Quantized(chosen + (path - path.detach()), index, loss)
 
     @torch.no_grad()
-    def start(self, z: Tensor, seed: int) -> None:
-        """K-means; see `Quantizer.start`."""
+    def init_codes(self, z: Tensor, seed: int) -> None:
+        """K-means; see `Quantizer.init_codes`."""
         self.codes.copy_(cluster_centres(z, len(self.codes), seed))
 
-    def follow(self, z: Tensor, indices: Tensor) -> None:
+    def ema_update(self, z: Tensor, indices: Tensor) -> None:
         """Nothing: these codes have a gradient."""
 
     @torch.no_grad()
-    def revive(self, usage: Tensor, z: Tensor, below: float, generator: torch.Generator) -> int:
-        """See `Quantizer.revive`."""
+    def replace_dead_codes(self, usage: Tensor, z: Tensor, below: float, generator: torch.Generator) -> int:
+        """See `Quantizer.replace_dead_codes`."""
         dead, drawn = replacements(usage, z, below, generator)
         self.codes[dead] = drawn.to(self.codes.dtype)
         return len(dead)
@@ -141,7 +141,7 @@ def commitment_loss(z: Tensor, chosen: Tensor) -> Tensor:
 def replacements(usage: Tensor, z: Tensor, below: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Which codes are dead, `(dead,)`, and an encoder output drawn for each, `(dead, code_dim)`.
 
-    Arguments as in `Quantizer.revive`; without dead codes nothing is drawn.
+    Arguments as in `Quantizer.replace_dead_codes`; without dead codes nothing is drawn.
     """
     dead = (usage < below * usage.sum() / len(usage)).nonzero().flatten()
     if not len(dead):

@@ -26,7 +26,7 @@ from model.network.shapes import extract_pieces, normalise_pieces, stitch
 CONTROL_SEED = 20_240  # of the shuffled-code controls
 
 
-class Collected(NamedTuple):
+class SplitOutputs(NamedTuple):
     """What the signal path and the soft labels give for a split; `S` series in `R` rows of `N` tokens."""
 
     tokens: Tensor  # (B, tokens of a recording, width)
@@ -41,7 +41,7 @@ class Collected(NamedTuple):
 
 
 @torch.no_grad()
-def collect(model: ShapeActionNetwork, split: Batch, recordings: int = 64) -> Collected:
+def collect(model: ShapeActionNetwork, split: Batch, recordings: int = 64) -> SplitOutputs:
     """Runs a split through the model in chunks of `recordings`."""
     was_training = model.training
     model.eval()
@@ -52,7 +52,7 @@ def collect(model: ShapeActionNetwork, split: Batch, recordings: int = 64) -> Co
         tokens = by_recording(out.tokens, len(x))
         a, p = out.attributes, model.teacher.label(tokens, y)
         parts.append(
-            Collected(
+            SplitOutputs(
                 tokens,
                 a.z.flatten(0, 1),
                 out.quantized.indices.flatten(),
@@ -65,11 +65,11 @@ def collect(model: ShapeActionNetwork, split: Batch, recordings: int = 64) -> Co
             )
         )
     model.train(was_training)
-    return Collected(*(torch.cat(field) for field in zip(*parts, strict=True)))
+    return SplitOutputs(*(torch.cat(field) for field in zip(*parts, strict=True)))
 
 
 @torch.no_grad()
-def code_meanings(model: ShapeActionNetwork, train: Collected) -> Tensor:
+def code_meanings(model: ShapeActionNetwork, train: SplitOutputs) -> Tensor:
     """Log-probabilities `(codes, K)` of the sub-actions that each code stands for; from the training split alone."""
     codes = model.quantizer.codes
     if model.reads_codes:
@@ -79,7 +79,7 @@ def code_meanings(model: ShapeActionNetwork, train: Collected) -> Tensor:
 
 @torch.no_grad()
 def read_meaning(
-    model: ShapeActionNetwork, train: Collected, y: Tensor, sub_actions: tuple[str, ...], classes: tuple[str, ...]
+    model: ShapeActionNetwork, train: SplitOutputs, y: Tensor, sub_actions: tuple[str, ...], classes: tuple[str, ...]
 ) -> CodeMeaning:
     """What each code means, for people: the distributions of `code_meanings`, the shapes, and what they rest on.
 
@@ -101,7 +101,7 @@ def read_meaning(
 
 @torch.no_grad()
 def classify(
-    model: ShapeActionNetwork, train: Collected, train_y: Tensor, held_out: Collected, y: Tensor
+    model: ShapeActionNetwork, train: SplitOutputs, train_y: Tensor, held_out: SplitOutputs, y: Tensor
 ) -> dict[str, np.ndarray]:
     """Confusion matrices `(classes, classes)` of the linear classifiers, `token` and `histogram`, true class first.
 
@@ -119,7 +119,7 @@ def classify(
     }
 
 
-def _features(model: ShapeActionNetwork, split: Collected) -> downstream.Features:
+def _features(model: ShapeActionNetwork, split: SplitOutputs) -> downstream.Features:
     numbers = torch.stack([split.start, split.length, split.offset, split.scale], dim=-1)
     numbers = per_token(numbers, model.channels_per_token)
     index = split.indices.view(numbers.shape[:2])
@@ -164,7 +164,7 @@ def _shuffled(index: Tensor) -> Tensor:
     return index[torch.randperm(len(index), generator=generator).to(index.device)]
 
 
-def _reconstruction(model: ShapeActionNetwork, split: Batch, seen: Collected, longest: float) -> dict[str, float]:
+def _reconstruction(model: ShapeActionNetwork, split: Batch, seen: SplitOutputs, longest: float) -> dict[str, float]:
     x = split.x.flatten(0, 1)
     samples = x.shape[-1]
     table = model.shapes(model.quantizer.codes)
@@ -197,7 +197,7 @@ def _reconstruction(model: ShapeActionNetwork, split: Batch, seen: Collected, lo
     }
 
 
-def _action(seen: Collected, mean: Tensor, table: Tensor, y: Tensor, owned: Tensor) -> dict[str, float]:
+def _action(seen: SplitOutputs, mean: Tensor, table: Tensor, y: Tensor, owned: Tensor) -> dict[str, float]:
     log_q = table[seen.indices]
     return {
         "action_kl": float(kl_divergence(seen.p, log_q).mean()),
@@ -209,7 +209,7 @@ def _action(seen: Collected, mean: Tensor, table: Tensor, y: Tensor, owned: Tens
     }
 
 
-def _codebook(model: ShapeActionNetwork, seen: Collected, table: Tensor, y: Tensor) -> dict[str, float]:
+def _codebook(model: ShapeActionNetwork, seen: SplitOutputs, table: Tensor, y: Tensor) -> dict[str, float]:
     codes = model.quantizer.codes
     counts = torch.bincount(seen.indices, minlength=len(codes))
     perplexity = float(metrics.perplexity(counts))
@@ -227,7 +227,7 @@ def _codebook(model: ShapeActionNetwork, seen: Collected, table: Tensor, y: Tens
     }
 
 
-def _alignment(model: ShapeActionNetwork, split: Batch, seen: Collected, temperature: float) -> dict[str, float]:
+def _alignment(model: ShapeActionNetwork, split: Batch, seen: SplitOutputs, temperature: float) -> dict[str, float]:
     aligned = model.teacher.align(seen.tokens, split.y)
     partners = (split.y[:, None] == split.y[None, :]).sum(-1)
     nearest = model.teacher.similarities(seen.tokens).argmax(-1)

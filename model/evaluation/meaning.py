@@ -28,8 +28,8 @@ TENSORS = {
     "accumulated": "code_meanings_accumulated",
     "class_tokens": "code_class_tokens",
     "recordings": "code_recordings",
-    "stray": "code_stray",
-    "sureness": "code_sureness",
+    "mean_kl": "code_stray",
+    "confidence": "code_sureness",
 }
 
 
@@ -54,8 +54,8 @@ class CodeMeaning:
         accumulated: float32, (J, K), the accumulated map with either method.
         class_tokens: int64, (J, classes), tokens that chose the code, by the class of their recording.
         recordings: float32, (J,), effective number of recordings behind a code: (Σ_r n_r)² / Σ_r n_r².
-        stray: float32, (J,), mean KL(p_n ‖ q_j) of the code's tokens in nats; NaN for a code that none chose.
-        sureness: float32, (J,), from 0 (nothing is known) to 1; see `measure_meaning`.
+        mean_kl: float32, (J,), mean KL(p_n ‖ q_j) of the code's tokens in nats; NaN for a code that none chose.
+        confidence: float32, (J,), from 0 (nothing is known) to 1; see `measure_meaning`.
         sub_actions: Names, (K,).
         classes: Names, (classes,).
     """
@@ -65,8 +65,8 @@ class CodeMeaning:
     accumulated: np.ndarray
     class_tokens: np.ndarray
     recordings: np.ndarray
-    stray: np.ndarray
-    sureness: np.ndarray
+    mean_kl: np.ndarray
+    confidence: np.ndarray
     sub_actions: tuple[str, ...]
     classes: tuple[str, ...]
 
@@ -104,7 +104,7 @@ def measure_meaning(
 ) -> CodeMeaning:
     """Counts the tokens of each code and says how sure its distribution is.
 
-    sureness_j = max(0, 1 − H_j / ln K) · R_j / (R_j + 1), where H_j = −Σ_k p̄_jk ln q_jk is the mean cross-entropy of
+    confidence_j = max(0, 1 − H_j / ln K) · R_j / (R_j + 1), where H_j = −Σ_k p̄_jk ln q_jk is the mean cross-entropy of
     the soft labels p_n of the code's tokens with its distribution q_j, p̄_j their mean, and R_j the effective number of
     recordings. Where q_j = p̄_j, as in the accumulated map of a code with many tokens, the first factor is one minus
     the normalised entropy of q_j; a decoder that names one sub-action while the tokens say another is not sure. Tokens
@@ -135,8 +135,8 @@ def measure_meaning(
         accumulated=accumulated.astype(np.float32),
         class_tokens=_table(tokens.code, tokens.y, (codes, len(classes))),
         recordings=recordings.astype(np.float32),
-        stray=np.where(used > 0, (surprise - entropy) / tokens_of, np.nan).astype(np.float32),
-        sureness=(clarity * recordings / (recordings + 1)).astype(np.float32),
+        mean_kl=np.where(used > 0, (surprise - entropy) / tokens_of, np.nan).astype(np.float32),
+        confidence=(clarity * recordings / (recordings + 1)).astype(np.float32),
         sub_actions=tuple(sub_actions),
         classes=tuple(classes),
     )
@@ -162,17 +162,17 @@ def load_code_meaning(path: Path) -> CodeMeaning:
             stored = set(file.keys())
             missing = [name for name in TENSORS.values() if name not in stored]
             arrays = {field: file.get_tensor(name) for field, name in TENSORS.items() if name in stored}
-            about: dict[str, Any] = json.loads((file.metadata() or {}).get("about", "{}"))
+            metadata: dict[str, Any] = json.loads((file.metadata() or {}).get("about", "{}"))
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path}: cannot be read as a checkpoint ({error})") from None
-    missing += [key for key in ("sub_actions", "classes") if key not in about]
+    missing += [key for key in ("sub_actions", "classes") if key not in metadata]
     if missing:
         raise CheckpointError(f"{path}: lacks {', '.join(missing)}; train it again to get the meaning of its codes")
-    return CodeMeaning(**arrays, sub_actions=tuple(about["sub_actions"]), classes=tuple(about["classes"]))
+    return CodeMeaning(**arrays, sub_actions=tuple(metadata["sub_actions"]), classes=tuple(metadata["classes"]))
 
 
 def write_codes(path: Path, meaning: CodeMeaning) -> None:
-    """Writes the table for people: a row per code, its use, its sureness and its likeliest sub-actions."""
+    """Writes the table for people: a row per code, its use, its confidence and its likeliest sub-actions."""
     shown = min(SHOWN, len(meaning.sub_actions))
     header = ["code", "tokens", "share", "recordings", "sureness", "stray"]
     for rank in range(1, shown + 1):
@@ -180,8 +180,8 @@ def write_codes(path: Path, meaning: CodeMeaning) -> None:
     rows = []
     for code in range(len(meaning.shapes)):
         row: list[object] = [code, int(meaning.tokens[code]), f"{meaning.share[code]:.4f}"]
-        row += [f"{meaning.recordings[code]:.1f}", f"{meaning.sureness[code]:.3f}"]
-        row.append("" if np.isnan(meaning.stray[code]) else f"{meaning.stray[code]:.3f}")
+        row += [f"{meaning.recordings[code]:.1f}", f"{meaning.confidence[code]:.3f}"]
+        row.append("" if np.isnan(meaning.mean_kl[code]) else f"{meaning.mean_kl[code]:.3f}")
         for name, probability in meaning.top(code, shown):
             row += [name, f"{probability:.3f}"]
         rows.append(row)

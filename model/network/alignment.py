@@ -17,7 +17,7 @@ from torch.nn import functional
 from model.network.class_text import ClassText
 
 
-class CrossAttention(nn.Module):
+class CosineCrossAttention(nn.Module):
     """Cosine attention with a residual; returns what each query looked at.
 
     Queries and keys are normalised, so that the temperature alone says how sharply a query chooses. With the usual
@@ -66,7 +66,7 @@ class Aligned(NamedTuple):
     text: Tensor  # (B, A), pooled phrases before fusion
     fused_signal: Tensor  # (B, A), pooled F_s
     fused_text: Tensor  # (B, A), pooled F_t
-    looked_at: Tensor  # (B, signal tokens, M), rows sum to 1
+    attention: Tensor  # (B, signal tokens, M), rows sum to 1
 
 
 class Aligner(nn.Module):
@@ -84,8 +84,8 @@ class Aligner(nn.Module):
         super().__init__()
         self.text_projection = nn.Linear(text_width, signal_width)
         self.shared = nn.Sequential(nn.LayerNorm(signal_width), nn.Linear(signal_width, width))
-        self.signal_to_text = CrossAttention(width, heads, temperature)
-        self.text_to_signal = CrossAttention(width, heads, temperature)
+        self.signal_to_text = CosineCrossAttention(width, heads, temperature)
+        self.text_to_signal = CosineCrossAttention(width, heads, temperature)
 
     def project_signal(self, tokens: Tensor) -> Tensor:
         """`(..., signal_width)` to `(..., width)`."""
@@ -104,9 +104,9 @@ class Aligner(nn.Module):
             present: `(B, M)` of bool; False is padding.
         """
         signal, text = self.project_signal(tokens), self.project_text(phrases)
-        fused_signal, looked_at = self.signal_to_text(signal, text, present)
+        fused_signal, attention = self.signal_to_text(signal, text, present)
         fused_text, _ = self.text_to_signal(text, signal)
-        return Aligned(signal.mean(1), pool(text, present), fused_signal.mean(1), pool(fused_text, present), looked_at)
+        return Aligned(signal.mean(1), pool(text, present), fused_signal.mean(1), pool(fused_text, present), attention)
 
 
 def pool(x: Tensor, present: Tensor) -> Tensor:
@@ -115,17 +115,17 @@ def pool(x: Tensor, present: Tensor) -> Tensor:
     return (share[..., None] * x).sum(-2)
 
 
-def soft_labels(looked_at: Tensor, phrase_to_sub_action: Tensor) -> Tensor:
+def soft_labels(attention: Tensor, belongs: Tensor) -> Tensor:
     """Adds the attention on phrases up into a distribution over sub-actions.
 
     Args:
-        looked_at: `(B, signal tokens, M)`, rows sum to 1.
-        phrase_to_sub_action: `(B, M, K)`, one-hot rows; zero rows for padding.
+        attention: `(B, signal tokens, M)`, rows sum to 1.
+        belongs: `(B, M, K)`, one-hot rows; zero rows for padding.
 
     Returns:
         `(B, signal tokens, K)`; 0 for every sub-action that the class does not own; detached.
     """
-    p = (looked_at @ phrase_to_sub_action).detach()
+    p = (attention @ belongs).detach()
     return p / p.sum(-1, keepdim=True)
 
 
@@ -166,7 +166,7 @@ class MovingAverage(nn.Module):
         self.momentum = momentum
 
     @torch.no_grad()
-    def follow(self, module: nn.Module) -> None:
+    def update(self, module: nn.Module) -> None:
         """Moves the copy one step towards `module`."""
         torch._foreach_lerp_(list(self.average.parameters()), list(module.parameters()), 1 - self.momentum)
 
@@ -208,11 +208,11 @@ class TextTeacher(nn.Module):
             `(B, signal tokens, K)`, detached.
         """
         aligned = self.slow.average(tokens, self.text.phrases(y, wording), self.text.present[y])
-        return soft_labels(aligned.looked_at, self.text.phrase_to_sub_action[y])
+        return soft_labels(aligned.attention, self.text.belongs[y])
 
-    def follow(self) -> None:
+    def update(self) -> None:
         """Moves the average one step towards the aligner."""
-        self.slow.follow(self.aligner)
+        self.slow.update(self.aligner)
 
     def similarities(self, tokens: Tensor) -> Tensor:
         """Cosines `(B, classes)` of pooled, unfused tokens with the pooled text of each class; no label is seen."""

@@ -13,10 +13,10 @@ from model.network.channels import FusedChannels, SeparateChannels
 from model.network.class_text import ClassText
 from model.network.classification import ClassHeads
 from model.network.heads import ActionDecoder, ActionHead
-from model.network.levels import LevelEmbedding
-from model.network.shape_action import SeriesRebuilder, ShapeActionNetwork, SignalTokenizer
+from model.network.offset_scale import OffsetScaleEmbedding
+from model.network.shape_action import SeriesRebuilder, ShapeActionNetwork, SignalEncoder
 from model.network.shapes import ShapeDecoder
-from model.network.signal_encoder import PatchEncoder, SeriesDecoder, Tokenizer
+from model.network.signal_encoder import AnchoredQueries, PatchEncoder, SeriesDecoder
 
 
 def build_model(
@@ -67,7 +67,7 @@ def build_quantizer(c: Configuration) -> Quantizer:
         return SynchronisedQuantizer(codes, dim, commitment, entropy, library.rotate)
     kinds = {
         "straight_through": library.StraightThroughQuantizer,
-        "ema": library.AveragedQuantizer,
+        "ema": library.EMAQuantizer,
         "sim_vq": library.SimQuantizer,
     }
     return kinds[c.quantizer](codes, dim, commitment, entropy, c.rotation_trick)
@@ -77,7 +77,7 @@ def _assemble(c: Configuration, text: ClassText, channels: int, layout: Layout) 
     a = c.architecture
     length, patches, size = layout
     encoder = PatchEncoder(length, patches, a.width, a.heads, a.encoder_layers, a.expansion, a.dropout, size)
-    tokenizer = Tokenizer(
+    tokenizer = AnchoredQueries(
         patches, a.tokens, a.width, a.heads, a.tokenizer_layers, a.expansion, a.dropout, layout.filled_patches
     )
     handling = FusedChannels(channels, a.width) if a.channels == "fused" and channels > 1 else SeparateChannels()
@@ -94,7 +94,7 @@ def _assemble(c: Configuration, text: ClassText, channels: int, layout: Layout) 
     if c.classify != "none":
         classes = ClassHeads(c.classify, a.code_dim, a.width, len(text.text))
     return ShapeActionNetwork(
-        SignalTokenizer(encoder, tokenizer, handling, _levels(c, channels)),
+        SignalEncoder(encoder, tokenizer, handling, _levels(c, channels)),
         AttributeDecoder(a.width, a.code_dim, _placement(c), each),
         build_quantizer(c),
         ShapeDecoder(a.code_dim, a.shape_samples, a.shape_hidden, each),
@@ -105,9 +105,9 @@ def _assemble(c: Configuration, text: ClassText, channels: int, layout: Layout) 
     )
 
 
-def _levels(c: Configuration, channels: int) -> LevelEmbedding | None:
+def _levels(c: Configuration, channels: int) -> OffsetScaleEmbedding | None:
     used = c.architecture.levels
-    return None if used == "none" else LevelEmbedding(channels, c.architecture.width, used)
+    return None if used == "none" else OffsetScaleEmbedding(channels, c.architecture.width, used)
 
 
 def _placement(c: Configuration) -> Placement:

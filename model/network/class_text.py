@@ -34,7 +34,7 @@ class ClassText(nn.Module):
         self.register_buffer("text", text)
         self.register_buffer("phrase_to_sub_action", phrase_to_sub_action)
         self.text: Tensor  # (classes, M, text_width)
-        self.phrase_to_sub_action: Tensor  # (classes, M, K), one-hot; zero rows are padding
+        self.belongs: Tensor  # (classes, M, K), one-hot; zero rows are padding
         wordings, wording_counts = _all_wordings(text, others or [])
         # Not in checkpoints: at inference there is no text, and evaluation takes the first wording.
         self.register_buffer("wordings", wordings, persistent=False)

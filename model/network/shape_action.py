@@ -18,9 +18,9 @@ from model.network.attributes import AttributeDecoder, AttributeEncoder, Attribu
 from model.network.channels import ChannelHandling, per_series
 from model.network.classification import ClassHeads
 from model.network.heads import ActionDecoder, ActionHead
-from model.network.levels import LevelEmbedding
+from model.network.offset_scale import OffsetScaleEmbedding
 from model.network.shapes import ShapeDecoder
-from model.network.signal_encoder import PatchEncoder, SeriesDecoder, Tokenizer
+from model.network.signal_encoder import AnchoredQueries, PatchEncoder, SeriesDecoder
 
 
 class SignalOutput(NamedTuple):
@@ -38,15 +38,15 @@ class SignalOutput(NamedTuple):
     log_q: Tensor  # (R, N, K), log-probabilities of the sub-actions
 
 
-class SignalTokenizer(nn.Module):
+class SignalEncoder(nn.Module):
     """Patch encoder, channels and tokenizer in one: `(S, T)` to `(R, N, width)`."""
 
     def __init__(
         self,
         encoder: PatchEncoder,
-        tokenizer: Tokenizer,
+        tokenizer: AnchoredQueries,
         channels: ChannelHandling,
-        levels: LevelEmbedding | None = None,
+        levels: OffsetScaleEmbedding | None = None,
     ):
         super().__init__()
         self.encoder, self.tokenizer, self.channels, self.levels = encoder, tokenizer, channels, levels
@@ -92,7 +92,7 @@ class ShapeActionNetwork(nn.Module):
 
     def __init__(
         self,
-        to_tokens: SignalTokenizer,
+        to_tokens: SignalEncoder,
         attributes: AttributeDecoder,
         quantizer: Quantizer,
         shapes: ShapeDecoder,

@@ -94,7 +94,7 @@ class PatchEncoder(nn.Module):
         return self.blocks(embedded)
 
 
-class Tokenizer(nn.Module):
+class AnchoredQueries(nn.Module):
     """Patch embeddings to N tokens: learned queries, started at their anchors, over the patches.
 
     Args:

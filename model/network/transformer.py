@@ -63,14 +63,14 @@ class SelfAttention(nn.Module):
         return self.to_output(attended.transpose(1, 2).flatten(2))
 
 
-class Memory(NamedTuple):
+class KeyValue(NamedTuple):
     """What a sequence is looked at by: `(batch, heads, others, width of a head)` each."""
 
     key: Tensor
     value: Tensor
 
 
-class ToMemory(nn.Module):
+class KeyValueProjection(nn.Module):
     """Projects a sequence to keys and values, once for all blocks that look at it.
 
     Args:
@@ -83,9 +83,9 @@ class ToMemory(nn.Module):
         self.heads = heads
         self.to_key_value = _projection(width, 2)
 
-    def forward(self, x: Tensor) -> Memory:
+    def forward(self, x: Tensor) -> KeyValue:
         """Keys and values of `x (batch, others, width)`."""
-        return Memory(*(_heads(part, self.heads) for part in self.to_key_value(x).chunk(2, dim=-1)))
+        return KeyValue(*(_heads(part, self.heads) for part in self.to_key_value(x).chunk(2, dim=-1)))
 
 
 class CrossAttention(nn.Module):
@@ -97,11 +97,11 @@ class CrossAttention(nn.Module):
         self.to_query = _projection(width, 1)
         self.to_output = _output(width)
 
-    def forward(self, x: Tensor, memory: Memory) -> Tensor:
-        """Attends from `x (batch, items, width)` to a memory."""
+    def forward(self, x: Tensor, key_value: KeyValue) -> Tensor:
+        """Attends from `x (batch, items, width)` to another sequence."""
         query = _heads(self.to_query(x), self.heads)
         dropout = self.dropout if self.training else 0.0
-        attended = functional.scaled_dot_product_attention(query, memory.key, memory.value, dropout_p=dropout)
+        attended = functional.scaled_dot_product_attention(query, key_value.key, key_value.value, dropout_p=dropout)
         return self.to_output(attended.transpose(1, 2).flatten(2))
 
 
@@ -178,10 +178,10 @@ class CrossAttentionBlock(nn.Module):
         self.forward_block = FeedForward(width, expansion)
         self.drop = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, memory: Memory) -> Tensor:
-        """Maps `x (batch, items, width)` with a look at a memory."""
+    def forward(self, x: Tensor, key_value: KeyValue) -> Tensor:
+        """Maps `x (batch, items, width)` with a look at another sequence."""
         x = x + self.drop(self.attention(self.before_attention(x)))
-        x = x + self.drop(self.cross(self.before_cross(x), memory))
+        x = x + self.drop(self.cross(self.before_cross(x), key_value))
         return x + self.drop(self.forward_block(self.before_forward(x)))
 
 
@@ -218,12 +218,12 @@ class CrossAttentionStack(nn.Module):
     def __init__(self, layers: int, width: int, heads: int, expansion: int, dropout: float = 0.0):
         super().__init__()
         self.blocks = nn.ModuleList(CrossAttentionBlock(width, heads, expansion, dropout) for _ in range(layers))
-        self.to_memory = ToMemory(width, heads)
+        self.to_memory = KeyValueProjection(width, heads)
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, x: Tensor, memory: Tensor) -> Tensor:
-        """Maps `x (batch, items, width)` with a look at `memory (batch, others, width)`."""
-        looked_at = self.to_memory(memory)
+    def forward(self, x: Tensor, others: Tensor) -> Tensor:
+        """Maps `x (batch, items, width)` with a look at `others (batch, others, width)`."""
+        key_value = self.to_memory(others)
         for block in self.blocks:
-            x = block(x, looked_at)
+            x = block(x, key_value)
         return self.norm(x)

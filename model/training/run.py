@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from model.checkpoint import MODEL_FILE, load_model, load_training, save_training
 from model.configuration.reading import Configuration
 from model.evaluation.downstream import CONFUSION_FILE, write_confusions
-from model.evaluation.evaluate import Collected, classify, collect, evaluate, read_meaning
+from model.evaluation.evaluate import SplitOutputs, classify, collect, evaluate, read_meaning
 from model.evaluation.meaning import CODES_FILE, CodeMeaning, write_codes
 from model.network.batch import Batch
 from model.network.building import build_model, longest_window
@@ -61,7 +61,7 @@ class ShapeActionRun:
         self.model = build_model(configuration, text, channels, samples).to(device)
         self._check(validation)
         if self.model.to_tokens.levels is not None:
-            self.model.to_tokens.levels.start(self._levels(train))
+            self.model.to_tokens.levels.fit(self._levels(train))
         self.model.mixed_precision = device.type == "cuda"
         self.generator = torch.Generator().manual_seed(configuration.seed)
         self.longest = longest_window(configuration)
@@ -112,7 +112,7 @@ class ShapeActionRun:
         return self.epoch >= int(self.configuration.training.unquantized_fraction * self.configuration.epochs)
 
     @property
-    def holds_windows(self) -> bool:
+    def windows_frozen(self) -> bool:
         """Whether windows stay where they began; while shapes draw nothing yet, windows would only grow."""
         return self.epoch < int(self.configuration.windows.held_fraction * self.configuration.epochs)
 
@@ -123,7 +123,7 @@ class ShapeActionRun:
             Means over the steps, see `model.training.losses.mean_terms`.
         """
         if self.quantizes and not self.codes_started:
-            self.model.quantizer.start(collect(self.model, self.train).z, self.configuration.seed)
+            self.model.quantizer.init_codes(collect(self.model, self.train).z, self.configuration.seed)
             self._agree()
             self.codes_started = True
         order = torch.randperm(len(self.train.x), generator=self.generator)
@@ -149,14 +149,14 @@ class ShapeActionRun:
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
         outcome = self.step(batch, self._kept(batch.x.shape[:2].numel()), self.quantizes)
-        if self.holds_windows:
+        if self.windows_frozen:
             self.model.attributes.to_window.zero_grad(set_to_none=True)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.configuration.training.gradient_clip)
         self.optimizer.step()
         self.schedule.step()
-        self.model.teacher.follow()
+        self.model.teacher.update()
         if self.quantizes:
-            self.model.quantizer.follow(outcome.z, outcome.indices)
+            self.model.quantizer.ema_update(outcome.z, outcome.indices)
         return outcome
 
     def _agree(self) -> None:
@@ -175,7 +175,7 @@ class ShapeActionRun:
         below = self.configuration.training.revive_below
         early = self.epoch < REVIVE_UNTIL * self.configuration.epochs
         if self.codes_started and below and early:
-            self.model.quantizer.revive(usage, z, below, self.generator)
+            self.model.quantizer.replace_dead_codes(usage, z, below, self.generator)
 
     def evaluate(self, split: Batch | None = None) -> dict[str, float]:
         """Metrics of a held-out split; None measures the validation split.
@@ -247,7 +247,7 @@ class ShapeActionRun:
         """
         load_model(folder / MODEL_FILE, self.model)
 
-    def _meaning(self, learnt: Collected) -> CodeMeaning:
+    def _meaning(self, learnt: SplitOutputs) -> CodeMeaning:
         text = self.model.teacher.text
         # A run that was started without names numbers them.
         classes, sub_actions = (

@@ -45,7 +45,7 @@ def decoder(request: pytest.FixtureRequest) -> nn.Module:
 def quantizer(request: pytest.FixtureRequest, quantizer_of: Callable[..., nn.Module]) -> nn.Module:
     name, rotation = request.param
     made = quantizer_of(name, CODES, DIM, rotation_trick=rotation).double()
-    made.start(draw(200, DIM, seed=9), seed=0)
+    made.init_codes(draw(200, DIM, seed=9), seed=0)
     return made
 
 

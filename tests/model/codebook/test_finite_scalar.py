@@ -89,7 +89,7 @@ def test_the_start_follows_the_longest_directions_of_the_data(quantizer_of: Make
     plane = torch.linalg.qr(draw(5, 2, seed=2)).Q
     z = draw(500, 2, seed=3) * torch.tensor([3.0, 1.0]) @ plane.T + 7
     quantizer = quantizer_of("fsq", 16, 5)
-    quantizer.start(z, seed=0)
+    quantizer.init_codes(z, seed=0)
     codes = quantizer.codes.detach() - 7
     torch.testing.assert_close(codes @ plane @ plane.T, codes, rtol=0, atol=1e-3)
     quantized = quantizer(z)
@@ -102,7 +102,7 @@ def test_there_is_no_loss_and_nothing_to_revive(quantizer_of: Make) -> None:
     before = quantizer.codes.detach().clone()
     assert float(quantizer(draw(4, 3)).loss) == 0.0
     state = (generator := torch.Generator().manual_seed(0)).get_state()
-    assert quantizer.revive(torch.zeros(6), draw(4, 3), 0.1, generator) == 0
-    quantizer.follow(draw(4, 3), torch.zeros(4, dtype=torch.long))
+    assert quantizer.replace_dead_codes(torch.zeros(6), draw(4, 3), 0.1, generator) == 0
+    quantizer.ema_update(draw(4, 3), torch.zeros(4, dtype=torch.long))
     assert torch.equal(quantizer.codes, before)
     assert torch.equal(generator.get_state(), state)

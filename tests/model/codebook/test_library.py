@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from model.codebook.library import AveragedQuantizer, SimQuantizer, StraightThroughQuantizer, rotate
+from model.codebook.library import EMAQuantizer, SimQuantizer, StraightThroughQuantizer, rotate
 
 Make = Callable[..., nn.Module]
 CODES, DIM = 6, 3
@@ -77,10 +77,10 @@ def test_straight_through_codes_move_by_the_codebook_loss_alone(quantizer_of: Ma
 def test_averages_follow_the_formula(quantizer_of: Make) -> None:
     """n ← γ n + (1 − γ) count, s ← γ s + (1 − γ) sum, code = s / ñ, ñ the smoothed n (van den Oord et al., A.1)."""
     quantizer = quantizer_of("ema", CODES, DIM)
-    assert isinstance(quantizer, AveragedQuantizer)
+    assert isinstance(quantizer, EMAQuantizer)
     assert not list(quantizer.parameters())
     points = draw(60, DIM, seed=5)
-    quantizer.start(points, seed=0)
+    quantizer.init_codes(points, seed=0)
     codes = quantizer.codes.double().numpy().copy()
     nearest = ((points.double().numpy()[:, None] - codes) ** 2).sum(-1).argmin(-1)
     n = np.bincount(nearest, minlength=CODES).astype(float)
@@ -88,7 +88,7 @@ def test_averages_follow_the_formula(quantizer_of: Make) -> None:
     for step in range(3):
         z = draw(20, DIM, seed=10 + step)
         index = quantizer(z).indices
-        quantizer.follow(z, index)
+        quantizer.ema_update(z, index)
         count = np.bincount(index.numpy(), minlength=CODES)
         total = np.stack([z.double().numpy()[index.numpy() == j].sum(0) for j in range(CODES)])
         n, s = 0.9 * n + 0.1 * count, 0.9 * s + 0.1 * total
@@ -98,10 +98,10 @@ def test_averages_follow_the_formula(quantizer_of: Make) -> None:
 
 def test_a_revived_average_stays_where_it_was_put_until_it_is_chosen(quantizer_of: Make) -> None:
     quantizer = quantizer_of("ema", CODES, DIM)
-    quantizer.start(draw(60, DIM, seed=5), seed=0)
+    quantizer.init_codes(draw(60, DIM, seed=5), seed=0)
     z = draw(1, DIM, seed=6)
-    quantizer.revive(torch.tensor([0, 9, 9, 9, 9, 9]), z, 0.5, torch.Generator().manual_seed(0))
-    quantizer.follow(draw(20, DIM, seed=7), 1 + torch.arange(20) % 5)
+    quantizer.replace_dead_codes(torch.tensor([0, 9, 9, 9, 9, 9]), z, 0.5, torch.Generator().manual_seed(0))
+    quantizer.ema_update(draw(20, DIM, seed=7), 1 + torch.arange(20) % 5)
     torch.testing.assert_close(quantizer.codes[0], z[0], rtol=0, atol=1e-3)
 
 
@@ -123,7 +123,7 @@ def test_sim_vq_by_hand(quantizer_of: Make) -> None:
 
 def test_a_step_of_the_map_moves_all_codes_of_sim_vq_together(quantizer_of: Make) -> None:
     quantizer = quantizer_of("sim_vq", CODES, DIM)
-    quantizer.start(draw(60, DIM, seed=5), seed=0)
+    quantizer.init_codes(draw(60, DIM, seed=5), seed=0)
     before, frozen = quantizer.codes.detach().clone(), quantizer.book.frozen_codebook.clone()
     quantizer(draw(1, DIM)).loss.backward()
     with torch.no_grad():

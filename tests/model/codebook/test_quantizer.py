@@ -67,8 +67,8 @@ def test_the_forward_pass_draws_nothing_changes_nothing_and_knows_no_mode(quanti
 
 
 def test_what_was_saved_is_loaded_exactly(quantizer: nn.Module, request: pytest.FixtureRequest, quantizer_of: Make):
-    quantizer.start(draw(40, DIM, seed=5), seed=0)
-    quantizer.follow(draw(9, DIM), torch.arange(9) % CODES)
+    quantizer.init_codes(draw(40, DIM, seed=5), seed=0)
+    quantizer.ema_update(draw(9, DIM), torch.arange(9) % CODES)
     name, rotation = request.node.callspec.params["quantizer"]
     other = quantizer_of(name, CODES, DIM, rotation_trick=rotation, entropy=0.05)
     other.load_state_dict(quantizer.state_dict())
@@ -77,37 +77,37 @@ def test_what_was_saved_is_loaded_exactly(quantizer: nn.Module, request: pytest.
         first, second = quantizer(z), other(z)
         assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True)), step
         for one in (quantizer, other):
-            one.follow(z, first.indices)
+            one.ema_update(z, first.indices)
 
 
 def test_the_start_is_repeatable_and_puts_every_code_where_data_is(quantizer: nn.Module) -> None:
     points = draw(300, DIM, seed=5) + 20
-    quantizer.start(points, seed=0)
+    quantizer.init_codes(points, seed=0)
     first = quantizer.codes.detach().clone()
     assert float(torch.cdist(first, points).min(-1).values.max()) < 2.0
-    quantizer.follow(points, torch.zeros(300, dtype=torch.long))
-    quantizer.start(points, seed=0)
+    quantizer.ema_update(points, torch.zeros(300, dtype=torch.long))
+    quantizer.init_codes(points, seed=0)
     assert torch.equal(quantizer.codes, first)
 
 
 @pytest.mark.parametrize("points", [1, 2, 8])
 def test_the_start_survives_fewer_distinct_points_than_codes(quantizer: nn.Module, points: int) -> None:
-    quantizer.start(draw(2, DIM).repeat(4, 1)[:points], seed=0)
+    quantizer.init_codes(draw(2, DIM).repeat(4, 1)[:points], seed=0)
     assert bool(quantizer.codes.isfinite().all())
     assert bool(quantizer(draw(4, DIM)).code.isfinite().all())
 
 
 def test_revival_moves_dead_codes_onto_encoder_outputs_and_no_others(nearest: nn.Module) -> None:
-    nearest.start(draw(40, DIM, seed=5), seed=0)
+    nearest.init_codes(draw(40, DIM, seed=5), seed=0)
     before, z = nearest.codes.detach().clone(), draw(30, DIM, seed=6)
-    moved = nearest.revive(torch.tensor([40, 0, 50, 1, 9, 9]), z, 0.1, torch.Generator().manual_seed(0))
+    moved = nearest.replace_dead_codes(torch.tensor([40, 0, 50, 1, 9, 9]), z, 0.1, torch.Generator().manual_seed(0))
     assert moved == 2
     after = nearest.codes.detach()
     torch.testing.assert_close(after[[0, 2, 4, 5]], before[[0, 2, 4, 5]])
     assert float(torch.cdist(after[[1, 3]], z).min(-1).values.max()) < 1e-3
     nobody = torch.full((CODES,), 5)
     state = (generator := torch.Generator().manual_seed(0)).get_state()
-    assert nearest.revive(nobody, z, 0.1, generator) == 0
+    assert nearest.replace_dead_codes(nobody, z, 0.1, generator) == 0
     assert torch.equal(generator.get_state(), state)
 
 

@@ -49,20 +49,20 @@ def test_unequal_recordings_count_for_less_than_their_number() -> None:
 def test_sureness_by_hand() -> None:
     meaning = by_hand()
     # Code 0: every token costs −ln 0.9; one recording halves it.
-    assert meaning.sureness[0] == pytest.approx((1 + math.log(0.9) / math.log(3)) / 2, rel=1e-5)
+    assert meaning.confidence[0] == pytest.approx((1 + math.log(0.9) / math.log(3)) / 2, rel=1e-5)
     # Code 1 says what its tokens say on average, and that is nearly nothing: one minus the normalised entropy.
     q = [1 / 3, 0.3, 11 / 30]
     entropy = -sum(v * math.log(v) for v in q)
-    assert meaning.sureness[1] == pytest.approx((1 - entropy / math.log(3)) * 3 / 4, rel=1e-3)
-    assert meaning.sureness[2] == 0.0  # no token says so
-    assert meaning.sureness[3] == 0.0  # its tokens say something else
+    assert meaning.confidence[1] == pytest.approx((1 - entropy / math.log(3)) * 3 / 4, rel=1e-3)
+    assert meaning.confidence[2] == 0.0  # no token says so
+    assert meaning.confidence[3] == 0.0  # its tokens say something else
 
 
 def test_stray_is_the_mean_divergence_of_the_tokens() -> None:
     meaning = by_hand()
-    assert meaning.stray[0] == pytest.approx(-math.log(0.9), rel=1e-5)
-    assert np.isnan(meaning.stray[2])
-    assert meaning.stray[3] == pytest.approx(-math.log(0.01), rel=1e-5)
+    assert meaning.mean_kl[0] == pytest.approx(-math.log(0.9), rel=1e-5)
+    assert np.isnan(meaning.mean_kl[2])
+    assert meaning.mean_kl[3] == pytest.approx(-math.log(0.01), rel=1e-5)
 
 
 def test_the_likeliest_come_first_and_ties_keep_the_order_of_the_vocabulary() -> None:
@@ -127,8 +127,8 @@ def test_a_models_meaning_is_what_a_loop_over_its_tokens_gives(small: dict, clas
     np.testing.assert_allclose(meaning.distribution, decoded, atol=1e-6)
     np.testing.assert_allclose(meaning.shapes, shapes, atol=1e-6)
     np.testing.assert_allclose(code_meanings(model, learnt).detach().exp(), meaning.distribution, atol=1e-6)
-    assert (meaning.sureness[3:] == 0).all()
-    assert ((meaning.sureness >= 0) & (meaning.sureness < 1)).all()
+    assert (meaning.confidence[3:] == 0).all()
+    assert ((meaning.confidence >= 0) & (meaning.confidence < 1)).all()
 
 
 def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:

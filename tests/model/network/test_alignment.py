@@ -35,9 +35,9 @@ def test_soft_labels_are_distributions_on_the_own_set(teacher: TextTeacher) -> N
 
 
 def test_soft_labels_add_attention_up_by_cluster() -> None:
-    looked_at = torch.tensor([[[0.2, 0.3, 0.5]]])
-    phrase_to_sub_action = torch.tensor([[[1.0, 0, 0], [0, 1, 0], [0, 1, 0]]])
-    torch.testing.assert_close(soft_labels(looked_at, phrase_to_sub_action), torch.tensor([[[0.2, 0.8, 0.0]]]))
+    attention = torch.tensor([[[0.2, 0.3, 0.5]]])
+    belongs = torch.tensor([[[1.0, 0, 0], [0, 1, 0], [0, 1, 0]]])
+    torch.testing.assert_close(soft_labels(attention, belongs), torch.tensor([[[0.2, 0.8, 0.0]]]))
 
 
 def test_padding_changes_nothing(teacher: TextTeacher) -> None:
@@ -48,8 +48,8 @@ def test_padding_changes_nothing(teacher: TextTeacher) -> None:
     torch.testing.assert_close(padded.fused_signal, bare.fused_signal)
     torch.testing.assert_close(padded.fused_text, bare.fused_text)
     torch.testing.assert_close(padded.text, bare.text)
-    torch.testing.assert_close(padded.looked_at[..., :2], bare.looked_at)
-    assert float(padded.looked_at[..., 2].max()) == 0.0
+    torch.testing.assert_close(padded.attention[..., :2], bare.attention)
+    assert float(padded.attention[..., 2].max()) == 0.0
 
 
 def contrastive_by_a_loop(signal: torch.Tensor, text: torch.Tensor, y: torch.Tensor, temperature: float) -> float:
@@ -95,7 +95,7 @@ def test_the_moving_average_moves_by_its_momentum() -> None:
     slow = MovingAverage(layer, 0.9)
     before = slow.average.weight.clone()
     layer.weight.data += 1.0
-    slow.follow(layer)
+    slow.update(layer)
     torch.testing.assert_close(slow.average.weight, before + 0.1)
     assert not slow.average.weight.requires_grad
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from model.network.signal_encoder import PatchEncoder, SeriesDecoder, Tokenizer, sinusoidal_positions
+from model.network.signal_encoder import AnchoredQueries, PatchEncoder, SeriesDecoder, sinusoidal_positions
 
 
 def series(n: int = 3) -> torch.Tensor:
@@ -15,7 +15,7 @@ def series(n: int = 3) -> torch.Tensor:
 def test_shapes_along_the_path() -> None:
     embedded = PatchEncoder(64, 16, 8, 2, 1)(series())
     assert embedded.shape == (3, 16, 8)
-    tokens = Tokenizer(16, 4, 8, 2, 1)(embedded)
+    tokens = AnchoredQueries(16, 4, 8, 2, 1)(embedded)
     assert tokens.shape == (3, 4, 8)
     assert SeriesDecoder(64, 4, 8, 2, 1)(tokens).shape == (3, 64)
 
@@ -26,7 +26,7 @@ def test_series_do_not_see_each_other() -> None:
 
 
 def test_a_hidden_patch_is_not_seen() -> None:
-    encoder, tokenizer = PatchEncoder(64, 16, 8, 2, 1).eval(), Tokenizer(16, 4, 8, 2, 1).eval()
+    encoder, tokenizer = PatchEncoder(64, 16, 8, 2, 1).eval(), AnchoredQueries(16, 4, 8, 2, 1).eval()
     kept = torch.tensor([p for p in range(16) if p != 5]).expand(3, -1)
     x = series()
     changed = x.clone()
@@ -44,7 +44,7 @@ def test_series_of_another_length_are_refused() -> None:
 
 
 def test_keeping_every_patch_is_showing_all() -> None:
-    encoder, tokenizer = PatchEncoder(64, 16, 8, 2, 1).eval(), Tokenizer(16, 4, 8, 2, 1).eval()
+    encoder, tokenizer = PatchEncoder(64, 16, 8, 2, 1).eval(), AnchoredQueries(16, 4, 8, 2, 1).eval()
     every = torch.arange(16).expand(3, -1)
     embedded = encoder(series(), every)
     torch.testing.assert_close(embedded, encoder(series()))
@@ -52,7 +52,7 @@ def test_keeping_every_patch_is_showing_all() -> None:
 
 
 def test_the_order_of_the_kept_patches_does_not_matter() -> None:
-    encoder, tokenizer = PatchEncoder(64, 16, 8, 2, 1).eval(), Tokenizer(16, 4, 8, 2, 1).eval()
+    encoder, tokenizer = PatchEncoder(64, 16, 8, 2, 1).eval(), AnchoredQueries(16, 4, 8, 2, 1).eval()
     kept = torch.tensor([[1, 4, 9, 12], [0, 2, 7, 15], [3, 5, 6, 8]])
     turned = kept.flip(-1)
     ahead, back = tokenizer(encoder(series(), kept), kept), tokenizer(encoder(series(), turned), turned)
@@ -60,7 +60,7 @@ def test_the_order_of_the_kept_patches_does_not_matter() -> None:
 
 
 def test_a_query_starts_from_the_patches_of_its_anchor_window() -> None:
-    tokenizer = Tokenizer(16, 4, 8, 2, 1)
+    tokenizer = AnchoredQueries(16, 4, 8, 2, 1)
     torch.testing.assert_close(tokenizer.nearness.sum(-1), torch.ones(4))
     # Window of token 1: [1/4, 3/4], patches 4 to 11.
     assert float(tokenizer.nearness[1, 4:12].sum()) > 0.999
@@ -86,7 +86,7 @@ def test_a_patch_beyond_the_end_repeats_the_last_sample() -> None:
 
 def test_anchors_are_spread_over_the_series_and_not_over_its_padding() -> None:
     """500 samples in 64 patches of 8: the anchor windows are where 50 patches of 10 have them."""
-    padded, exact = Tokenizer(64, 25, 8, 2, 1, filled_patches=62.5), Tokenizer(50, 25, 8, 2, 1)
+    padded, exact = AnchoredQueries(64, 25, 8, 2, 1, filled_patches=62.5), AnchoredQueries(50, 25, 8, 2, 1)
     centre = {
         name: (tokenizer.nearness * (torch.arange(patches) + 0.5)).sum(-1) * size
         for name, tokenizer, patches, size in (("padded", padded, 64, 8), ("exact", exact, 50, 10))

@@ -10,10 +10,10 @@ from model.network.transformer import (
     CrossAttentionBlock,
     CrossAttentionStack,
     FeedForward,
+    KeyValueProjection,
     SelfAttention,
     SelfAttentionBlock,
     SelfAttentionStack,
-    ToMemory,
 )
 
 WIDTH, HEADS = 12, 3
@@ -73,9 +73,9 @@ def copy_cross_block(own: CrossAttentionBlock, torchs: nn.TransformerDecoderLaye
     own.forward_block.narrow.load_state_dict(torchs.linear2.state_dict())
 
 
-def memory_of(torchs: nn.TransformerDecoderLayer) -> ToMemory:
+def memory_of(torchs: nn.TransformerDecoderLayer) -> KeyValueProjection:
     """Keys and values as torch's layer makes them."""
-    own, attention = ToMemory(WIDTH, HEADS).double(), torchs.multihead_attn
+    own, attention = KeyValueProjection(WIDTH, HEADS).double(), torchs.multihead_attn
     with torch.no_grad():
         own.to_key_value.weight.copy_(attention.in_proj_weight[WIDTH:])
         own.to_key_value.bias.copy_(attention.in_proj_bias[WIDTH:])

@@ -33,7 +33,7 @@ def made(small: dict, class_text: ClassText) -> Callable[..., ShapeAction]:
         c = Configuration(**values)
         network = build_model(c, class_text, len(CHANNELS), samples)
         if network.to_tokens.levels is not None:
-            network.to_tokens.levels.start(torch.rand(6, len(CHANNELS), 2) + 0.5)
+            network.to_tokens.levels.fit(torch.rand(6, len(CHANNELS), 2) + 0.5)
         metadata = {
             "configuration": json.loads(c.model_dump_json()),
             "channels": list(CHANNELS),

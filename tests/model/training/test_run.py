@@ -204,7 +204,7 @@ def test_a_step_never_waits_for_the_gpu(small: dict, class_text: ClassText, quan
     torch.cuda.set_sync_debug_mode("error")
     try:
         outcome = run.step(run.train, None, quantize=True)
-        run.model.quantizer.follow(outcome.z, outcome.indices)
+        run.model.quantizer.ema_update(outcome.z, outcome.indices)
     finally:
         torch.cuda.set_sync_debug_mode("default")
 

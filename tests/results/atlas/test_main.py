@@ -46,7 +46,7 @@ def test_the_page_says_what_the_checkpoint_says(written: dict[str, Path], small_
     assert sorted(known) == np.flatnonzero(meaning.tokens).tolist()
     for c, code in known.items():
         assert (code["n"], float(code["share"])) == (meaning.tokens[c], pytest.approx(100 * meaning.share[c], rel=6e-3))
-        assert code["sure"] == pytest.approx(meaning.sureness[c], abs=1e-4)
+        assert code["sure"] == pytest.approx(meaning.confidence[c], abs=1e-4)
         named = [(facts(page)["sub_actions"][k], p) for k, p in code["q"]]
         assert named == [(sub_action, pytest.approx(100 * p, abs=0.51)) for sub_action, p in meaning.top(c)]
     unused = len(meaning.tokens) - len(known)

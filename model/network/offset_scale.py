@@ -15,11 +15,11 @@ from torch import Tensor, nn
 SMALLEST_SCALE = 0.01  # of a channel's median in the training split; a constant channel has no logarithm
 
 
-class LevelEmbedding(nn.Module):
+class OffsetScaleEmbedding(nn.Module):
     """Offset and scale of a series to a vector that is added to its patch embeddings.
 
     Both are standardised by the training split, channel by channel, the scale as a logarithm: sensors have units.
-    `start` has to be called once before training; the statistics are part of the state.
+    `fit` has to be called once before training; the statistics are part of the state.
 
     Args:
         channels: Channels of a recording.
@@ -39,7 +39,7 @@ class LevelEmbedding(nn.Module):
         self.project = nn.Linear(self.columns.stop - self.columns.start, width)
 
     @torch.no_grad()
-    def start(self, training: Tensor) -> None:
+    def fit(self, training: Tensor) -> None:
         """Takes the statistics of `training (recordings, channels, 2)`, offset and scale of the training split."""
         median = training[..., 1].median(0).values
         self.floor.copy_(SMALLEST_SCALE * torch.where(median > 0, median, 1.0))

@@ -12,7 +12,7 @@ from model.configuration.reading import Configuration
 from model.network.batch import Batch
 from model.network.building import build_model
 from model.network.class_text import ClassText
-from model.network.levels import SMALLEST_SCALE, LevelEmbedding
+from model.network.offset_scale import SMALLEST_SCALE, OffsetScaleEmbedding
 from model.training.run import ShapeActionRun
 
 WIDTH = 6
@@ -26,9 +26,9 @@ def levels(recordings: int, seed: int = 0) -> torch.Tensor:
     return torch.stack([offset, scale + 1e-4], dim=-1)
 
 
-def embedding_of(training: torch.Tensor, used: Literal["scale", "both"] = "both") -> LevelEmbedding:
-    embedding = LevelEmbedding(training.shape[1], WIDTH, used).double()
-    embedding.start(training)
+def embedding_of(training: torch.Tensor, used: Literal["scale", "both"] = "both") -> OffsetScaleEmbedding:
+    embedding = OffsetScaleEmbedding(training.shape[1], WIDTH, used).double()
+    embedding.fit(training)
     return embedding
 
 
@@ -73,7 +73,7 @@ def test_tokens_know_the_scale_and_need_it(small: dict, class_text: ClassText, c
     architecture = small["architecture"] | {"channels": channels, "levels": "scale"}
     model = build_model(Configuration(**small | {"architecture": architecture}), class_text, 3, 64).eval()
     assert model.to_tokens.levels is not None
-    model.to_tokens.levels.start(levels(20).float())
+    model.to_tokens.levels.fit(levels(20).float())
     x, level = torch.randn(4 * 3, 64), levels(4).float()
     louder = level * torch.tensor([1.0, 2.0])
     assert not torch.allclose(model(x, level=level).tokens, model(x, level=louder).tokens)
