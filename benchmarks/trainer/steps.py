@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from benchmarks.command_line import BenchmarkError
 from model.configuration.reading import Configuration
 from model.configuration.sections import Architecture
+from model.network.alignment import ClassText
 from model.network.batch import Batch
-from model.network.class_text import ClassText
 from model.training.run import ShapeActionRun
 
 CLASSES, PHRASES, TEXT_WIDTH = 4, 5, 384

@@ -21,9 +21,9 @@ from torch.nn import functional
 from vector_quantize_pytorch import SimVQ, VectorQuantize
 from vector_quantize_pytorch.vector_quantize_pytorch import rotate_to
 
-from model.codebook.code_start import cluster_centres
 from model.codebook.quantizer import (
     Quantized,
+    cluster_centres,
     codebook_loss,
     commitment_loss,
     entropy_loss,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from model.network.heads import kl_divergence
-from model.network.shapes import normalise_pieces
+from model.network.shapes import normalise_pieces, unexplained_by_shapes
 
 _TINY = 1e-12
 
@@ -34,21 +34,6 @@ def fvu(x: Tensor, rebuilt: Tensor) -> Tensor:
     return (error[varies] / spread[varies]).mean()
 
 
-def line_errors(pieces: Tensor) -> Tensor:
-    """Squared error of the best straight line through each piece.
-
-    Args:
-        pieces: `(..., samples)`.
-
-    Returns:
-        `(...,)`, Σ over samples.
-    """
-    u = torch.linspace(-1, 1, pieces.shape[-1], dtype=pieces.dtype, device=pieces.device)
-    u = u / u.norm()
-    centred = pieces - pieces.mean(-1, keepdim=True)
-    return (centred.square().sum(-1) - (centred @ u).square()).clamp_min(0.0)
-
-
 def shape_skill(decoded: Tensor, pieces: Tensor, length: Tensor) -> Tensor:
     """1 − Σ l·SSE(ŝ, s) / Σ l·SSE(best straight line, s): tiny windows, which any line fits, do not win.
 
@@ -58,16 +43,6 @@ def shape_skill(decoded: Tensor, pieces: Tensor, length: Tensor) -> Tensor:
         length: `(series, tokens)`, fraction of the series.
     """
     return 1 - unexplained_by_shapes(decoded, pieces, length)
-
-
-def unexplained_by_shapes(decoded: Tensor, pieces: Tensor, length: Tensor) -> Tensor:
-    """Σ l·SSE(ŝ, s) / Σ l·SSE(best straight line, s), differentiable.
-
-    Arguments as for `shape_skill`. As a loss it moves windows to where there is a shape to be drawn. An absolute error
-    moves them to where there is none: it is least in the shortest windows, in which every piece is nearly a line.
-    """
-    error = (length * (decoded - pieces).square().sum(-1)).sum()
-    return error / (length * line_errors(pieces)).sum().clamp_min(_TINY)
 
 
 def shape_correlation(shapes: Tensor, pieces: Tensor, length: Tensor) -> Tensor:

@@ -14,7 +14,85 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.network.class_text import ClassText
+
+class ClassText(nn.Module):
+    """The phrases of each class, embedded once by the frozen encoder, and the sub-actions that they fell into.
+
+    Args:
+        embeddings: One `(phrases of the class, text_width)` per class.
+        clusters: One list per class: the sub-action of each of its phrases.
+        sub_actions: Sub-actions in the vocabulary (K).
+        others: Other wordings, per class and phrase `(other wordings of the phrase, text_width)`, of which there may
+            be none; None where no phrase has any.
+    """
+
+    def __init__(
+        self,
+        embeddings: list[Tensor],
+        clusters: list[list[int]],
+        sub_actions: int,
+        others: list[list[Tensor]] | None = None,
+    ):
+        super().__init__()
+        most = max(len(e) for e in embeddings)
+        text = torch.zeros(len(embeddings), most, embeddings[0].shape[-1])
+        phrase_to_sub_action = torch.zeros(len(embeddings), most, sub_actions)
+        for y, (phrases, owners) in enumerate(zip(embeddings, clusters, strict=True)):
+            text[y, : len(phrases)] = phrases
+            phrase_to_sub_action[y, torch.arange(len(phrases)), torch.tensor(owners)] = 1.0
+        self.register_buffer("text", text)
+        self.register_buffer("phrase_to_sub_action", phrase_to_sub_action)
+        self.text: Tensor  # (classes, M, text_width)
+        self.phrase_to_sub_action: Tensor  # (classes, M, K), one-hot; zero rows are padding
+        wordings, wording_counts = _all_wordings(text, others or [])
+        # Not in checkpoints: at inference there is no text, and evaluation takes the first wording.
+        self.register_buffer("wordings", wordings, persistent=False)
+        self.register_buffer("wording_counts", wording_counts, persistent=False)
+        self.wordings: Tensor  # (classes, M, W, text_width), the first wording of a phrase first; zeros are padding
+        self.wording_counts: Tensor  # (classes, M), wordings of each phrase; 1 for padding
+
+    @property
+    def present(self) -> Tensor:
+        """`(classes, M)` of bool: False is padding."""
+        return self.phrase_to_sub_action.sum(-1) > 0
+
+    @property
+    def owned(self) -> Tensor:
+        """`(classes, K)` of bool: the sub-actions S_y of each class."""
+        return self.phrase_to_sub_action.sum(1) > 0
+
+    def draw_wordings(self, y: Tensor, generator: torch.Generator) -> Tensor:
+        """Draws a wording of every phrase of every recording, all alike likely.
+
+        Args:
+            y: `(B,)`, classes.
+            generator: Source of the draw (CPU).
+
+        Returns:
+            `(B, M)`, int64, indices into `wordings`.
+        """
+        drawn = torch.rand(len(y), self.wording_counts.shape[1], generator=generator)
+        return (drawn.to(y.device, non_blocking=True) * self.wording_counts[y]).long()
+
+    def phrases(self, y: Tensor, wording: Tensor | None = None) -> Tensor:
+        """The phrases `(B, M, text_width)` of classes `y (B,)`; `wording (B, M)` None takes the first of each."""
+        if wording is None:
+            return self.text[y]
+        return self.wordings[y[:, None], torch.arange(wording.shape[1], device=y.device), wording]
+
+
+def _all_wordings(text: Tensor, others: list[list[Tensor]]) -> tuple[Tensor, Tensor]:
+    """Puts the first wordings `(classes, M, width)` and the others together, and counts them."""
+    wording_counts = torch.ones(text.shape[:2], dtype=torch.long)
+    for y, phrases in enumerate(others):
+        for m, wordings in enumerate(phrases):
+            wording_counts[y, m] += len(wordings)
+    padded = text.new_zeros(*text.shape[:2], int(wording_counts.max()), text.shape[2])
+    padded[:, :, 0] = text
+    for y, phrases in enumerate(others):
+        for m, wordings in enumerate(phrases):
+            padded[y, m, 1 : 1 + len(wordings)] = wordings
+    return padded, wording_counts
 
 
 class CosineCrossAttention(nn.Module):
@@ -115,17 +193,17 @@ def pool(x: Tensor, present: Tensor) -> Tensor:
     return (share[..., None] * x).sum(-2)
 
 
-def soft_labels(attention: Tensor, belongs: Tensor) -> Tensor:
+def soft_labels(attention: Tensor, phrase_to_sub_action: Tensor) -> Tensor:
     """Adds the attention on phrases up into a distribution over sub-actions.
 
     Args:
         attention: `(B, signal tokens, M)`, rows sum to 1.
-        belongs: `(B, M, K)`, one-hot rows; zero rows for padding.
+        phrase_to_sub_action: `(B, M, K)`, one-hot rows; zero rows for padding.
 
     Returns:
         `(B, signal tokens, K)`; 0 for every sub-action that the class does not own; detached.
     """
-    p = (attention @ belongs).detach()
+    p = (attention @ phrase_to_sub_action).detach()
     return p / p.sum(-1, keepdim=True)
 
 
@@ -208,7 +286,7 @@ class TextTeacher(nn.Module):
             `(B, signal tokens, K)`, detached.
         """
         aligned = self.slow.average(tokens, self.text.phrases(y, wording), self.text.present[y])
-        return soft_labels(aligned.attention, self.text.belongs[y])
+        return soft_labels(aligned.attention, self.text.phrase_to_sub_action[y])
 
     def update(self) -> None:
         """Moves the average one step towards the aligner."""

@@ -7,12 +7,10 @@ import torch
 from model.codebook.quantizer import Quantizer, SynchronisedQuantizer
 from model.configuration.layout import Layout
 from model.configuration.reading import Configuration, ConfigurationError
-from model.network.alignment import Aligner, TextTeacher
+from model.network.alignment import Aligner, ClassText, TextTeacher
 from model.network.attributes import AnchoredWindows, AttributeDecoder, AttributeEncoder, FreeWindows, Placement
 from model.network.channels import FusedChannels, SeparateChannels
-from model.network.class_text import ClassText
-from model.network.classification import ClassHeads
-from model.network.heads import ActionDecoder, ActionHead
+from model.network.heads import ActionDecoder, ActionHead, ClassHeads
 from model.network.offset_scale import OffsetScaleEmbedding
 from model.network.shape_action import SeriesRebuilder, ShapeActionNetwork, SignalEncoder
 from model.network.shapes import ShapeDecoder

@@ -1,4 +1,4 @@
-"""From codes and tokens to sub-actions: the action head, the action decoder, their KL, and the accumulated map.
+"""From codes and tokens to sub-actions and classes: heads, their losses, and the accumulated map.
 
 Method 1 predicts from the token (`ActionHead`) and reads a code's meaning off the training split
 (`accumulate_meanings`). Method 2 predicts from the quantised code (`ActionDecoder`), so that each code has a meaning
@@ -6,6 +6,8 @@ of its own.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +47,34 @@ class ActionDecoder(nn.Module):
     def forward(self, code: Tensor) -> Tensor:
         """Log-probabilities `(..., sub_actions)` of `code (..., code_dim)`."""
         return functional.log_softmax(self.layers(code).float(), dim=-1)
+
+
+class ClassHeads(nn.Module):
+    """Linear classifiers whose loss shapes the codes, the tokens or both.
+
+    Args:
+        attach: Where the loss is attached.
+        code_dim: Width of a code.
+        width: Width of a token.
+        classes: Classes of the data set.
+    """
+
+    def __init__(self, attach: Literal["codes", "tokens", "both"], code_dim: int, width: int, classes: int):
+        super().__init__()
+        self.codes = nn.Linear(code_dim, classes) if attach in ("codes", "both") else None
+        self.tokens = nn.Linear(width, classes) if attach in ("tokens", "both") else None
+
+    def forward(self, code: Tensor, tokens: Tensor, y: Tensor) -> Tensor:
+        """Cross-entropy in nats, the mean over the attached heads.
+
+        Args:
+            code: `(B, signal tokens, code_dim)`.
+            tokens: `(B, signal tokens, width)`.
+            y: `(B,)`, classes.
+        """
+        pairs = [(self.codes, code), (self.tokens, tokens)]
+        losses = [functional.cross_entropy(head(x.mean(1)).float(), y) for head, x in pairs if head is not None]
+        return sum(losses[1:], losses[0]) / len(losses)
 
 
 def kl_divergence(p: Tensor, log_q: Tensor) -> Tensor:

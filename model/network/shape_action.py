@@ -16,8 +16,7 @@ from model.codebook.quantizer import Quantized, Quantizer
 from model.network.alignment import TextTeacher
 from model.network.attributes import AttributeDecoder, AttributeEncoder, Attributes
 from model.network.channels import ChannelHandling, per_series
-from model.network.classification import ClassHeads
-from model.network.heads import ActionDecoder, ActionHead
+from model.network.heads import ActionDecoder, ActionHead, ClassHeads
 from model.network.offset_scale import OffsetScaleEmbedding
 from model.network.shapes import ShapeDecoder
 from model.network.signal_encoder import AnchoredQueries, PatchEncoder, SeriesDecoder

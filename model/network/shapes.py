@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _TINY = 1e-5
+_SMALLEST_ERROR = 1e-12
 
 
 def extract_pieces(x: Tensor, start: Tensor, length: Tensor, samples: int) -> Tensor:
@@ -147,3 +148,33 @@ def normalised_shape_loss(shapes: Tensor, target: Normalised, length: Tensor) ->
     weight = (length * target.scale).detach()
     error = (shapes - target.shape.detach()).square().mean(-1)
     return (weight * error).sum() / weight.sum().clamp_min(_TINY)
+
+
+def line_errors(pieces: Tensor) -> Tensor:
+    """Squared error of the best straight line through each piece.
+
+    Args:
+        pieces: `(..., samples)`.
+
+    Returns:
+        `(...,)`, Σ over samples.
+    """
+    u = torch.linspace(-1, 1, pieces.shape[-1], dtype=pieces.dtype, device=pieces.device)
+    u = u / u.norm()
+    centred = pieces - pieces.mean(-1, keepdim=True)
+    return (centred.square().sum(-1) - (centred @ u).square()).clamp_min(0.0)
+
+
+def unexplained_by_shapes(decoded: Tensor, pieces: Tensor, length: Tensor) -> Tensor:
+    """Σ l·SSE(ŝ, s) / Σ l·SSE(best straight line, s), differentiable.
+
+    As a loss it moves windows to where there is a shape to be drawn. An absolute error
+    moves them to where there is none: it is least in the shortest windows, in which every piece is nearly a line.
+
+    Args:
+        decoded: `(series, tokens, samples)`, with offset and scale applied.
+        pieces: `(series, tokens, samples)`.
+        length: `(series, tokens)`, fraction of the series.
+    """
+    error = (length * (decoded - pieces).square().sum(-1)).sum()
+    return error / (length * line_errors(pieces)).sum().clamp_min(_SMALLEST_ERROR)

@@ -21,8 +21,8 @@ from torch import Tensor
 
 from model.checkpoint import MODEL_FILE, CheckpointError, Stored, load_weights, read_model, save_model
 from model.configuration.reading import ConfigurationError, parse_configuration
+from model.network.alignment import ClassText
 from model.network.building import build_model
-from model.network.class_text import ClassText
 from model.network.shape_action import ShapeActionNetwork
 from model.pretrained.tokens import Tokens, tokenize
 
@@ -144,10 +144,11 @@ def rebuild(path: Path, stored: Stored, metadata: Mapping[str, Any]) -> ShapeAct
         CheckpointError: It does not say enough, or its parts do not fit.
     """
     lacking = [key for key in ("configuration", "channels", "sub_actions") if key not in metadata]
-    lacking += [name for name in ("teacher.text.text", "teacher.text.phrase_to_sub_action") if name not in stored.weights]
+    of_the_text = ("teacher.text.text", "teacher.text.phrase_to_sub_action")
+    lacking += [name for name in of_the_text if name not in stored.weights]
     if lacking:
         raise CheckpointError(f"{path}: lacks {', '.join(lacking)}; it was not written by a run of this project")
-    text, phrase_to_sub_action = stored.weights["teacher.text.text"], stored.weights["teacher.text.phrase_to_sub_action"]
+    text, phrase_to_sub_action = (stored.weights[name] for name in of_the_text)
     phrases = (phrase_to_sub_action.sum(-1) > 0).sum(-1).tolist()  # the rest is padding
     clusters = [phrase_to_sub_action[y, :count].argmax(-1).tolist() for y, count in enumerate(phrases)]
     embeddings = [text[y, :count] for y, count in enumerate(phrases)]

@@ -14,13 +14,19 @@ import torch
 from torch import Tensor
 
 from model.configuration.sections import LossWeights
-from model.evaluation.metrics import unexplained_by_shapes
 from model.network.alignment import contrastive_loss
 from model.network.attributes import diversity_loss
 from model.network.batch import Batch, by_recording
 from model.network.heads import kl_divergence
 from model.network.shape_action import ShapeActionNetwork, SignalOutput
-from model.network.shapes import extract_pieces, normalise_pieces, normalised_shape_loss, shape_loss, stitch
+from model.network.shapes import (
+    extract_pieces,
+    normalise_pieces,
+    normalised_shape_loss,
+    shape_loss,
+    stitch,
+    unexplained_by_shapes,
+)
 
 
 class LossTerms(NamedTuple):

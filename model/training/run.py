@@ -15,9 +15,9 @@ from model.configuration.reading import Configuration
 from model.evaluation.downstream import CONFUSION_FILE, write_confusions
 from model.evaluation.evaluate import SplitOutputs, classify, collect, evaluate, read_meaning
 from model.evaluation.meaning import CODES_FILE, CodeMeaning, write_codes
+from model.network.alignment import ClassText
 from model.network.batch import Batch
 from model.network.building import build_model, longest_window
-from model.network.class_text import ClassText
 from model.pretrained.shape_action import ShapeAction
 from model.sub_actions.scores import VocabularyFiles
 from model.training.augmentation import random_crop

@@ -19,8 +19,8 @@ import torch
 import yaml
 
 from model.configuration.reading import Configuration
+from model.network.alignment import ClassText
 from model.network.batch import Batch
-from model.network.class_text import ClassText
 from model.training.run import ShapeActionRun
 
 ROOT = Path(__file__).parents[2]

@@ -15,8 +15,8 @@ import torch
 from torch import nn
 
 from model.configuration.reading import Configuration
+from model.network.alignment import ClassText
 from model.network.building import build_quantizer
-from model.network.class_text import ClassText
 from model.sub_actions.encoder import TextEncoder
 
 # More threads than cores that are free slow tiny products a hundredfold.

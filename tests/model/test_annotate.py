@@ -16,8 +16,8 @@ import pytest
 
 from model.annotate import HEADER, main
 from model.configuration.reading import Configuration
+from model.network.alignment import ClassText
 from model.network.building import build_model
-from model.network.class_text import ClassText
 from model.pretrained.shape_action import ShapeAction
 
 CHANNELS = ["acc x", "acc y"]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from model.codebook.code_start import cluster_centres
+from model.codebook.quantizer import cluster_centres
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:

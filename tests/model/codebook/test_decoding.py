@@ -11,8 +11,8 @@ import model.network.shape_action
 from model.codebook.decoding import code_jacobians, decode, decode_by_table, multiply_by_code, table_pays
 from model.codebook.quantizer import Quantized
 from model.configuration.reading import Configuration
+from model.network.alignment import ClassText
 from model.network.batch import Batch
-from model.network.class_text import ClassText
 from model.network.heads import ActionDecoder
 from model.network.shapes import ShapeDecoder
 from model.training.losses import loss_terms, total_loss

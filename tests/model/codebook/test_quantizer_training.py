@@ -13,8 +13,8 @@ from torch import Tensor
 
 from model.configuration.reading import Configuration, ConfigurationError, parse_configuration
 from model.configuration.sections import LossWeights
+from model.network.alignment import ClassText
 from model.network.batch import Batch
-from model.network.class_text import ClassText
 from model.training.run import ShapeActionRun
 from search.space.reading import read_space
 

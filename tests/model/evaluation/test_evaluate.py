@@ -6,9 +6,9 @@ import torch
 from model.configuration.reading import Configuration
 from model.evaluation.evaluate import code_meanings, collect, evaluate
 from model.evaluation.names import METRICS
+from model.network.alignment import ClassText
 from model.network.batch import Batch
 from model.network.building import build_model, longest_window
-from model.network.class_text import ClassText
 from model.network.shape_action import ShapeActionNetwork
 
 

@@ -14,9 +14,9 @@ from model.checkpoint import CheckpointError
 from model.configuration.reading import Configuration
 from model.evaluation.evaluate import code_meanings, collect, read_meaning
 from model.evaluation.meaning import CodeMeaning, LabelledTokens, load_code_meaning, measure_meaning, write_codes
+from model.network.alignment import ClassText
 from model.network.batch import Batch
 from model.network.building import build_model
-from model.network.class_text import ClassText
 
 NAMES = ("raise hand", "rest, arm down", "swing")
 CLASSES = ("wave", "sit")

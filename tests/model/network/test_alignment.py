@@ -5,8 +5,7 @@ import math
 import pytest
 import torch
 
-from model.network.alignment import Aligner, MovingAverage, TextTeacher, contrastive_loss, soft_labels
-from model.network.class_text import ClassText
+from model.network.alignment import Aligner, ClassText, MovingAverage, TextTeacher, contrastive_loss, soft_labels
 
 WIDTH, TEXT_WIDTH = 16, 12
 
@@ -36,8 +35,8 @@ def test_soft_labels_are_distributions_on_the_own_set(teacher: TextTeacher) -> N
 
 def test_soft_labels_add_attention_up_by_cluster() -> None:
     attention = torch.tensor([[[0.2, 0.3, 0.5]]])
-    belongs = torch.tensor([[[1.0, 0, 0], [0, 1, 0], [0, 1, 0]]])
-    torch.testing.assert_close(soft_labels(attention, belongs), torch.tensor([[[0.2, 0.8, 0.0]]]))
+    phrase_to_sub_action = torch.tensor([[[1.0, 0, 0], [0, 1, 0], [0, 1, 0]]])
+    torch.testing.assert_close(soft_labels(attention, phrase_to_sub_action), torch.tensor([[[0.2, 0.8, 0.0]]]))
 
 
 def test_padding_changes_nothing(teacher: TextTeacher) -> None:

@@ -10,10 +10,10 @@ from model.codebook.decoding import decode_by_table
 from model.configuration.reading import Configuration, ConfigurationError
 from model.evaluation.evaluate import collect, evaluate
 from model.evaluation.names import METRICS
+from model.network.alignment import ClassText
 from model.network.batch import Batch
 from model.network.building import build_model, longest_window
 from model.network.channels import FusedChannels, SeparateChannels, per_series, per_token
-from model.network.class_text import ClassText
 from model.network.heads import kl_divergence
 from model.network.shape_action import ShapeActionNetwork
 from model.training.losses import loss_terms

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from model.configuration.reading import Configuration
+from model.network.alignment import ClassText
 from model.network.batch import Batch
-from model.network.class_text import ClassText
 from model.study import ShapeActionStudy
 from model.training.run import ShapeActionRun
 

@@ -9,9 +9,9 @@ import torch
 
 from model.checkpoint import load_model
 from model.configuration.reading import Configuration
+from model.network.alignment import ClassText
 from model.network.batch import Batch
 from model.network.building import build_model
-from model.network.class_text import ClassText
 from model.network.offset_scale import SMALLEST_SCALE, OffsetScaleEmbedding
 from model.training.run import ShapeActionRun
 

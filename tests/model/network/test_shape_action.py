@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from model.configuration.reading import Configuration
+from model.network.alignment import ClassText
 from model.network.building import build_model
-from model.network.class_text import ClassText
 from model.network.heads import kl_divergence
 from model.network.shape_action import ShapeActionNetwork
 

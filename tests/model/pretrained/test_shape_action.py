@@ -21,8 +21,8 @@ from safetensors.torch import load_file, save_file
 
 from model.checkpoint import CheckpointError
 from model.configuration.reading import Configuration
+from model.network.alignment import ClassText
 from model.network.building import build_model
-from model.network.class_text import ClassText
 from model.pretrained import shape_action
 from model.pretrained.shape_action import ShapeAction
 
@@ -101,9 +101,8 @@ def test_a_checkpoint_alone_is_enough(small: dict, class_text: ClassText, tmp_pa
     (tmp_path / "README.md").unlink()
     stored = load_file(tmp_path / "model.safetensors")
     assert stored.keys() == {f"model.{name}" for name in model.network.state_dict()} | {"code_shapes"}
-    assert {"model.to_tokens.encoder.project.weight", "model.quantizer.codes", "model.teacher.text.phrase_to_sub_action"} <= {
-        *stored
-    }
+    named = {"to_tokens.encoder.project.weight", "quantizer.codes", "teacher.text.phrase_to_sub_action"}
+    assert {f"model.{name}" for name in named} <= stored.keys()
     for a, b in zip(outputs(model), outputs(ShapeAction.from_pretrained(tmp_path)), strict=True):
         assert torch.equal(a, b)
 

@@ -12,9 +12,9 @@ import torch
 from model.configuration.reading import Configuration
 from model.dataset.preprocessing import resample
 from model.evaluation.evaluate import collect
+from model.network.alignment import ClassText
 from model.network.batch import Batch
 from model.network.building import build_model
-from model.network.class_text import ClassText
 from model.network.shapes import extract_pieces
 from model.pretrained.shape_action import ShapeAction
 

@@ -6,12 +6,11 @@ import torch
 from model.configuration.reading import Configuration
 from model.configuration.sections import LossWeights
 from model.evaluation.metrics import shape_correlation, unexplained_by_shapes
-from model.network.alignment import contrastive_loss
+from model.network.alignment import ClassText, contrastive_loss
 from model.network.attributes import diversity_loss
 from model.network.batch import Batch
 from model.network.building import build_model, longest_window
-from model.network.class_text import ClassText
-from model.network.classification import ClassHeads
+from model.network.heads import ClassHeads
 from model.network.shapes import extract_pieces, normalise_pieces, normalised_shape_loss, stitch
 from model.training.losses import LossTerms, loss_terms, mean_terms, total_loss
 

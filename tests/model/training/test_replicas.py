@@ -28,7 +28,7 @@ def test_a_single_replica_exchanges_nothing() -> None:
 
 GATHER = """
 import json, sys, torch, torch.distributed as dist
-from model.replicas import Replicas
+from model.training.replicas import Replicas
 dist.init_process_group("gloo")
 replicas = Replicas.of_process_group()
 x = torch.arange(10, dtype=torch.float64).view(5, 2)

@@ -10,8 +10,8 @@ import torch
 from model.checkpoint import CheckpointError, load_model, load_training
 from model.configuration.reading import Configuration
 from model.evaluation.meaning import load_code_meaning
+from model.network.alignment import ClassText
 from model.network.batch import Batch
-from model.network.class_text import ClassText
 from model.training.run import ShapeActionRun
 
 

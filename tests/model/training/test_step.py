@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from model.configuration.reading import Configuration, ConfigurationError, parse_configuration
+from model.network.alignment import ClassText
 from model.network.batch import Batch
-from model.network.class_text import ClassText
 from model.training.losses import loss_terms, total_loss
 from model.training.run import ShapeActionRun
 
@@ -17,11 +17,11 @@ REPLICA = """
 import json, sys, torch, torch.distributed as dist
 torch.set_default_dtype(torch.float64)
 torch.set_num_threads(1)
-from model.class_text import ClassText
-from model.configuration import Configuration
+from model.configuration.reading import Configuration
+from model.network.alignment import ClassText
 from model.network.batch import Batch
-from model.replicas import Replicas
-from model.training import ShapeActionRun
+from model.training.replicas import Replicas
+from model.training.run import ShapeActionRun
 task = json.loads(sys.argv[1])
 dist.init_process_group("gloo")
 generator = torch.Generator().manual_seed(7)
