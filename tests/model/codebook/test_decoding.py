@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import model.network.shape_action
 from model.codebook.decoding import code_jacobians, decode, decode_by_table, multiply_by_code, table_pays
 from model.codebook.quantizer import Quantized
 from model.configuration.reading import Configuration
+from model.network import shape_action
 from model.network.alignment import ClassText
 from model.network.batch import Batch
 from model.network.heads import ActionDecoder
@@ -275,7 +275,7 @@ def test_a_training_step_is_the_same_with_and_without_the_table(
     model_, batch = run.model.double(), Batch(recordings().x.double(), recordings().y)
     found = []
     for how in (decode_by_table, direct):
-        monkeypatch.setattr(model.shape_action, "decode", how)
+        monkeypatch.setattr(shape_action, "decode", how)
         model_.zero_grad(set_to_none=True)
         output = model_(batch.x.flatten(0, 1))
         parts = loss_terms(model_, batch, output, run.longest, c.alignment.contrastive_temperature)
@@ -301,7 +301,7 @@ def test_training_by_table_repeats_itself_and_restores_from_what_the_direct_form
     def by_table(decoder: nn.Module, quantized: Quantized, codes: Tensor | None) -> Tensor:
         return decoder(quantized.code) if codes is None else decode_by_table(decoder, quantized, codes)
 
-    monkeypatch.setattr(model.shape_action, "decode", by_table)
+    monkeypatch.setattr(shape_action, "decode", by_table)
     states, losses = [], []
     for _ in range(2):
         run = ShapeActionRun(configuration, recordings(), recordings(), class_text)
