@@ -1,1 +1,8 @@
-"""What is measured on a held-out split: reconstruction, action, guards, codebook, downstream."""
+"""What is measured on a held-out split: reconstruction, action, guards, codebook, downstream.
+
+- `evaluate`: all metrics of a network on a split
+- `metrics`: each formula by itself
+- `names`: the names of all metrics; loads no torch
+- `downstream`: linear classifiers on frozen features
+- `meaning`: what each code means, in the checkpoint and as a table
+"""

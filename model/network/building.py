@@ -1,4 +1,4 @@
-"""Builds the composed model from a configuration: the place where configuration stops."""
+"""Build the network from a configuration: the place where configuration stops."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def build_model(
     channels: int = 1,
     samples: int | None = None,
 ) -> ShapeActionNetwork:
-    """Builds the model with weights drawn from `configuration.seed`; the global random state is left as it was.
+    """Build the network with weights drawn from `configuration.seed`; the global random state is left as it was.
 
     Args:
         configuration: Sizes, method and quantizer.
@@ -44,71 +44,76 @@ def build_model(
 
 
 def longest_window(configuration: Configuration) -> float:
-    """Upper bound of a window's length, as a fraction of the series."""
+    """Return the upper bound of a window's length, as a fraction of the series."""
     if configuration.windows.placement == "free":
         return 1.0
     return min(1.0, 2 / configuration.architecture.tokens * configuration.windows.stretch)
 
 
-def build_quantizer(c: Configuration) -> Quantizer:
-    """The codebook. The library is imported only where it is used: that takes a second."""
-    codes, dim, commitment, entropy = c.codebook_size, c.architecture.code_dim, c.losses.commitment, c.losses.entropy
-    if c.quantizer == "synchronised" and not c.rotation_trick:
-        return SynchronisedQuantizer(codes, dim, commitment, entropy)
-    if c.quantizer == "fsq":
+def build_quantizer(configuration: Configuration) -> Quantizer:
+    """Build the codebook. The library is imported only where it is used: that takes a second."""
+    name, rotation = configuration.quantizer, configuration.rotation_trick
+    sizes = {"codes": configuration.codebook_size, "dim": configuration.architecture.code_dim}
+    weights = {"commitment": configuration.losses.commitment, "entropy": configuration.losses.entropy}
+    if name == "synchronised" and not rotation:
+        return SynchronisedQuantizer(**sizes, **weights)
+    if name == "fsq":
         from model.codebook.finite_scalar import FiniteScalarQuantizer
 
-        return FiniteScalarQuantizer(codes, dim)
+        return FiniteScalarQuantizer(**sizes)
     from model.codebook import library
 
-    if c.quantizer == "synchronised":
-        return SynchronisedQuantizer(codes, dim, commitment, entropy, library.rotate)
+    if name == "synchronised":
+        return SynchronisedQuantizer(**sizes, **weights, to_encoder=library.rotate)
     kinds = {
         "straight_through": library.StraightThroughQuantizer,
         "ema": library.EMAQuantizer,
         "sim_vq": library.SimQuantizer,
     }
-    return kinds[c.quantizer](codes, dim, commitment, entropy, c.rotation_trick)
+    return kinds[name](**sizes, **weights, rotation_trick=rotation)
 
 
-def _assemble(c: Configuration, text: ClassText, channels: int, layout: Layout) -> ShapeActionNetwork:
-    a = c.architecture
-    length, patches, size = layout
-    encoder = PatchEncoder(length, patches, a.width, a.heads, a.encoder_layers, a.expansion, a.dropout, size)
-    tokenizer = AnchoredQueries(
-        patches, a.tokens, a.width, a.heads, a.tokenizer_layers, a.expansion, a.dropout, layout.filled_patches
+def _assemble(configuration: Configuration, text: ClassText, channels: int, layout: Layout) -> ShapeActionNetwork:
+    """Make the parts in a fixed order: each draws its weights from the same random state."""
+    sizes, alignment = configuration.architecture, configuration.alignment
+    common = {"width": sizes.width, "heads": sizes.heads, "expansion": sizes.expansion, "dropout": sizes.dropout}
+    length, patches, patch_samples = layout
+    encoder = PatchEncoder(length, patches, layers=sizes.encoder_layers, patch_samples=patch_samples, **common)
+    queries = AnchoredQueries(
+        patches, sizes.tokens, layers=sizes.tokenizer_layers, filled_patches=layout.filled_patches, **common
     )
-    handling = FusedChannels(channels, a.width) if a.channels == "fused" and channels > 1 else SeparateChannels()
+    fused = sizes.channels == "fused" and channels > 1
+    handling = FusedChannels(channels, sizes.width) if fused else SeparateChannels()
     each = handling.per_token
-    decoder = SeriesDecoder(length, a.tokens, a.width, a.heads, a.decoder_layers, a.expansion, a.dropout, each)
+    decoder = SeriesDecoder(length, sizes.tokens, layers=sizes.decoder_layers, channels=each, **common)
     action = (
-        ActionDecoder(a.code_dim, c.num_sub_actions)
-        if c.method == "action_decoder"
-        else ActionHead(a.width, c.num_sub_actions)
+        ActionDecoder(sizes.code_dim, configuration.num_sub_actions)
+        if configuration.method == "action_decoder"
+        else ActionHead(sizes.width, configuration.num_sub_actions)
     )
-    al = c.alignment
-    aligner = Aligner(a.width, text.text.shape[-1], al.width, al.heads, al.attention_temperature)
+    aligner = Aligner(
+        sizes.width, text.text.shape[-1], alignment.width, alignment.heads, alignment.attention_temperature
+    )
     classes = None
-    if c.classify != "none":
-        classes = ClassHeads(c.classify, a.code_dim, a.width, len(text.text))
+    if configuration.classify != "none":
+        classes = ClassHeads(configuration.classify, sizes.code_dim, sizes.width, len(text.text))
+    offset_scale = None
+    if sizes.levels != "none":
+        offset_scale = OffsetScaleEmbedding(channels, sizes.width, sizes.levels)
     return ShapeActionNetwork(
-        SignalEncoder(encoder, tokenizer, handling, _levels(c, channels)),
-        AttributeDecoder(a.width, a.code_dim, _placement(c), each),
-        build_quantizer(c),
-        ShapeDecoder(a.code_dim, a.shape_samples, a.shape_hidden, each),
-        SeriesRebuilder(AttributeEncoder(a.width, a.code_dim, each), decoder),
-        action,
-        TextTeacher(aligner, text, al.momentum),
-        classes,
+        to_tokens=SignalEncoder(encoder, queries, handling, offset_scale),
+        attributes=AttributeDecoder(sizes.width, sizes.code_dim, _placement(configuration), each),
+        quantizer=build_quantizer(configuration),
+        shapes=ShapeDecoder(sizes.code_dim, sizes.shape_samples, sizes.shape_hidden, each),
+        rebuild=SeriesRebuilder(AttributeEncoder(sizes.width, sizes.code_dim, each), decoder),
+        action=action,
+        teacher=TextTeacher(aligner, text, alignment.momentum),
+        classes=classes,
     )
 
 
-def _levels(c: Configuration, channels: int) -> OffsetScaleEmbedding | None:
-    used = c.architecture.levels
-    return None if used == "none" else OffsetScaleEmbedding(channels, c.architecture.width, used)
-
-
-def _placement(c: Configuration) -> Placement:
-    if c.windows.placement == "free":
+def _placement(configuration: Configuration) -> Placement:
+    windows = configuration.windows
+    if windows.placement == "free":
         return FreeWindows()
-    return AnchoredWindows(c.architecture.tokens, c.windows.shift, c.windows.stretch)
+    return AnchoredWindows(configuration.architecture.tokens, windows.shift, windows.stretch)

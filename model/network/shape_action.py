@@ -91,6 +91,7 @@ class ShapeActionNetwork(nn.Module):
 
     def __init__(
         self,
+        *,
         to_tokens: SignalEncoder,
         attributes: AttributeDecoder,
         quantizer: Quantizer,
