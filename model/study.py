@@ -23,8 +23,8 @@ from model.sub_actions.scores import VocabularyFiles, nearest_count, vocabulary_
 from model.sub_actions.vocabulary import Vocabulary, load_vocabulary, match_classes
 
 if TYPE_CHECKING:
+    from model.network.alignment import ClassText
     from model.network.batch import Batch
-    from model.network.class_text import ClassText
     from model.training.run import ShapeActionRun
 
 DEFAULT_MERGING = Merging()
@@ -77,7 +77,7 @@ class StudyText:
         """Return the embedded phrases of each class with the sub-action of each phrase."""
         import torch
 
-        from model.network.class_text import ClassText
+        from model.network.alignment import ClassText
 
         embeddings, clusters, others, at = [], [], [], 0
         none = self.embeddings[:0]
@@ -209,9 +209,9 @@ class ShapeActionStudy:
         train, validation = self._batches(device)
         merged, replicas = self.text.merged(c.num_sub_actions, c.merging), Replicas.of_process_group()
         text, files = self.text.class_text(merged), self.text.files(merged)
-        return ShapeActionRun(c, train, validation, text, self.about(c), replicas, files)
+        return ShapeActionRun(c, train, validation, text, self.metadata(c), replicas, files)
 
-    def about(self, c: Configuration) -> dict[str, Any]:
+    def metadata(self, c: Configuration) -> dict[str, Any]:
         """Return what an exported model says of itself."""
         merged = self.text.merged(c.num_sub_actions, c.merging)
         return {

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from model.checkpoint import MODEL_FILE, CheckpointError, Stored, load_weights, read_model, save_model
 from model.configuration.reading import ConfigurationError, parse_configuration
+from model.files import replacing
 from model.network.alignment import ClassText
 from model.network.building import build_model
 from model.network.shape_action import ShapeActionNetwork
@@ -100,10 +101,9 @@ class ShapeAction(PyTorchModelHubMixin, library_name="shape-action-search", mode
     def write(self, folder: Path) -> None:
         """Write checkpoint and `config.json`, each whole or not at all."""
         save_model(folder / MODEL_FILE, self.network, self.code_tensors, self.metadata)
-        draft = folder / f"{CONFIG_FILE}.part"
         text = json.dumps({ABOUT: dict(self.metadata)}, indent=2, ensure_ascii=False, sort_keys=True)
-        draft.write_text(f"{text}\n", encoding="utf-8")
-        os.replace(draft, folder / CONFIG_FILE)
+        with replacing(folder / CONFIG_FILE) as part:
+            part.write_text(f"{text}\n", encoding="utf-8")
 
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
         """Return the card that came with the model, or a short one."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import functools
 import http.server
 import json
@@ -23,7 +22,6 @@ from model.checkpoint import CheckpointError
 from model.configuration.reading import Configuration
 from model.network.alignment import ClassText
 from model.network.building import build_model
-from model.pretrained import shape_action
 from model.pretrained.shape_action import ShapeAction
 
 QUANTIZERS = ["synchronised", "straight_through", "ema", "sim_vq", "fsq"]
@@ -65,12 +63,6 @@ def test_saved_and_loaded_it_is_the_same_to_the_last_bit(
     names = ("config.json", "model.safetensors", "README.md")
     assert all((tmp_path / "first" / n).read_bytes() == (tmp_path / "second" / n).read_bytes() for n in names)
     assert {path.name for path in (tmp_path / "second").iterdir()} == set(names)
-
-
-def test_the_example_runs() -> None:
-    ran = doctest.testmod(shape_action)
-    assert ran.attempted > 5
-    assert ran.failed == 0
 
 
 def test_a_folder_needs_no_network(
