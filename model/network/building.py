@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from model.codebook.quantizer import Quantizer, SynchronisedQuantizer
@@ -53,8 +55,8 @@ def longest_window(configuration: Configuration) -> float:
 def build_quantizer(configuration: Configuration) -> Quantizer:
     """Build the codebook. The library is imported only where it is used: that takes a second."""
     name, rotation = configuration.quantizer, configuration.rotation_trick
-    sizes = {"codes": configuration.codebook_size, "dim": configuration.architecture.code_dim}
-    weights = {"commitment": configuration.losses.commitment, "entropy": configuration.losses.entropy}
+    sizes: dict[str, Any] = {"codes": configuration.codebook_size, "dim": configuration.architecture.code_dim}
+    weights: dict[str, Any] = {"commitment": configuration.losses.commitment, "entropy": configuration.losses.entropy}
     if name == "synchronised" and not rotation:
         return SynchronisedQuantizer(**sizes, **weights)
     if name == "fsq":
@@ -76,7 +78,12 @@ def build_quantizer(configuration: Configuration) -> Quantizer:
 def _assemble(configuration: Configuration, text: ClassText, channels: int, layout: Layout) -> ShapeActionNetwork:
     """Make the parts in a fixed order: each draws its weights from the same random state."""
     sizes, alignment = configuration.architecture, configuration.alignment
-    common = {"width": sizes.width, "heads": sizes.heads, "expansion": sizes.expansion, "dropout": sizes.dropout}
+    common: dict[str, Any] = {
+        "width": sizes.width,
+        "heads": sizes.heads,
+        "expansion": sizes.expansion,
+        "dropout": sizes.dropout,
+    }
     length, patches, patch_samples = layout
     encoder = PatchEncoder(length, patches, layers=sizes.encoder_layers, patch_samples=patch_samples, **common)
     queries = AnchoredQueries(
