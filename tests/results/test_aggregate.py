@@ -128,7 +128,7 @@ def test_unions_that_make_no_sense_are_refused(maker, tmp_path):
 
 def test_importing_loads_neither_torch_nor_ray_nor_drawing():
     code = (
-        "import sys, results, results.front, results.cli\n"
+        "import sys, results, results.front, results.__main__\n"
         "heavy = {'torch', 'ray', 'search', 'model', 'matplotlib', 'plotly', 'optuna'} & set(sys.modules)\n"
         "print(*sorted(heavy))"
     )

@@ -131,7 +131,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     printed = capsys.readouterr()
     assert re.search(message, printed.err)
     assert printed.err.count("\n") == 1
-    assert printed.err.startswith("atlas: ")
+    assert printed.err.startswith("error: ")
     assert printed.out == ""
 
 
