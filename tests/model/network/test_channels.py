@@ -20,6 +20,10 @@ from model.training.losses import loss_terms
 from model.training.run import ShapeActionRun
 
 CHANNELS = 3
+QUICKLY = {
+    "epochs": 50,
+    "training": {"batch_size": 2, "learning_rate": 4e-3, "crop": 0.0},
+}  # half the time of 150 as usual
 
 
 @pytest.fixture
@@ -192,9 +196,9 @@ def test_all_metrics_are_measured(model: ShapeActionNetwork, fused: dict) -> Non
 
 
 def test_a_fused_run_learns(fused: dict, class_text: ClassText) -> None:
-    run = run_of(fused | {"epochs": 150}, class_text)
+    run = run_of(fused | QUICKLY, class_text)
     before = run.evaluate()
-    for _ in range(150):
+    for _ in range(50):
         run.train_epoch()
     after = run.evaluate()
     assert after["series_fvu"] < 0.6 < before["series_fvu"]

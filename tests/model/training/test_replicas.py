@@ -44,6 +44,7 @@ dist.destroy_process_group()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [2, 3])
 def test_gathered_parts_give_the_loss_and_the_gradients_of_the_whole(
     size: int, replicas: Callable[[str, int, dict], list[dict]]

@@ -14,6 +14,11 @@ from model.network.alignment import ClassText
 from model.network.batch import Batch
 from model.training.run import ShapeActionRun
 
+QUICKLY = {
+    "epochs": 50,
+    "training": {"batch_size": 2, "learning_rate": 4e-3, "crop": 0.0},
+}  # half the time of 150 as usual
+
 
 def recordings(n: int, seed: int = 0, device: str = "cpu") -> Batch:
     """Sines whose frequency says the class, in two channels."""
@@ -35,9 +40,9 @@ def run_of(configuration: Configuration, text: ClassText, device: str = "cpu") -
 
 @pytest.mark.parametrize("method", ["action_head", "action_decoder"])
 def test_training_learns_shapes_and_alignment(small: dict, class_text: ClassText, method: str) -> None:
-    run = run_of(Configuration(**small | {"epochs": 150, "method": method}), class_text)
+    run = run_of(Configuration(**small | QUICKLY | {"method": method}), class_text)
     before = run.evaluate()
-    for _ in range(150):
+    for _ in range(50):
         losses = run.train_epoch()
     after = run.evaluate()
     assert losses["loss"] == losses["loss"]
