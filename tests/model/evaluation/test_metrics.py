@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from model.evaluation import metrics
-from model.network.shapes import extract_pieces
+from model.network.shapes import extract_pieces, line_errors, unexplained_by_shapes
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -56,7 +56,7 @@ def test_line_errors_are_those_of_a_least_squares_fit() -> None:
         for j in range(5):
             piece = pieces[i, j].numpy()
             fit = np.polyval(np.polyfit(u, piece, 1), u)
-            assert float(metrics.line_errors(pieces)[i, j]) == pytest.approx(((piece - fit) ** 2).sum())
+            assert float(line_errors(pieces)[i, j]) == pytest.approx(((piece - fit) ** 2).sum())
 
 
 def test_shape_skill_by_a_loop_and_at_its_marks() -> None:
@@ -83,7 +83,7 @@ def test_as_a_loss_the_skill_does_not_reward_a_window_for_shrinking() -> None:
         pieces = extract_pieces(x, torch.tensor([[0.1]]).double(), length, 64)
         decoded = pieces.mean(-1, keepdim=True).expand_as(pieces)
         absolute.append(float((pieces - decoded).square().mean()))
-        relative.append(float(metrics.unexplained_by_shapes(decoded, pieces, length)))
+        relative.append(float(unexplained_by_shapes(decoded, pieces, length)))
     assert absolute[0] > 5 * absolute[1] > 25 * absolute[2]
     assert relative[0] < relative[1] < relative[2]
 

@@ -84,7 +84,7 @@ def test_damage_is_named(folder: Path) -> None:
             load_exported(find_exported(folder))
     checkpoint.write_bytes(whole)
     configuration.write_text("epochs: [1")
-    with pytest.raises(ConfigurationError, match=r"configuration\.yaml: is not valid YAML"):
+    with pytest.raises(ConfigurationError, match=r"configuration\.yaml: line 1: not a YAML file"):
         load_exported(find_exported(folder))
 
 
