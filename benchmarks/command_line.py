@@ -1,76 +1,66 @@
-"""What the benchmarks' command lines share: one line for a mistake, and what counts as a number."""
+"""The frame of the benchmarks' commands: shared options, one line for a mistake, what is written and shown."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+import click
 from rich.console import Console
 from rich.table import Table
 
+from model.command import PATH, run_command
+from model.exceptions import InputError
+from search.exceptions import InputError as SearchInputError
+
 PIPED_WIDTH = 130  # a table that is piped into a file need not be folded to a terminal's width
+POSITIVE = click.IntRange(min=1)
+PROGRESS = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-class BenchmarkError(ValueError):
+class BenchmarkError(InputError):
     """The benchmark cannot run as asked; the message is one line that says what to do."""
 
 
-class OneLineParser(argparse.ArgumentParser):
-    """A parser whose complaints are one line, as every other mistake is."""
-
-    def error(self, message: str) -> NoReturn:
-        raise BenchmarkError(f"{message}; see --help")
-
-
-def positive(text: str) -> int:
-    """A whole number of at least 1, as an argument's type."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
-    return int(text)
-
-
-def check_json(path: Path | None) -> None:
-    """Refuses a `--json FILE` that could not be written at the end of a long measurement.
-
-    Raises:
-        BenchmarkError: Its folder does not exist.
-    """
+def _in_a_folder(_: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
+    """Refuse a file that could not be written at the end of a long measurement."""
     if path and not path.absolute().parent.is_dir():
-        raise BenchmarkError(f"--json {path}: there is no folder {path.parent}")
+        raise BenchmarkError(f"{option.opts[0]} {path}: there is no folder {path.parent}")
+    return path
 
 
-def run_benchmark(
-    name: str,
-    parse: Callable[[], argparse.Namespace],
-    run: Callable[[argparse.Namespace, Console], dict[str, Any]],
-    tables: Callable[[dict[str, Any]], Iterable[Table]],
-) -> int:
-    """Measures, writes `--json` and shows the tables.
+JSON = click.option("--json", type=PATH, callback=_in_a_folder, metavar="FILE", help="write every figure there")
 
-    Args:
-        name: Of the script, for its complaints.
-        parse: Reads the command line; the options have `json`.
-        run: Measures; progress goes to the console that it is given.
-        tables: What to show of the result.
 
-    Returns:
-        The exit code: 0 done, 2 bad input, 130 stopped.
-    """
-    try:
-        options = parse()
-        result = run(options, Console(stderr=True))
-        if options.json:
-            options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    except (BenchmarkError, OSError) as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+def run_benchmark(command: click.Command, arguments: Sequence[str] | None = None, several: Collection[str] = ()) -> int:
+    """Run a benchmark's command line, and return its exit code: 0 done, 2 bad input, 130 stopped."""
+    errors = (InputError, SearchInputError, OSError)
+    return run_command(command, arguments, bad_input=errors, stopped="stopped", several=several)
+
+
+def finish(result: dict[str, Any], file: Path | None, tables: Iterable[Table]) -> int:
+    """Write the result, show its tables, and return the exit code."""
+    if file:
+        file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    return show(tables)
+
+
+def show(tables: Iterable[Table]) -> int:
+    """Show tables, and return the exit code."""
     console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
-    for table in tables(result):
+    for table in tables:
         console.print(table)
     return 0
+
+
+def table_of(headings: Iterable[str], rows: Iterable[Iterable[str]], left: int = 1, **how: Any) -> Table:
+    """Return a table whose columns are numbers, to the right, but for the first ones."""
+    table = Table(**how)
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if number < left else "right")
+    for row in rows:
+        table.add_row(*row)
+    return table

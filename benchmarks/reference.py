@@ -6,9 +6,7 @@ schedule), with the weights of its `scripts/pretrain.sh`. Sizes are ours, under 
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,15 +15,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from benchmarks.trainer.steps import (
-    ENDLESS_EPOCHS,
-    BenchmarkError,
-    Sizes,
-    count_parameters,
-    our_configuration,
-    synthetic_series,
-)
+from benchmarks.command_line import BenchmarkError
 from model.configuration.sections import Architecture
+
+CLONE = "give a clone of github.com/YunshiWen/VQShape"
+ENDLESS = 1_000_000  # steps or epochs
 
 
 class Schedule(NamedTuple):
@@ -33,10 +27,7 @@ class Schedule(NamedTuple):
 
     rate: float = 1e-4
     warmup_steps: int = 1000
-    steps: int = ENDLESS_EPOCHS  # rise included
-
-
-ENDLESS = Schedule()
+    steps: int = ENDLESS  # rise included
 
 
 class ReferenceTrainer:
@@ -59,23 +50,19 @@ class ReferenceTrainer:
     REBUILDING = ("ts_loss", "shape_loss")
     FINAL_RATE = 1e-5
 
-    def __init__(self, model: nn.Module, batches: Iterator[Tensor], schedule: Schedule = ENDLESS):
-        self.model, self.batches = model.train(), batches
+    def __init__(self, model: nn.Module, batches: Iterator[Tensor], schedule: Schedule | None = None):
+        rate, warmup_steps, steps = schedule or Schedule()
+        self.model, self.batches, self.parameters = model.train(), batches, count_parameters(model)
         self.loss = self.rebuilding = torch.tensor(torch.nan)
-        self.optimizer = torch.optim.AdamW(model.parameters(), lr=schedule.rate, weight_decay=0.01)
-        rise = torch.optim.lr_scheduler.LinearLR(self.optimizer, 1e-4, 1.0, schedule.warmup_steps)
+        self.optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01)
+        rise = torch.optim.lr_scheduler.LinearLR(self.optimizer, 1e-4, 1.0, warmup_steps)
         fall = torch.optim.lr_scheduler.CosineAnnealingLR(
-            self.optimizer, max(1, schedule.steps - schedule.warmup_steps), eta_min=min(self.FINAL_RATE, schedule.rate)
+            self.optimizer, max(1, steps - warmup_steps), eta_min=min(self.FINAL_RATE, rate)
         )
-        self.schedule = torch.optim.lr_scheduler.SequentialLR(self.optimizer, [rise, fall], [schedule.warmup_steps])
-
-    @property
-    def parameters(self) -> int:
-        """Learnt numbers."""
-        return count_parameters(self.model)
+        self.schedule = torch.optim.lr_scheduler.SequentialLR(self.optimizer, [rise, fall], [warmup_steps])
 
     def step(self) -> None:
-        """One optimiser step."""
+        """Take one optimiser step."""
         x = next(self.batches)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=x.device.type == "cuda"):
             _, terms = self.model(x, mode="pretrain")
@@ -89,37 +76,23 @@ class ReferenceTrainer:
         self.loss, self.rebuilding = loss.detach(), sum(parts[name].detach() for name in self.REBUILDING)
 
 
-def reference_trainer(vqshape: type[nn.Module], sizes: Sizes, device: torch.device) -> ReferenceTrainer:
-    """The reference at these sizes, which trains for ever on one synthetic batch.
+def count_parameters(module: nn.Module) -> int:
+    """Return how many numbers a model learns."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)
+
+
+def build_reference(vqshape: type[nn.Module], a: Architecture, codes: int, seed: int = 0) -> nn.Module:
+    """Build the reference's model at our sizes, with what its training script sets besides.
 
     Args:
         vqshape: The class `VQShape` of the clone.
-        sizes: Of the model and the batch.
-        device: Where it trains.
-    """
-    architecture = our_configuration(sizes).architecture
-    x = synthetic_series(sizes.series, architecture.layout().samples).to(device)
-    model = build_reference(vqshape, architecture, sizes.codes)
-    return ReferenceTrainer(model.to(device), itertools.repeat(x))
-
-
-def build_reference(vqshape: type[nn.Module], architecture: Architecture, codes: int, seed: int = 0) -> nn.Module:
-    """The reference's model at our sizes, with what its training script sets besides.
-
-    Args:
-        vqshape: The class `VQShape` of the clone.
-        architecture: Our sizes.
+        a: Our sizes.
         codes: Codes in the codebook (J).
         seed: Of the weights, and of what is drawn in training after this call (masks, dropout).
     """
     torch.manual_seed(seed)
-    return vqshape(**_reference_arguments(architecture, codes))
-
-
-def _reference_arguments(a: Architecture, codes: int) -> dict[str, Any]:
-    """Our sizes under the reference's names, and what its training script sets besides."""
     layout = a.layout()
-    return {
+    sizes: dict[str, Any] = {
         "len_input": layout.samples,
         "dim_embedding": a.width,
         "patch_size": layout.patch_samples,
@@ -139,37 +112,28 @@ def _reference_arguments(a: Architecture, codes: int) -> dict[str, Any]:
         "entropy_gamma": 1.0,
         "mask_ratio": 0.25,
     }
+    return vqshape(**sizes)
 
 
 def load_reference(folder: Path) -> type[nn.Module]:
-    """Imports `VQShape` from a clone of the reference implementation.
+    """Import `VQShape` from a clone of the reference implementation.
 
     Raises:
         BenchmarkError: There is no such folder, no `vqshape` package in it, or something that it needs is missing.
     """
     if not folder.is_dir():
-        raise BenchmarkError(f"--reference {folder}: no such folder; give a clone of github.com/YunshiWen/VQShape")
+        raise BenchmarkError(f"--reference {folder}: no such folder; {CLONE}")
     if not (folder / "vqshape" / "model.py").is_file():
-        raise BenchmarkError(
-            f"--reference {folder}: has no vqshape/model.py; give a clone of github.com/YunshiWen/VQShape"
-        )
-    with _importable(folder):
-        try:
-            return importlib.import_module("vqshape.model").VQShape
-        except ModuleNotFoundError as error:
-            raise BenchmarkError(
-                f"--reference {folder}: needs the package {error.name}; pip install {error.name}"
-            ) from None
-        except (ImportError, AttributeError) as error:
-            raise BenchmarkError(f"--reference {folder}: vqshape/model.py gives no class VQShape ({error})") from None
-
-
-@contextlib.contextmanager
-def _importable(folder: Path) -> Iterator[None]:
-    """Puts a folder first on the import path, for the time of one import: the clone has folders with common names."""
+        raise BenchmarkError(f"--reference {folder}: has no vqshape/model.py; {CLONE}")
     entry = str(folder.resolve())
-    sys.path.insert(0, entry)
+    sys.path.insert(0, entry)  # for this import alone: the clone has folders with common names
     try:
-        yield
+        return importlib.import_module("vqshape.model").VQShape
+    except ModuleNotFoundError as error:
+        raise BenchmarkError(
+            f"--reference {folder}: needs the package {error.name}; pip install {error.name}"
+        ) from None
+    except (ImportError, AttributeError) as error:
+        raise BenchmarkError(f"--reference {folder}: vqshape/model.py gives no class VQShape ({error})") from None
     finally:
         sys.path.remove(entry)

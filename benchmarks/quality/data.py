@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from benchmarks.command_line import BenchmarkError
@@ -24,64 +24,59 @@ class DataSet(NamedTuple):
     study: ShapeActionStudy
 
 
-def data_sets(options: argparse.Namespace) -> list[DataSet]:
-    """Reads and checks all data sets that the command line asks for.
+def data_sets(options: SimpleNamespace) -> list[DataSet]:
+    """Read and check all data sets that the command line asks for.
 
     Raises:
         BenchmarkError: Options that do not go together.
-        ValueError: A data set, vocabulary or configuration that cannot be used.
+        InputError: A data set, vocabulary or configuration that cannot be used.
     """
-    asked = [_given(options, {"name": name}, name) for name in options.data or []]
+    asked = [_given(options, {"name": name}, name) for name in options.data]
     if options.train_ts or options.test_ts:
         if not (options.train_ts and options.test_ts):
             raise BenchmarkError("--train-ts and --test-ts belong together: give both files")
         asked.append(_given(options, {"train_ts": options.train_ts, "test_ts": options.test_ts}, options.name))
     elif options.name:
         raise BenchmarkError("--name goes with --train-ts and --test-ts")
-    asked += [_configured(options, file) for file in options.config or []]
+    asked += [_configured(options, file) for file in options.config]
     if not asked:
         asked = [_given(options, {"name": EMBEDDED_NAME}, EMBEDDED_NAME)]
     labels = [one.label for one in asked]
-    for label in labels:
-        if labels.count(label) > 1:
-            raise BenchmarkError(f"{label} is asked for more than once; give each data set once")
+    twice = next((label for label in labels if labels.count(label) > 1), None)
+    if twice is not None:
+        raise BenchmarkError(f"{twice} is asked for more than once; give each data set once")
     return asked
 
 
-def _given(options: argparse.Namespace, source: dict[str, Any], name: str | None) -> DataSet:
-    """A data set with the default configuration."""
+def _given(options: SimpleNamespace, source: dict[str, Any], name: str | None) -> DataSet:
+    """Return a data set with the default configuration."""
     vocabulary = options.vocabulary
     if vocabulary is None:
         if name not in SHIPPED:
             what = f"for {name}" if name else "for these files"
             raise BenchmarkError(f"--vocabulary is needed {what}: a YAML file with phrases per class")
         vocabulary = VOCABULARIES / SHIPPED[name]
-    values = {
-        "data": {key: str(value) for key, value in source.items()},
-        "vocabulary": str(vocabulary.absolute()),
-    }
-    one = _checked(options, resolve_configuration(values, Path.cwd()), name)
+    data = {key: str(value) for key, value in source.items()}
+    values = resolve_configuration({"data": data, "vocabulary": str(vocabulary.absolute())}, Path.cwd())
+    one = _checked(options, values, name)
     recordings, channels, _ = one.study.dataset.train.x.shape
     epochs = options.epochs or max(1, round(DEFAULT_SERIES / (recordings * channels)))
     return one._replace(configuration=one.configuration | {"epochs": epochs})
 
 
-def _configured(options: argparse.Namespace, file: Path) -> DataSet:
-    """A data set from a configuration file, as `model.train` reads it."""
+def _configured(options: SimpleNamespace, file: Path) -> DataSet:
+    """Return a data set from a configuration file, as `model.train` reads it."""
     values = read_configuration(file).model_dump(mode="json")
-    if options.epochs:
-        values["epochs"] = options.epochs
     try:
-        return _checked(options, values, None)
+        return _checked(options, values | ({"epochs": options.epochs} if options.epochs else {}), None)
     except ValueError as error:
         raise BenchmarkError(f"{file}: {error}") from None
 
 
-def _checked(options: argparse.Namespace, values: dict[str, Any], name: str | None) -> DataSet:
+def _checked(options: SimpleNamespace, values: dict[str, Any], name: str | None) -> DataSet:
     architecture = values["architecture"]
-    for key, only in (("channels", "separate"), ("length", None)):
+    for key, wanted in (("channels", "separate"), ("length", "a number of samples")):
         if architecture[key] in ("fused", "native"):
-            wanted = only or "a number of samples"
             raise BenchmarkError(f"architecture.{key}: the benchmark needs {wanted}, as the reference does")
     study = ShapeActionStudy(values)
     for codes in options.codes:

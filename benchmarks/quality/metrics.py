@@ -1,13 +1,12 @@
-"""What is measured of both models: each is brought into one form, and one function measures that form.
+"""What is measured of both models: each is brought into one form, `Drawn`, and one function measures that form.
 
-Owns the form (`Drawn`: which code each token chose, where its window lies, and what it draws there), the two adapters
-that fill it in, and the metrics that both models have, with the formulas of `model.evaluation.metrics` and the
-stitching of `model.network.shapes`. Both models are measured in evaluation mode and without masking.
+The metrics have the formulas of `model.evaluation.metrics` and the stitching of `model.network.shapes`. Both models are
+measured in evaluation mode and without masking.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,19 +18,9 @@ from model.network.shapes import extract_pieces, normalise_pieces, stitch
 from model.training.run import ShapeActionRun
 
 SHARED = (
-    "stitch_fvu",
-    "shape_skill",
-    "shape_correlation",
-    "code_necessity",
-    "series_fvu",
-    "scale_ratio",
-    "covered_fraction",
-    "window_samples",
-    "window_samples_spread",
-    "window_start_spread",
-    "code_perplexity",
-    "codes_used",
-    "distinct_shapes",
+    *("stitch_fvu", "shape_skill", "shape_correlation", "code_necessity", "series_fvu", "scale_ratio"),
+    *("covered_fraction", "window_samples", "window_samples_spread", "window_start_spread"),
+    *("code_perplexity", "codes_used", "distinct_shapes"),
 )
 CHUNK = 256  # series at a time through the reference
 
@@ -52,11 +41,11 @@ class Drawn(NamedTuple):
     shapes: Tensor  # (J, shape samples), every decoded code: mean 0, variance 1
 
     def pieces(self, codes: Tensor) -> Tensor:
-        """What is drawn in the windows, `(S, N, shape samples)`, if the tokens had chosen `codes (S, N)`."""
+        """Return what is drawn in the windows, `(S, N, shape samples)`, if the tokens had chosen `codes (S, N)`."""
         return self.scale[..., None] * self.shapes[codes] + self.offset[..., None]
 
     def stitched(self, codes: Tensor) -> Tensor:
-        """The series `(S, T)` that those shapes alone give."""
+        """Return the series `(S, T)` that those shapes alone give."""
         return stitch(self.pieces(codes), self.start, self.length, self.x.shape[-1]).series
 
     @property
@@ -65,90 +54,49 @@ class Drawn(NamedTuple):
         return torch.bincount(self.codes.flatten(), minlength=len(self.shapes))
 
 
-class Quality(Protocol):
-    """A trained model that can be measured."""
-
-    drawn: Drawn
-
-    def metrics(self) -> dict[str, float]:
-        """Metric names, at least those of `SHARED`, to values."""
-        ...
+@torch.no_grad()
+def drawn_by_ours(run: ShapeActionRun, split: Batch) -> Drawn:
+    """Return what our model draws after a finished run."""
+    seen, shapes = collect(run.model, split), run.model.shapes(run.model.quantizer.codes)
+    codes = seen.indices.view_as(seen.start)
+    return Drawn(split.x, seen.series, seen.start, seen.length, seen.offset, seen.scale, codes, shapes)
 
 
-class OurQuality:
-    """Our model.
-
-    Args:
-        run: A finished training run.
-        split: What is measured.
-    """
-
-    def __init__(self, run: ShapeActionRun, split: Batch):
-        self.run, self.split = run, split
-        with torch.no_grad():
-            seen, shapes = collect(run.model, split), run.model.shapes(run.model.quantizer.codes)
-        codes = seen.indices.view_as(seen.start)
-        self.drawn = Drawn(split.x, seen.series, seen.start, seen.length, seen.offset, seen.scale, codes, shapes)
-
-    def metrics(self) -> dict[str, float]:
-        """The shared ones, and with them everything that `model.evaluation.evaluate` measures."""
-        return self.run.evaluate(self.split) | measure(self.drawn)
-
-
-class ReferenceQuality:
-    """The reference's model.
+@torch.no_grad()
+def drawn_by_reference(model: nn.Module, x: Tensor) -> Drawn:
+    """Return what the reference's model draws of `x (recordings, channels, T)`.
 
     Its windows are taken as it cuts its pieces: [t, min(t + l, 1)]. Offset and scale of a token are read off what it
     draws, in the units of the series, so that nothing of its inner normalisation has to be repeated here.
-
-    Args:
-        model: The reference's model, trained.
-        x: What is measured, `(recordings, channels, T)`.
     """
-
-    def __init__(self, model: nn.Module, x: Tensor):
-        was_training = model.training
-        model.eval()
-        with torch.no_grad():
-            outputs = [model(part, mode="evaluate")[0] for part in x.flatten(0, 1).split(CHUNK)]
-            decoded = model.shape_decoder(model.codebook.embedding.weight[None])[0][0]
-        model.train(was_training)
-        start, length = (self._joined(outputs, name)[..., 0] for name in ("t_pred", "l_pred"))
-        drawn = normalise_pieces(self._joined(outputs, "s_pred"))
-        self.drawn = Drawn(
-            x,
-            self._joined(outputs, "x_pred"),
-            start,
-            torch.minimum(length, 1 - start),
-            drawn.offset,
-            drawn.scale,
-            self._joined(outputs, "code_idx"),
-            normalise_pieces(decoded).shape,
-        )
-
-    @staticmethod
-    def _joined(outputs: list[dict[str, Tensor]], name: str) -> Tensor:
-        return torch.cat([output[name] for output in outputs])
-
-    def metrics(self) -> dict[str, float]:
-        """The shared ones; the reference has no actions."""
-        return measure(self.drawn)
+    was_training = model.training
+    model.eval()
+    outputs = [model(part, mode="evaluate")[0] for part in x.flatten(0, 1).split(CHUNK)]
+    decoded = model.shape_decoder(model.codebook.embedding.weight[None])[0][0]
+    model.train(was_training)
+    names = ("x_pred", "t_pred", "l_pred", "s_pred", "code_idx")
+    series, start, length, pieces, codes = (torch.cat([output[name] for output in outputs]) for name in names)
+    start, length, drawn = start[..., 0], length[..., 0], normalise_pieces(pieces)
+    shapes = normalise_pieces(decoded).shape
+    return Drawn(x, series, start, torch.minimum(length, 1 - start), drawn.offset, drawn.scale, codes, shapes)
 
 
 @torch.no_grad()
 def measure(drawn: Drawn) -> dict[str, float]:
-    """The metrics of `SHARED`, as `docs/metrics.md` explains them."""
+    """Return the metrics of `SHARED`, as `docs/metrics.md` explains them."""
     x, samples = drawn.x, drawn.x.shape[-1]
     target = extract_pieces(x.flatten(0, 1), drawn.start, drawn.length, drawn.shapes.shape[-1])
     pieces = drawn.pieces(drawn.codes)
     stitched = stitch(pieces, drawn.start, drawn.length, samples)
     error = metrics.fvu(x, stitched.series.view_as(x))
-    shuffled_error = metrics.fvu(x, drawn.stitched(_shuffled(drawn.codes)).view_as(x))
+    # The same codes in an order drawn as `model.evaluation.evaluate` draws it for its own control.
+    flat, generator = drawn.codes.flatten(), torch.Generator().manual_seed(CONTROL_SEED)
+    shuffled = flat[torch.randperm(len(flat), generator=generator)].view_as(drawn.codes)
     values = (
         error,
         metrics.shape_skill(pieces, target, drawn.length),
         metrics.shape_correlation(drawn.shapes[drawn.codes], target, drawn.length),
-        shuffled_error - error,
+        metrics.fvu(x, drawn.stitched(shuffled).view_as(x)) - error,
         metrics.fvu(x, drawn.series.view_as(x)),
         drawn.scale.mean() / normalise_pieces(target).scale.mean().clamp_min(1e-12),
         stitched.covered.float().mean(),
@@ -160,9 +108,3 @@ def measure(drawn: Drawn) -> dict[str, float]:
         metrics.distinct_shapes(drawn.shapes),
     )
     return {name: float(value) for name, value in zip(SHARED, values, strict=True)}
-
-
-def _shuffled(codes: Tensor) -> Tensor:
-    """The same codes in an order drawn as `model.evaluation.evaluate` draws it for its own control."""
-    flat, generator = codes.flatten(), torch.Generator().manual_seed(CONTROL_SEED)
-    return flat[torch.randperm(len(flat), generator=generator)].view_as(codes)

@@ -11,27 +11,20 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 
-INK, FAINT, SIGNAL = "#1f2937", "#c3c8d0", "#9ca3af"
+from results.charts import style
+from results.charts.style import FAINT as SIGNAL
+from results.charts.style import INK, RULE, TEXT_WIDTH_IN
+
 COLOURS = ("#1d4ed8", "#b45309")  # ours, the reference
-WIDTH_INCHES = 7.2  # of a printed page
 MOST_SHAPES = 64  # of one model; more would be too small to be seen
-STYLE: dict[str, Any] = {
-    "font.size": 8.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": SIGNAL,
-    "axes.labelcolor": INK,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
+STYLE = style.STYLE | {"font.size": 8.5, "axes.labelsize": "medium"}
 
 
 def draw_shapes(models: dict[str, Path], file: Path) -> None:
-    """All decoded shapes of each model, sorted by use, side by side.
+    """Draw all decoded shapes of each model, sorted by use, side by side.
 
     Args:
-        models: Name of each model and its `example.npz`, as `quality_runs` writes it.
+        models: Name of each model and its `example.npz`, as `runs` writes it.
         file: The PNG file to write.
     """
     if not models:
@@ -39,8 +32,8 @@ def draw_shapes(models: dict[str, Path], file: Path) -> None:
     most = max(len(np.load(source)["counts"]) for source in models.values())
     columns = math.ceil(math.sqrt(min(most, MOST_SHAPES)))
     rows = math.ceil(min(most, MOST_SHAPES) / columns)
-    width = WIDTH_INCHES / 2 * len(models)
-    cell = (WIDTH_INCHES / 2 - 0.2) / columns
+    width = TEXT_WIDTH_IN / 2 * len(models)
+    cell = (TEXT_WIDTH_IN / 2 - 0.2) / columns
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, rows * (0.62 * cell + 0.16) + 0.35))
         panels = figure.subfigures(1, len(models), squeeze=False, wspace=0.04)[0]
@@ -58,23 +51,13 @@ def _shape_grid(
     used = int((counts > 0).sum())
     height = panel.bbox.height / panel.figure.dpi
     panel.text(0.5, 1 - 0.12 / height, f"{name}: {used} of {len(counts)} used", ha="center", va="center", size=9)
-    axes = panel.subplots(
-        *grid,
-        squeeze=False,
-        gridspec_kw={
-            "left": 0.03,
-            "right": 0.97,
-            "bottom": 0.02 / height,
-            "top": 1 - 0.4 / height,
-            "wspace": 0.16,
-            "hspace": 0.42,
-        },
-    ).ravel()
+    edges = {"left": 0.03, "right": 0.97, "bottom": 0.02 / height, "top": 1 - 0.4 / height}
+    axes = panel.subplots(*grid, squeeze=False, gridspec_kw={**edges, "wspace": 0.16, "hspace": 0.42}).ravel()
     highest = 1.05 * float(np.abs(shapes).max())
     for axis in axes:
         axis.set_axis_off()
     for axis, code in zip(axes, order, strict=False):
-        axis.axhline(0, color=FAINT, linewidth=0.5)
+        axis.axhline(0, color=RULE, linewidth=0.5)
         axis.plot(shapes[code], color=colour if counts[code] else SIGNAL, linewidth=1.1)
         axis.set_ylim(-highest, highest)
         axis.set_title(_percent(share[code]), size=6.5, pad=1.5, color=INK if counts[code] else SIGNAL)
@@ -87,16 +70,11 @@ def _percent(share: float) -> str:
 
 
 def draw_series(models: dict[str, Path], file: Path) -> None:
-    """One series of the test part: the signal, what the shapes alone give, and the window of every token.
-
-    Args:
-        models: Name of each model and its `example.npz`, as `quality_runs` writes it.
-        file: The PNG file to write.
-    """
+    """Draw one series of the test part: the signal, what the shapes alone give, and the window of every token."""
     if not models:
         return
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH_INCHES, 2.7 * len(models)), layout="constrained")
+        figure = Figure(figsize=(TEXT_WIDTH_IN, 2.7 * len(models)), layout="constrained")
         axes = figure.subplots(2 * len(models), 1, sharex=True, height_ratios=[3, 2] * len(models), squeeze=False)
         for number, (colour, (name, source)) in enumerate(zip(COLOURS, models.items(), strict=False)):
             with np.load(source) as arrays:
@@ -118,7 +96,7 @@ def _signal(axis: Any, x: np.ndarray, stitched: np.ndarray, name: str, colour: s
 
 
 def _windows(axis: Any, arrays: Any, colour: str) -> None:
-    """A bar per token, in the order of their starts."""
+    """Draw a bar per token, in the order of their starts."""
     last = len(arrays["x"]) - 1
     start, length = arrays["start"] * last, arrays["length"] * last
     for row, token in enumerate(np.argsort(start, kind="stable")):

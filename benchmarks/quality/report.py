@@ -93,9 +93,8 @@ def _caption(rows: list[dict[str, Any]]) -> str:
     seeds = sorted({len(row["seeds"]) for row in rows})
     text = f"mean ± standard deviation over {'–'.join(map(str, seeds))} seed(s); seconds are CPU time of training"
     if any(row["trainer"] != OURS for row in rows):
-        text += (
-            "; the reference's learning rate is the one that rebuilds better in training; losses sum different terms"
-        )
+        text += "; the reference's learning rate is the one that rebuilds better in training"
+        text += "; losses sum different terms"
     return text
 
 

@@ -1,8 +1,7 @@
-"""One training run and its figures, in a process of its own: ours, or the reference's at some number of steps.
+"""One training run and its figures, the order of runs, and the processes that do them, each run in a fresh one.
 
-Owns what a run is (`Task`), how it is trained and timed, and what it writes. Time is the process's CPU time of
-training alone (not of loading, evaluation or pictures): on a shared machine others decide over the wall clock. Run as a
-script it takes one task as JSON:
+Time is the process's CPU time of training alone (not of loading, evaluation or pictures): on a shared machine others
+decide over the wall clock. Run as a module it does one task, which lies in a file as JSON:
 
     python -m benchmarks.quality.runs TASK.json
 """
@@ -11,22 +10,24 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import pickle
 import statistics
+import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.quality.metrics import SHARED, Drawn, OurQuality, Quality, ReferenceQuality
-from benchmarks.reference import ReferenceTrainer, Schedule, build_reference, load_reference
-from benchmarks.trainer.steps import count_parameters
+from benchmarks.command_line import BenchmarkError
+from benchmarks.quality.metrics import SHARED, Drawn, drawn_by_ours, drawn_by_reference, measure
+from benchmarks.reference import ReferenceTrainer, Schedule, build_reference, count_parameters, load_reference
 from model.configuration.reading import parse_configuration
 from model.network.batch import Batch
 from model.study import ShapeActionStudy
@@ -35,6 +36,7 @@ WARMUP_FRACTION = 0.05  # of the reference's steps; its own 1000 would be longer
 MOST_WARMUP_STEPS = 1000
 OURS, STEPS, SECONDS, LONGER = "ours", "reference, equal steps", "reference, equal seconds", "reference, longer"
 TRAINERS = (OURS, STEPS, SECONDS, LONGER)
+POLL_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Task:
     threads: int = 1
     trainer: str = OURS
     reference: str | None = None
-    steps: int | None = None
+    steps: int = 0
     rate: float | None = None
 
     @property
@@ -69,43 +71,37 @@ class Task:
         return who if self.rate is None else f"{who}, rate {self.rate:g}"
 
     def write(self, file: Path) -> None:
-        """Writes the task for a process that does it."""
+        """Write the task for a process that does it."""
         file.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
 
-class Trained:
-    """A finished run.
+def perform(task: Task) -> tuple[dict[str, Any], Drawn | None]:
+    """Train to the end of the budget and measure the test part, once.
 
-    Args:
-        quality: The trained model, or None where training broke down (weights that are no numbers).
-        figures: Steps, seconds and what else the training itself gave.
+    Returns:
+        What is kept of the run, and what its model draws. Where training broke down (weights that are no numbers) the
+        metrics are NaN, and nothing is drawn.
     """
-
-    def __init__(self, quality: Quality | None, figures: dict[str, Any]):
-        self.quality, self.figures = quality, figures
-
-    def record(self, task: Task) -> dict[str, Any]:
-        """What is kept of the run; `metrics` are all NaN where training broke down."""
-        c = task.configuration
-        metrics = self.quality.metrics() if self.quality else dict.fromkeys(SHARED, math.nan)
-        return {
-            "data": task.data,
-            "codes": c["codebook_size"],
-            "seed": c["seed"],
-            "trainer": task.trainer,
-            "rate": task.rate or c["training"]["learning_rate"],
-            **self.figures,
-            "metrics": metrics,
-        }
-
-
-def perform(task: Task) -> Trained:
-    """Trains to the end of the budget and measures the test part, once."""
     torch.set_num_threads(task.threads)
     study: ShapeActionStudy = pickle.loads(Path(task.study).read_bytes())
     test = study.test_split("cpu")
     assert test is not None, "checked before any run"
-    return _ours(task, study, test) if task.trainer == OURS else _reference(task, study, test)
+    figures, metrics, drawn = (_ours if task.trainer == OURS else _reference)(task, study, test)
+    c = task.configuration
+    record = {
+        "data": task.data,
+        "codes": c["codebook_size"],
+        "seed": c["seed"],
+        "trainer": task.trainer,
+        "rate": task.rate or c["training"]["learning_rate"],
+        **figures,
+        "metrics": metrics,
+    }
+    return record, drawn
+
+
+Trained = tuple[dict[str, Any], dict[str, float], Drawn | None]  # figures of the training, metrics, what is drawn
+BROKEN = dict.fromkeys(SHARED, math.nan)
 
 
 def _ours(task: Task, study: ShapeActionStudy, test: Batch) -> Trained:
@@ -114,21 +110,22 @@ def _ours(task: Task, study: ShapeActionStudy, test: Batch) -> Trained:
     began, loss = time.process_time(), math.nan
     for _ in range(epochs):
         loss = run.train_epoch()["loss"]
-    seconds = time.process_time() - began
     figures = {
         "epochs": epochs,
         "steps": epochs * run.steps_per_epoch,
-        "seconds": seconds,
+        "seconds": time.process_time() - began,
         "loss": loss,
         "rebuilding_loss": None,  # only asked for where learning rates are compared
         "parameters": count_parameters(run.model),
     }
-    return Trained(OurQuality(run, test) if sound(run.model) else None, figures)
+    if not _sound(run.model):
+        return figures, BROKEN, None
+    drawn = drawn_by_ours(run, test)
+    return figures, run.evaluate(test) | measure(drawn), drawn
 
 
 def _reference(task: Task, study: ShapeActionStudy, test: Batch) -> Trained:
     assert task.reference is not None
-    assert task.steps is not None
     assert task.rate is not None
     c = parse_configuration(task.configuration)
     model = build_reference(load_reference(Path(task.reference)), c.architecture, c.codebook_size, c.seed)
@@ -151,16 +148,18 @@ def _reference(task: Task, study: ShapeActionStudy, test: Batch) -> Trained:
         "rebuilding_loss": statistics.fmean(rebuilding[-per_epoch:]),
         "parameters": trainer.parameters,
     }
-    return Trained(ReferenceQuality(model, test.x) if sound(model) else None, figures)
+    if not _sound(model):
+        return figures, BROKEN, None
+    drawn = drawn_by_reference(model, test.x)
+    return figures, measure(drawn), drawn
 
 
-def sound(model: nn.Module) -> bool:
-    """Whether all weights are numbers."""
+def _sound(model: nn.Module) -> bool:
     return all(bool(torch.isfinite(p).all()) for p in model.parameters())
 
 
 def shuffled_batches(x: Tensor, recordings: int, seed: int) -> Iterator[Tensor]:
-    """Series of one step after another, for ever: each pass goes through all recordings in a new order.
+    """Yield the series of one step after another, for ever: each pass goes through all recordings in a new order.
 
     Args:
         x: `(recordings, channels, T)`.
@@ -174,30 +173,129 @@ def shuffled_batches(x: Tensor, recordings: int, seed: int) -> Iterator[Tensor]:
 
 
 def example(drawn: Drawn) -> dict[str, np.ndarray]:
-    """What the pictures show: all shapes, their use, and one series.
+    """Return what the pictures show: all shapes, their use, and one series.
 
     The series is the first channel of the recording in the middle of the test part: chosen before anything was drawn.
     """
     recordings, channels, _ = drawn.x.shape
-    series = recordings // 2 * channels
-    stitched = drawn.stitched(drawn.codes)
-    return {
-        "shapes": drawn.shapes.numpy(),
-        "counts": drawn.counts.numpy(),
-        "x": drawn.x.flatten(0, 1)[series].numpy(),
-        "stitched": stitched[series].numpy(),
-        "start": drawn.start[series].numpy(),
-        "length": drawn.length[series].numpy(),
-    }
+    own = {"x": drawn.x.flatten(0, 1), "stitched": drawn.stitched(drawn.codes)}
+    own |= {"start": drawn.start, "length": drawn.length}
+    one = {name: values[recordings // 2 * channels].numpy() for name, values in own.items()}
+    return {"shapes": drawn.shapes.numpy(), "counts": drawn.counts.numpy(), **one}
 
 
 def main(file: Path) -> None:
-    """Does the task in `file`; writes `result.json` and, for the pictures, `example.npz` beside it."""
-    task = Task(**json.loads(file.read_text(encoding="utf-8")))
-    trained = perform(task)
-    if trained.quality:
-        np.savez(file.with_name("example.npz"), **example(trained.quality.drawn))
-    file.with_name("result.json").write_text(json.dumps(trained.record(task)), encoding="utf-8")
+    """Do the task in `file`; write `result.json` and, for the pictures, `example.npz` beside it."""
+    record, drawn = perform(Task(**json.loads(file.read_text(encoding="utf-8"))))
+    if drawn:
+        np.savez(file.with_name("example.npz"), **example(drawn))
+    file.with_name("result.json").write_text(json.dumps(record), encoding="utf-8")
+
+
+Plan = Generator[Task, dict[str, Any], None]  # gives the next task, takes its record
+
+
+def cell(ours: Task, reference: Path | None, rates: Iterable[float], longer: int | None = None) -> Plan:
+    """Plan all runs of one data set, codebook size and seed.
+
+    The reference trains for as many steps as ours at each of its learning rates, then for as many seconds, for which
+    the runs before give its speed, and, where asked for, longer.
+
+    Args:
+        ours: The run of our model.
+        reference: Clone of the reference, or None for ours alone.
+        rates: The reference's learning rates, each tried.
+        longer: How many times our steps the reference gets once more; None leaves that out.
+    """
+    record = yield ours
+    if reference is None:
+        return
+    base = replace(ours, reference=str(reference))
+    step_s = []
+    for rate in rates:
+        done = yield replace(base, trainer=STEPS, steps=record["steps"], rate=rate)
+        step_s.append(done["seconds"] / done["steps"])
+    steps = max(1, round(record["seconds"] / statistics.fmean(step_s)))
+    for rate in rates:
+        yield replace(base, trainer=SECONDS, steps=steps, rate=rate)
+    for rate in rates if longer else []:
+        yield replace(base, trainer=LONGER, steps=longer * record["steps"], rate=rate)
+
+
+class Finished(NamedTuple):
+    """A run that is done."""
+
+    task: Task
+    record: dict[str, Any]
+    folder: Path  # with what else it wrote
+
+
+class Running(NamedTuple):
+    """A run under way."""
+
+    task: Task
+    plan: Plan
+    process: subprocess.Popen[bytes]
+    folder: Path
+
+
+def work_through(plans: Iterable[Plan], jobs: int, folder: Path) -> Iterator[Finished]:
+    """Do all runs of all cells, `jobs` processes at a time; cells are begun in order, and each run gets a folder.
+
+    Raises:
+        BenchmarkError: A run failed; nothing runs any more.
+    """
+    waiting, active, started = iter(plans), list[Running](), 0
+
+    def begin(plan: Plan, task: Task) -> None:
+        nonlocal started
+        started += 1
+        active.append(_begin(task, plan, folder / f"run-{started}"))
+
+    try:
+        while True:
+            while len(active) < jobs and (plan := next(waiting, None)) is not None:
+                begin(plan, next(plan))
+            if not active:
+                return
+            for running in [r for r in active if r.process.poll() is not None]:
+                active.remove(running)
+                finished = _collect(running)
+                if (task := advance(running.plan, finished.record)) is not None:
+                    begin(running.plan, task)
+                yield finished
+            time.sleep(POLL_S)
+    finally:
+        for running in active:
+            running.process.kill()
+            running.process.wait()
+
+
+def advance(plan: Plan, record: dict[str, Any]) -> Task | None:
+    """Return the task after a record; None at the end of the plan."""
+    try:
+        return plan.send(record)
+    except StopIteration:
+        return None
+
+
+def _begin(task: Task, plan: Plan, folder: Path) -> Running:
+    folder.mkdir()
+    task.write(folder / "task.json")
+    command = [sys.executable, "-m", "benchmarks.quality.runs", str(folder / "task.json")]
+    environment = os.environ | {"OMP_NUM_THREADS": str(task.threads)}
+    with (folder / "stderr.txt").open("wb") as errors:
+        process = subprocess.Popen(command, stdout=errors, stderr=errors, env=environment)
+    return Running(task, plan, process, folder)
+
+
+def _collect(running: Running) -> Finished:
+    result = running.folder / "result.json"
+    if running.process.returncode or not result.is_file():
+        written = (running.folder / "stderr.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        last = written[-1] if written else "no message"
+        raise BenchmarkError(f"{running.task.title}: ended with {running.process.returncode}: {last}")
+    return Finished(running.task, json.loads(result.read_text(encoding="utf-8")), running.folder)
 
 
 if __name__ == "__main__":

@@ -1,42 +1,49 @@
-"""How large the report of a long search is, and how soon a browser has drawn it.
+"""How long `python -m results` takes on a long search, how large its report is, and how soon a browser has drawn it.
 
     python -m benchmarks.report                                   # 5,000 trials, two objectives
     python -m benchmarks.report --trials 500 5000 --objectives 3 --json report.json
+    python -m benchmarks.report --no-page --profile               # without a browser; where the time goes
 
-The trials are made up (`report_run.py`), in the form that a search records. The page is opened from a file, in a
-headless browser with a fresh profile, at 1280 pixels: `load` is the end of the load event, `drawn` the moment at which
-every plot has its lines and a frame has been shown after that, both since the navigation began; of several openings the
-median. Exit codes: 0 done, 2 bad input, 130 stopped.
+The trials are made up (`made_up_run.py`), in the form that a search records. `results` is the whole command in a new
+process, beside it what it needs of a processor; `read`, `front`, `report` and `figures` are its parts in this process.
+The page is opened from a file, in a headless browser with a fresh profile, at 1280 pixels: `load` is the end of the
+load event, `drawn` the moment at which every plot has its lines and a frame has been shown after that, both since the
+navigation began. Figures are medians of several.
 """
 
 from __future__ import annotations
 
-import argparse
+import cProfile
+import pstats
+import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-from rich.console import Console
+import click
 from rich.table import Table
 
 import results
-from benchmarks.command_line import BenchmarkError, OneLineParser, check_json, positive, run_benchmark
-from benchmarks.report.made_up_run import write_run
+from benchmarks.command_line import JSON, PATH, POSITIVE, PROGRESS, BenchmarkError, finish, run_benchmark, table_of
+from benchmarks.report.made_up_run import EPOCHS, RUNGS, write_run
+from results import aggregate
 from results.charts.print.files import write_importance, write_others
 from results.front.overview import overview
 from results.report.report import write_report
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
-from browser import Browser, missing_part  # the browser that the tests open pages in
-
+ROOT = Path(__file__).parents[2]
 MIB = 2**20
 WIDTH_PX = 1280
 PARTS = ("read", "front", "report", "figures")
+SECONDS = ("results", "processor", *PARTS, "load", "drawn", "slowest", "again")
+MOST_SHOWN = 25
 # Runs before the page: notes when the last plot has its lines and the frame after that is on the screen.
 WATCH = """
 const whole = () => [...document.querySelectorAll('.plotly-graph-div')].every(
@@ -45,58 +52,66 @@ const look = () => whole() ? requestAnimationFrame(() => { window.drawnAt = perf
   : requestAnimationFrame(look);
 window.addEventListener('load', () => requestAnimationFrame(look));
 """
-COLUMNS = ("trials", "objectives", "MiB", *(f"{name} s" for name in ("load", "drawn", "slowest", *PARTS)))
 LOADED = "return performance.getEntriesByType('navigation')[0].loadEventEnd"
 
 
-def main() -> int:
-    """Measure, and show what was found."""
-    return run_benchmark("report_speed", _parse, _run, lambda result: [_table(result)])
+@click.command("python -m benchmarks.report")
+@click.option("--trials", type=POSITIVE, multiple=True, default=[5000], metavar="N ...", help="of the runs (5000)")
+@click.option("--epochs", type=click.IntRange(max(RUNGS) + 1), default=EPOCHS, help=f"of a whole trial ({EPOCHS})")
+@click.option("--replicates", type=POSITIVE, default=1, help="seeds of every point (1)")
+@click.option("--objectives", type=click.IntRange(1, 3), default=2, help="of the run (2)")
+@click.option("--times", type=POSITIVE, default=3, help="how often each is rebuilt, and each page opened (3)")
+@click.option("--page/--no-page", default=True, help="open the page in a browser")
+@click.option("--profile", is_flag=True, help="also say where the time goes")
+@click.option("--out", type=PATH, help="folder to keep the runs in; left out: they are removed")
+@JSON
+def command(**options: Any) -> int:
+    """Time the results of a long search."""
+    result = run(SimpleNamespace(**options))
+    return finish(result, options["json"], tables(result))
 
 
-def _parse() -> argparse.Namespace:
-    parser = OneLineParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--trials", type=positive, nargs="+", default=[5000], help="sizes of the runs (5000)")
-    parser.add_argument("--objectives", type=int, choices=(1, 2, 3), default=2, help="of the run (2)")
-    parser.add_argument("--times", type=positive, default=3, help="how often each page is opened (3)")
-    parser.add_argument("--out", type=Path, help="folder to keep the runs in; left out: they are removed")
-    parser.add_argument("--json", type=Path, help="file for the result")
-    options = parser.parse_args()
-    check_json(options.json)
-    missing = missing_part()
-    if missing:
-        raise BenchmarkError(missing)
-    return options
-
-
-def _run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
+def run(options: SimpleNamespace) -> dict[str, Any]:
+    """Measure every size; the result is what `--json` writes."""
+    opened = _opener() if options.page else lambda *_: {}
     rows = []
-    with _home(options.out) as home:
+    with nullcontext(options.out) if options.out else tempfile.TemporaryDirectory() as home:
         for trials in options.trials:
-            console.print(f"{trials:,} trials")
-            folder = home / f"{trials}-trials-{options.objectives}-objectives"
-            write_run(folder, trials, options.objectives)
-            rows.append(
-                {"trials": trials, "objectives": options.objectives, **_made(folder), **_opened(folder, options.times)}
-            )
-    return {"width_px": WIDTH_PX, "times": options.times, "rows": rows}
+            PROGRESS.print(f"{trials:,} trials")
+            folder = Path(home) / f"{trials}-trials-{options.objectives}-objectives"
+            write_run(folder, trials, options.objectives, epochs=options.epochs, replicates=options.replicates)
+            row = {"trials": trials, "objectives": options.objectives, **_rebuilt(folder, options.times)}
+            row |= {**_made(folder), **opened(folder / "report.html", options.times)}
+            rows.append(row | {"profile": _profile(folder) if options.profile else {}})
+    return {"benchmark": "report", "width_px": WIDTH_PX, "times": options.times, "rows": rows}
 
 
-@contextmanager
-def _home(kept: Path | None) -> Iterator[Path]:
-    if kept:
-        yield kept
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            yield Path(folder)
+def _rebuilt(folder: Path, times: int) -> dict[str, float]:
+    """Return how long the whole command takes in a new process, and what it uses of a processor."""
+    seconds, processor = [], []
+    for _ in range(times):
+        began, used = time.perf_counter(), _children_s()
+        command = [sys.executable, "-m", "results", str(folder.absolute())]
+        subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+        seconds.append(time.perf_counter() - began)
+        processor.append(_children_s() - used)
+        PROGRESS.print(f"{seconds[-1]:.2f} s, of a processor {processor[-1]:.2f} s")
+    sizes = {f"{name}_mib": (folder / name).stat().st_size / MIB for name in ("trials.csv", "curves.csv")}
+    return {"results_s": statistics.median(seconds), "processor_s": statistics.median(processor), **sizes}
+
+
+def _children_s() -> float:
+    """Return the seconds of a processor that ended processes have used: what a busy machine does not change."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _made(folder: Path) -> dict[str, float]:
     """Return how long the parts of a rebuild took, in seconds, and the size of the page."""
     moments = [time.perf_counter()]
-    run = results.read_run(folder)
+    record = results.read_run(folder)
     moments.append(time.perf_counter())
-    view = overview({folder.name: run}, folder.name)
+    view = overview({folder.name: record}, folder.name)
     moments.append(time.perf_counter())
     write_report(view, folder / "report.html")
     moments.append(time.perf_counter())
@@ -107,52 +122,75 @@ def _made(folder: Path) -> dict[str, float]:
     return {**took, "page_mib": (folder / "report.html").stat().st_size / MIB}
 
 
-def _opened(folder: Path, times: int) -> dict[str, float]:
-    """Return when the page was loaded and drawn, in seconds, each time in a new browser, and drawn there once more."""
-    loaded, drawn, again = [], [], []
-    for _ in range(times):
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-            browser = Browser(Path(profile))
-            try:
-                browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": WATCH})
-                drawn.append(_drawn_s(browser, folder / "report.html"))
-                loaded.append(float(browser.script(LOADED)) / 1000)
-                faults = browser.errors()
-                again.append(_drawn_s(browser, folder / "report.html"))
-            finally:
-                browser.close()
-        if faults:
-            raise BenchmarkError(f"{folder / 'report.html'}: an error on the console: {faults[0]}")
-    medians = {"load_s": loaded, "drawn_s": drawn, "again_s": again}
-    return {**{name: statistics.median(of) for name, of in medians.items()}, "slowest_drawn_s": max(drawn)}
+def _profile(folder: Path) -> dict[str, float]:
+    """Return the seconds spent below the functions of `results`, the slowest first; profiling itself slows them."""
+    aggregate.MANY_TRIALS = sys.maxsize  # all of it in this process
+    profile = cProfile.Profile()
+    profile.runcall(aggregate.rebuild, folder)
+    found = {}
+    for (path, _, function), timing in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
+        file = Path(path)
+        if (ROOT / "results") in file.parents and not function.startswith("<"):
+            found[f"{file.stem}.{function}"] = timing[3]
+    return dict(sorted(found.items(), key=lambda item: -item[1])[:MOST_SHOWN])
 
 
-def _drawn_s(browser: Browser, page: Path) -> float:
-    browser.open(page, WIDTH_PX)
-    return float(browser.wait(lambda: browser.script("return window.drawnAt"), "drawn page")) / 1000
+def _opener() -> Any:
+    """Return what opens a page and times it, in the browser that the tests open pages in.
+
+    Raises:
+        BenchmarkError: There is no browser.
+    """
+    sys.path.insert(0, str(ROOT / "tests"))
+    from browser import Browser, missing_part
+
+    if missing := missing_part():
+        raise BenchmarkError(f"{missing}; or leave the page out with --no-page")
+
+    def drawn_s(browser: Browser, page: Path) -> float:
+        browser.open(page, WIDTH_PX)
+        return float(browser.wait(lambda: browser.script("return window.drawnAt"), "drawn page")) / 1000
+
+    def opened(page: Path, times: int) -> dict[str, float]:
+        """Return when a page was loaded and drawn, each time in a new browser, and drawn there once more."""
+        loaded, drawn, again = [], [], []
+        for _ in range(times):
+            with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+                browser = Browser(Path(profile))
+                try:
+                    browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": WATCH})
+                    drawn.append(drawn_s(browser, page))
+                    loaded.append(float(browser.script(LOADED)) / 1000)
+                    faults = browser.errors()
+                    again.append(drawn_s(browser, page))
+                finally:
+                    browser.close()
+            if faults:
+                raise BenchmarkError(f"{page}: an error on the console: {faults[0]}")
+        medians = {"load_s": loaded, "drawn_s": drawn, "again_s": again}
+        return {**{name: statistics.median(of) for name, of in medians.items()}, "slowest_s": max(drawn)}
+
+    return opened
 
 
-def _table(result: dict[str, Any]) -> Table:
-    table = Table(title=f"The report, opened {result['times']} times at {result['width_px']} px")
-    for column in (
-        "trials",
-        "objectives",
-        "MiB",
-        "load s",
-        "drawn s",
-        "slowest s",
-        "again s",
-        "read s",
-        "front s",
-        "report s",
-        "figures s",
-    ):
-        table.add_column(column, justify="right")
+def tables(result: dict[str, Any]) -> list[Table]:
+    """Return a line per run, and where the time of each went."""
+    names = [name for name in SECONDS if f"{name}_s" in result["rows"][0]]
+    rows = []
     for row in result["rows"]:
-        seconds = ("load", "drawn", "slowest_drawn", "again", *PARTS)
-        numbers = [f"{row['page_mib']:.1f}", *(f"{row[f'{name}_s']:.2f}" for name in seconds)]
-        table.add_row(f"{row['trials']:,}", str(row["objectives"]), *numbers)
-    return table
+        numbers = [f"{row['page_mib']:.1f}", *(f"{row[f'{name}_s']:.2f}" for name in names)]
+        rows.append([f"{row['trials']:,}", str(row["objectives"]), *numbers])
+    headings = ("trials", "objectives", "MiB", *(f"{name} s" for name in names))
+    title = f"Results and report, {result['times']} times, at {result['width_px']} px"
+    found = [table_of(headings, rows, left=0, title=title)]
+    for row in result["rows"]:
+        if row["profile"]:
+            lines = [(name, f"{seconds:.2f}") for name, seconds in row["profile"].items()]
+            found.append(table_of(("under the profiler", "s"), lines, title=f"{row['trials']:,} trials"))
+    return found
+
+
+main = partial(run_benchmark, command, several=("--trials",))
 
 
 if __name__ == "__main__":

@@ -22,40 +22,59 @@ LOSSES = ("loss", "loss_action", "loss_contrastive", "loss_series", "loss_shape"
 THIRD = {"metric": "shape_skill", "name": "skill", "direction": "maximise", "reference": 0.0}
 
 
-def write_run(folder: Path, trials: int, objectives: int = 2, seed: int = 0) -> None:
-    """Write space.yaml, trials.csv and curves.csv.
+def write_run(
+    folder: Path, trials: int, objectives: int = 2, seed: int = 0, epochs: int = EPOCHS, replicates: int = 1
+) -> None:
+    """Write space.yaml, trials.csv, curves.csv, and what a search exports of each trial.
 
     Args:
         folder: Made if it is missing; its records are replaced.
         trials: How many have ended: of 100 about 70 finished, 25 were stopped early, 4 failed and 1 was interrupted.
         objectives: 1 to 3.
         seed: The same seed gives the same bytes.
+        epochs: Of a trial that finished; at least 16.
+        replicates: Seeds of every point.
     """
     folder.mkdir(parents=True, exist_ok=True)
     space = yaml.safe_load(SPACE.read_text(encoding="utf-8"))
     space["objectives"] = [*space["objectives"], THIRD][:objectives]
-    space["budget"] = {"trials": trials, "epochs": EPOCHS}
+    space["budget"] = {"trials": trials, "epochs": epochs}
     space["provenance"] = {"command": "python -m benchmarks.report", "trials": "made up, not trained"}
     (folder / "space.yaml").write_text(yaml.safe_dump(space, sort_keys=False, allow_unicode=True), encoding="utf-8")
     random = np.random.default_rng(seed)
     names = (*TRIAL_COLUMNS, *space["parameters"], *sorted(METRICS))
     curve_names = (*CURVE_COLUMNS, *sorted((*METRICS, *LOSSES)))
     rows, curves = [], []
+    points = [_point(random) for _ in range(-(-trials // replicates))]
     for number in range(trials):
-        row, curve = _trial(number, random)
+        row, curve = _trial(number, points[number % len(points)], epochs, random)
         rows.append([cell(row.get(name)) for name in names])
         curves += [[cell(epoch.get(name)) for name in curve_names] for epoch in curve]
+        home = folder / "trials" / str(number)
+        home.mkdir(parents=True, exist_ok=True)
+        (home / "configuration.yaml").write_text(f"seed: {number}\n", encoding="utf-8")
+        (home / "model.safetensors").write_bytes(b"weights")
     (folder / TRIALS_FILE).write_text(csv_lines([names, *rows]), encoding="utf-8")
     (folder / CURVES_FILE).write_text(csv_lines([curve_names, *curves]), encoding="utf-8")
 
 
-def _trial(number: int, random: np.random.Generator) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _point(random: np.random.Generator) -> dict[str, Any]:
+    return {
+        "codebook_size": int(random.choice([8, 16, 32, 64])),
+        "action_weight": float(random.uniform(0.05, 0.95)),
+        "num_sub_actions": int(random.integers(9, 21)),
+        "method": str(random.choice(["action_head", "action_decoder"])),
+    }
+
+
+def _trial(
+    number: int, point: dict[str, Any], all_epochs: int, random: np.random.Generator
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return a trial's row, and one row per epoch."""
-    weight = float(random.uniform(0.05, 0.95))
     state = str(random.choice(["finished", "stopped", "failed", "interrupted"], p=[0.7, 0.25, 0.04, 0.01]))
-    epochs = EPOCHS if state == "finished" else int(random.choice(RUNGS))
-    end = _measured(weight, random)
-    started = START + timedelta(seconds=EPOCHS * SECONDS_PER_EPOCH * (number // SLOTS) + 0.1 * (number % SLOTS))
+    epochs = all_epochs if state == "finished" else int(random.choice(RUNGS))
+    end = _measured(point["action_weight"], random)
+    started = START + timedelta(seconds=all_epochs * SECONDS_PER_EPOCH * (number // SLOTS) + 0.1 * (number % SLOTS))
     seconds = SECONDS_PER_EPOCH * epochs * float(random.uniform(0.9, 1.1))
     reasons = {"stopped": f"stopped after epoch {epochs}", "failed": f"loss is nan at epoch {epochs}"}
     row = {
@@ -69,16 +88,13 @@ def _trial(number: int, random: np.random.Generator) -> tuple[dict[str, Any], li
         "started": started,
         "first_step": started + timedelta(seconds=0.01),
         "ended": started + timedelta(seconds=seconds),
-        "codebook_size": int(random.choice([8, 16, 32, 64])),
-        "action_weight": weight,
-        "num_sub_actions": int(random.integers(9, 21)),
-        "method": str(random.choice(["action_head", "action_decoder"])),
+        **point,
     }
     curve = []
     for epoch in range(1, epochs + 1):
         values: dict[str, Any] = {loss: 2.0 / epoch + float(random.uniform(0, 0.1)) for loss in LOSSES}
-        if epoch % EVERY == 0 or epoch == EPOCHS:
-            left = 1.5 * (1 - epoch / EPOCHS)
+        if epoch % EVERY == 0 or epoch == all_epochs:
+            left = 1.5 * (1 - epoch / all_epochs)
             values |= {name: value * (1 + left * float(random.uniform(0.8, 1.0))) for name, value in end.items()}
             last = {name: values[name] for name in METRICS}
         curve.append({"trial": number, "epoch": epoch, "seconds": SECONDS_PER_EPOCH * epoch, **values})

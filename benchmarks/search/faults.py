@@ -8,20 +8,23 @@ any of its recorded values differs, repeated where it has two rows or an epoch t
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import click
 import pandas as pd
 
+from benchmarks.command_line import PATH, POSITIVE, run_benchmark
 from benchmarks.search.fault_run import TRIALS, FaultRun, lost_and_repeated, running_in_journal
 
 TRIAL_ACTOR, CONTROLLER, WORKER = r"^ray::ResourceTrainable", r"^ray::TrainController", r"^ray::RayTrainWorker"
@@ -50,16 +53,19 @@ class Result(NamedTuple):
     running: int = 0
 
 
+Fault = tuple["FaultRun", Result, dict[int, str]]  # the run, what came of it, and the reasons of trials that must fail
+
+
 def line(text: str, word: str) -> str:
     """Return the first line with a word, without what the log puts in front of it."""
     found = next((entry for entry in text.splitlines() if word in entry), "nothing")
     return found.split(": ", 1)[1] if found[:2] == "20" and ": " in found else found
 
 
-def killed(pattern: str, word: str) -> Callable[[Path], tuple[FaultRun, Result, dict[int, str]]]:
+def killed(pattern: str, word: str) -> Callable[[Path], Fault]:
     """Return a fault: a process of the search is killed while two trials are under way."""
 
-    def fault(folder: Path) -> tuple[FaultRun, Result, dict[int, str]]:
+    def fault(folder: Path) -> Fault:
         run = FaultRun(folder, budget={"trials": TRIALS + MORE})
         run.start()
         run.until_running()
@@ -69,7 +75,7 @@ def killed(pattern: str, word: str) -> Callable[[Path], tuple[FaultRun, Result, 
     return fault
 
 
-def driver(folder: Path) -> tuple[FaultRun, Result, dict[int, str]]:
+def driver(folder: Path) -> Fault:
     """The driver is killed."""
     run = FaultRun(folder)
     process = run.start()
@@ -80,10 +86,10 @@ def driver(folder: Path) -> tuple[FaultRun, Result, dict[int, str]]:
     return run, Result(free_s, (process.returncode, _resumed(run)), line(run.log, "goes on after")), {}
 
 
-def interrupted(times: int) -> Callable[[Path], tuple[FaultRun, Result, dict[int, str]]]:
+def interrupted(times: int) -> Callable[[Path], Fault]:
     """Return a fault: Ctrl-C, so many times."""
 
-    def fault(folder: Path) -> tuple[FaultRun, Result, dict[int, str]]:
+    def fault(folder: Path) -> Fault:
         run = FaultRun(folder)
         process = run.start()
         run.until_running()
@@ -101,7 +107,7 @@ def interrupted(times: int) -> Callable[[Path], tuple[FaultRun, Result, dict[int
     return fault
 
 
-def disk_full(folder: Path) -> tuple[FaultRun, Result, dict[int, str]]:
+def disk_full(folder: Path) -> Fault:
     """The disk of the run folder fills up; then there is room again."""
     place = folder / "runs"
     place.mkdir(parents=True)
@@ -125,10 +131,10 @@ def disk_full(folder: Path) -> tuple[FaultRun, Result, dict[int, str]]:
     return run, Result(free_s, (code, _resumed(run)), said), {}
 
 
-def mishap(name: str, reason: str) -> Callable[[Path], tuple[FaultRun, Result, dict[int, str]]]:
+def mishap(name: str, reason: str) -> Callable[[Path], Fault]:
     """Return a fault of the study in its third trial."""
 
-    def fault(folder: Path) -> tuple[FaultRun, Result, dict[int, str]]:
+    def fault(folder: Path) -> Fault:
         run = FaultRun(folder, {"misbehave": {"5": name}}, {"hung_after_s": HUNG_AFTER_S, "trials": TRIALS + MORE})
         run.start()
         code = run.finish()
@@ -141,7 +147,7 @@ def mishap(name: str, reason: str) -> Callable[[Path], tuple[FaultRun, Result, d
     return fault
 
 
-def hung(folder: Path) -> tuple[FaultRun, Result, dict[int, str]]:
+def hung(folder: Path) -> Fault:
     """A worker stands still, as one that waits for a lock or a broken driver of a device."""
     run = FaultRun(folder, budget={"hung_after_s": HUNG_AFTER_S, "trials": TRIALS + MORE})
     run.start()
@@ -155,7 +161,7 @@ def _resumed(run: FaultRun) -> int:
     return run.finish()
 
 
-FAULTS: dict[str, Callable[[Path], tuple[FaultRun, Result, dict[int, str]]]] = {
+FAULTS: dict[str, Callable[[Path], Fault]] = {
     "driver": driver,
     "trial-actor": killed(TRIAL_ACTOR, "its actor died"),
     "controller": killed(CONTROLLER, "goes on after"),
@@ -184,36 +190,39 @@ def suffer(name: str, folder: Path, whole: Path) -> Result:
             subprocess.run(["umount", "-l", str(folder / "runs")], check=True)
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--times", type=int, default=3, help="runs of each fault")
-    parser.add_argument("--only", nargs="+", choices=FAULTS, default=list(FAULTS), help="these faults alone")
-    parser.add_argument("--keep", type=Path, help="folder for the runs (default: a temporary one)")
-    options = parser.parse_args()
-    place = options.keep or Path(tempfile.mkdtemp(prefix="faults-"))
+@click.command("python -m benchmarks.search.faults")
+@click.option("--times", type=POSITIVE, default=3, help="runs of each fault")
+@click.option("--only", type=click.Choice(list(FAULTS)), multiple=True, default=list(FAULTS), help="these faults alone")
+@click.option("--keep", type=PATH, help="folder for the runs (default: a temporary one)")
+def command(times: int, only: tuple[str, ...], keep: Path | None) -> int:
+    """Let each fault befall real searches, and print a row for each."""
+    place = keep or Path(tempfile.mkdtemp(prefix="faults-"))
     whole = FaultRun(place / "whole", budget={"trials": TRIALS + MORE})
     if not (whole.run / "report.html").exists():
         whole.start()
         assert whole.finish() == 0, whole.output
     print("| fault | runs | lost | repeated | running in the journal | slots free after s | exit codes | said |")
     print("|---|---|---|---|---|---|---|---|", flush=True)
-    for name in options.only:
+    for name in only:
         results = []
-        for number in range(options.times):
+        for number in range(times):
             try:
                 results.append(suffer(name, place / f"{name}-{number}", whole.run))
             except Exception:  # one run that goes wrong is a result as well
                 traceback.print_exc()
         if not results:
-            print(f"| {name} | 0 of {options.times} |", flush=True)
+            print(f"| {name} | 0 of {times} |", flush=True)
             continue
         sums = [sum(getattr(result, key) for result in results) for key in ("lost", "repeated", "running")]
         codes = ", ".join(sorted({" then ".join(map(str, result.codes)) for result in results}))
         free = "–".join(f"{pick(result.free_s for result in results):.1f}" for pick in (min, max))
-        cells = [name, f"{len(results)} of {options.times}", *map(str, sums), free, codes, results[-1].said]
+        cells = [name, f"{len(results)} of {times}", *map(str, sums), free, codes, results[-1].said]
         print(f"| {' | '.join(cells)} |", flush=True)
+    return 0
+
+
+main = partial(run_benchmark, command, several=("--only",))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

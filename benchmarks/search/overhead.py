@@ -7,27 +7,26 @@ A trial is ten pauses, with a report after each. The ways take turns, each in a 
 `nested`, a run of Ray Train inside each trial of Tune, with Optuna's searcher, as Ray's guide shows it; `tuned`, the
 same polled every 0.1 s instead of 2 s and without the preemption watcher; `optuna`, threads in one process. Overhead is
 the time of the slots that no loop fills, per trial, from when all slots have begun until the first runs out of trials;
-the wait before the first loop is given beside it. Exit codes: 0 done, 2 bad input, 130 stopped.
+the wait before the first loop is given beside it.
 """
 
 from __future__ import annotations
 
-import argparse
+import itertools
 import json
 import os
 import statistics
 import subprocess
 import sys
-from importlib import metadata
-from pathlib import Path
+from functools import partial
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-import torch
-from rich.console import Console
+import click
 from rich.table import Table
 
-from benchmarks.command_line import BenchmarkError, OneLineParser, check_json, positive, run_benchmark
-from benchmarks.machine import machine
+from benchmarks.command_line import JSON, POSITIVE, PROGRESS, BenchmarkError, finish, run_benchmark, table_of
+from benchmarks.machine import machine, versions
 
 WAYS = ("ours", "nested", "tuned", "optuna")
 TUNED = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1", "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0"}
@@ -50,7 +49,7 @@ class Cost(NamedTuple):
 
 
 def cost(started: float, loops: list[tuple[float, float]], slots: int) -> Cost:
-    """Counts what loops leave of the time of some slots, while there is work for all of them.
+    """Count what loops leave of the time of some slots, while there is work for all of them.
 
     Args:
         started: When the process began to search, in seconds.
@@ -65,37 +64,26 @@ def cost(started: float, loops: list[tuple[float, float]], slots: int) -> Cost:
     return Cost(begins[0] - started, overhead, filled / available, ends[-1] - started)
 
 
-def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """Reads the command line.
-
-    Raises:
-        BenchmarkError: An argument that cannot be used.
-    """
-    parser = OneLineParser(description="Seconds per trial beyond its training.", allow_abbrev=False)
-    parser.add_argument("--trials", type=positive, default=24, metavar="N")
-    parser.add_argument("--slots", type=positive, default=2, metavar="N")
-    parser.add_argument("--seconds", type=positive, nargs="+", default=[1, 10], metavar="S", help="of a trial's loop")
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
-    parser.add_argument("--rounds", type=positive, default=1, metavar="N", help="each way so often, in turns")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="writes every figure there")
-    options = parser.parse_args(arguments)
-    check_json(options.json)
-    return options
+@click.command("python -m benchmarks.search.overhead")
+@click.option("--trials", type=POSITIVE, default=24, metavar="N")
+@click.option("--slots", type=POSITIVE, default=2, metavar="N")
+@click.option("--seconds", type=POSITIVE, multiple=True, default=[1, 10], metavar="S ...", help="of a trial's loop")
+@click.option("--ways", type=click.Choice(WAYS), multiple=True, default=WAYS)
+@click.option("--rounds", type=POSITIVE, default=1, metavar="N", help="each way so often, in turns")
+@JSON
+def command(**options: Any) -> int:
+    """Measure the seconds per trial beyond its training."""
+    result = measure(SimpleNamespace(**options))
+    return finish(result, options["json"], [table(result)])
 
 
 def run_once(way: str, trials: int, slots: int, seconds: float) -> Cost:
-    """Runs one search in a process of its own.
+    """Run one search in a process of its own.
 
     Raises:
         BenchmarkError: It failed, or a trial is missing.
     """
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.search.overhead_runs",
-        way,
-        *map(str, (trials, slots, seconds)),
-    ]
+    command = [sys.executable, "-m", "benchmarks.search.overhead_runs", way, *map(str, (trials, slots, seconds))]
     environment = {**os.environ, **(TUNED if way == "tuned" else {})}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -106,42 +94,30 @@ def run_once(way: str, trials: int, slots: int, seconds: float) -> Cost:
     return cost(result["started"], [tuple(loop) for loop in result["loops"]], slots)
 
 
-def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
-    """Runs every way at every length, in turns."""
+def measure(options: SimpleNamespace) -> dict[str, Any]:
+    """Run every way at every length, in turns."""
     found: dict[str, list[dict[str, float]]] = {}
-    for seconds in options.seconds:
-        for round_ in range(options.rounds):
-            for way in options.ways:
-                one = run_once(way, options.trials, options.slots, seconds)
-                found.setdefault(f"{seconds} s, {way}", []).append(one._asdict())
-                console.print(
-                    f"{seconds} s, round {round_ + 1}, {way}: {one.overhead_s:.3f} s per trial", highlight=False
-                )
+    for seconds, round_, way in itertools.product(options.seconds, range(options.rounds), options.ways):
+        one = run_once(way, options.trials, options.slots, seconds)
+        found.setdefault(f"{seconds} s, {way}", []).append(one._asdict())
+        PROGRESS.print(f"{seconds} s, round {round_ + 1}, {way}: {one.overhead_s:.3f} s per trial")
     sizes = {"trials": options.trials, "slots": options.slots, "rounds": options.rounds}
-    versions = {name: metadata.version(name) for name in ("ray", "optuna")}
-    return {"machine": machine(torch.device("cpu")), "versions": versions, **sizes, "costs": found}
+    return {"machine": machine(), "versions": versions("ray", "optuna"), **sizes, "costs": found}
 
 
-def tables(result: dict[str, Any]) -> list[Table]:
-    """Medians over the rounds."""
-    table = Table(title=f"{result['trials']} trials on {result['slots']} slots, medians of {result['rounds']}")
-    for heading in ("trial, way", "overhead per trial, s", "slots in use", "first loop after, s", "whole search, s"):
-        table.add_column(heading, justify="left" if heading == "trial, way" else "right")
+def table(result: dict[str, Any]) -> Table:
+    """Return the medians over the rounds."""
+    rows = []
     for name, rounds in result["costs"].items():
-        middle = {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
-        table.add_row(
-            name,
-            f"{middle['overhead_s']:.3f}",
-            f"{middle['utilisation']:.1%}",
-            f"{middle['first_s']:.1f}",
-            f"{middle['whole_s']:.1f}",
-        )
-    return [table]
+        m = {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
+        waits = (f"{m[key]:.1f}" for key in ("first_s", "whole_s"))
+        rows.append([name, f"{m['overhead_s']:.3f}", f"{m['utilisation']:.1%}", *waits])
+    headings = ("trial, way", "overhead per trial, s", "slots in use", "first loop after, s", "whole search, s")
+    title = f"{result['trials']} trials on {result['slots']} slots, medians of {result['rounds']}"
+    return table_of(headings, rows, title=title)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Runs the command line."""
-    return run_benchmark("overhead.py", lambda: parse(arguments), measure, tables)
+main = partial(run_benchmark, command, several=("--seconds", "--ways"))
 
 
 if __name__ == "__main__":

@@ -6,26 +6,26 @@
 Replays whole searches (`replay.py`) on the 224 fully trained configurations of `table.csv.gz`, which
 `table.py` made. Proposals and stops come from the search's own code. Syne Tune's MOASHA stands beside them where
 it is installed. For each method: epochs until the front has 95 % of the hypervolume of the table's own, and the
-hypervolume along the way, medians and quartiles over seeds. Exit codes: 0 done, 2 bad input, 130 stopped.
+hypervolume along the way, medians and quartiles over seeds.
 """
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import sys
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import click
 import numpy as np
 import optuna
-import torch
-from rich.console import Console
 from rich.table import Table as Shown
 
-from benchmarks.command_line import BenchmarkError, OneLineParser, check_json, positive, run_benchmark
+from benchmarks.command_line import JSON, PATH, POSITIVE, PROGRESS, BenchmarkError, finish, run_benchmark, table_of
 from benchmarks.machine import machine
 from benchmarks.search.replay import Progress, Table, best_hypervolume, read_table, replay
 from benchmarks.search.table import GRID, SPACE
@@ -121,43 +121,42 @@ class Moasha:
             self._scheduler.on_trial_remove(self._trials[trial])
 
 
-def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """Reads the command line.
-
-    Raises:
-        BenchmarkError: An argument that cannot be used.
-    """
-    parser = OneLineParser(description="Fronts against epochs, on a table.", allow_abbrev=False)
-    parser.add_argument("--table", type=Path, default=TABLE, metavar="FILE")
-    parser.add_argument("--samplers", nargs="+", choices=[*SAMPLERS, "nsga3", "qmc"], default=list(SAMPLERS))
-    parser.add_argument("--seeds", type=positive, default=20, metavar="N")
-    parser.add_argument("--slots", type=positive, default=4, metavar="N", help="trials at a time (default 4)")
-    parser.add_argument("--epochs", type=positive, default=4800, metavar="N", help="budget of a search (default 4800)")
-    parser.add_argument("--rung", type=positive, metavar="N", help="first rung, instead of the space's")
-    parser.add_argument("--reduction", type=float, metavar="X", help="reduction, instead of the space's")
-    parser.add_argument("--startup", type=int, metavar="N", help="startup trials of a rung, instead of the space's")
-    parser.add_argument("--jobs", type=positive, default=2, metavar="N", help="processes (default 2)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="writes every figure there")
-    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draws hypervolume against epochs")
-    options = parser.parse_args(arguments)
-    if not options.table.is_file():
-        raise BenchmarkError(f"--table {options.table}: no such file; make it with benchmarks.search.table")
-    check_json(options.json)
-    return options
+def _table_file(_: click.Context, __: click.Parameter, path: Path) -> Path:
+    if not path.is_file():
+        raise BenchmarkError(f"--table {path}: no such file; make it with benchmarks.search.table")
+    return path
 
 
-def grid_space(options: argparse.Namespace, sampler: str, seed: int) -> Space:
+_count = partial(click.option, type=POSITIVE, metavar="N")
+
+
+@click.command("python -m benchmarks.search.quality")
+@click.option("--table", type=PATH, default=TABLE, callback=_table_file, metavar="FILE")
+@click.option("--samplers", type=click.Choice([*SAMPLERS, "nsga3", "qmc"]), multiple=True, default=SAMPLERS)
+@_count("--seeds", default=20)
+@_count("--slots", default=4, help="trials at a time (default 4)")
+@_count("--epochs", default=4800, help="budget of a search (default 4800)")
+@_count("--rung", help="first rung, instead of the space's")
+@click.option("--reduction", type=float, metavar="X", help="reduction, instead of the space's")
+@click.option("--startup", type=int, metavar="N", help="startup trials of a rung, instead of the space's")
+@_count("--jobs", default=2, help="processes (default 2)")
+@JSON
+@click.option("--plot", type=PATH, metavar="FILE.png", help="draw hypervolume against epochs")
+def command(**options: Any) -> int:
+    """Measure fronts against epochs, on a table."""
+    result = measure(SimpleNamespace(**options))
+    if options["plot"]:
+        draw(result, options["plot"])
+    return finish(result, options["json"], [shown(result)])
+
+
+def grid_space(options: SimpleNamespace, sampler: str, seed: int) -> Space:
     """The shipped space, its parameters on the table's grid."""
     document = read_document(SPACE)
     weights, actions = GRID["action_weight"], GRID["num_sub_actions"]
     document["parameters"] |= {
-        "action_weight": {
-            "type": "float",
-            "low": weights[0],
-            "high": weights[-1],
-            "step": round(weights[1] - weights[0], 6),
-        },
-        "num_sub_actions": {"type": "int", "low": actions[0], "high": actions[-1], "step": actions[1] - actions[0]},
+        name: {"type": type_, "low": grid[0], "high": grid[-1], "step": round(grid[1] - grid[0], 6)}
+        for name, type_, grid in (("action_weight", "float", weights), ("num_sub_actions", "int", actions))
     }
     name = "random" if sampler == MOASHA else sampler
     document |= {"seed": seed, "sampler": {**document.get("sampler", {}), "name": name}}
@@ -167,7 +166,7 @@ def grid_space(options: argparse.Namespace, sampler: str, seed: int) -> Space:
     return parse_space(document, SPACE)
 
 
-def one_search(task: tuple[argparse.Namespace, Method, int]) -> Progress:
+def one_search(task: tuple[SimpleNamespace, Method, int]) -> Progress:
     """Replays one search."""
     options, method, seed = task
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -180,25 +179,25 @@ def one_search(task: tuple[argparse.Namespace, Method, int]) -> Progress:
         return replay(search, table, space, options.slots, options.epochs)
 
 
-def methods(options: argparse.Namespace, console: Console) -> list[Method]:
+def methods(options: SimpleNamespace) -> list[Method]:
     """What is compared."""
     found = [Method(sampler, halving) for sampler in options.samplers for halving in (False, True)]
     try:
         import syne_tune.optimizer.schedulers.multiobjective.moasha  # noqa: F401
     except ImportError:
-        console.print("syne-tune is not installed: without its MOASHA")
+        PROGRESS.print("syne-tune is not installed: without its MOASHA")
         return found
     return [*found, Method(MOASHA, True)]
 
 
-def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
+def measure(options: SimpleNamespace) -> dict[str, Any]:
     """Replays every method with every seed."""
     space = grid_space(options, "tpe", 0)
     table: Table = read_table(options.table, space)
     whole = best_hypervolume(table, space)
     grid = np.linspace(0, options.epochs, 101)[1:]
     found: dict[str, Any] = {}
-    for method in methods(options, console):
+    for method in methods(options):
         tasks = [(options, method, seed) for seed in range(options.seeds)]
         with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
             runs = pool.map(one_search, tasks)
@@ -207,9 +206,9 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
             "trials": [run.trials for run in runs],
             "curves": [[run.at(epochs) / whole for epochs in grid] for run in runs],
         }
-        console.print(f"{method.label}: {np.median(found[method.label]['spent']):.0f} epochs", highlight=False)
+        PROGRESS.print(f"{method.label}: {np.median(found[method.label]['spent']):.0f} epochs")
     return {
-        "machine": machine(torch.device("cpu")),
+        "machine": machine(),
         "hypervolume": whole,
         "rungs": list(space.rungs),
         "halving": space.halving.model_dump() if space.halving else None,
@@ -218,21 +217,19 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     }
 
 
-def tables(result: dict[str, Any]) -> list[Shown]:
-    """Epochs to 95 %, and hypervolume along the way."""
-    shown = Shown(title=f"hypervolume of the table {result['hypervolume']:.4f}, rungs {result['rungs']}")
-    for heading in ("method", "epochs to 95 %", "quartiles", "reached", "at 1/4", "at 1/2", "at the end", "trials"):
-        shown.add_column(heading, justify="left" if heading == "method" else "right")
+def shown(result: dict[str, Any]) -> Shown:
+    """Return epochs to 95 %, and hypervolume along the way."""
+    rows = []
     for label, found in result["methods"].items():
         spent = np.array(found["spent"])
-        low, middle, high = (np.quantile(spent, q, method="higher") for q in (0.25, 0.5, 0.75))
+        low, middle, high = (f"{np.quantile(spent, q, method='higher'):.0f}" for q in (0.25, 0.5, 0.75))
         curves = np.median(found["curves"], axis=0)
         along = [f"{curves[len(curves) * share // 4 - 1]:.3f}" for share in (1, 2, 4)]
         reached = f"{np.isfinite(spent).sum()} of {len(spent)}"
-        shown.add_row(
-            label, f"{middle:.0f}", f"{low:.0f}, {high:.0f}", reached, *along, f"{np.median(found['trials']):.0f}"
-        )
-    return [shown]
+        rows.append([label, middle, f"{low}, {high}", reached, *along, f"{np.median(found['trials']):.0f}"])
+    headings = ("method", "epochs to 95 %", "quartiles", "reached", "at 1/4", "at 1/2", "at the end", "trials")
+    title = f"hypervolume of the table {result['hypervolume']:.4f}, rungs {result['rungs']}"
+    return table_of(headings, rows, title=title)
 
 
 def draw(result: dict[str, Any], path: Path) -> None:
@@ -256,16 +253,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=150)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Runs the command line."""
-
-    def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
-        result = measure(options, console)
-        if options.plot:
-            draw(result, options.plot)
-        return result
-
-    return run_benchmark("search_quality.py", lambda: parse(arguments), run, tables)
+main = partial(run_benchmark, command, several=("--samplers",))
 
 
 if __name__ == "__main__":

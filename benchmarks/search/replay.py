@@ -118,7 +118,7 @@ class Front:
         self.hypervolume = 0.0
 
     def add(self, metrics: Mapping[str, float]) -> None:
-        """A trial that was trained in full."""
+        """Add a trial that was trained in full."""
         if not all(guard.holds(np.array([metrics[guard.metric]]))[0] for guard in self._space.guards):
             return
         objectives = self._space.objectives

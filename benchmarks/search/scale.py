@@ -6,12 +6,10 @@
 The trials do nothing (two epochs without a pause), so that what is measured is the search itself. Each number of slots
 gets a Ray of its own, started here with as many CPUs as slots, whatever the machine has. The pace should be flat from
 the first quarter of the trials to the last; what the driver keeps of each trial makes its memory grow.
-Exit codes: 0 done, 2 bad input, 130 stopped.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import os
 import shutil
@@ -24,18 +22,18 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib import metadata
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import click
 import pandas as pd
-import torch
 import yaml
-from rich.console import Console
 from rich.table import Table
 
-from benchmarks.command_line import BenchmarkError, OneLineParser, check_json, positive, run_benchmark
-from benchmarks.machine import machine
+from benchmarks.command_line import JSON, POSITIVE, PROGRESS, BenchmarkError, finish, run_benchmark, table_of
+from benchmarks.machine import machine, versions
 from benchmarks.search.overhead_runs import HERE, space
 
 QUARTERS = 4
@@ -44,22 +42,15 @@ START_DEADLINE_S = 120.0
 STOP_DEADLINE_S = 15.0
 
 
-def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """Reads the command line.
-
-    Raises:
-        BenchmarkError: An argument that cannot be used.
-    """
-    parser = OneLineParser(description="Trials per second and driver memory.", allow_abbrev=False)
-    parser.add_argument("--trials", type=positive, default=1000, metavar="N")
-    parser.add_argument("--slots", type=positive, nargs="+", default=[1, 2, 4, 8], metavar="N")
-    parser.add_argument("--sampler", default="random", help="of the search (default random)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="writes every figure there")
-    options = parser.parse_args(arguments)
-    if options.trials < QUARTERS:
-        raise BenchmarkError(f"--trials {options.trials}: {QUARTERS} or more are needed")
-    check_json(options.json)
-    return options
+@click.command("python -m benchmarks.search.scale")
+@click.option("--trials", type=click.IntRange(min=QUARTERS), default=1000, metavar="N")
+@click.option("--slots", type=POSITIVE, multiple=True, default=[1, 2, 4, 8], metavar="N ...")
+@click.option("--sampler", default="random", help="of the search (default random)")
+@JSON
+def command(**options: Any) -> int:
+    """Measure trials per second and the driver's memory."""
+    result = measure(SimpleNamespace(**options))
+    return finish(result, options["json"], [table(result)])
 
 
 @contextmanager
@@ -90,20 +81,11 @@ def ray_cluster(cpus: int) -> Iterator[str]:
         if head.poll() is None:
             os.killpg(head.pid, signal.SIGKILL)
             head.wait()
-        for pid in _processes_of(sessions):  # workers have other names; they end with their node
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        for entry in Path("/proc").glob("[0-9]*"):  # workers have other names, but name their session's folder
+            with suppress(OSError):
+                if sessions.encode() in (entry / "cmdline").read_bytes():
+                    os.kill(int(entry.name), signal.SIGKILL)
         shutil.rmtree(sessions, ignore_errors=True)
-
-
-def _processes_of(folder: str) -> list[int]:
-    """Processes whose command line names a folder."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if folder.encode() in (entry / "cmdline").read_bytes():
-                found.append(int(entry.name))
-    return found
 
 
 def _listens(port: int) -> bool:
@@ -164,34 +146,28 @@ def quarters(ended: list[float], samples: list[tuple[float, float]]) -> dict[str
     return {"trials_per_s": pace, "memory_mib": memory}
 
 
-def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
-    """Runs one search per number of slots."""
+def measure(options: SimpleNamespace) -> dict[str, Any]:
+    """Run one search per number of slots."""
     found = {}
     for slots in options.slots:
         found[str(slots)] = run_once(options.trials, slots, options.sampler)
         pace = statistics.median(found[str(slots)]["trials_per_s"])
-        console.print(f"{slots} slots: {pace:.1f} trials per second", highlight=False)
-    versions = {name: metadata.version(name) for name in ("ray", "optuna")}
-    where = {"machine": machine(torch.device("cpu")), "versions": versions}
+        PROGRESS.print(f"{slots} slots: {pace:.1f} trials per second")
+    where = {"machine": machine(), "versions": versions("ray", "optuna")}
     return {**where, "trials": options.trials, "sampler": options.sampler, "slots": found}
 
 
-def tables(result: dict[str, Any]) -> list[Table]:
-    """Both figures by slots and quarters."""
-    table = Table(
-        title=f"{result['trials']} trials that do nothing, sampler {result['sampler']}; quarters of the trials"
-    )
-    for heading in ("slots", "trials per second", "driver memory, MiB"):
-        table.add_column(heading, justify="right")
+def table(result: dict[str, Any]) -> Table:
+    """Return both figures by slots and quarters."""
+    rows = []
     for slots, found in result["slots"].items():
         pace, memory = found["trials_per_s"], found["memory_mib"]
-        table.add_row(slots, "  ".join(f"{x:.1f}" for x in pace), "  ".join(f"{x:.0f}" for x in memory))
-    return [table]
+        rows.append([slots, "  ".join(f"{x:.1f}" for x in pace), "  ".join(f"{x:.0f}" for x in memory)])
+    title = f"{result['trials']} trials that do nothing, sampler {result['sampler']}; quarters of the trials"
+    return table_of(("slots", "trials per second", "driver memory, MiB"), rows, left=0, title=title)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Runs the command line."""
-    return run_benchmark("scale.py", lambda: parse(arguments), measure, tables)
+main = partial(run_benchmark, command, several=("--slots",))
 
 
 if __name__ == "__main__":

@@ -5,12 +5,11 @@
 A search can only be compared with others over many seeds where its trials cost nothing. So each of the 224
 configurations of the grid is trained in full here, on BasicMotions and with a seed of its own, and every metric of the
 objectives and guards is kept at every second epoch and at the first odd ones. What is done is kept in FILE.part, one
-row per evaluation, so a run that was stopped goes on. Exit codes: 0 done, 2 bad input, 130 stopped.
+row per evaluation, so a run that was stopped goes on.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 import gzip
 import itertools
@@ -18,13 +17,14 @@ import multiprocessing
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import click
 import yaml
-from rich.console import Console
 
-from benchmarks.command_line import BenchmarkError, OneLineParser, positive
+from benchmarks.command_line import PATH, POSITIVE, PROGRESS, BenchmarkError, run_benchmark
 from search.space.reading import read_space
 
 SPACE = Path(__file__).parents[2] / "spaces" / "tradeoff.yaml"
@@ -37,21 +37,17 @@ GRID: dict[str, tuple[Any, ...]] = {
 FIRST_EPOCHS = (1, 3, 5)
 
 
-def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """Reads the command line.
-
-    Raises:
-        BenchmarkError: An argument that cannot be used.
-    """
-    parser = OneLineParser(description="Train a grid over the shipped space.", allow_abbrev=False)
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE.csv.gz")
-    parser.add_argument("--jobs", type=positive, default=2, metavar="N", help="processes, one thread each (default 2)")
-    options = parser.parse_args(arguments)
-    if options.out.exists():
-        raise BenchmarkError(f"--out {options.out}: already there; remove it, or give another name")
-    if options.out.suffixes[-2:] != [".csv", ".gz"] or not options.out.absolute().parent.is_dir():
-        raise BenchmarkError(f"--out {options.out}: expected a .csv.gz file in an existing folder")
-    return options
+@click.command("python -m benchmarks.search.table")
+@click.option("--out", type=PATH, required=True, metavar="FILE.csv.gz")
+@click.option("--jobs", type=POSITIVE, default=2, metavar="N", help="processes, one thread each (default 2)")
+def command(out: Path, jobs: int) -> int:
+    """Train a grid over the shipped space."""
+    if out.exists():
+        raise BenchmarkError(f"--out {out}: already there; remove it, or give another name")
+    if out.suffixes[-2:] != [".csv", ".gz"] or not out.absolute().parent.is_dir():
+        raise BenchmarkError(f"--out {out}: expected a .csv.gz file in an existing folder")
+    build(out, jobs)
+    return 0
 
 
 def configurations() -> list[dict[str, Any]]:
@@ -108,7 +104,7 @@ def missing(part: Path) -> Iterator[int]:
     return (number for number in range(len(configurations())) if number not in done)
 
 
-def build(out: Path, jobs: int, console: Console) -> None:
+def build(out: Path, jobs: int) -> None:
     """Trains what is missing and compresses the table, sorted."""
     part = out.with_suffix(".part")
     left = list(missing(part))
@@ -121,7 +117,7 @@ def build(out: Path, jobs: int, console: Console) -> None:
                 if new:
                     writer.writeheader()
                 writer.writerows(rows)
-            console.print(f"{count} of {len(left)}, {time.perf_counter() - began:.0f} s", highlight=False)
+            PROGRESS.print(f"{count} of {len(left)}, {time.perf_counter() - began:.0f} s")
     with part.open(newline="") as file:
         rows = sorted(csv.DictReader(file), key=lambda row: (int(row["configuration"]), int(row["epoch"])))
     with gzip.GzipFile(out, "wb", mtime=0) as packed:
@@ -130,17 +126,7 @@ def build(out: Path, jobs: int, console: Console) -> None:
     part.unlink()
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Runs the command line."""
-    try:
-        options = parse(arguments)
-        build(options.out, options.jobs, Console(stderr=True))
-    except (BenchmarkError, OSError) as error:
-        print(f"search_table.py: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
+main = partial(run_benchmark, command)
 
 
 if __name__ == "__main__":

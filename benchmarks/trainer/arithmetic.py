@@ -1,7 +1,7 @@
 """How much arithmetic a step is, and how fast the machine multiplies matrices at best.
 
-Owns the count of floating-point operations (matrix products, convolutions, attention; a multiply-add is 2) and the
-measured rate of one large matrix product, the yardstick for "share of the machine".
+Floating-point operations are those of matrix products, convolutions and attention; a multiply-add is 2. The rate of one
+large matrix product is the yardstick for "share of the machine".
 """
 
 from __future__ import annotations
@@ -33,43 +33,34 @@ _CPU_ATTENTION = {
 
 
 def count_flops(step: Callable[[], None]) -> int:
-    """Runs `step` once and counts its floating-point operations, forward and backward."""
-    counter = FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION)
-    with counter:
+    """Run `step` once and count its floating-point operations, forward and backward."""
+    with FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION) as counter:
         step()
     return counter.get_total_flops()
 
 
 class MatrixProduct:
-    """A large matrix product that can be timed like a step.
+    """A large matrix product that keeps the device busy and can be timed like a step."""
 
-    Args:
-        device: Where it runs.
-        size: Of the square matrices; None takes one that keeps the device busy.
-    """
+    REPEATS = 4
 
-    def __init__(self, device: torch.device, size: int | None = None):
-        n = size or MATRIX_SIZE[device.type]
+    def __init__(self, device: torch.device):
+        n = MATRIX_SIZE[device.type]
         self.a, self.b = (torch.randn(n, n, device=device).to(MATRIX_TYPE[device.type]) for _ in range(2))
         self.out = torch.empty_like(self.a)
-        self.repeats = 4
-        self.flops = self.repeats * 2 * n**3
+        self.flops = self.REPEATS * 2 * n**3
 
     def step(self) -> None:
-        """A few products."""
-        for _ in range(self.repeats):
+        """Multiply a few times."""
+        for _ in range(self.REPEATS):
             torch.mm(self.a, self.b, out=self.out)
 
 
 def seconds(step: Callable[[], None], device: torch.device) -> float:
-    """Wall-clock time of one call, until the device is done."""
-    _wait(device)
+    """Return the wall-clock time of one call, until the device is done."""
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    wait()
     start = time.perf_counter()
     step()
-    _wait(device)
+    wait()
     return time.perf_counter() - start
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

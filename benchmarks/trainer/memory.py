@@ -1,9 +1,9 @@
 """Peak memory of training, each measurement in a process of its own.
 
-Owns what is counted. CPU: the highest resident size during the steps minus the resident size just before them, when
-torch is imported, its kernels are loaded (by a step of a tiny model) and the model and the data are built; so it holds
-gradients, optimiser state, activations and temporaries, but neither the libraries nor the weights. CUDA: the same
-difference of torch's allocated bytes. Run as a script, it prints one number of bytes:
+CPU: the highest resident size during the steps minus the resident size just before them, when torch is imported, its
+kernels are loaded (by a step of a tiny model) and the model and the data are built; so it holds gradients, optimiser
+state, activations and temporaries, but neither the libraries nor the weights. CUDA: the same difference of torch's
+allocated bytes. Run as a module, it prints one number of bytes:
 
     python -m benchmarks.trainer.memory '{"kind": "quantised", "sizes": [64, 32, 16], "device": "cpu", "threads": 1}'
 """
@@ -19,62 +19,51 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from benchmarks.command_line import BenchmarkError
-from benchmarks.reference import load_reference, reference_trainer
-from benchmarks.trainer.steps import OurTrainer, Sizes, Trainer
+from benchmarks.reference import load_reference
+from benchmarks.trainer.steps import OurTrainer, Sizes, Trainer, reference_trainer
 
 STEPS = 2  # the first makes the optimiser's state, the second holds it beside the activations
 TINY = Sizes(width=16, series=2, codes=4)
 KINDS = ("quantised", "warm_up", "reference")
 
 
-def build(kind: str, sizes: Sizes, device: torch.device, reference: Path | None) -> Trainer:
-    """Builds a trainer of one of `KINDS`."""
+def _build(kind: str, sizes: Sizes, device: torch.device, reference: str | None) -> Trainer:
     if kind != "reference":
         return OurTrainer(sizes, device, quantised=kind == "quantised")
     if reference is None:
         raise BenchmarkError("the reference can only be measured with --reference DIR")
-    return reference_trainer(load_reference(reference), sizes, device)
+    return reference_trainer(load_reference(Path(reference)), sizes, device)
 
 
 def peak_bytes(kind: str, sizes: Sizes, device: str, threads: int, reference: Path | None) -> int:
-    """Measures in a fresh process.
+    """Measure one of `KINDS` in a fresh process.
 
     Raises:
         BenchmarkError: The process failed; the message ends with its last line.
     """
     task = {"kind": kind, "sizes": sizes, "device": device, "threads": threads}
     task |= {"reference": str(reference) if reference else None}
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.trainer.memory", json.dumps(task)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, "-m", "benchmarks.trainer.memory", json.dumps(task)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise BenchmarkError(f"measuring the memory of {kind} at {sizes} ended with {done.returncode}: {last}")
     return int(done.stdout)
 
 
-def measure(task: dict) -> int:
-    """Measures in this process, which should do nothing else; returns bytes."""
+def measure(task: dict[str, Any]) -> int:
+    """Measure in this process, which should do nothing else; return bytes."""
     torch.set_num_threads(task["threads"])
-    device = torch.device(task["device"])
-    reference = Path(task["reference"]) if task.get("reference") else None
-    build(task["kind"], TINY, device, reference).step()
-    trainer = build(task["kind"], Sizes(*task["sizes"]), device, reference)
+    device, reference = torch.device(task["device"]), task.get("reference")
+    _build(task["kind"], TINY, device, reference).step()
+    trainer = _build(task["kind"], Sizes(*task["sizes"]), device, reference)
     gc.collect()
     return _allocated(trainer.step, device) if device.type == "cuda" else _resident(trainer.step)
-
-
-def _return_free_memory() -> None:
-    """Gives what was freed before back to the system; reused unseen, it would be missing from the growth."""
-    with contextlib.suppress(OSError, AttributeError):  # only glibc has malloc_trim
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _allocated(step: Callable[[], None], device: torch.device) -> int:
@@ -86,7 +75,9 @@ def _allocated(step: Callable[[], None], device: torch.device) -> int:
 
 
 def _resident(step: Callable[[], None]) -> int:
-    _return_free_memory()
+    # What was freed before goes back to the system: reused unseen, it would be missing from the growth.
+    with contextlib.suppress(OSError, AttributeError):  # only glibc has malloc_trim
+        ctypes.CDLL(None).malloc_trim(0)
     before, highest = _start_of_peak()
     for _ in range(STEPS):
         step()
@@ -94,7 +85,7 @@ def _resident(step: Callable[[], None]) -> int:
 
 
 def _start_of_peak() -> tuple[int, Callable[[], int]]:
-    """The resident size now, and what reads the highest since.
+    """Return the resident size now, and what reads the highest since.
 
     `ru_maxrss` cannot be set back and starts from the size of the parent process, so Linux's own mark is taken where
     it can be.

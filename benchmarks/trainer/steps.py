@@ -1,12 +1,12 @@
-"""One training step of ours, as something that can be called again and again.
+"""One training step of either trainer on synthetic series, as something that can be called again and again.
 
-Owns the synthetic data, the sizes, and our trainer; the reference's is in `reference.py`. Ours is
-`model.training.run.ShapeActionRun` as a search uses it: a step is one epoch over a single batch, so what an epoch does
-besides its steps (order, revival of codes, means of the losses) is charged to the step.
+Ours is `model.training.run.ShapeActionRun` as a search uses it: a step is one epoch over a single batch, so what an
+epoch does besides its steps (order, revival of codes, means of the losses) is charged to the step.
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple, Protocol
 
 import torch
@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from benchmarks.command_line import BenchmarkError
+from benchmarks.reference import ENDLESS, ReferenceTrainer, build_reference, count_parameters
 from model.configuration.reading import Configuration
 from model.configuration.sections import Architecture
 from model.network.alignment import ClassText
@@ -22,7 +23,6 @@ from model.training.run import ShapeActionRun
 
 CLASSES, PHRASES, TEXT_WIDTH = 4, 5, 384
 DEEP_FROM_WIDTH = 256  # 4 layers from this width on, 2 below
-ENDLESS_EPOCHS = 1_000_000
 
 
 class Sizes(NamedTuple):
@@ -40,26 +40,23 @@ class Sizes(NamedTuple):
 
 
 class Trainer(Protocol):
-    """Something that trains; `step` does one optimiser step on one batch."""
+    """Something that trains; work on a GPU may still be under way when a step returns."""
 
-    @property
-    def parameters(self) -> int:
-        """Learnt numbers."""
-        ...
+    parameters: int
 
     def step(self) -> None:
-        """One step; work on a GPU may still be under way when it returns."""
+        """Take one optimiser step on one batch."""
         ...
 
 
 def synthetic_series(series: int, samples: int, seed: int = 0) -> Tensor:
-    """Random walks `(series, samples)`, each with mean 0 and variance 1."""
+    """Return random walks `(series, samples)`, each with mean 0 and variance 1."""
     walk = torch.randn(series, samples, generator=torch.Generator().manual_seed(seed)).cumsum(-1)
     return (walk - walk.mean(-1, keepdim=True)) / walk.std(-1, keepdim=True)
 
 
 def synthetic_text(sub_actions: int, seed: int = 0) -> ClassText:
-    """Phrases of a few classes, with random embeddings and the sub-actions dealt out in turn."""
+    """Return phrases of a few classes, with random embeddings and the sub-actions dealt out in turn."""
     generator = torch.Generator().manual_seed(seed)
     embeddings = [torch.randn(PHRASES, TEXT_WIDTH, generator=generator) for _ in range(CLASSES)]
     clusters = [[(y * PHRASES + m) % sub_actions for m in range(PHRASES)] for y in range(CLASSES)]
@@ -67,22 +64,21 @@ def synthetic_text(sub_actions: int, seed: int = 0) -> ClassText:
 
 
 def our_configuration(sizes: Sizes, quantised: bool = True) -> Configuration:
-    """The default configuration at these sizes, for ever in one phase.
+    """Return the default configuration at these sizes, for ever in one phase.
 
     Raises:
         BenchmarkError: The sizes do not fit together.
     """
     layers = dict.fromkeys(("encoder_layers", "tokenizer_layers", "decoder_layers"), sizes.layers)
+    values = {
+        "vocabulary": {},
+        "codebook_size": sizes.codes,
+        "epochs": ENDLESS,
+        "architecture": {"width": sizes.width, "expansion": sizes.expansion, **layers},
+        "training": {"batch_size": sizes.series, "unquantized_fraction": 0.0 if quantised else 1.0},
+    }
     try:
-        return Configuration.model_validate(
-            {
-                "vocabulary": {},
-                "codebook_size": sizes.codes,
-                "epochs": ENDLESS_EPOCHS,
-                "architecture": {"width": sizes.width, "expansion": sizes.expansion, **layers},
-                "training": {"batch_size": sizes.series, "unquantized_fraction": 0.0 if quantised else 1.0},
-            }
-        )
+        return Configuration.model_validate(values)
     except ValidationError as error:
         detail = error.errors()[0]
         key = ".".join(str(part) for part in detail["loc"])
@@ -90,13 +86,7 @@ def our_configuration(sizes: Sizes, quantised: bool = True) -> Configuration:
 
 
 class OurTrainer:
-    """Our training step.
-
-    Args:
-        sizes: Of the model and the batch.
-        device: Where it trains.
-        quantised: True trains with codes; False is the phase before, in which every token is decoded.
-    """
+    """Our training step: with codes, or in the phase before, in which every token is decoded."""
 
     def __init__(self, sizes: Sizes, device: torch.device, quantised: bool = True):
         configuration = our_configuration(sizes, quantised)
@@ -104,17 +94,15 @@ class OurTrainer:
         level = torch.rand(sizes.series, 1, 2, generator=torch.Generator().manual_seed(1)) + 0.5
         split = Batch(x.to(device), (torch.arange(sizes.series) % CLASSES).to(device), level.to(device))
         self.run = ShapeActionRun(configuration, split, split, synthetic_text(configuration.num_sub_actions))
-
-    @property
-    def parameters(self) -> int:
-        """Learnt numbers."""
-        return count_parameters(self.run.model)
+        self.parameters = count_parameters(self.run.model)
 
     def step(self) -> None:
-        """One epoch of one batch."""
+        """Train one epoch of one batch."""
         self.run.train_epoch()
 
 
-def count_parameters(module: nn.Module) -> int:
-    """Learnt numbers of a model."""
-    return sum(p.numel() for p in module.parameters() if p.requires_grad)
+def reference_trainer(vqshape: type[nn.Module], sizes: Sizes, device: torch.device) -> ReferenceTrainer:
+    """Return the reference at these sizes, which trains for ever on one synthetic batch."""
+    architecture = our_configuration(sizes).architecture
+    x = synthetic_series(sizes.series, architecture.layout().samples).to(device)
+    return ReferenceTrainer(build_reference(vqshape, architecture, sizes.codes).to(device), itertools.repeat(x))

@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+from small_exports import CLASSES, write_data
+
+from benchmarks.quality import classifiers
 
 ROOT = Path(__file__).parents[2]
-CLASSES = {
-    "sit": ["hold wrist level", "rest arm on lap"],
-    "walk": ["swing arm forward", "foot strikes ground"],
-    "wave": ["raise hand", "shake wrist"],
-}
-
-
-@pytest.fixture
-def tool() -> ModuleType:
-    """The benchmark."""
-    return importlib.import_module("benchmarks.quality.classifiers")
 
 
 @pytest.fixture
 def configuration(tmp_path: Path) -> Path:
     """Sines whose frequency says the class; 24 recordings: 12 in train, 6 in validation, 6 in test."""
-    rng, y, u = np.random.default_rng(0), np.arange(24) % 3, np.linspace(0, 1, 80)
-    x = np.sin(6.28 * (y[:, None, None] * 3 + 1) * u + rng.uniform(0, 6, (24, 2, 1)))
-    np.savez(tmp_path / "toy.npz", X=x + 0.05 * rng.normal(size=x.shape), y=y, labels=np.array(sorted(CLASSES)))
+    write_data(tmp_path / "toy.npz", 2)
     values = {
         "data": {"npz": "toy.npz"},
         "vocabulary": {"name": "toy", "classes": CLASSES},
@@ -46,7 +34,6 @@ def configuration(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_json_holds_every_seed_of_every_classifier(
-    tool: ModuleType,
     configuration: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -57,9 +44,9 @@ def test_json_holds_every_seed_of_every_classifier(
             {"accuracy": 0.5 + 0.1 * seed, "macro_f1": float(with_validation), "seconds": 1} for seed in range(seeds)
         ]
 
-    monkeypatch.setattr(tool, "measure_minirocket", rocket)
+    monkeypatch.setattr(classifiers, "measure_minirocket", rocket)
     file = tmp_path / "figures.json"
-    assert tool.main([str(configuration), "--seeds", "2", "--threads", "1", "--json", str(file)]) == 0
+    assert classifiers.main([str(configuration), "--seeds", "2", "--threads", "1", "--json", str(file)]) == 0
     printed = capsys.readouterr().out
     assert "0.550 ± 0.071" in printed
     assert "train + validation" in printed
@@ -78,9 +65,9 @@ def test_json_holds_every_seed_of_every_classifier(
     assert measured["metrics"]["stitch_fvu"][0] != measured["metrics"]["stitch_fvu"][1]
 
 
-def test_ours_is_what_a_run_measures_on_the_test_part(tool: ModuleType, configuration: Path) -> None:
-    study, values = tool.open_study(configuration)
-    (measured,) = tool.measure_ours(study, values | {"threads": 1}, 1, "cpu")
+def test_ours_is_what_a_run_measures_on_the_test_part(configuration: Path) -> None:
+    study, values = classifiers.open_study(configuration)
+    (measured,) = classifiers.measure_ours(study, values | {"threads": 1}, 1, "cpu")
     run = study.trial(values | {"threads": 1, "seed": 0}, "cpu")
     for _ in range(2):
         run.train_epoch()
@@ -89,10 +76,10 @@ def test_ours_is_what_a_run_measures_on_the_test_part(tool: ModuleType, configur
 
 
 @pytest.mark.slow
-def test_minirocket_is_given_the_same_recordings(tool: ModuleType, configuration: Path, monkeypatch: Any) -> None:
+def test_minirocket_is_given_the_same_recordings(configuration: Path, monkeypatch: Any) -> None:
     from aeon.classification.convolution_based import MiniRocketClassifier
 
-    study, _ = tool.open_study(configuration)
+    study, _ = classifiers.open_study(configuration)
     given: list[np.ndarray] = []
     fit = MiniRocketClassifier.fit
 
@@ -102,7 +89,7 @@ def test_minirocket_is_given_the_same_recordings(tool: ModuleType, configuration
 
     monkeypatch.setattr(MiniRocketClassifier, "fit", watched)
     for with_validation in (False, True):
-        measured = tool.measure_minirocket(study.dataset, with_validation, 2, 1)
+        measured = classifiers.measure_minirocket(study.dataset, with_validation, 2, 1)
         assert [m["accuracy"] for m in measured] == [1.0, 1.0]
     assert [len(x) for x in given] == [4, 12, 12, 4, 18, 18]
     np.testing.assert_array_equal(given[1], study.dataset.train.x)
@@ -113,8 +100,8 @@ def test_minirocket_is_given_the_same_recordings(tool: ModuleType, configuration
     ("arguments", "complaint"),
     [
         (["nowhere.yaml"], "nowhere.yaml: cannot be read"),
-        ([], "required: CONFIG.yaml"),
-        (["README.md", "--seeds", "0"], "at least 1"),
+        ([], "Missing argument 'CONFIG.yaml...'"),
+        (["README.md", "--seeds", "0"], "x>=1"),
         (["README.md", "--json", "nowhere/figures.json"], "there is no folder nowhere"),
         (["spaces/sub_actions/basic_motions.yaml"], "vocabulary: is missing"),
     ],
@@ -122,12 +109,11 @@ def test_minirocket_is_given_the_same_recordings(tool: ModuleType, configuration
 def test_bad_input_is_one_line(
     arguments: list[str],
     complaint: str,
-    tool: ModuleType,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(ROOT)
-    assert tool.main(arguments) == 2
+    assert classifiers.main(arguments) == 2
     written = capsys.readouterr()
     assert complaint in written.err
     assert written.err.count("\n") == 1
@@ -135,10 +121,10 @@ def test_bad_input_is_one_line(
 
 
 def test_a_vocabulary_of_other_classes_is_named_with_its_file(
-    tool: ModuleType, configuration: Path, capsys: pytest.CaptureFixture[str]
+    configuration: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     values = yaml.safe_load(configuration.read_text())
     values["vocabulary"]["classes"] = {"sit": ["rest"], "jump": ["push off"]}
     configuration.write_text(yaml.safe_dump(values))
-    assert tool.main([str(configuration)]) == 2
+    assert classifiers.main([str(configuration)]) == 2
     assert f"{configuration}: vocabulary: " in capsys.readouterr().err

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
 
+from benchmarks.command_line import BenchmarkError
+from benchmarks.reference import load_reference
+from benchmarks.trainer import __main__ as trainer
+from benchmarks.trainer import arithmetic, memory
+from benchmarks.trainer.steps import Sizes
+
 ROOT = Path(__file__).parents[2]
-Tool = Callable[[str], ModuleType]
 FAKE_REFERENCE = '''
 import torch
 from torch import nn
@@ -45,27 +47,19 @@ def reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return package.parent
 
 
-@pytest.fixture
-def tool() -> Tool:
-    """Imports a module of the benchmark."""
-    return importlib.import_module
-
-
 def benchmark(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "benchmarks.trainer", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
 
 def test_json_holds_both_trainers_their_ratios_and_the_machine(
-    reference: Path, tmp_path: Path, tool: Tool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(tool("benchmarks.trainer.arithmetic").MATRIX_SIZE, "cpu", 64)
-    monkeypatch.setattr(
-        tool("benchmarks.trainer.__main__"), "peak_bytes", lambda kind, *_: {"reference": 400}.get(kind, 100)
-    )
+    monkeypatch.setitem(arithmetic.MATRIX_SIZE, "cpu", 64)
+    monkeypatch.setattr(trainer, "peak_bytes", lambda kind, *_: {"reference": 400}.get(kind, 100))
     file = tmp_path / "speed.json"
     sizes = ["--widths", "16", "--batches", "2", "4", "--codes", "4", "--rounds", "2", "--threads", "1"]
-    assert tool("benchmarks.trainer.__main__").main(["--reference", str(reference), "--json", str(file), *sizes]) == 0
+    assert trainer.main(["--reference", str(reference), "--json", str(file), *sizes]) == 0
     written = capsys.readouterr().out
     assert "0.25×" in written
     result = json.loads(file.read_text())
@@ -106,8 +100,7 @@ def test_command_measures_ours_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fused", [True, False])
-def test_attention_counts_alike_fused_or_written_out(fused: bool, tool: Tool) -> None:
-    arithmetic = tool("benchmarks.trainer.arithmetic")
+def test_attention_counts_alike_fused_or_written_out(fused: bool) -> None:
     q, k, v = (torch.randn(2, 4, n, 8, requires_grad=True) for n in (16, 24, 24))
 
     def attend() -> None:
@@ -122,8 +115,7 @@ def test_attention_counts_alike_fused_or_written_out(fused: bool, tool: Tool) ->
     assert arithmetic.count_flops(attend) == (7 if fused else 6) * product
 
 
-def test_ratio_of_a_whole_run_weighs_both_phases(tool: Tool) -> None:
-    trainer = tool("benchmarks.trainer.__main__")
+def test_ratio_of_a_whole_run_weighs_both_phases() -> None:
     row = {
         "quantised": {"all_step_s": [1.0, 1.0, 1.0], "peak_bytes": 10},
         "warm_up": {"all_step_s": [3.0, 3.0, 3.0], "peak_bytes": 20},
@@ -133,26 +125,24 @@ def test_ratio_of_a_whole_run_weighs_both_phases(tool: Tool) -> None:
     assert trainer.ratios(row, unquantised_fraction=0.25) == pytest.approx(expected)
 
 
-def test_memory_is_what_the_steps_add(tool: Tool) -> None:
+def test_memory_is_what_the_steps_add() -> None:
     held: list[torch.Tensor] = []
-    grown = tool("benchmarks.trainer.memory")._resident(lambda: held.append(torch.ones(16 * 2**20 // 4)))
+    grown = memory._resident(lambda: held.append(torch.ones(16 * 2**20 // 4)))
     assert 28 * 2**20 < grown < 64 * 2**20  # two steps of 16 MiB each
 
 
 @pytest.mark.slow
-def test_memory_is_measured_in_a_process_of_its_own(reference: Path, tool: Tool) -> None:
-    sizes = tool("benchmarks.trainer.steps").Sizes(width=16, series=2, codes=4)
+def test_memory_is_measured_in_a_process_of_its_own(reference: Path) -> None:
+    sizes = Sizes(width=16, series=2, codes=4)
     # Gradient and both moments of a 512 × 512 layer, 1 MiB each.
-    assert (
-        2 * 2**20 < tool("benchmarks.trainer.memory").peak_bytes("reference", sizes, "cpu", 1, reference) < 64 * 2**20
-    )
+    assert 2 * 2**20 < memory.peak_bytes("reference", sizes, "cpu", 1, reference) < 64 * 2**20
 
 
 @pytest.mark.slow
-def test_memory_that_cannot_be_measured_says_why(tmp_path: Path, tool: Tool) -> None:
-    sizes = tool("benchmarks.trainer.steps").Sizes(width=16, series=2, codes=4)
-    with pytest.raises(tool("benchmarks.trainer.steps").BenchmarkError, match="no such folder"):
-        tool("benchmarks.trainer.memory").peak_bytes("reference", sizes, "cpu", 1, tmp_path / "nowhere")
+def test_memory_that_cannot_be_measured_says_why(tmp_path: Path) -> None:
+    sizes = Sizes(width=16, series=2, codes=4)
+    with pytest.raises(BenchmarkError, match="no such folder"):
+        memory.peak_bytes("reference", sizes, "cpu", 1, tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(
@@ -160,21 +150,20 @@ def test_memory_that_cannot_be_measured_says_why(tmp_path: Path, tool: Tool) -> 
     [
         (["--reference", "nowhere"], "no such folder"),
         (["--reference", "docs"], "has no vqshape/model.py"),
-        (["--rounds", "0"], "at least 1"),
+        (["--rounds", "0"], "x>=1"),
         (["--widths", "30"], "not a multiple of heads"),
         (["--json", "nowhere/speed.json"], "there is no folder nowhere"),
-        (["--device", "abacus"], "invalid choice"),
+        (["--device", "abacus"], "is not one of"),
     ],
 )
 def test_bad_input_is_one_line(
     arguments: list[str],
     complaint: str,
-    tool: Tool,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(ROOT)
-    assert tool("benchmarks.trainer.__main__").main(["--quick", *arguments]) == 2
+    assert trainer.main(["--quick", *arguments]) == 2
     written = capsys.readouterr()
     assert complaint in written.err
     assert written.err.count("\n") == 1
@@ -184,15 +173,15 @@ def test_bad_input_is_one_line(
 @pytest.mark.parametrize(
     ("source", "complaint"), [("import not_installed_here", "pip install not_installed_here"), ("", "no class VQShape")]
 )
-def test_reference_that_cannot_be_imported(source: str, complaint: str, reference: Path, tool: Tool) -> None:
+def test_reference_that_cannot_be_imported(source: str, complaint: str, reference: Path) -> None:
     (reference / "vqshape" / "model.py").write_text(source)
-    with pytest.raises(tool("benchmarks.trainer.steps").BenchmarkError, match=complaint):
-        tool("benchmarks.reference").load_reference(reference)
+    with pytest.raises(BenchmarkError, match=complaint):
+        load_reference(reference)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="asks for a GPU where there is none")
-def test_a_gpu_that_is_not_there(tool: Tool, capsys: pytest.CaptureFixture[str]) -> None:
-    assert tool("benchmarks.trainer.__main__").main(["--device", "cuda"]) == 2
+def test_a_gpu_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert trainer.main(["--device", "cuda"]) == 2
     assert "--device cpu" in capsys.readouterr().err
 
 
