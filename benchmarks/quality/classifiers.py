@@ -25,16 +25,7 @@ import numpy as np
 import torch
 from rich.table import Table
 
-from benchmarks.command_line import (
-    JSON,
-    PATH,
-    POSITIVE,
-    PROGRESS,
-    BenchmarkError,
-    finish,
-    run_benchmark,
-    table_of,
-)
+from benchmarks.command_line import JSON, PATH, POSITIVE, PROGRESS, BenchmarkError, finish, run_benchmark, table_of
 from benchmarks.machine import DEVICE, machine, versions
 from model.configuration.reading import read_configuration
 from model.dataset.loading import Dataset

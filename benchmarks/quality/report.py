@@ -20,7 +20,7 @@ DIRECTIONS |= dict.fromkeys(("shape_skill", "shape_correlation", "code_necessity
 
 
 def summary(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Mean and spread over seeds of every data set, codebook size and trainer, in the order of the runs.
+    """Return mean and spread over seeds of every data set, codebook size and trainer, in the order of the runs.
 
     Of the reference's learning rates the one that rebuilds better at the end of training, in the mean over seeds, is
     kept; the held-out part has no say in it.
@@ -35,7 +35,7 @@ def summary(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def best_rate(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The runs of the learning rate with the lowest training loss of series and shapes; one that broke down is worst.
+    """Return the runs of the learning rate with the lowest loss of series and shapes; one that broke down is worst.
 
     The whole loss would choose a reference that has learnt nothing: its quantisation term starts near 0 and grows as
     the codes spread (BasicMotions, rate 1e-3: loss 1.7 at series_fvu 1.00, and 5.6 at series_fvu 0.55).
@@ -61,14 +61,14 @@ def _over_seeds(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _spread(values: Iterable[float]) -> dict[str, float]:
-    """Mean and standard deviation of the seeds; a single seed has no deviation."""
+    """Return mean and standard deviation of the seeds; a single seed has no deviation."""
     values = list(values)
     out = {"mean": statistics.fmean(values)}
     return out | ({"deviation": statistics.stdev(values)} if len(values) > 1 else {})
 
 
 def tables(rows: list[dict[str, Any]]) -> list[Table]:
-    """One table per data set and codebook size: metrics down, trainers across."""
+    """Return one table per data set and codebook size: metrics down, trainers across."""
     settings = dict.fromkeys((row["data"], row["codes"]) for row in rows)
     return [_table(setting, [r for r in rows if (r["data"], r["codes"]) == setting]) for setting in settings]
 
@@ -106,7 +106,7 @@ def _cell(figure: dict[str, float]) -> str:
 
 
 def plain(value: Any) -> Any:
-    """The same nested value with None where a number is not finite: JSON has no word for those."""
+    """Return the same nested value with None where a number is not finite: JSON has no word for those."""
     if isinstance(value, dict):
         return {key: plain(inner) for key, inner in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Writes a run folder of any size without training: made-up trials of a long search, in the form that it records."""
+"""Write a run folder of any size without training: made-up trials of a long search, in the form that it records."""
 
 from __future__ import annotations
 

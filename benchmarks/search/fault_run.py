@@ -1,7 +1,6 @@
 """One real search of the toy study in a folder of its own, watched from outside while something befalls it.
 
-Owns finding the processes of the search, seeing which trials move, and judging afterwards what was lost. It talks to
-the search as a user does: by its command line, its signals and its run folder.
+It talks to the search as a user does: by its command line, its signals and its run folder.
 """
 
 from __future__ import annotations

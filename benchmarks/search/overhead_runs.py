@@ -8,6 +8,7 @@ with another environment, set by `overhead.py`); `optuna`, a thread per slot in 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,10 +22,17 @@ import yaml
 from benchmarks.search.overhead_study import EPOCHS, PauseRun, objectives
 
 HERE = Path(__file__).parent
+COMMAND = [sys.executable, "-m", "search.run", "pauses.yaml", "--out", "run"]  # called in the folder of the search
+
+
+def write_search(folder: Path, document: dict[str, Any]) -> None:
+    """Write a space file, and the study beside it, which the search's processes import."""
+    (folder / "pauses.yaml").write_text(yaml.safe_dump(document))
+    shutil.copy(HERE / "overhead_study.py", folder)
 
 
 def space(trials: int, slots: int, pause_s: float) -> dict[str, Any]:
-    """The search as a space file."""
+    """Return the search as a space file."""
     names = ("first", "second")
     return {
         "name": "pauses",
@@ -38,21 +46,18 @@ def space(trials: int, slots: int, pause_s: float) -> dict[str, Any]:
 
 
 def ours(trials: int, slots: int, pause_s: float) -> list[tuple[float, float]]:
-    """Our search by its command line."""
+    """Run our search by its command line."""
     import pandas as pd
 
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "pauses.yaml"
-        file.write_text(yaml.safe_dump(space(trials, slots, pause_s)))
-        (Path(folder) / "overhead_study.py").write_text((HERE / "overhead_study.py").read_text())
-        command = [sys.executable, "-m", "search.run", "pauses.yaml", "--out", "run"]
-        subprocess.run(command, cwd=folder, check=True, stdout=sys.stderr)
+        write_search(Path(folder), space(trials, slots, pause_s))
+        subprocess.run(COMMAND, cwd=folder, check=True, stdout=sys.stderr)
         table = pd.read_csv(Path(folder) / "run" / "trials.csv")
         return list(zip(table["loop_began"], table["loop_ended"], strict=True))
 
 
 def nested(trials: int, slots: int, pause_s: float) -> list[tuple[float, float]]:
-    """A run of Ray Train inside each trial of Ray Tune, reports handed on by Ray's own callback."""
+    """Run Ray Train inside each trial of Ray Tune, reports handed on by Ray's own callback."""
     import ray
     from ray import train, tune
     from ray.train import ScalingConfig
@@ -101,7 +106,7 @@ def nested(trials: int, slots: int, pause_s: float) -> list[tuple[float, float]]
 
 
 def optuna_alone(trials: int, slots: int, pause_s: float) -> list[tuple[float, float]]:
-    """Optuna in this process, a thread per slot."""
+    """Run Optuna in this process, a thread per slot."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -14,7 +14,7 @@ EPOCHS = 10
 
 
 def objectives(x: float) -> dict[str, float]:
-    """Two objectives that pull in opposite directions."""
+    """Return two objectives that pull in opposite directions."""
     return {"first": x**2, "second": (x - 1) ** 2}
 
 

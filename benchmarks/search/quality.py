@@ -151,7 +151,7 @@ def command(**options: Any) -> int:
 
 
 def grid_space(options: SimpleNamespace, sampler: str, seed: int) -> Space:
-    """The shipped space, its parameters on the table's grid."""
+    """Return the shipped space, its parameters on the table's grid."""
     document = read_document(SPACE)
     weights, actions = GRID["action_weight"], GRID["num_sub_actions"]
     document["parameters"] |= {
@@ -167,7 +167,7 @@ def grid_space(options: SimpleNamespace, sampler: str, seed: int) -> Space:
 
 
 def one_search(task: tuple[SimpleNamespace, Method, int]) -> Progress:
-    """Replays one search."""
+    """Replay one search."""
     options, method, seed = task
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space = grid_space(options, method.sampler, seed)
@@ -180,7 +180,7 @@ def one_search(task: tuple[SimpleNamespace, Method, int]) -> Progress:
 
 
 def methods(options: SimpleNamespace) -> list[Method]:
-    """What is compared."""
+    """Return what is compared."""
     found = [Method(sampler, halving) for sampler in options.samplers for halving in (False, True)]
     try:
         import syne_tune.optimizer.schedulers.multiobjective.moasha  # noqa: F401
@@ -191,7 +191,7 @@ def methods(options: SimpleNamespace) -> list[Method]:
 
 
 def measure(options: SimpleNamespace) -> dict[str, Any]:
-    """Replays every method with every seed."""
+    """Replay every method with every seed."""
     space = grid_space(options, "tpe", 0)
     table: Table = read_table(options.table, space)
     whole = best_hypervolume(table, space)
@@ -233,7 +233,7 @@ def shown(result: dict[str, Any]) -> Shown:
 
 
 def draw(result: dict[str, Any], path: Path) -> None:
-    """Draws median and quartiles of the hypervolume against epochs."""
+    """Draw median and quartiles of the hypervolume against epochs."""
     import matplotlib
 
     matplotlib.use("Agg")

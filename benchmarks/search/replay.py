@@ -1,19 +1,20 @@
-"""Replays searches on a table of fully trained configurations: an epoch costs a look-up.
+"""Replay searches on a table of fully trained configurations: an epoch costs a look-up.
 
-Owns the table, the clock of the simulated slots and what is measured; who proposes and who stops is handed in.
+Who proposes and who stops is handed in.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import moocore
 import numpy as np
 import pandas as pd
 
+from results.front.dominance import GrowingFront, volume
 from results.records.objectives import minimised
 from search.space.schema import Space
 
@@ -36,11 +37,11 @@ class Table(NamedTuple):
     seconds: np.ndarray
 
     def find(self, parameters: Mapping[str, Any]) -> int:
-        """The configuration of a point of the grid."""
+        """Return the configuration of a point of the grid."""
         return self.points[tuple(_plain(parameters[name]) for name in self.names)]
 
     def at(self, configuration: int, evaluation: int) -> dict[str, float]:
-        """What an evaluation measured."""
+        """Return what an evaluation measured."""
         return {name: float(values[configuration, evaluation]) for name, values in self.metrics.items()}
 
 
@@ -49,7 +50,7 @@ def _plain(value: Any) -> Any:
 
 
 def read_table(path: Path, space: Space) -> Table:
-    """Reads what `table.py` wrote.
+    """Read what `table.py` wrote.
 
     Raises:
         ValueError: A configuration was not trained to the end, or a metric of the space is missing.
@@ -98,51 +99,44 @@ class Progress(NamedTuple):
     trials: int
 
     def spent_until(self, hypervolume: float) -> float:
-        """Epochs after which the front first has this hypervolume; infinite if it never has."""
+        """Return the epochs after which the front first has this hypervolume; infinite if it never has."""
         reached = np.flatnonzero(self.hypervolume >= hypervolume)
         return float(self.epochs[reached[0]]) if len(reached) else float("inf")
 
     def at(self, epochs: float) -> float:
-        """Hypervolume after so many epochs; 0 before the first trial finished."""
+        """Return the hypervolume after so many epochs; 0 before the first trial finished."""
         known = int(np.searchsorted(self.epochs, epochs, side="right"))
         return float(self.hypervolume[known - 1]) if known else 0.0
 
 
-class Front:
-    """The front of the trials that finished and keep every guard."""
+def empty_front(space: Space) -> GrowingFront:
+    """Return the front of a space's objectives, without a point."""
+    reference = minimised(np.array([o.reference for o in space.objectives]), space.objectives)
+    return GrowingFront(len(space.objectives), partial(volume, reference=reference))
 
-    def __init__(self, space: Space):
-        self._space = space
-        self._reference = minimised(np.array([o.reference for o in space.objectives]), space.objectives)
-        self.points = np.empty((0, len(space.objectives)))
-        self.hypervolume = 0.0
 
-    def add(self, metrics: Mapping[str, float]) -> None:
-        """Add a trial that was trained in full."""
-        if not all(guard.holds(np.array([metrics[guard.metric]]))[0] for guard in self._space.guards):
-            return
-        objectives = self._space.objectives
-        point = minimised(np.array([metrics[o.metric] for o in objectives]), objectives)
-        points = np.vstack([self.points, point])
-        self.points = points[moocore.is_nondominated(points)]
-        self.hypervolume = float(moocore.hypervolume(self.points, ref=self._reference))
+def point(metrics: Mapping[str, float], space: Space) -> np.ndarray | None:
+    """Return where a fully trained trial lies, (objectives,), to be minimised; None where it breaks a guard."""
+    if not all(guard.holds(np.array([metrics[guard.metric]]))[0] for guard in space.guards):
+        return None
+    return minimised(np.array([metrics[o.metric] for o in space.objectives]), space.objectives)
 
 
 def best_hypervolume(table: Table, space: Space) -> float:
-    """Of the front of the whole table."""
-    front = Front(space)
+    """Return that of the front of the whole table."""
+    front = empty_front(space)
     for configuration in range(len(table.points)):
-        front.add(table.at(configuration, -1))
-    return front.hypervolume
+        front.set(configuration, point(table.at(configuration, -1), space))
+    return front.volume
 
 
 def replay(searcher: Searcher, table: Table, space: Space, slots: int, budget_epochs: int) -> Progress:
-    """Runs a search on simulated slots until its budget is spent.
+    """Run a search on simulated slots until its budget is spent.
 
     Slots work side by side, and an epoch takes as long as it took in the table; a trial that is stopped has cost the
     epochs it was trained, and its slot goes on with a new one at once.
     """
-    front, spent, trials = Front(space), 0, 0
+    front, spent, trials = empty_front(space), 0, 0
     curve: list[tuple[int, float]] = []
     running: list[tuple[float, int, int, int]] = []  # when, trial, configuration, evaluation
 
@@ -160,8 +154,8 @@ def replay(searcher: Searcher, table: Table, space: Space, slots: int, budget_ep
         spent += epoch - (int(table.epochs[evaluation - 1]) if evaluation else 0)
         metrics = table.at(configuration, evaluation)
         if evaluation == len(table.epochs) - 1:
-            front.add(metrics)
-            curve.append((spent, front.hypervolume))
+            front.set(trial, point(metrics, space))
+            curve.append((spent, front.volume))
             searcher.ended(trial, epoch, metrics, finished=True)
             begin(now)
         elif searcher.goes_on(trial, epoch, metrics):

@@ -29,12 +29,11 @@ from typing import Any
 
 import click
 import pandas as pd
-import yaml
 from rich.table import Table
 
 from benchmarks.command_line import JSON, POSITIVE, PROGRESS, BenchmarkError, finish, run_benchmark, table_of
 from benchmarks.machine import machine, versions
-from benchmarks.search.overhead_runs import HERE, space
+from benchmarks.search.overhead_runs import COMMAND, space, write_search
 
 QUARTERS = 4
 SAMPLE_S = 0.5
@@ -55,7 +54,7 @@ def command(**options: Any) -> int:
 
 @contextmanager
 def ray_cluster(cpus: int) -> Iterator[str]:
-    """A Ray with so many CPUs, gone at the end; gives its address.
+    """Give the address of a Ray with so many CPUs, gone at the end.
 
     Raises:
         BenchmarkError: It did not start.
@@ -95,7 +94,7 @@ def _listens(port: int) -> bool:
 
 
 def run_once(trials: int, slots: int, sampler: str) -> dict[str, Any]:
-    """Runs one search; trials per second and the driver's memory in MiB, in each quarter of the trials.
+    """Run one search; return trials per second and the driver's memory in MiB, in each quarter of the trials.
 
     Raises:
         BenchmarkError: The search failed.
@@ -104,9 +103,8 @@ def run_once(trials: int, slots: int, sampler: str) -> dict[str, Any]:
         folder = Path(name)
         document = space(trials, slots, 0.0)
         document["budget"] |= {"epochs": 2, "evaluate_every": 2}
-        (folder / "pauses.yaml").write_text(yaml.safe_dump({**document, "sampler": {"name": sampler}}))
-        (folder / "overhead_study.py").write_text((HERE / "overhead_study.py").read_text())
-        command = [sys.executable, "-m", "search.run", "pauses.yaml", "--out", "run", "--address", address]
+        write_search(folder, {**document, "sampler": {"name": sampler}})
+        command = [*COMMAND, "--address", address]
         with (folder / "output.txt").open("w") as output:
             driver = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
             samples = _watch(driver)
@@ -118,7 +116,7 @@ def run_once(trials: int, slots: int, sampler: str) -> dict[str, Any]:
 
 
 def _watch(driver: subprocess.Popen) -> list[tuple[float, float]]:
-    """The driver's resident memory (moment, MiB) until it ends."""
+    """Return the driver's resident memory (moment, MiB) until it ends."""
     samples, page = [], os.sysconf("SC_PAGE_SIZE")
     while driver.poll() is None:
         with suppress(OSError, IndexError):
@@ -130,7 +128,7 @@ def _watch(driver: subprocess.Popen) -> list[tuple[float, float]]:
 
 
 def quarters(ended: list[float], samples: list[tuple[float, float]]) -> dict[str, Any]:
-    """Divides a search into quarters of its trials.
+    """Divide a search into quarters of its trials.
 
     Args:
         ended: When each trial ended, in seconds.

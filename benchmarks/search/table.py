@@ -1,4 +1,4 @@
-"""Trains every configuration of a grid over the shipped space, once, for `quality.py` to replay.
+"""Train every configuration of a grid over the shipped space, once, for `quality.py` to replay.
 
     python -m benchmarks.search.table --out benchmarks/search/table.csv.gz --jobs 2
 
@@ -51,12 +51,12 @@ def command(out: Path, jobs: int) -> int:
 
 
 def configurations() -> list[dict[str, Any]]:
-    """The grid, in its order."""
+    """Return the grid, in its order."""
     return [dict(zip(GRID, values, strict=True)) for values in itertools.product(*GRID.values())]
 
 
 def evaluated(epochs: int) -> set[int]:
-    """Epochs after which metrics are taken."""
+    """Return the epochs after which metrics are taken."""
     return {*FIRST_EPOCHS, *range(2, epochs, 2), epochs}
 
 
@@ -65,7 +65,7 @@ _fixed: dict[str, Any] = {}
 
 
 def _load() -> None:
-    """Loads the study in a process of its own."""
+    """Load the study in a process of its own."""
     import torch
 
     from model.study import ShapeActionStudy
@@ -77,7 +77,7 @@ def _load() -> None:
 
 
 def train(number: int) -> list[dict[str, Any]]:
-    """Trains one configuration; the rows of its table, seconds counted without evaluations."""
+    """Train one configuration; return the rows of its table, seconds counted without evaluations."""
     space, point, rows, seconds = read_space(SPACE), configurations()[number], [], 0.0
     epochs = space.budget.epochs
     run = _study.trial({**_fixed, **point, "epochs": epochs, "seed": number, "threads": 1}, "cpu")
@@ -95,7 +95,7 @@ def train(number: int) -> list[dict[str, Any]]:
 
 
 def missing(part: Path) -> Iterator[int]:
-    """Numbers of the configurations whose last epoch is not in the unfinished table."""
+    """Return the numbers of the configurations whose last epoch is not in the unfinished table."""
     epochs = str(read_space(SPACE).budget.epochs)
     done = set()
     if part.exists():
@@ -105,7 +105,7 @@ def missing(part: Path) -> Iterator[int]:
 
 
 def build(out: Path, jobs: int) -> None:
-    """Trains what is missing and compresses the table, sorted."""
+    """Train what is missing and compresses the table, sorted."""
     part = out.with_suffix(".part")
     left = list(missing(part))
     began = time.perf_counter()

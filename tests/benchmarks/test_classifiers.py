@@ -34,10 +34,7 @@ def configuration(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_json_holds_every_seed_of_every_classifier(
-    configuration: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    configuration: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def rocket(data: Any, with_validation: bool, seeds: int, threads: int) -> list[dict[str, Any]]:
         return [
@@ -107,10 +104,7 @@ def test_minirocket_is_given_the_same_recordings(configuration: Path, monkeypatc
     ],
 )
 def test_bad_input_is_one_line(
-    arguments: list[str],
-    complaint: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    arguments: list[str], complaint: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(ROOT)
     assert classifiers.main(arguments) == 2

@@ -45,11 +45,7 @@ def test_optuna_alone_runs_the_same_loops():
         (overhead, ["--trials", "0"], "Invalid value for '--trials': 0 is not in the range x>=1"),
         (overhead, ["--ways", "thiers"], "'thiers' is not one of"),
         (quality, ["--table", "absent.csv.gz"], "--table absent.csv.gz: no such file"),
-        (
-            table,
-            ["--out", "table.csv"],
-            "--out table.csv: expected a .csv.gz file in an existing folder",
-        ),
+        (table, ["--out", "table.csv"], "--out table.csv: expected a .csv.gz file in an existing folder"),
         (table, [], "Missing option '--out'"),
     ],
 )
