@@ -10,18 +10,17 @@ row per evaluation, so a run that was stopped goes on.
 
 from __future__ import annotations
 
-import csv
 import gzip
 import itertools
 import multiprocessing
 import sys
 import time
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
+import pandas as pd
 import yaml
 
 from benchmarks.command_line import PATH, POSITIVE, PROGRESS, BenchmarkError, run_benchmark
@@ -94,35 +93,28 @@ def train(number: int) -> list[dict[str, Any]]:
     return rows
 
 
-def missing(part: Path) -> Iterator[int]:
+def missing(part: Path) -> list[int]:
     """Return the numbers of the configurations whose last epoch is not in the unfinished table."""
-    epochs = str(read_space(SPACE).budget.epochs)
     done = set()
     if part.exists():
-        with part.open(newline="") as file:
-            done = {int(row["configuration"]) for row in csv.DictReader(file) if row["epoch"] == epochs}
-    return (number for number in range(len(configurations())) if number not in done)
+        rows = pd.read_csv(part)
+        done = set(rows["configuration"][rows["epoch"] == read_space(SPACE).budget.epochs])
+    return [number for number in range(len(configurations())) if number not in done]
 
 
 def build(out: Path, jobs: int) -> None:
-    """Train what is missing and compresses the table, sorted."""
+    """Train what is missing and compress the table, sorted."""
     part = out.with_suffix(".part")
-    left = list(missing(part))
-    began = time.perf_counter()
+    left, began = missing(part), time.perf_counter()
     with multiprocessing.get_context("spawn").Pool(jobs, _load) as pool:
         for count, rows in enumerate(pool.imap_unordered(train, left), start=1):
-            new = not part.exists()
-            with part.open("a", newline="") as file:
-                writer = csv.DictWriter(file, list(rows[0]))
-                if new:
-                    writer.writeheader()
-                writer.writerows(rows)
+            pd.DataFrame(rows).to_csv(part, mode="a", header=not part.exists(), index=False)
             PROGRESS.print(f"{count} of {len(left)}, {time.perf_counter() - began:.0f} s")
-    with part.open(newline="") as file:
-        rows = sorted(csv.DictReader(file), key=lambda row: (int(row["configuration"]), int(row["epoch"])))
-    with gzip.GzipFile(out, "wb", mtime=0) as packed:
-        lines = [",".join(rows[0]), *(",".join(row.values()) for row in rows)]
-        packed.write(("\n".join(lines) + "\n").encode())
+    header, *lines = part.read_text().splitlines()
+    columns = header.split(",")
+    keys = [columns.index(name) for name in ("configuration", "epoch")]
+    lines.sort(key=lambda line: [int(line.split(",")[key]) for key in keys])
+    out.write_bytes(gzip.compress(("\n".join([header, *lines]) + "\n").encode(), mtime=0))
     part.unlink()
 
 

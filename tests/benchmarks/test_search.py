@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Mapping
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -137,6 +138,20 @@ def test_searches_of_the_benchmark_find_the_made_up_front(grid, tmp_path):
         progress = quality.one_search((options, quality.Method("random", halving), 0))
         assert progress.hypervolume[-1] > 0.2
         assert (progress.trials > 600 / 48 + 6) == halving
+
+
+def test_a_table_that_was_stopped_goes_on_and_is_packed_sorted(grid, tmp_path, monkeypatch):
+    header, *lines = gzip.decompress(grid.read_bytes()).decode().splitlines()
+    out, part = tmp_path / "table.csv.gz", tmp_path / "table.csv.part"
+    assert table.missing(part) == list(range(224))
+    part.write_text("\n".join([header, *lines[:-1]]) + "\n")
+    assert table.missing(part) == [223]
+    part.write_text("\n".join([header, *lines[::-1]]) + "\n")
+    monkeypatch.setattr(table.multiprocessing, "get_context", lambda _: SimpleNamespace(Pool=ThreadPool))
+    monkeypatch.setattr(table, "_load", lambda: None)
+    table.build(out, jobs=1)
+    assert out.read_bytes() == gzip.compress(gzip.decompress(grid.read_bytes()), mtime=0)
+    assert not part.exists()
 
 
 def test_a_table_with_a_gap_is_refused(grid):
