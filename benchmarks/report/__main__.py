@@ -180,7 +180,7 @@ def tables(result: dict[str, Any]) -> list[Table]:
     for row in result["rows"]:
         numbers = [f"{row['page_mib']:.1f}", *(f"{row[f'{name}_s']:.2f}" for name in names)]
         rows.append([f"{row['trials']:,}", str(row["objectives"]), *numbers])
-    headings = ("trials", "objectives", "MiB", *(f"{name} s" for name in names))
+    headings = ("trials", "objectives", "MiB", *(f"{name}\ns" for name in names))
     title = f"Results and report, {result['times']} times, at {result['width_px']} px"
     found = [table_of(headings, rows, left=0, title=title)]
     for row in result["rows"]:
