@@ -107,7 +107,7 @@ def test_unknown_columns_are_named_and_nothing_is_written(maker, capsys, column,
     folder = maker.write(maker.trade(8))
     assert main([str(folder), "--by", column]) == 2
     err = capsys.readouterr().err
-    assert err.startswith(f"results: --by {column}: no run has such a parameter; {hint}")
+    assert err.startswith(f"error: --by {column}: no run has such a parameter; {hint}")
     assert err.count("\n") == 1
     assert not (folder / "front.csv").exists()
 

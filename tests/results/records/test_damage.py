@@ -53,7 +53,7 @@ def test_the_command_and_the_report_say_what_is_left_out(maker, capsys):
     assert err == ""
     (warning,) = [line for line in out.splitlines() if line.startswith("warning")]
     assert warning.startswith(f"warning: {folder}/trials.csv, line 3: ")
-    assert "&#x27;O.3&#x27; does not fit" in (folder / "report.html").read_text()
+    assert "&#39;O.3&#39; does not fit" in (folder / "report.html").read_text()
 
 
 def test_many_damaged_lines_are_counted(maker):

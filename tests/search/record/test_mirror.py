@@ -75,5 +75,5 @@ def test_trouble_is_noted_and_what_was_missed_is_copied_later(run):
 @pytest.mark.parametrize("url", ["nowhere", "ftp://example.org/run", "file:///dev/null/run"])
 def test_a_url_that_cannot_be_written_is_refused_before_anything_starts(url, space_folder, capsys):
     assert main(["toy.yaml", "--mirror", url]) == 2
-    assert capsys.readouterr().err.startswith(f"--mirror {url}: cannot be written: ")
+    assert capsys.readouterr().err.startswith(f"error: --mirror {url}: cannot be written: ")
     assert not (space_folder / "runs").exists()

@@ -69,5 +69,5 @@ def test_a_mistyped_key_ends_with_one_line(space_folder, capsys):
     assert main(["toy.yaml", "--set", "speel_s=1"]) == 2
     assert "toy.yaml: fixed.speel_s: unknown key" in capsys.readouterr().err
     assert main(["toy.yaml", "--set", "width"]) == 2
-    assert capsys.readouterr().err.startswith("--set width: expected KEY=VALUE")
+    assert capsys.readouterr().err.startswith("error: --set width: expected KEY=VALUE")
     assert not (space_folder / "runs").exists()
