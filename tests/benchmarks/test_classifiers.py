@@ -62,6 +62,7 @@ def test_json_holds_every_seed_of_every_classifier(
     assert measured["metrics"]["stitch_fvu"][0] != measured["metrics"]["stitch_fvu"][1]
 
 
+@pytest.mark.slow
 def test_ours_is_what_a_run_measures_on_the_test_part(configuration: Path) -> None:
     study, values = classifiers.open_study(configuration)
     (measured,) = classifiers.measure_ours(study, values | {"threads": 1}, 1, "cpu")

@@ -318,6 +318,7 @@ def test_everything_is_written_and_shown(
     assert not list(tmp_path.glob("*.part"))
 
 
+@pytest.mark.slow
 def test_ours_alone(configured: Path, tmp_path: Path, in_this_process: None) -> None:
     file = tmp_path / "quality.json"
     arguments = ["--config", configured, "--codes", 4, "--seeds", 1, "--epochs", 2, "--json", file, "--out", tmp_path]
@@ -408,6 +409,7 @@ def test_the_command_runs_in_processes_of_its_own(configured: Path, tmp_path: Pa
     assert [run["codes"] for run in result["runs"]] == [4, 6]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

@@ -30,6 +30,7 @@ def write(folder: Path, **values: object) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 def test_it_trains_on_real_data_and_prints_every_metric(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([write(tmp_path), "--device", "cpu", "--test", "--out", str(tmp_path / "out")]) == 0
     printed = capsys.readouterr().out

@@ -22,6 +22,7 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_a_run_is_rebuilt_from_its_records(maker):
     folder = maker.write(maker.rows(POINTS))
     made = rebuild(folder)
@@ -40,6 +41,7 @@ def test_a_run_is_rebuilt_from_its_records(maker):
     assert (folder / "front.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_the_same_records_give_the_same_bytes(maker):
     folder = maker.write(maker.trade(20))
     first = {path: path.read_bytes() for path in rebuild(folder).paths}
@@ -47,6 +49,7 @@ def test_the_same_records_give_the_same_bytes(maker):
     assert first == second
 
 
+@pytest.mark.slow
 def test_no_finished_trial_still_gives_a_report(maker):
     folder = maker.write([maker.row(0, "failed", reason="worker <died>")])
     made = rebuild(folder)
@@ -70,6 +73,7 @@ def test_one_objective(maker):
     assert made.hypervolume == pytest.approx(0.8)
 
 
+@pytest.mark.slow
 def test_three_objectives_with_one_to_maximise(maker):
     three = [
         {"metric": "stitch_fvu", "name": "recon", "direction": "minimise", "reference": 1.0},
@@ -83,6 +87,7 @@ def test_three_objectives_with_one_to_maximise(maker):
     assert (made.folder / "front.png").is_file()
 
 
+@pytest.mark.slow
 def test_union_keeps_the_origin_of_each_point(maker, tmp_path):
     first = maker.write(maker.rows(POINTS), "first")
     rows = maker.rows([[0.1, 0.95], [0.25, 0.25], [0.95, 0.9]])
@@ -140,6 +145,7 @@ def contents(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_a_large_run_is_drawn_beside_its_report_to_the_same_bytes(maker, monkeypatch):
     rows = maker.trade(30)
     folder = maker.write(rows)
@@ -161,6 +167,7 @@ def process_of(wanted):
     return os.getpid()
 
 
+@pytest.mark.slow
 def test_what_another_process_fails_at_is_made_up_for_here(caplog):
     with aggregate._working(True, os.getpid) as result:
         assert result() != os.getpid()
@@ -178,6 +185,7 @@ def runs(process):
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("all_of_them", "sent"), [(True, signal.SIGINT), (False, signal.SIGKILL)])
 def test_the_other_process_ends_with_who_asked(all_of_them, sent):
     asker = (

@@ -58,6 +58,7 @@ def test_groups_change_places():
     assert one.effect == pytest.approx(1 - other.effect)
 
 
+@pytest.mark.slow
 def test_many_runs_with_ties_are_exchanged_at_random_but_always_alike():
     first, second = [float(n // 2) for n in range(14)], [float(n // 2 + 2) for n in range(14)]
     one, other = compare(first, second, ("A", "B")), compare(first, second, ("A", "B"))
@@ -86,6 +87,7 @@ def test_sentences(first, second, words):
     assert words in sentence(compare(first, second, ("A", "B")))
 
 
+@pytest.mark.slow
 def test_sizes_of_effects_are_named():
     base = [float(n) for n in range(10)]
     for shift, word in ((0.0, "as often"), (0.5, "negligible"), (1.0, "small"), (2.0, "medium"), (4.0, "large")):
@@ -99,6 +101,7 @@ def group(maker, name, shifts):
     ]
 
 
+@pytest.mark.slow
 def test_the_command(maker, tmp_path, capsys):
     first, second = group(maker, "a", [0.0, 0.01, 0.02, 0.03]), group(maker, "b", [0.1, 0.11, 0.12, 0.13])
     out = tmp_path / "out"

@@ -19,6 +19,7 @@ def test_a_run_without_a_search_is_drawn_once(maker, capsys):
     assert not (folder / "best").exists()
 
 
+@pytest.mark.slow
 def test_the_page_follows_the_trials_until_the_search_ends(maker, tmp_path):
     folder = maker.write(maker.trade(4))
     later = maker.write(maker.trade(6), "later")

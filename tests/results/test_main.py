@@ -11,6 +11,7 @@ from results.__main__ import main
 POINTS = [[0.2, 0.9], [0.3, 0.3], [0.9, 0.2]]
 
 
+@pytest.mark.slow
 def test_one_run(maker, capsys):
     folder = maker.write(maker.rows(POINTS))
     assert main([str(folder)]) == 0
@@ -21,6 +22,7 @@ def test_one_run(maker, capsys):
         assert part in out
 
 
+@pytest.mark.slow
 def test_several_runs(maker, tmp_path, capsys):
     first, second = maker.write(maker.rows(POINTS), "first"), maker.write(maker.rows(POINTS), "second")
     assert main([str(first), str(second), "--out", str(tmp_path / "union")]) == 0
@@ -29,6 +31,7 @@ def test_several_runs(maker, tmp_path, capsys):
     assert (tmp_path / "union" / "report.html").is_file()
 
 
+@pytest.mark.slow
 def test_union_goes_to_runs_union_by_default(maker, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     maker.write(maker.rows(POINTS), "first")
@@ -79,6 +82,7 @@ def test_out_needs_several_runs(maker, capsys):
     assert "--out is for the union of several runs" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_unwritable_output_is_one_line(maker, tmp_path, capsys):
     first, second = maker.write(maker.rows(POINTS), "first"), maker.write(maker.rows(POINTS), "second")
     (tmp_path / "file").write_text("")
@@ -86,6 +90,7 @@ def test_unwritable_output_is_one_line(maker, tmp_path, capsys):
     assert "file: cannot be made" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_as_a_program(tmp_path):
     command = [sys.executable, "-m", "results", str(tmp_path / "nowhere")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -156,6 +156,7 @@ def test_nothing_to_pick(maker, capsys, tmp_path):
     assert "no such folder" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_as_a_program(maker):
     folder = maker.write(maker.rows(POINTS))
     command = [sys.executable, "-m", "results.pick", str(folder), *BEST]

@@ -35,6 +35,7 @@ def codes_of(run: ShapeActionRun) -> Tensor:
     return run.model.quantizer.codes.detach().clone()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "rotation"), QUANTIZERS)
 def test_it_trains_repeats_itself_and_continues_exactly(
     small: dict, class_text: ClassText, tmp_path: Path, name: str, rotation: bool
@@ -122,6 +123,7 @@ def test_a_space_file_can_choose_among_all_of_them(tmp_path: Path) -> None:
     assert [parse_configuration({"vocabulary": {}, "quantizer": value}).quantizer for value in values] == NAMES
 
 
+@pytest.mark.slow
 def test_the_library_is_loaded_only_where_it_is_used() -> None:
     code = "import sys, model.training; sys.exit('vector_quantize_pytorch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

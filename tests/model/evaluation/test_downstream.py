@@ -36,6 +36,7 @@ def test_features_are_laid_out_by_recording_channel_and_token() -> None:
         np.testing.assert_array_equal(made.histogram[recording], histogram)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [7, 60])  # fewer and more features than recordings
 def test_the_penalty_is_the_best_of_a_loop_that_leaves_one_recording_out(width: int) -> None:
     (x, y), (held, truth) = recordings(24, width, 1), recordings(30, width, 2)

@@ -192,6 +192,7 @@ def test_drawn_training_goes_on_after_a_restart(small: dict, tmp_path: Path) -> 
     assert again.train_epoch() == through.train_epoch()
 
 
+@pytest.mark.slow
 def test_wordings_that_are_not_there_cannot_be_drawn() -> None:
     phrases = {"sit": ["hold wrist level", "rest arm on lap"], "walk": ["swing arm forward", "foot strikes ground"]}
     classes = {"standing": phrases["sit"], "walking": phrases["walk"]}

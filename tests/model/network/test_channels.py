@@ -195,6 +195,7 @@ def test_all_metrics_are_measured(model: ShapeActionNetwork, fused: dict) -> Non
     )
 
 
+@pytest.mark.slow
 def test_a_fused_run_learns(fused: dict, class_text: ClassText) -> None:
     run = run_of(fused | QUICKLY, class_text)
     before = run.evaluate()

@@ -106,6 +106,7 @@ def test_the_statistics_travel_with_the_model(small: dict, class_text: ClassText
     assert torch.equal(fresh(x, level=batch.level).tokens, run.model.eval()(x, level=batch.level).tokens)
 
 
+@pytest.mark.slow
 def test_a_run_learns_classes_that_differ_in_scale_alone(small: dict, class_text: ClassText) -> None:
     def recordings(n: int, seed: int) -> Batch:
         generator = torch.Generator().manual_seed(seed)

@@ -173,6 +173,7 @@ model.save_pretrained(sys.argv[1])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_card", [True, False])
 def test_a_name_on_the_hub_goes_through_its_real_client(
     small: dict, class_text: ClassText, tmp_path: Path, hub: tuple[str, Path, list[str]], with_card: bool

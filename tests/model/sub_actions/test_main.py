@@ -34,6 +34,7 @@ def write(folder, classes):
     return path
 
 
+@pytest.mark.slow
 def test_a_shipped_vocabulary_is_shown_and_drawn(tmp_path, capsys):
     assert main([str(SHIPPED), "--out", str(tmp_path / "made")]) == 0
     out = capsys.readouterr().out
@@ -55,6 +56,7 @@ def test_a_shipped_vocabulary_is_shown_and_drawn(tmp_path, capsys):
     assert "4 of 4 classes find their own title" in out
 
 
+@pytest.mark.slow
 def test_pictures_repeat_to_the_byte(few, tmp_path):
     for name in ("one", "two"):
         assert main([str(few), "--out", str(tmp_path / name)]) == 0
@@ -72,6 +74,7 @@ def test_a_default_that_is_not_possible_is_said_and_the_nearest_is_taken(few, tm
     assert (tmp_path / "runs/vocabularies/few/ownership.svg").exists()
 
 
+@pytest.mark.slow
 def test_opposites_are_told_of_and_kept_apart(few, tmp_path, capsys):
     out = ["--out", str(tmp_path)]
     assert main([str(few), "--k", "4", *out]) == 0
@@ -84,6 +87,7 @@ def test_opposites_are_told_of_and_kept_apart(few, tmp_path, capsys):
     assert "warning: kept apart, though at similarity" in said
 
 
+@pytest.mark.slow
 def test_a_threshold_says_how_many_it_leaves(tmp_path, capsys):
     assert main([str(SHIPPED), "--threshold", "0.7", "--linkage", "complete", "--out", str(tmp_path)]) == 0
     assert "note: the threshold 0.7 leaves" in capsys.readouterr().out

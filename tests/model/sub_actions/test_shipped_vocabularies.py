@@ -91,6 +91,7 @@ def test_another_machine_merges_the_same(shipped, linkage, keep_apart):
             assert names[0] == names[1], f"{vocabulary.name}: the name of a sub-action hinges on the machine: {names}"
 
 
+@pytest.mark.slow
 def test_machines_differ_by_less(encoder, monkeypatch):
     """Threads, batches and float64 instead of float32 move an embedding by less than the noise of these tests."""
     phrases = sorted(set(load_vocabulary(FILES[0]).all_phrases()))

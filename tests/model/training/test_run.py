@@ -38,6 +38,7 @@ def run_of(configuration: Configuration, text: ClassText, device: str = "cpu") -
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["action_head", "action_decoder"])
 def test_training_learns_shapes_and_alignment(small: dict, class_text: ClassText, method: str) -> None:
     run = run_of(Configuration(**small | QUICKLY | {"method": method}), class_text)

@@ -62,6 +62,7 @@ def test_the_page_says_what_the_checkpoint_says(written: dict[str, Path], small_
     assert "time (s)" in page
 
 
+@pytest.mark.slow
 def test_the_same_model_gives_the_same_files(small_exports: dict, written: dict[str, Path], tmp_path: Path) -> None:
     assert main([str(small_exports["head"][0]), "--out", str(tmp_path), "--per-class", "1"]) == 0
     for path in written["head"].iterdir():
@@ -81,6 +82,7 @@ def test_every_picture_for_print_is_drawn_in_both_forms(written: dict[str, Path]
         assert "<svg" in (written[name] / f"{stem}.svg").read_text(encoding="utf-8")[:2000]
 
 
+@pytest.mark.slow
 def test_it_lies_beside_the_configuration_and_replaces_an_earlier_one(
     small_exports: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -164,6 +166,7 @@ def large(codes: int, channels: int, classes: int, *, fused: bool, samples: int 
     return AtlasView(atlas, "Atlas of large", "large: the knee of the front, trial 1.")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fused", [True, False])
 def test_a_large_codebook_of_many_channels_is_a_small_file(fused: bool) -> None:
     page = atlas_page(large(512, 45, 12, fused=fused, samples=3_000))
@@ -173,6 +176,7 @@ def test_a_large_codebook_of_many_channels_is_a_small_file(fused: bool) -> None:
     assert "4 more channels" in page
 
 
+@pytest.mark.slow
 def test_a_large_codebook_is_cut_into_pages_for_print(tmp_path: Path) -> None:
     view = large(180, 1, 1, fused=False)
     names = {path.name for path in write_pictures(view, tmp_path)}

@@ -112,6 +112,7 @@ def test_points_that_the_front_no_longer_has_go(maker):
     assert names(folder / "best/kl") == {"notes.txt"}
 
 
+@pytest.mark.slow
 def test_missing_parts_are_warnings(maker):
     folder = maker.write(maker.rows(POINTS))
     rebuild(folder, figures=False)

@@ -28,6 +28,7 @@ def reached(front, place):
     return any(all(a <= b for a, b in zip(point, place, strict=True)) for point in front.tolist())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 3])
 @given(data=st.data())
 @settings(max_examples=100, deadline=None)
@@ -39,6 +40,7 @@ def test_a_surface_bounds_what_a_share_of_the_fronts_reaches(count, data):
             assert reached(corners, place) == (share >= percentile / 100 and share > 0), (percentile, place)
 
 
+@pytest.mark.slow
 @given(fronts(2, most=4), fronts(2, most=4))
 @settings(max_examples=150, deadline=None)
 def test_differences_are_those_of_the_shares(first, second):

@@ -164,6 +164,7 @@ def repeated(maker):
     return maker.write([*first, *again])
 
 
+@pytest.mark.slow
 def test_a_run_is_rebuilt_from_its_points(repeated):
     made = rebuild(repeated)
     rows = pd.read_csv(repeated / "front.csv")

@@ -45,6 +45,7 @@ def test_a_damaged_trial_is_left_out_and_the_rest_is_reported(maker, change, mes
     assert pd.read_csv(folder / "front.csv")["trial"].tolist() == [0, 2]
 
 
+@pytest.mark.slow
 def test_the_command_and_the_report_say_what_is_left_out(maker, capsys):
     folder = maker.write(maker.rows(POINTS))
     change_line(folder / "trials.csv", 3, lambda line: line.replace(b"0.3", b"O.3"))
@@ -177,6 +178,7 @@ def test_curves_in_blocks_are_what_they_are_line_by_line(tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(parse_curves(path)[0], whole, check_exact=True)
 
 
+@pytest.mark.slow
 def test_damage_in_a_late_block_is_named_by_its_line(tmp_path):
     path = tmp_path / "curves.csv"
     count = BLOCK_BYTES // 8

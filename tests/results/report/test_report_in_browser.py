@@ -31,6 +31,7 @@ def hovered(browser):
     return " | ".join(text for box in browser.all(".hoverlayer .hovertext") if (text := box.text.strip()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [400, 1280])
 def test_every_picture_is_drawn_and_nothing_overflows(browser, report_page, width):
     browser.open(report_page, width)
@@ -53,6 +54,7 @@ def test_every_picture_is_drawn_and_nothing_overflows(browser, report_page, widt
     assert cut == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [400, 1280])
 def test_hovering_a_point_shows_its_configuration(browser, report_page, width):
     browser.open(report_page, width)
@@ -64,6 +66,7 @@ def test_hovering_a_point_shows_its_configuration(browser, report_page, width):
     assert browser.errors() == []
 
 
+@pytest.mark.slow
 def test_hovering_works_on_lines_and_bars_too(browser, report_page):
     browser.open(report_page, 1280)
     for name, mark, part in (
@@ -79,6 +82,7 @@ def test_hovering_works_on_lines_and_bars_too(browser, report_page):
     assert browser.errors() == []
 
 
+@pytest.mark.slow
 def test_an_unfinished_run_opens_too(browser, maker, tmp_path):
     folder = maker.write([maker.row(0, "failed"), maker.row(1, "stopped")])
     write_report(overview({"demo": read_run(folder)}, "demo"), tmp_path / "report.html")

@@ -72,6 +72,7 @@ def test_event_files_can_be_left_out(document, tmp_path):
     assert trackers(parse_space({**document, "track": {"tensorboard": False}}, Path("toy.yaml")), tmp_path) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("mlflow") is None, reason="mlflow is not installed")
 def test_mlflow_gets_parameters_metrics_and_the_state_of_each_trial(document, tmp_path, monkeypatch):
     import mlflow

@@ -33,6 +33,7 @@ class Killed(BaseException):
     """Stands for a signal that no code can catch."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [3])
 def test_a_continued_trial_is_the_undisturbed_one_to_the_last_bit(tmp_path, after):
     vocabulary = str(Path(__file__).parents[3] / "spaces/sub_actions/basic_motions.yaml")

@@ -10,6 +10,7 @@ from results.charts.style import new_figure, place_title, print_style
 NAMES = ["cost", "curves-kl", "curves-recon", "front", "hypervolume", "importance", "parallel"]
 
 
+@pytest.mark.slow
 def test_every_picture_is_there_as_png_and_svg(maker):
     folder = maker.write(maker.trade(30))
     made = rebuild(folder)
@@ -23,6 +24,7 @@ def test_every_picture_is_there_as_png_and_svg(maker):
     assert (folder / "front.png").read_bytes() == (figures / "front.png").read_bytes()
 
 
+@pytest.mark.slow
 def test_what_cannot_be_drawn_any_more_goes_and_what_is_not_ours_stays(maker):
     folder = maker.write([maker.row(0, "failed")], curves=False)
     (folder / "figures").mkdir()
@@ -33,6 +35,7 @@ def test_what_cannot_be_drawn_any_more_goes_and_what_is_not_ours_stays(maker):
     assert sorted(path.name for path in (folder / "figures").iterdir()) == sorted([*kept, "importance.txt", "mine.png"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objectives", [1, 3])
 def test_other_numbers_of_objectives(maker, objectives):
     metrics = ("stitch_fvu", "action_kl_ratio", "depth")[:objectives]
