@@ -1,4 +1,3 @@
-import doctest
 import importlib.util
 import logging
 import subprocess
@@ -453,9 +452,3 @@ def test_npz_needs_neither_aeon_nor_ray_nor_torch(save):
     root = Path(importlib.util.find_spec("model").origin).parent.parent
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
     assert answer.stdout.strip() == "[]"
-
-
-def test_the_examples_are_right():
-    result = doctest.testmod(model.dataset.loading)
-    assert result.attempted >= 2
-    assert result.failed == 0

@@ -1,4 +1,3 @@
-import doctest
 import subprocess
 import sys
 from pathlib import Path
@@ -6,7 +5,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from search.space import reading
 from search.space.reading import SpaceError, dump_yaml, load_yaml, parse_space, read_space
 from search.space.schema import Space
 
@@ -167,12 +165,6 @@ def test_evaluations_are_about_ten_per_trial(space: Space):
         epochs: space.budget.model_copy(update={"epochs": epochs}).evaluation_epochs for epochs in (1, 10, 60, 64)
     }
     assert epochs == {1: 1, 10: 1, 60: 6, 64: 7}
-
-
-def test_the_examples_of_the_documentation_hold():
-    outcome = doctest.testmod(reading)
-    assert outcome.attempted > 0
-    assert outcome.failed == 0
 
 
 def test_reading_a_space_loads_neither_torch_nor_ray():
