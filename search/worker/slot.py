@@ -142,11 +142,12 @@ class Slot:
         if assignment.killed or (assignment.waiting and not self.busy):
             return SlotHealth(quiet_s, self.alive, None)
         usual_s = max(HUNG_AFTER_S, HUNG_AFTER_EPOCHS * self.longest_s) if self.longest_s else HUNG_AT_FIRST_S
-        if quiet_s < (hung_after_s or usual_s):
+        patience_s = hung_after_s or usual_s
+        if quiet_s < patience_s:
             return SlotHealth(0.0, self.alive, None)
         assignment.killed, assignment.since = True, clock_s
         if not assignment.waiting:  # else it hangs in the request before
-            assignment.causes.append(f"hung (no news for {quiet_s:.0f} s)")
+            assignment.causes.append(f"hung (no news for {patience_s:.0f} s)")
         return SlotHealth(0.0, self.alive, self.worker)
 
     def hand_out(self, worker: Any, slot: int, started: str, clock_s: float) -> TrialRequest:

@@ -51,9 +51,8 @@ def test_no_fault_of_a_worker_loses_or_repeats_an_epoch(faults, tmp_path):
     assert failed == {
         "2": "diverged: loss is nan in epoch 2",
         "4": "KeyError: 'no such thing'",
-        "5": failed["5"],
+        "5": "hung (no news for 4 s) 2 times after epoch 6, its last checkpoint",
     }
-    assert re.fullmatch(r"hung \(no news for \d+ s\) 2 times after epoch 6, its last checkpoint", failed["5"])
     finished = trials[trials["state"] == "finished"]
     assert len(finished) == 9
     assert finished["chain"].tolist() == undisturbed(finished, faults.EPOCHS)
