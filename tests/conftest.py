@@ -15,8 +15,10 @@ from small_exports import train_small
 # More threads than cores that are free slow tiny products a hundredfold. Set before anything loads numpy or torch.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# Real clusters. They go first, and one after another: two at a time would starve each other on a small machine.
+# Real clusters go first, in two rows of about the same length: they wait as much as they work, but three at a time
+# would starve one another on a small machine.
 REAL_RUNS = "tests/search/on_ray/"
+FIRST_ROW = ("test_faults.py", "test_nodes.py", "test_watching.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -26,12 +28,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give each process whole files, which share fixtures, and all real runs to the same one."""
+    """Give each process whole files, which share fixtures, and real runs a row at a time."""
     from xdist.scheduler import LoadFileScheduling
 
     class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return REAL_RUNS if nodeid.startswith(REAL_RUNS) else super()._split_scope(nodeid)
+            if not nodeid.startswith(REAL_RUNS):
+                return super()._split_scope(nodeid)
+            return f"{REAL_RUNS}{nodeid.removeprefix(REAL_RUNS).startswith(FIRST_ROW)}"
 
     return Scheduling(config, log)
 

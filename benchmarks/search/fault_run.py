@@ -64,15 +64,16 @@ class FaultRun:
         self.trials: int = space["budget"]["trials"]
         self.process: subprocess.Popen | None = None
 
-    def start(self, *arguments: str) -> subprocess.Popen:
-        """Call the command line in a process group of its own, as a terminal would."""
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-        with (self.folder / "output.txt").open("w") as output:
+    def start(self, *arguments: str, output: str = "output.txt") -> subprocess.Popen:
+        """Call the command line in a process group of its own, as a terminal would; its output goes to a file."""
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        environment.pop("OMP_NUM_THREADS", None)  # Ray gives each worker its own
+        with (self.folder / output).open("w") as file:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "search.run", "toy.yaml", *arguments],
                 cwd=self.folder,
                 env=environment,
-                stdout=output,
+                stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
+from warm_processes import exit_code, start
 
 from model.configuration.reading import Configuration
 from model.network.alignment import ClassText
@@ -102,13 +100,10 @@ def replicas(tmp_path: Path) -> Callable[[str, int, dict], list[dict]]:
         address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": str(size)}
         files = [tmp_path / f"{size}-{rank}.json" for rank in range(size)]
         group = [
-            subprocess.Popen(
-                [sys.executable, "-c", script, json.dumps(task), str(file)],
-                env={**os.environ, **address, "RANK": str(rank), "OMP_NUM_THREADS": "1"},
-            )
+            start(script, [json.dumps(task), str(file)], {**address, "RANK": str(rank)})
             for rank, file in enumerate(files)
         ]
-        assert [process.wait(timeout=240) for process in group] == [0] * size
+        assert [exit_code(process, 240.0) for process in group] == [0] * size
         return [json.loads(file.read_text()) for file in files]
 
     return run

@@ -24,6 +24,7 @@ from model.network.alignment import ClassText
 from model.network.building import build_model
 from model.pretrained.shape_action import ShapeAction
 
+ROOT = Path(__file__).parents[3]
 QUANTIZERS = ["synchronised", "straight_through", "ema", "sim_vq", "fsq"]
 
 
@@ -174,30 +175,30 @@ model.save_pretrained(sys.argv[1])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("with_card", [True, False])
 def test_a_name_on_the_hub_goes_through_its_real_client(
-    small: dict, class_text: ClassText, tmp_path: Path, hub: tuple[str, Path, list[str]], with_card: bool
+    small: dict, class_text: ClassText, tmp_path: Path, hub: tuple[str, Path, list[str]]
 ) -> None:
     address, folder, asked = hub
     model = described(small, class_text)
     model.save_pretrained(folder)
-    if not with_card:
-        (folder / "README.md").unlink()
-    environment = {**os.environ, "HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "cache"), "HF_HUB_DISABLE_XET": "1"}
-    environment |= {"NO_PROXY": "127.0.0.1", "OMP_NUM_THREADS": "1"}
-    for offline in ([], ["offline"]):  # the second time from the cache
-        target = tmp_path / f"loaded{len(offline)}"
+
+    def loaded(cache: str, *offline: str) -> set[str]:
+        """Load it in a process of its own, see that it is the same, and return the files that were asked for."""
         asked.clear()
+        target = str(tmp_path / f"loaded{len(offline)}")
+        environment = {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path / cache), "HF_HUB_DISABLE_XET": "1"}
+        environment |= {"NO_PROXY": "127.0.0.1", "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-c", SCRIPT, target, *offline]
         done = subprocess.run(
-            [sys.executable, "-c", SCRIPT, str(target), *offline],
-            env=environment,
-            cwd=Path(__file__).parents[3],
-            capture_output=True,
-            text=True,
-            check=False,
+            command, env={**os.environ, **environment}, cwd=ROOT, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
-        files = {path.rpartition("/")[2] for path in asked if "/me/knee/" in path}
-        assert files == (set() if offline else {"config.json", "model.safetensors", "README.md"})
         for a, b in zip(outputs(model), outputs(ShapeAction.from_pretrained(target)), strict=True):
             assert torch.equal(a, b)
+        return {path.rpartition("/")[2] for path in asked if "/me/knee/" in path}
+
+    everything = {"config.json", "model.safetensors", "README.md"}
+    assert loaded("cache") == everything
+    assert loaded("cache", "offline") == set()
+    (folder / "README.md").unlink()
+    assert loaded("another") == everything, "a card is asked for, and not needed"

@@ -63,6 +63,7 @@ class Cluster:
             self.address = f"127.0.0.1:{probe.getsockname()[1]}"
         # Ray's head asks for a token where it finds one, its other nodes send none by themselves.
         self.environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid4().hex, "OMP_NUM_THREADS": "1"}
+        self.environment["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"] = "0"  # nobody is left to wait for
         self.nodes = []
 
     def add(self, hidden: list[Path]) -> subprocess.Popen:

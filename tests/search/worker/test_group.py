@@ -6,8 +6,8 @@ from ray.exceptions import ActorUnavailableError
 
 from search.space.schema import Resources
 from search.trials import TrialRequest, WorkerContext
-from search.worker import group as worker_group
-from search.worker.group import scaling, work
+from search.worker import work as worker
+from search.worker.group import scaling
 from tests.search import toy_study
 
 
@@ -52,15 +52,15 @@ class Mailbox:
 def test_a_mailbox_that_cannot_be_reached_is_no_fault_of_the_trial(space, tmp_path, monkeypatch):
     runtime = SimpleNamespace(get_node_id=lambda: "here", current_actor="me")
     stub = SimpleNamespace(get=lambda value: value, get_runtime_context=lambda: runtime)
-    monkeypatch.setattr(worker_group, "ray", stub)
-    monkeypatch.setattr(worker_group, "get_context", lambda: SimpleNamespace(get_world_rank=lambda: 0))
-    monkeypatch.setattr(worker_group, "WorkerGauge", lambda *what: SimpleNamespace(set=lambda: None))
+    monkeypatch.setattr(worker, "ray", stub)
+    monkeypatch.setattr(worker, "get_context", lambda: SimpleNamespace(get_world_rank=lambda: 0))
+    monkeypatch.setattr(worker, "WorkerGauge", lambda *what: SimpleNamespace(set=lambda: None))
     request = TrialRequest(0, {"x": 0.5, "width": 8, "kind": "a"}, 3)
     mailbox = Mailbox(WorkerContext(space, tmp_path, [toy_study.ToyStudy({})]), [request, None])
     threads = torch.get_num_threads()
     try:
         with pytest.raises(ActorUnavailableError):
-            work({"mailbox": mailbox, "slot": 0, "generation": 1})
+            worker.work({"mailbox": mailbox, "slot": 0, "generation": 1})
     finally:
         torch.set_num_threads(threads)
     assert [update.result.state for update in mailbox.updates] == ["running", "running"], "none says that it failed"

@@ -1,12 +1,10 @@
 """Two processes with a process group, without Ray: what happens to one of them ends the trial for both."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from warm_processes import exit_code, start
 
 pytestmark = pytest.mark.slow  # each scene starts two processes that load torch
 
@@ -92,13 +90,9 @@ os._exit(0)
 
 def play(folder: Path, port: int, *mishaps: str) -> tuple[dict, dict]:
     """Run a team of two through one trial per mishap; return what the first and the other worker saw."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[3])}
-    processes = [
-        subprocess.Popen([sys.executable, "-c", SCRIPT, str(rank), str(port), str(folder), *mishaps], env=environment)
-        for rank in (0, 1)
-    ]
+    processes = [start(SCRIPT, [str(rank), str(port), str(folder), *mishaps]) for rank in (0, 1)]
     for process in processes:
-        process.wait(timeout=120)
+        assert exit_code(process, 120.0) is not None
     found = [folder / f"{rank}.json" for rank in (0, 1)]
     first, other = (json.loads(file.read_text()) if file.exists() else {} for file in found)
     return first, other
