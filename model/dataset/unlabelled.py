@@ -27,19 +27,12 @@ class NamedRecording(NamedTuple):
 
 
 class AnnotationData(NamedTuple):
-    """What is to be annotated.
+    """What is to be annotated."""
 
-    Attributes:
-        file: Where it was read, for messages.
-        recordings: In their order; a folder's files are read as they come.
-        total: How many there are.
-        channels: Their names, or None where the source does not say.
-    """
-
-    file: str
-    recordings: Iterator[NamedRecording]
+    file: str  # where it was read, for messages
+    recordings: Iterator[NamedRecording]  # in their order; a folder's files are read as they come
     total: int
-    channels: tuple[str, ...] | None
+    channels: tuple[str, ...] | None  # None where the source does not say
 
 
 def open_data(data: str, time: str | None = None) -> AnnotationData:
@@ -80,11 +73,7 @@ def open_data(data: str, time: str | None = None) -> AnnotationData:
 
 
 def channel_order(data: AnnotationData, expected: Sequence[str]) -> tuple[list[int] | None, str]:
-    """Say which channels of the data a model reads.
-
-    Args:
-        data: What is to be annotated.
-        expected: Names of the model's channels.
+    """Say which channels of the data a model reads that expects these names.
 
     Returns:
         Rows to take, or None to take all as they are; and a line for the user, "" where there is nothing to say.
