@@ -25,19 +25,12 @@ TIE = 1e-5
 
 
 class Step(NamedTuple):
-    """Two groups that become one.
+    """Two groups that become one."""
 
-    Attributes:
-        left: The group with the alphabetically first phrase: the index of a phrase, or phrases + index of a step.
-        right: The other group.
-        distance: Cosine distance of the two, as the linkage measures it.
-        allowed: False where it puts opposites together that are to be kept apart; from there on none is allowed.
-    """
-
-    left: int
+    left: int  # the one with the alphabetically first phrase: index of a phrase, or phrases + index of a step
     right: int
-    distance: float
-    allowed: bool
+    distance: float  # cosine distance of the two, as the linkage measures it
+    allowed: bool  # False where it joins opposites to be kept apart; from there on none is allowed
 
 
 class MergeTree:

@@ -72,8 +72,7 @@ class Vocabulary(BaseModel):
     @field_validator("titles")
     @classmethod
     def _titles_are_usable(cls, titles: dict[str, str]) -> dict[str, str]:
-        empty = [name for name, title in titles.items() if not title.strip()]
-        if empty:
+        if empty := [name for name, title in titles.items() if not title.strip()]:
             raise ValueError(f"class {empty[0]} has an empty title")
         return titles
 
@@ -136,11 +135,14 @@ def load_vocabulary(source: Path | str | Mapping[str, Any] | Vocabulary) -> Voca
     if isinstance(source, Vocabulary):
         return source
     if isinstance(source, Mapping):
-        return _validate(source, "vocabulary")
-    path = Path(source)
-    unreadable = "vocabulary file {path} cannot be read: {reason}"
-    content = read_yaml(path, SubActionError, "the keys name and classes", unreadable=unreadable)
-    return _validate(content, str(path))
+        content, where = source, "vocabulary"
+    else:
+        unreadable, where = "vocabulary file {path} cannot be read: {reason}", str(Path(source))
+        content = read_yaml(Path(source), SubActionError, "the keys name and classes", unreadable=unreadable)
+    try:
+        return Vocabulary.model_validate(dict(content))
+    except ValidationError as error:
+        raise SubActionError(f"{where}: {complaint(error)}") from None
 
 
 def match_classes(vocabulary: Vocabulary, class_names: Sequence[str]) -> Vocabulary:
@@ -173,10 +175,3 @@ def match_classes(vocabulary: Vocabulary, class_names: Sequence[str]) -> Vocabul
 
 def _tidy(phrases: Sequence[str]) -> tuple[str, ...]:
     return tuple(" ".join(phrase.split()) for phrase in phrases)
-
-
-def _validate(content: Mapping[str, Any], where: str) -> Vocabulary:
-    try:
-        return Vocabulary.model_validate(dict(content))
-    except ValidationError as error:
-        raise SubActionError(f"{where}: {complaint(error)}") from None
