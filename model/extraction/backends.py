@@ -49,15 +49,10 @@ class Message(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What came back.
+    """What came back."""
 
-    Attributes:
-        text: What the model said, as it said it.
-        ending: `whole`, `cut` where a limit on the length ended it, or `refused` where the model or a filter did.
-    """
-
-    text: str
-    ending: Literal["whole", "cut", "refused"]
+    text: str  # what the model said, as it said it
+    ending: Literal["whole", "cut", "refused"]  # cut by a limit on the length, refused by model or filter
 
 
 class LanguageModel(Protocol):
