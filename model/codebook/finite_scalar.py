@@ -98,8 +98,7 @@ def split_levels(codes: int, dim: int) -> tuple[int, ...]:
     """
     most = math.ceil(math.log(codes, LEVELS_PER_NUMBER) - 1e-9)
     for count in range(max(1, min(most, dim)), 0, -1):
-        ways = list(_factorisations(codes, count, codes))
-        if ways:
+        if ways := list(_factorisations(codes, count, codes)):
             return min(ways, key=lambda levels: (levels[0], -levels[-1], levels))
     raise AssertionError(f"{codes} codes are their own level")
 

@@ -143,8 +143,7 @@ def _table(dataset: Dataset) -> Table:
     sums = [sum(column) for column in zip(*rows.values(), strict=True)]
     table.add_section()
     table.add_row("recordings", *(f"{count:,}" for count in [*sums, sum(sums)]))
-    groups = [part.groups for part in parts.values() if part is not None and part.groups is not None]
-    if groups:
+    if groups := [part.groups for part in parts.values() if part is not None and part.groups is not None]:
         numbers = [len(set(of_part)) for of_part in groups]
         table.add_row("groups", *(str(number) for number in [*numbers, sum(numbers)]))
     return table

@@ -228,8 +228,7 @@ def read_label_table(table: Path, folder: Path) -> list[LabelledFile]:
     if not entries:
         raise DataError(f"{table}: has no rows")
     there = {file.resolve() for file in folder.rglob("*") if file.suffix.lower() == ".csv"}
-    unlisted = sorted(there - set(entries) - {table.resolve()})
-    if unlisted:
+    if unlisted := sorted(there - set(entries) - {table.resolve()}):
         more = f" (and {len(unlisted) - 1} more)" if len(unlisted) > 1 else ""
         raise DataError(f"{unlisted[0]}: has no row in {table}{more}: add one or move the file away")
     return list(entries.values())

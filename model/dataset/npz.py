@@ -156,8 +156,7 @@ def _channels(arrays: dict[str, np.ndarray], channels: int, path: Path) -> tuple
             f"{path}: channels must hold the names of the {channels} channels of X, got {names.dtype} {names.shape}"
         )
     listed = [str(name) for name in names]
-    wrong = [name for name in listed if not name.strip() or listed.count(name) > 1]
-    if wrong:
+    if wrong := [name for name in listed if not name.strip() or listed.count(name) > 1]:
         raise DataError(f"{path}: channels must be different names, none empty; got {wrong[0]!r}")
     return tuple(listed)
 

@@ -363,8 +363,7 @@ def _tokenizer_and_model(location: str, local: bool) -> tuple[Any, Any]:
     tokenizer = AutoTokenizer.from_pretrained(location, **settings)
     loader: Any = AutoModelForCausalLM  # its types leave out that it answers a pair here
     weights, loading = loader.from_pretrained(location, output_loading_info=True, **settings)
-    missing = sorted(loading["missing_keys"])
-    if missing:
+    if missing := sorted(loading["missing_keys"]):
         # transformers would draw them at random: a text encoder loads that way, and then babbles.
         raise ValueError(f"weights are missing, such as {missing[0]}: it is no model that continues text")
     return tokenizer, weights

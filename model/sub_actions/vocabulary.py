@@ -64,8 +64,7 @@ class Vocabulary(BaseModel):
         for name, phrases in tidy.items():
             if not phrases or not all(phrases):
                 raise ValueError(f"class {name} has no phrases" if not phrases else f"class {name} has an empty phrase")
-            twice = [phrase for phrase in phrases if phrases.count(phrase) > 1]
-            if twice:
+            if twice := [phrase for phrase in phrases if phrases.count(phrase) > 1]:
                 raise ValueError(f"class {name} lists the phrase '{twice[0]}' twice")
         return tidy
 
@@ -83,8 +82,7 @@ class Vocabulary(BaseModel):
         for phrase, others in tidy.items():
             if not others or not all(others):
                 raise ValueError(f"the phrase '{phrase}' has {'an empty' if others else 'no other'} wording")
-            twice = [other for other in others if other == phrase or others.count(other) > 1]
-            if twice:
+            if twice := [other for other in others if other == phrase or others.count(other) > 1]:
                 raise ValueError(f"the phrase '{phrase}' has the wording '{twice[0]}' twice")
         return tidy
 
@@ -92,8 +90,7 @@ class Vocabulary(BaseModel):
     def _names_exist(self) -> Vocabulary:
         phrases = set(self.all_phrases())
         for key, names, known in (("titles", self.titles, self.classes), ("wordings", self.wordings, phrases)):
-            strange = [name for name in names if name not in known]
-            if strange:
+            if strange := [name for name in names if name not in known]:
                 close = get_close_matches(strange[0], known, n=1)
                 hint = f"; did you mean '{close[0]}'?" if close else ""
                 what = "class" if key == "titles" else "phrase"
