@@ -43,9 +43,8 @@ class ExportedModel(NamedTuple):
 def find_exported(path: Path) -> ExportedFiles:
     """Finds configuration and checkpoint.
 
-    Args:
-        path: `best/knee`, `best/knee.yaml` or `best/knee.safetensors`, or a folder with `configuration.yaml` and
-            `model.safetensors`, or one of these two.
+    The path is `best/knee`, `best/knee.yaml` or `best/knee.safetensors`, or a folder with `configuration.yaml` and
+    `model.safetensors`, or one of these two.
 
     Raises:
         CheckpointError: There is no such thing, or its checkpoint is missing; says what there is instead.
