@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, takewhile
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -99,10 +99,8 @@ class MergeTree:
     def count_at(self, threshold: float) -> int:
         """Return how many groups are left when everything at least this similar is merged, as far as allowed."""
         limit = 1.0 - threshold + TIE
-        merged = 0
-        while merged < len(self.steps) and self.steps[merged].allowed and self.steps[merged].distance <= limit:
-            merged += 1
-        return len(self.phrases) - merged
+        merged = takewhile(lambda step: step.allowed and step.distance <= limit, self.steps)
+        return len(self.phrases) - len(list(merged))
 
     def medoid(self, members: Sequence[int]) -> int:
         """Return the phrase most similar to all of its group; of those closer than `TIE`, the alphabetically first."""
