@@ -77,14 +77,12 @@ class StudyText:
 
         from model.network.alignment import ClassText
 
-        embeddings, clusters, others, at = [], [], [], 0
+        of_class = list(self.vocabulary.classes.values())
+        ends = np.cumsum([len(phrases) for phrases in of_class])[:-1]
+        embeddings = [torch.from_numpy(rows) for rows in np.split(self.embeddings, ends)]
+        clusters = [rows.tolist() for rows in np.split(merged.cluster, ends)]
         none = self.embeddings[:0]
-        for phrases in self.vocabulary.classes.values():
-            rows = slice(at, at + len(phrases))
-            embeddings.append(torch.from_numpy(self.embeddings[rows]))
-            clusters.append([int(k) for k in merged.cluster[rows]])
-            others.append([torch.from_numpy(self.other_wordings.get(phrase, none)) for phrase in phrases])
-            at += len(phrases)
+        others = [[torch.from_numpy(self.other_wordings.get(p, none)) for p in phrases] for phrases in of_class]
         return ClassText(embeddings, clusters, len(merged.names), others)
 
     def files(self, merged: SubActions) -> VocabularyFiles:

@@ -67,11 +67,11 @@ def extract(**given: Any) -> int:
     try:
         return _extract(options, attempts)
     except (LabelsError, TargetError, LanguageModelSetupError) as error:
-        return _fail(str(error), EXIT_BAD_INPUT, options.out, attempts)
+        return _fail(error, EXIT_BAD_INPUT, options.out, attempts)
     except NoAnswerError as error:
-        return _fail(str(error), EXIT_FAILED, options.out, attempts)
+        return _fail(error, EXIT_FAILED, options.out, attempts)
     except OSError as error:
-        return _fail(f"{error.filename or options.out} cannot be written: {error.strerror}", 1, options.out, [])
+        return fail(f"{error.filename or options.out} cannot be written: {error.strerror}", EXIT_FAILED)
     except KeyboardInterrupt:
         kept = f"; the answers so far are in {answers_path(options.out)}" if attempts else ""
         print(f"stopped; {options.out} was not written{kept}", file=sys.stderr)
@@ -136,9 +136,9 @@ def _keeper(target: Path, attempts: list[Attempt], console: Console) -> Callable
     return keep
 
 
-def _fail(message: str, code: int, target: Path, attempts: Sequence[Attempt]) -> int:
+def _fail(error: Exception, code: int, target: Path, attempts: Sequence[Attempt]) -> int:
     kept = f" (what came back is in {answers_path(target)})" if attempts else ""
-    return fail(f"{message}{kept}", code)
+    return fail(f"{error}{kept}", code)
 
 
 def _table(vocabulary: Vocabulary) -> Table:

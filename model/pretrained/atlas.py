@@ -57,7 +57,7 @@ class CodeAtlas:
 
 
 def make_atlas(files: ExportedFiles, per_class: int) -> CodeAtlas:
-    """Loads an exported configuration and looks at its codes and so many example recordings of each class.
+    """Loads an exported configuration and looks at its codes and so many example recordings, or none, of each class.
 
     Raises:
         ValueError: One line that names what is missing, damaged or does not fit; see `model.pretrained.exported`.
@@ -84,8 +84,9 @@ def _examples(exported: ExportedModel, per_class: int) -> tuple[Example, ...]:
     chosen = []
     for y in range(len(exported.dataset.class_names)):
         members = np.flatnonzero(exported.dataset.validation.y == y)
-        candidates = members[_evenly(len(members), CANDIDATES)]
-        seen = look(exported, split, candidates.tolist())
+        candidates = members[_evenly(len(members), CANDIDATES)].tolist()
+        chunks = [candidates[first : first + AT_ONCE] for first in range(0, len(candidates), AT_ONCE)]
+        seen = [example for chunk in chunks for example in _look(exported, split, chunk)]
         ranked = sorted(seen, key=lambda e: (np.nan_to_num(e.stitch_fvu, nan=np.inf), e.number))
         chosen += [ranked[rank] for rank in _evenly(len(ranked), per_class)]
     return tuple(chosen)
@@ -98,15 +99,8 @@ def _evenly(of: int, count: int) -> list[int]:
 
 
 @torch.no_grad()
-def look(exported: ExportedModel, split: Batch, numbers: Sequence[int]) -> list[Example]:
-    """What the model says of those recordings of a split that have these numbers."""
-    found: list[Example] = []
-    for first in range(0, len(numbers), AT_ONCE):
-        found += _look(exported, split, numbers[first : first + AT_ONCE])
-    return found
-
-
 def _look(exported: ExportedModel, split: Batch, numbers: Sequence[int]) -> list[Example]:
+    """What the model says of those recordings of a split that have these numbers."""
     x, y, level, _ = split.take(torch.tensor(numbers))
     model, recordings = exported.model, len(x)
     out = model(x.flatten(0, 1), level=level)

@@ -135,10 +135,9 @@ def _near_opposites(tree: MergeTree, merged: SubActions) -> list[str]:
     found = []
     for i, j in combinations(range(len(tree.phrases)), 2):
         one, other = tree.phrases[i], tree.phrases[j]
-        if tree.similarity[i, j] >= least and where[one] != where[other]:
-            words = opposite_words(one, other)
-            if words is not None:
-                found.append((-tree.similarity[i, j], f"({words}): {one} + {other}"))
+        near = tree.similarity[i, j] >= least and where[one] != where[other]
+        if near and (words := opposite_words(one, other)):
+            found.append((-tree.similarity[i, j], f"({words}): {one} + {other}"))
     return [f"at similarity {-similarity:.2f} {text}" for similarity, text in sorted(found)]
 
 

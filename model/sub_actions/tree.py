@@ -115,8 +115,7 @@ class MergeTree:
         step = self.steps[len(self.phrases) - self.fewest]
         pairs = ((self.similarity[i, j], i, j) for i in self.members(step.left) for j in self.members(step.right))
         for _, i, j in sorted(((similarity, *sorted(pair)) for similarity, *pair in pairs), reverse=True):
-            words = opposite_words(self.phrases[i], self.phrases[j])
-            if words is not None:
+            if words := opposite_words(self.phrases[i], self.phrases[j]):
                 return self.phrases[i], self.phrases[j], words
         raise AssertionError("a merge that is not allowed has opposites")
 
