@@ -47,8 +47,8 @@ def read_numbers(
     """Read a table whose columns are parted by blanks and that has no header: float64, (lines, columns that are used).
 
     numpy's parser, not pandas': that one takes the missing end of a line for NaN and Ctrl-C for a broken file. Every
-    line must have as many columns; those `used` are read, counted from 0 (None reads all), and some of them `may_miss`:
-    be NaN.
+    line has so many columns; those `used` are read, counted from 0 (None reads all), and those in `may_miss` may be
+    NaN.
 
     Raises:
         DataError: Names the line and column of what is no number.

@@ -81,7 +81,7 @@ def read_csv_recordings(
     for entry in track(entries):
         recording = read_recording(entry.path, time)
         first = first or recording
-        _check_like_first(entry.path, recording, entries[0].name, first, rates=rate_hz is None and length is None)
+        check_like_first(entry.path, recording, entries[0].name, first, rates=rate_hz is None and length is None)
         lengths[entry.name] = len(recording.x)
         _add(parts[entry.part], entry, recording.x, length, (window, step or window) if window else None)
     if length is None and window is None:
@@ -179,7 +179,8 @@ def _rate(file: Path, time: np.ndarray, name: str) -> float:
     return float(1.0 / passed.mean())
 
 
-def _check_like_first(file: Path, recording: Recording, first_name: str, first: Recording, rates: bool) -> None:
+def check_like_first(file: Path, recording: Recording, first_name: object, first: Recording, rates: bool) -> None:
+    """Raise `DataError` for a recording with other channels than the first one, or, if `rates` count, another rate."""
     if recording.channels != first.channels:
         raise DataError(
             f"{file}: line 1: the channels are {', '.join(recording.channels)}, but those of {first_name} "

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from model.dataset.csv_folder import read_recording
+from model.dataset.csv_folder import check_like_first, read_recording
 from model.dataset.npz import read_unlabelled
 from model.dataset.sources import DataError
 from model.dataset.ts import find_named, read_ts
@@ -94,11 +94,7 @@ def _csv_files(folder: Path, files: Sequence[Path], time: str | None) -> Annotat
     def read() -> Iterator[NamedRecording]:
         for file in files:
             recording = read_recording(file, time)
-            if recording.channels != first.channels:
-                raise DataError(
-                    f"{file}: line 1: the channels are {', '.join(recording.channels)}, but those of {files[0]} "
-                    f"{', '.join(first.channels)}"
-                )
+            check_like_first(file, recording, files[0], first, rates=False)
             yield NamedRecording(file.relative_to(folder).as_posix(), recording.x.T)
 
     return AnnotationData(str(folder), read(), len(files), first.channels)

@@ -50,9 +50,9 @@ def collect(model: ShapeActionNetwork, split: Batch, recordings: int = 64) -> Sp
         x, y, level, _ = split.take(slice(first, first + recordings))
         out = model(x.flatten(0, 1), level=level)
         tokens = by_recording(out.tokens, len(x))
-        z, *windows = out.attributes
-        p = model.teacher.label(tokens, y).flatten(0, 1)
-        parts.append(SplitOutputs(tokens, z.flatten(0, 1), out.quantized.indices.flatten(), p, *windows, out.series))
+        a, p = out.attributes, model.teacher.label(tokens, y)
+        z, index, p = (part.flatten(0, 1) for part in (a.z, out.quantized.indices, p))
+        parts.append(SplitOutputs(tokens, z, index, p, a.start, a.length, a.offset, a.scale, out.series))
     model.train(was_training)
     return SplitOutputs(*(torch.cat(field) for field in zip(*parts, strict=True)))
 

@@ -160,7 +160,7 @@ def usual_count(classes: int) -> int:
 
 
 def nearest_count(valid: Sequence[int], wanted: int) -> int:
-    """Return the valid number (there is one) nearest to the wanted one, the larger of two that are as near."""
+    """Return which valid number, of at least one, is nearest to the wanted one: the larger of two that are as near."""
     return min(valid, key=lambda k: (abs(k - wanted), -k))
 
 

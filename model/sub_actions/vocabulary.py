@@ -134,7 +134,8 @@ def load_vocabulary(source: Path | str | Mapping[str, Any] | Vocabulary) -> Voca
     if isinstance(source, Mapping):
         content, where = source, "vocabulary"
     else:
-        unreadable, where = "vocabulary file {path} cannot be read: {reason}", str(Path(source))
+        where = str(Path(source))
+        unreadable = "vocabulary file {path} cannot be read: {reason}"
         content = read_yaml(Path(source), SubActionError, "the keys name and classes", unreadable=unreadable)
     try:
         return Vocabulary.model_validate(dict(content))
