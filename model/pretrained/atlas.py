@@ -47,7 +47,7 @@ class CodeAtlas:
 
     meaning: CodeMeaning  # shapes, sub-actions, use and sureness of every code; from the training split
     configuration: Configuration  # what was trained
-    channels: tuple[str, ...]  # a row of tokens is a channel, or all of them where the shapes have several
+    channels: tuple[str, ...]  # names, (C,); a row of tokens is a channel, or all where the shapes have several
     owned: np.ndarray  # bool, (classes, K), the sub-actions of each class
     examples: tuple[Example, ...]  # of the validation split, class by class
     validation: int  # recordings of that split
