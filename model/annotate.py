@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -125,8 +125,8 @@ def _rows(model: ShapeAction, pieces: Iterator[Piece], file: str) -> Iterator[tu
     """Yield a row per token, as `HEADER` names its cells."""
     usual, warned = model.metadata.get("native_samples"), False
     while batch := list(islice(pieces, PIECES_AT_ONCE)):
-        for alike in _alike(batch):
-            samples = alike[0].x.shape[1]
+        for (_, samples), neighbours in groupby(batch, key=lambda piece: piece.x.shape):
+            alike = list(neighbours)
             if usual is not None and samples != usual and not warned:
                 warned = True
                 print(
@@ -140,17 +140,6 @@ def _rows(model: ShapeAction, pieces: Iterator[Piece], file: str) -> Iterator[tu
                 raise DataError(f"{file}: {error}") from None
             for number, piece in enumerate(alike):
                 yield from _rows_of(piece, tokens, number, model)
-
-
-def _alike(batch: Sequence[Piece]) -> Iterator[list[Piece]]:
-    """Yield neighbours of one length."""
-    group = [batch[0]]
-    for piece in batch[1:]:
-        if piece.x.shape != group[0].x.shape:
-            yield group
-            group = []
-        group.append(piece)
-    yield group
 
 
 def _rows_of(piece: Piece, tokens: Tokens, number: int, model: ShapeAction) -> Iterator[tuple[object, ...]]:

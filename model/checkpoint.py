@@ -26,11 +26,8 @@ class CheckpointError(InputError):
 def save_model(path: Path, model: nn.Module, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
     """Write weights, further tensors and a description, whole or not at all.
 
-    Args:
-        path: The `.safetensors` file.
-        model: Its state is stored under `model.<name>`.
-        tensors: Stored under their own names.
-        about: Plain values, kept as JSON in the file's metadata under `about`.
+    The state of the model is stored under `model.<name>`, tensors under their own names, and what is said `about` them,
+    plain values, as JSON in the metadata of the `.safetensors` file.
     """
     state = {f"model.{name}": value for name, value in model.state_dict().items()} | dict(tensors)
     plain = {name: value.detach().cpu().contiguous() for name, value in state.items()}
@@ -76,10 +73,7 @@ def load_weights(path: Path, model: nn.Module, weights: Mapping[str, Tensor]) ->
 
 
 def load_model(path: Path, model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read a file of `save_model` into `model`.
-
-    Returns:
-        The further tensors and the description.
+    """Read a file of `save_model` into `model`, and return the further tensors and the description.
 
     Raises:
         CheckpointError: The file is missing or damaged, or belongs to a model of other sizes.

@@ -72,14 +72,10 @@ def read_yaml(
     loader: type[UniqueKeys] = UniqueKeys,
     unreadable: str = "{path}: cannot be read ({reason})",
 ) -> dict[Any, Any]:
-    """Read a YAML file that holds a mapping.
+    """Read a YAML file that holds a mapping; the loader is `AsWritten` where words must keep their spelling.
 
-    Args:
-        path: The file.
-        error: What is raised.
-        expected: What should be in the file, for the message where it is no mapping.
-        loader: `AsWritten` where words must keep their spelling.
-        unreadable: The message where there is no file or no permission.
+    `expected` is what should be in the file, for the message where it is no mapping, and `unreadable` the message where
+    there is no file or no permission.
 
     Raises:
         InputError: Of the type `error`: one line that names the file, and the line where it can.
@@ -103,10 +99,8 @@ def read_yaml(
 def complaint(error: ValidationError, model: type[BaseModel] | None = None, *, got: bool = False) -> str:
     """Say in one sentence what is wrong with a user's values, beginning with the dotted key.
 
-    Args:
-        error: What pydantic found; an unknown key is nearly always the cause of the rest, so it is named first.
-        model: What was validated: its keys are offered for an unknown one. None leaves the words to pydantic.
-        got: Ends with the value that came.
+    An unknown key is nearly always the cause of the rest, so it is named first, and the keys of the model that was
+    validated are offered for it; None leaves the words to pydantic. With `got` it ends with the value that came.
     """
     details = error.errors()
     detail = next((entry for entry in details if model and entry["type"] == "extra_forbidden"), details[0])

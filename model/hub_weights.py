@@ -25,9 +25,7 @@ class PretrainedError(InputError):
 def load_pretrained(location: str, load: Callable[[str, bool], T]) -> T:
     """Load from a folder, else from the hub's local cache, else from the hub.
 
-    Args:
-        location: A folder, or a name on the hub.
-        load: Called with a folder or name, and whether only local files may be used.
+    `load` is called with the folder or the name on the hub, and whether only local files may be used.
 
     Raises:
         PretrainedError: One line, without what the model is for.

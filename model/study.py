@@ -33,16 +33,14 @@ DEFAULT_MERGING = Merging()
 class StudyText:
     """Phrases, other wordings and class titles with their embeddings; picklable.
 
+    The encoder is a folder or a hub name; None is the one that is installed.
+
     Attributes:
         vocabulary: Its classes are those of the data, in their order.
         encoder_name: The sentence encoder's.
         embeddings: (phrases, width), in the order of `Vocabulary.all_phrases`.
         titles: What each class is called in words, (classes, width).
         other_wordings: (wordings, width) of each phrase that has others than the first.
-
-    Args:
-        vocabulary: As above.
-        encoder: Folder or hub name; None for the one that is installed.
 
     Raises:
         TextEncoderError: The encoder is not there.
@@ -79,14 +77,12 @@ class StudyText:
 
         from model.network.alignment import ClassText
 
-        embeddings, clusters, others, at = [], [], [], 0
+        of_class = list(self.vocabulary.classes.values())
+        ends = np.cumsum([len(phrases) for phrases in of_class])[:-1]
+        embeddings = [torch.from_numpy(rows) for rows in np.split(self.embeddings, ends)]
+        clusters = [rows.tolist() for rows in np.split(merged.cluster, ends)]
         none = self.embeddings[:0]
-        for phrases in self.vocabulary.classes.values():
-            rows = slice(at, at + len(phrases))
-            embeddings.append(torch.from_numpy(self.embeddings[rows]))
-            clusters.append([int(k) for k in merged.cluster[rows]])
-            others.append([torch.from_numpy(self.other_wordings.get(phrase, none)) for phrase in phrases])
-            at += len(phrases)
+        others = [[torch.from_numpy(self.other_wordings.get(p, none)) for p in phrases] for phrases in of_class]
         return ClassText(embeddings, clusters, len(merged.names), others)
 
     def files(self, merged: SubActions) -> VocabularyFiles:
@@ -108,9 +104,6 @@ class StudyText:
 class ShapeActionStudy:
     """Data, vocabulary and text embeddings of a run; picklable, and made once.
 
-    Attributes:
-        metrics: Names of what a trial measures.
-
     Args:
         resolved: A configuration as `resolve` gives it; parameters of the search may be missing.
 
@@ -118,7 +111,7 @@ class ShapeActionStudy:
         ValueError: The data, the vocabulary or the text encoder cannot be used; one line that says why.
     """
 
-    metrics: ClassVar[tuple[str, ...]] = METRICS
+    metrics: ClassVar[tuple[str, ...]] = METRICS  # names of what a trial measures
 
     def __init__(self, resolved: Mapping[str, Any]):
         c = parse_configuration(resolved)
@@ -141,12 +134,10 @@ class ShapeActionStudy:
 
     @classmethod
     def resolve(cls, fixed: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-        """Fill in defaults, make paths absolute and inline the vocabulary.
+        """Fill in defaults, make paths, which are relative to `folder`, absolute, and inline the vocabulary.
 
-        Args:
-            fixed: The configuration without the searched parameters; keys as in
-                `model.configuration.reading.Configuration`.
-            folder: What relative paths are relative to.
+        `fixed` is the configuration without the searched parameters; keys as in
+        `model.configuration.reading.Configuration`.
 
         Raises:
             ConfigurationError: Names the dotted key.
@@ -236,10 +227,7 @@ class ShapeActionStudy:
         from model.network.batch import as_batch
 
         if device not in self._on_device:
-            self._on_device[device] = (
-                as_batch(self.dataset.train, device),
-                as_batch(self.dataset.validation, device),
-            )
+            self._on_device[device] = (as_batch(self.dataset.train, device), as_batch(self.dataset.validation, device))
         return self._on_device[device]
 
     def _shared_part(self, c: Configuration) -> dict[str, Any]:

@@ -105,18 +105,11 @@ def code_jacobians(decoder: nn.Module, codes: Tensor) -> Tensor:
 
 
 def multiply_by_code(rows: Tensor, index: Tensor, matrices: Tensor) -> Tensor:
-    """Multiplies each row by the matrix of its code, without a copy of the matrix for each row.
+    """Multiplies each row by the matrix of its code, without a copy of the matrix for each row: `(tokens, code_dim)`.
 
     Rows are sorted into blocks of one code each, and the blocks are multiplied together. Their number has a bound that
-    depends on sizes alone, so no count ever leaves the device.
-
-    Args:
-        rows: `(tokens, outputs)`.
-        index: `(tokens,)`, int64, the code of each row.
-        matrices: `(codes, outputs, code_dim)`.
-
-    Returns:
-        `(tokens, code_dim)`.
+    depends on sizes alone, so no count ever leaves the device. The rows are `(tokens, outputs)`, their codes
+    `index (tokens,)`, int64, and the matrices `(codes, outputs, code_dim)`.
     """
     tokens, codes = len(rows), len(matrices)
     size = max(4, min(64, 1 << (tokens // codes).bit_length()))

@@ -24,10 +24,6 @@ class FiniteScalarQuantizer(nn.Module):
     """A grid seen through a projection; the task's gradient moves both projections, and so the codes.
 
     There is no quantization loss: rounding cannot leave a code behind, and nothing ties a code to the z that chose it.
-
-    Args:
-        codes: Codes in the book (J), the product of the levels.
-        dim: Width of a code (d).
     """
 
     def __init__(self, codes: int, dim: int):
@@ -86,20 +82,15 @@ class FiniteScalarQuantizer(nn.Module):
 
 
 def split_levels(codes: int, dim: int) -> tuple[int, ...]:
-    """Levels whose product is exactly `codes`, about 4 each and as equal as possible, the largest first.
+    """Levels whose product is exactly `codes` (J ≥ 2), about 4 each and as equal as possible, the largest first.
 
     As many numbers as levels of 4 would need, rounded up, at most `dim`; fewer where the number of codes does not split
     into so many. Of the ways to split, the one with the smallest largest level, then with the largest smallest one. A
     prime number of codes gives a single number with that many levels.
-
-    Args:
-        codes: Codes in the book (J), at least 2.
-        dim: Width of a code (d).
     """
     most = math.ceil(math.log(codes, LEVELS_PER_NUMBER) - 1e-9)
     for count in range(max(1, min(most, dim)), 0, -1):
-        ways = list(_factorisations(codes, count, codes))
-        if ways:
+        if ways := list(_factorisations(codes, count, codes)):
             return min(ways, key=lambda levels: (levels[0], -levels[-1], levels))
     raise AssertionError(f"{codes} codes are their own level")
 

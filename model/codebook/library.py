@@ -78,23 +78,12 @@ class StraightThroughQuantizer(nn.Module):
 class EMAQuantizer(nn.Module):
     """Nearest code; codes are moving averages of the encoder outputs that chose them, without any gradient.
 
-    Args:
-        codes: Codes in the book (J).
-        dim: Width of a code (d).
-        commitment: Weight of the encoder's pull towards the codes.
-        entropy: Weight of the entropy term; its gradient reaches the encoder only.
-        rotation_trick: How the gradient reaches the encoder.
-        decay: Of the averages, per step.
+    Arguments as for `StraightThroughQuantizer`, and the decay of the averages, per step; the gradient of the entropy
+    term reaches the encoder only.
     """
 
     def __init__(
-        self,
-        codes: int,
-        dim: int,
-        commitment: float,
-        entropy: float,
-        rotation_trick: bool = False,
-        decay: float = 0.9,
+        self, codes: int, dim: int, commitment: float, entropy: float, rotation_trick: bool = False, decay: float = 0.9
     ):
         super().__init__()
         self.book = _book(codes, dim, rotation_trick, learnable_codebook=False, ema_update=True, decay=decay)
@@ -141,14 +130,8 @@ class EMAQuantizer(nn.Module):
 class SimQuantizer(nn.Module):
     """Nearest code of a frozen book seen through a linear map; every step of the map moves all codes together.
 
-    The map learns from the codebook loss alone: the library cuts the task's gradient off before it.
-
-    Args:
-        codes: Codes in the book (J).
-        dim: Width of a code (d).
-        commitment: Weight of the encoder's pull towards the codes.
-        entropy: Weight of the entropy term: each choice sure, all codes used.
-        rotation_trick: How the gradient reaches the encoder.
+    The map learns from the codebook loss alone: the library cuts the task's gradient off before it. Arguments as for
+    `StraightThroughQuantizer`.
     """
 
     def __init__(self, codes: int, dim: int, commitment: float, entropy: float, rotation_trick: bool = False):

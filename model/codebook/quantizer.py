@@ -3,8 +3,7 @@
 Owns the interface `Quantizer`, its two losses, the choice of dead codes, and `SynchronisedQuantizer`: the task's
 gradient goes to the encoder and to the chosen code alike, so that the shape and the action objective both move the
 codes. The other quantizers are those of a library, see `model.codebook.library` and `model.codebook.finite_scalar`;
-which
-loss moves which codes: `docs/quantizers.md`.
+which loss moves which codes: `docs/quantizers.md`.
 """
 
 from __future__ import annotations
@@ -125,15 +124,10 @@ class SynchronisedQuantizer(nn.Module):
 
 @torch.no_grad()
 def cluster_centres(z: Tensor, codes: int, seed: int) -> Tensor:
-    """Centres of k-means: k-means++ and at most 25 of Lloyd's iterations, the same bit for bit for a seed.
+    """Centres of k-means `(codes, code_dim)`, with the type and device of `z (points, code_dim)`.
 
-    Args:
-        z: `(points, code_dim)`; fewer points than codes, or fewer distinct ones, still give one centre per code.
-        codes: Centres to find (J).
-        seed: Seed of the start.
-
-    Returns:
-        `(codes, code_dim)`, with the type and device of `z`.
+    K-means++ and at most 25 of Lloyd's iterations, the same bit for bit for a seed. Fewer points than codes, or fewer
+    distinct ones, still give one centre per code.
     """
     points = z.detach().double().cpu().numpy()
     points = np.tile(points, (-(-codes // len(points)), 1))
@@ -175,12 +169,8 @@ def replacements(usage: Tensor, z: Tensor, below: float, generator: torch.Genera
 def entropy_loss(distance: Tensor, temperature: float = 0.1) -> Tensor:
     """Mean entropy of the soft choices minus the entropy of their mean, in nats, relative to ln J.
 
-    Args:
-        distance: `(..., codes)`, squared.
-        temperature: Of the softmin, in units of the mean distance to the codes.
-
-    Returns:
-        Scalar in [−1, 0]; −1 when every choice is sure and all codes are used alike.
+    A choice is a softmin of squared `distance (..., codes)`, whose temperature is in units of the mean distance to the
+    codes. A scalar in [−1, 0]; −1 when every choice is sure and all codes are used alike.
     """
     scaled = distance / (temperature * distance.detach().mean().clamp_min(1e-12))
     log_p = functional.log_softmax(-scaled.flatten(0, -2), dim=-1)

@@ -34,9 +34,9 @@ def patch_layout(samples: int, patches: int | None, patch_samples: int | None) -
     """
     key = "patches" if patch_samples is None else "patch_samples"
     if patches is None:
-        patches = DEFAULT_PATCHES if patch_samples is None else _ceil(samples, patch_samples)
+        patches = DEFAULT_PATCHES if patch_samples is None else -(-samples // patch_samples)
     if patch_samples is None:
-        patch_samples = _ceil(samples, patches)
+        patch_samples = -(-samples // patches)
     covered = patches * patch_samples
     if not samples <= covered <= 2 * samples:
         what = "leave samples out" if covered < samples else "are mostly padding"
@@ -45,7 +45,3 @@ def patch_layout(samples: int, patches: int | None, patch_samples: int | None) -
             f"a series of length {samples} needs {samples} to {2 * samples}"
         )
     return Layout(samples, patches, patch_samples)
-
-
-def _ceil(a: int, b: int) -> int:
-    return -(-a // b)

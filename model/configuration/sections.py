@@ -76,10 +76,7 @@ class Architecture(Frozen):
         return self
 
     def layout(self, samples: int | None = None) -> Layout:
-        """Return how a series is cut into patches.
-
-        Args:
-            samples: Its samples; None takes `length`, which must then be a number.
+        """Return how a series of so many samples is cut into patches; None takes `length`, which must then be a number.
 
         Raises:
             ValueError: Patches or tokens do not fit series of this length, or `length` asks for another; begins with

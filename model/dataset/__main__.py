@@ -47,10 +47,6 @@ def _converter(function: Callable[..., int]) -> click.Command:
     return made
 
 
-def _at_least(low: int) -> click.IntRange:
-    return click.IntRange(min=low)
-
-
 @_converter
 @click.option(
     "--columns",
@@ -60,9 +56,9 @@ def _at_least(low: int) -> click.IntRange:
     help=f"of {' '.join(PLACES)} and {' '.join(SENSORS)} (default {' '.join(DEFAULT_COLUMNS)}); 'hand mag' in quotes "
     "adds just that",
 )
-@click.option("--window", type=_at_least(2), default=100, help="samples of a window (default 100)")
-@click.option("--step", type=_at_least(1), default=22, help="samples between windows' starts (default 22)")
-@click.option("--rate-divisor", type=_at_least(1), default=3, help="of 100 samples per second (default 3)")
+@click.option("--window", type=click.IntRange(2), default=100, help="samples of a window (default 100)")
+@click.option("--step", type=click.IntRange(1), default=22, help="samples between windows' starts (default 22)")
+@click.option("--rate-divisor", type=click.IntRange(1), default=3, help="of 100 samples per second (default 3)")
 @click.option(
     "--reduction",
     type=click.Choice(["every", "mean"]),
@@ -70,7 +66,7 @@ def _at_least(low: int) -> click.IntRange:
     help="take every third sample, as is usual with this data (default), or the mean of three",
 )
 @click.option(
-    "--longest-gap", type=_at_least(0), default=20, help="missing samples, of 100 per second, to fill (default 20)"
+    "--longest-gap", type=click.IntRange(0), default=20, help="missing samples, of 100 per second, to fill (default 20)"
 )
 def pamap2(folder: Path, out: Path, force: bool, columns: Sequence[str], **options: Any) -> int:
     """Convert the unpacked PAMAP2 archive: windows of one activity, subjects as groups."""
@@ -87,9 +83,9 @@ def ucihar(folder: Path, out: Path, force: bool) -> int:
 @click.option("--labels", type=PATH, metavar="FILE", help="the label table (default DIR/labels.csv)")
 @click.option("--time", metavar="NAME", help="column that is the time in seconds, and no channel")
 @click.option("--rate", "rate_hz", type=float, metavar="HZ", help="samples per second; default: by the time, if any")
-@click.option("--length", type=_at_least(2), metavar="N", help="resample every recording to N samples")
-@click.option("--window", type=_at_least(2), metavar="N", help="cut every recording into windows of N samples")
-@click.option("--step", type=_at_least(1), metavar="M", help="samples between windows' starts (default N)")
+@click.option("--length", type=click.IntRange(2), metavar="N", help="resample every recording to N samples")
+@click.option("--window", type=click.IntRange(2), metavar="N", help="cut every recording into windows of N samples")
+@click.option("--step", type=click.IntRange(1), metavar="M", help="samples between windows' starts (default N)")
 def csv(folder: Path, out: Path, force: bool, labels: Path | None, **options: Any) -> int:
     """Convert a folder of one CSV file per recording, with a label table."""
     at_most_one(length=options["length"], window=options["window"])
@@ -147,8 +143,7 @@ def _table(dataset: Dataset) -> Table:
     sums = [sum(column) for column in zip(*rows.values(), strict=True)]
     table.add_section()
     table.add_row("recordings", *(f"{count:,}" for count in [*sums, sum(sums)]))
-    groups = [part.groups for part in parts.values() if part is not None and part.groups is not None]
-    if groups:
+    if groups := [part.groups for part in parts.values() if part is not None and part.groups is not None]:
         numbers = [len(set(of_part)) for of_part in groups]
         table.add_row("groups", *(str(number) for number in [*numbers, sum(numbers)]))
     return table

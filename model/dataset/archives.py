@@ -20,10 +20,9 @@ BLOCK_BYTES = 1 << 24
 def find_folder(given: Path, inner: Sequence[str], holds: str) -> Path:
     """Find a folder by what it holds.
 
-    Args:
-        given: What the user named: the folder itself, one around it, or one around all of the archive.
-        inner: The archive's folders, outermost first, such as ("PAMAP2_Dataset", "Protocol").
-        holds: Pattern of a file inside the innermost of them.
+    `given` is what the user named: the folder itself, one around it, or one around all of the archive; `inner` the
+    archive's folders, outermost first, such as ("PAMAP2_Dataset", "Protocol"); `holds` the pattern of a file inside the
+    innermost of them.
 
     Raises:
         DataError: It is not there; says what was expected.
@@ -45,18 +44,11 @@ def find_folder(given: Path, inner: Sequence[str], holds: str) -> Path:
 def read_numbers(
     file: Path, columns: int, used: Sequence[int] | None = None, may_miss: Collection[int] = ()
 ) -> np.ndarray:
-    """Read a table whose columns are parted by blanks and that has no header.
+    """Read a table whose columns are parted by blanks and that has no header: float64, (lines, columns that are used).
 
-    numpy's parser, not pandas': that one takes the missing end of a line for NaN and Ctrl-C for a broken file.
-
-    Args:
-        file: The file.
-        columns: How many there must be in every line.
-        used: Which of them are read, counted from 0; None reads all.
-        may_miss: Which of them may be NaN.
-
-    Returns:
-        float64, (lines, columns that are used).
+    numpy's parser, not pandas': that one takes the missing end of a line for NaN and Ctrl-C for a broken file. Every
+    line has so many columns; those `used` are read, counted from 0 (None reads all), and those in `may_miss` may be
+    NaN.
 
     Raises:
         DataError: Names the line and column of what is no number.
@@ -116,14 +108,9 @@ def find_fault(
 ) -> str | None:
     """Say what is the matter with the first line that is not as many finite numbers as there are columns.
 
-    Args:
-        lines: Number and words of each line.
-        columns: How many, or their names.
-        used: Columns to look at, counted from 0; None looks at all.
-        may_miss: Columns that may be NaN.
-
-    Returns:
-        "line 7, column acc x: 'abc' is not a number", or None where nothing is the matter.
+    `lines` are numbers and words of each, `columns` how many or their names; `used` ones are looked at, counted from 0
+    (None looks at all), and those that `may_miss` may be NaN. The answer is such as "line 7, column acc x: 'abc' is not
+    a number", or None where nothing is the matter.
     """
     names = [str(number + 1) for number in range(columns)] if isinstance(columns, int) else list(columns)
     for number, words in lines:

@@ -29,21 +29,13 @@ PARTS = ("train", "test")
 
 
 class LabelledFile(NamedTuple):
-    """One row of the table.
+    """One row of the table."""
 
-    Attributes:
-        name: As the table writes it.
-        path: Where it is.
-        label: Class.
-        group: None where the table has no such column.
-        part: "train" or "test".
-    """
-
-    name: str
+    name: str  # as the table writes it
     path: Path
     label: str
-    group: str | None
-    part: str
+    group: str | None  # None where the table has no such column
+    part: str  # "train" or "test"
 
 
 class Recording(NamedTuple):
@@ -89,7 +81,7 @@ def read_csv_recordings(
     for entry in track(entries):
         recording = read_recording(entry.path, time)
         first = first or recording
-        _check_like_first(entry.path, recording, entries[0].name, first, rates=rate_hz is None and length is None)
+        check_like_first(entry.path, recording, entries[0].name, first, rates=rate_hz is None and length is None)
         lengths[entry.name] = len(recording.x)
         _add(parts[entry.part], entry, recording.x, length, (window, step or window) if window else None)
     if length is None and window is None:
@@ -122,11 +114,7 @@ def _add(
 
 
 def read_recording(file: Path, time: str | None) -> Recording:
-    """Read one file.
-
-    Args:
-        file: A CSV file whose header names the channels.
-        time: Name of a column that is the time in seconds and no channel; None where there is none.
+    """Read a CSV file whose header names the channels; `time` names a column of seconds that is none, if there is one.
 
     Raises:
         DataError: One line that names the file, and line and column where it can.
@@ -138,10 +126,10 @@ def read_recording(file: Path, time: str | None) -> Recording:
         return Recording(values, tuple(header), None)
     if time not in header:
         raise DataError(f"{file}: line 1: there is no column {time} (--time); it has {', '.join(header)}")
-    at = header.index(time)
-    channels = tuple(name for name in header if name != time)
-    if not channels:
+    if len(header) == 1:
         raise DataError(f"{file}: has no channel beside the time")
+    at = header.index(time)
+    channels = (*header[:at], *header[at + 1 :])
     return Recording(np.delete(values, at, axis=1), channels, _rate(file, values[:, at], time))
 
 
@@ -164,15 +152,14 @@ def _numbers(file: Path, header: Sequence[str]) -> np.ndarray:
             warnings.simplefilter("ignore")  # no rows below the header: said below
             next(csv.reader(lines))  # the header may be quoted over several lines
             values = np.loadtxt(lines, delimiter=",", quotechar='"', comments=None, ndmin=2)
-        problem = f"line 2 has {values.shape[1]} columns, expected {len(header)}"
+    except ValueError as error:
+        problem = " ".join(str(error).split())
+    else:
         if len(values) < 2:
             raise DataError(f"{file}: has {len(values)} samples, at least 2 are needed")
         if values.shape[1] == len(header) and np.isfinite(values).all():
             return values
-    except ValueError as error:
-        if isinstance(error, DataError):
-            raise
-        problem = " ".join(str(error).split())
+        problem = f"line 2 has {values.shape[1]} columns, expected {len(header)}"
     lines_below = csv_lines(file)
     next(lines_below)
     raise DataError(f"{file}: {find_fault(lines_below, header) or problem}")
@@ -192,7 +179,8 @@ def _rate(file: Path, time: np.ndarray, name: str) -> float:
     return float(1.0 / passed.mean())
 
 
-def _check_like_first(file: Path, recording: Recording, first_name: str, first: Recording, rates: bool) -> None:
+def check_like_first(file: Path, recording: Recording, first_name: object, first: Recording, rates: bool) -> None:
+    """Raise `DataError` for a recording with other channels than the first one, or, if `rates` count, another rate."""
     if recording.channels != first.channels:
         raise DataError(
             f"{file}: line 1: the channels are {', '.join(recording.channels)}, but those of {first_name} "
@@ -206,9 +194,9 @@ def _check_like_first(file: Path, recording: Recording, first_name: str, first: 
 
 
 def _check_lengths(lengths: dict[str, int]) -> None:
-    files: dict[int, list[str]] = {}
+    files: defaultdict[int, list[str]] = defaultdict(list)
     for name, length in lengths.items():
-        files.setdefault(length, []).append(name)
+        files[length].append(name)
     if len(files) > 1:
         listed = [
             f"{length} ({names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''})"
@@ -222,11 +210,9 @@ def _check_lengths(lengths: dict[str, int]) -> None:
 
 
 def read_label_table(table: Path, folder: Path) -> list[LabelledFile]:
-    """Read the table and compare it with the folder.
+    """Read the table and compare it with the folder of the recordings.
 
-    Args:
-        table: A CSV file.
-        folder: Where the recordings are; every `.csv` file in it, the table aside, must have a row.
+    Every `.csv` file in the folder, the table aside, must have a row.
 
     Raises:
         DataError: Names the table's line and column.
@@ -243,8 +229,7 @@ def read_label_table(table: Path, folder: Path) -> list[LabelledFile]:
     if not entries:
         raise DataError(f"{table}: has no rows")
     there = {file.resolve() for file in folder.rglob("*") if file.suffix.lower() == ".csv"}
-    unlisted = sorted(there - set(entries) - {table.resolve()})
-    if unlisted:
+    if unlisted := sorted(there - set(entries) - {table.resolve()}):
         more = f" (and {len(unlisted) - 1} more)" if len(unlisted) > 1 else ""
         raise DataError(f"{unlisted[0]}: has no row in {table}{more}: add one or move the file away")
     return list(entries.values())

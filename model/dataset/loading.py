@@ -202,17 +202,15 @@ def _split(part: RawPart, fraction: float, seed: int, what: str) -> tuple[RawPar
         kept, held = hold_out(labels, part.groups, fraction, seed)
     except SplitError as error:
         raise DataError(f"{part.file}: {what} part: {error}") from error
-    sides = take(part, kept), take(part, held)
-    for side, where in zip(sides, ("training", what), strict=True):
-        missing = sorted(classes - set(side.labels))
-        if missing and side is sides[0]:
-            raise DataError(
-                f"{part.file}: no choice of groups for the {what} part leaves a training recording of "
-                f"{', '.join(missing)}: more groups are needed"
-            )
-        if missing:
-            logger.warning("%s: the %s part has no recording of %s", part.file, where, ", ".join(missing))
-    return sides
+    rest, part_held = take(part, kept), take(part, held)
+    if missing := sorted(classes - set(rest.labels)):
+        raise DataError(
+            f"{part.file}: no choice of groups for the {what} part leaves a training recording of "
+            f"{', '.join(missing)}: more groups are needed"
+        )
+    if missing := sorted(classes - set(part_held.labels)):
+        logger.warning("%s: the %s part has no recording of %s", part.file, what, ", ".join(missing))
+    return rest, part_held
 
 
 def _prepare(part: RawPart, class_names: tuple[str, ...], length: int) -> Recordings:

@@ -16,11 +16,9 @@ NPZ_KEYS = ("X", "y", "labels", "groups", "X_test", "y_test", "groups_test", "ch
 def read_npz(path: Path) -> tuple[RawPart, RawPart | None]:
     """Read ``X (recordings, channels, length)``, ``y`` and the optional arrays of an ``.npz`` file.
 
-    Args:
-        path: The file. ``y`` holds class names, or integers, which index ``labels`` (the class names) where
-            that is given and are names themselves where not. ``groups`` holds one integer or name per
-            recording. ``X_test``, ``y_test`` and ``groups_test`` are the test part. ``channels`` holds one name
-            per channel and ``rate_hz`` the samples per second, of both parts.
+    ``y`` holds class names, or integers, which index ``labels`` (the class names) where that is given and are names
+    themselves where not. ``groups`` holds one integer or name per recording. ``X_test``, ``y_test`` and ``groups_test``
+    are the test part. ``channels`` holds one name per channel and ``rate_hz`` the samples per second, of both parts.
 
     Returns:
         The training part, and the test part or None.
@@ -156,8 +154,7 @@ def _channels(arrays: dict[str, np.ndarray], channels: int, path: Path) -> tuple
             f"{path}: channels must hold the names of the {channels} channels of X, got {names.dtype} {names.shape}"
         )
     listed = [str(name) for name in names]
-    wrong = [name for name in listed if not name.strip() or listed.count(name) > 1]
-    if wrong:
+    if wrong := [name for name in listed if not name.strip() or listed.count(name) > 1]:
         raise DataError(f"{path}: channels must be different names, none empty; got {wrong[0]!r}")
     return tuple(listed)
 

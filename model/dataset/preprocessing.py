@@ -12,20 +12,13 @@ Reduction = Literal["every", "mean"]
 
 
 def resample(series: np.ndarray, length: int) -> np.ndarray:
-    """Resample along the last axis, the first and last sample staying in place.
+    """Resample `series (..., native length)` to `(..., length)`, float64, the first and last sample staying in place.
 
     Linear interpolation: unlike Fourier resampling (`scipy.signal.resample`, which takes the series as
     periodic and rings at its jump from end to start) and unlike splines it never leaves the range of its two
     neighbours. To a shorter length, each sample is the mean of the interpolated series over one new sampling
     interval, narrower where the series ends, so that fast movements are averaged instead of aliased.
-    Straight lines come out exactly.
-
-    Args:
-        series: (..., native length), at least 2 samples.
-        length: New number of samples, at least 2.
-
-    Returns:
-        float64, (..., length).
+    Straight lines come out exactly. Both lengths are at least 2 samples.
     """
     series = np.asarray(series, dtype=np.float64)
     native = series.shape[-1]
@@ -59,13 +52,10 @@ def _integral(series: np.ndarray, position: np.ndarray) -> np.ndarray:
 
 
 def normalise(series: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Take each recording's and channel's own mean and standard deviation out.
+    """Take the own mean and standard deviation out of each channel of `series (recordings, channels, length)`.
 
     A constant channel has no scale: it becomes zeros, with scale 1, so that ``x * scale + mean`` still gives
     the series back.
-
-    Args:
-        series: (recordings, channels, length).
 
     Returns:
         x float32 (recordings, channels, length), mean and scale float32 (recordings, channels).
@@ -80,15 +70,10 @@ def normalise(series: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def series_levels(x: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Return the offset and scale of each series, as the encoder is told them.
+    """Return the offset and scale of each series, as the encoder is told them: float32, (recordings, channels, 2).
 
-    Args:
-        x: (recordings, channels, length), from `normalise`, as are the others.
-        mean: (recordings, channels).
-        scale: (recordings, channels), 1 for a constant channel, whose samples are all 0.
-
-    Returns:
-        float32, (recordings, channels, 2); a constant channel has the scale 0.
+    All three come from `normalise`; a constant channel, which has scale 1 there and only zeros in x, has the scale 0
+    here.
     """
     moving = np.abs(x).max(axis=-1) > 0
     return np.stack([mean, np.where(moving, scale, 0.0)], axis=-1).astype(np.float32)
@@ -101,28 +86,17 @@ def constant_channels(series: np.ndarray) -> np.ndarray:
 
 
 class WindowCut(NamedTuple):
-    """Windows of one signal, and how many were left out.
+    """Windows of one signal, and how many were left out."""
 
-    Attributes:
-        x: float32, (windows, channels, samples).
-        gaps: Windows left out for a missing value.
-        still: Windows left out because no channel moves.
-    """
-
-    x: np.ndarray
-    gaps: int
-    still: int
+    x: np.ndarray  # float32, (windows, channels, samples)
+    gaps: int  # windows left out for a missing value
+    still: int  # windows left out because no channel moves
 
 
 def fill_gaps(series: np.ndarray, longest: int) -> np.ndarray:
-    """Interpolate linearly over runs of NaN, channel by channel.
+    """Interpolate `series (samples, channels)` linearly over runs of NaN, channel by channel; float64.
 
-    Args:
-        series: (samples, channels).
-        longest: Longest run that is filled, in samples. Longer ones stay, and so do those at either end.
-
-    Returns:
-        float64, (samples, channels).
+    Runs longer than `longest` samples stay, and so do those at either end.
     """
     filled = np.array(series, dtype=np.float64)
     for values in filled.T:
@@ -136,16 +110,10 @@ def fill_gaps(series: np.ndarray, longest: int) -> np.ndarray:
 
 
 def divide_rate(series: np.ndarray, divisor: int, reduction: Reduction) -> np.ndarray:
-    """Keep one value of every `divisor` samples; what is left over at the end is dropped.
+    """Keep one value of every `divisor` samples of `series (samples, channels)`: (samples // divisor, channels).
 
-    Args:
-        series: (samples, channels).
-        divisor: 1 leaves the series as it is.
-        reduction: "every" takes the first of them, so that movement above half the new rate comes back as a slower
-            one; "mean" takes their mean, which weakens it before.
-
-    Returns:
-        (samples // divisor, channels).
+    What is left over at the end is dropped. "every" takes the first of them, so that movement above half the new rate
+    comes back as a slower one; "mean" takes their mean, which weakens it before.
     """
     whole = series[: len(series) // divisor * divisor].reshape(-1, divisor, series.shape[1])
     return whole[:, 0] if reduction == "every" else whole.mean(axis=1)
@@ -154,10 +122,8 @@ def divide_rate(series: np.ndarray, divisor: int, reduction: Reduction) -> np.nd
 def cut(series: np.ndarray, window: int, step: int) -> WindowCut:
     """Take windows from the start on, leaving out those with a missing value and those in which nothing moves.
 
-    Args:
-        series: (samples, channels).
-        window: Samples of a window; a shorter series has none.
-        step: Samples from the start of one window to that of the next.
+    `series` is (samples, channels); one that is shorter than `window` has none, and the next starts `step` samples
+    later.
     """
     if len(series) < window:
         return WindowCut(np.empty((0, series.shape[1], window), dtype=np.float32), 0, 0)

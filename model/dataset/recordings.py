@@ -69,14 +69,9 @@ def check_part(part: RawPart) -> None:
     if len(still):
         raise DataError(f"{part.file}: recording {still[0]} does not move in any channel: remove it")
     if constant.any():
-        recording, channel = np.argwhere(constant)[0]
-        logger.warning(
-            "%s: %d constant channels become zeros (first: recording %d, channel %d)",
-            part.file,
-            constant.sum(),
-            recording,
-            channel,
-        )
+        first = np.argwhere(constant)[0]
+        message = "%s: %d constant channels become zeros (first: recording %d, channel %d)"
+        logger.warning(message, part.file, constant.sum(), *first)
 
 
 def take(part: RawPart, rows: np.ndarray) -> RawPart:
@@ -87,27 +82,16 @@ def take(part: RawPart, rows: np.ndarray) -> RawPart:
 
 @dataclass(frozen=True)
 class ConvertedSet:
-    """Recordings of one data set.
+    """Recordings of one data set."""
 
-    Attributes:
-        train: The training part, or all there is; x is float32.
-        test: The test part, or None.
-        left_out: What the files hold and the set does not: a description and how many of it.
-        remarks: What a user should know beside that; sentences.
-    """
-
-    train: RawPart
+    train: RawPart  # the training part, or all there is; x is float32
     test: RawPart | None
-    left_out: dict[str, int] = field(default_factory=dict)
-    remarks: tuple[str, ...] = ()
+    left_out: dict[str, int] = field(default_factory=dict)  # what the files hold and the set does not, and how many
+    remarks: tuple[str, ...] = ()  # what a user should know beside that; sentences
 
 
 class Gathering:
-    """Recordings of one part as they come, file by file.
-
-    Args:
-        file: Where they come from, for messages.
-    """
+    """Recordings of one part as they come, file by file; `file` is where they come from, for messages."""
 
     def __init__(self, file: str):
         self.file = file

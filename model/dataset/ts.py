@@ -124,8 +124,7 @@ def _first_fault(path: Path) -> str | None:
         if not channels:
             return f"recording {index} is empty or has no class label: remove blank lines"
         for channel, values in enumerate(channels):
-            broken = [value for value in values if value.strip() != "?" and parse_number(value) is None]
-            if broken:
+            if broken := [value for value in values if value.strip() != "?" and parse_number(value) is None]:
                 return f"recording {index}, channel {channel}: {broken[0]!r} is not a number"
             expected = expected or (len(channels), len(values))
             if (len(channels), len(values)) != expected:

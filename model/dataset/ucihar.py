@@ -21,11 +21,7 @@ CHANNELS = tuple(signal.replace("_", " ") for signal in SIGNALS)
 
 
 def read_ucihar(folder: Path, track: Track[str] = iter) -> ConvertedSet:
-    """Read both parts, a subject being a group; the archive's test part stays the test part.
-
-    Args:
-        folder: The unpacked archive.
-        track: Sees the parts go by.
+    """Read both parts, a subject being a group; the archive's test part stays the test part. `track` sees them go by.
 
     Raises:
         DataError: The files are not there or are not UCI-HAR's.

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from model.dataset.csv_folder import read_recording
+from model.dataset.csv_folder import check_like_first, read_recording
 from model.dataset.npz import read_unlabelled
 from model.dataset.sources import DataError
 from model.dataset.ts import find_named, read_ts
@@ -27,19 +27,12 @@ class NamedRecording(NamedTuple):
 
 
 class AnnotationData(NamedTuple):
-    """What is to be annotated.
+    """What is to be annotated."""
 
-    Attributes:
-        file: Where it was read, for messages.
-        recordings: In their order; a folder's files are read as they come.
-        total: How many there are.
-        channels: Their names, or None where the source does not say.
-    """
-
-    file: str
-    recordings: Iterator[NamedRecording]
+    file: str  # where it was read, for messages
+    recordings: Iterator[NamedRecording]  # in their order; a folder's files are read as they come
     total: int
-    channels: tuple[str, ...] | None
+    channels: tuple[str, ...] | None  # None where the source does not say
 
 
 def open_data(data: str, time: str | None = None) -> AnnotationData:
@@ -80,11 +73,7 @@ def open_data(data: str, time: str | None = None) -> AnnotationData:
 
 
 def channel_order(data: AnnotationData, expected: Sequence[str]) -> tuple[list[int] | None, str]:
-    """Say which channels of the data a model reads.
-
-    Args:
-        data: What is to be annotated.
-        expected: Names of the model's channels.
+    """Say which channels of the data a model reads that expects these names.
 
     Returns:
         Rows to take, or None to take all as they are; and a line for the user, "" where there is nothing to say.
@@ -105,11 +94,7 @@ def _csv_files(folder: Path, files: Sequence[Path], time: str | None) -> Annotat
     def read() -> Iterator[NamedRecording]:
         for file in files:
             recording = read_recording(file, time)
-            if recording.channels != first.channels:
-                raise DataError(
-                    f"{file}: line 1: the channels are {', '.join(recording.channels)}, but those of {files[0]} "
-                    f"{', '.join(first.channels)}"
-                )
+            check_like_first(file, recording, files[0], first, rates=False)
             yield NamedRecording(file.relative_to(folder).as_posix(), recording.x.T)
 
     return AnnotationData(str(folder), read(), len(files), first.channels)

@@ -44,13 +44,9 @@ class Scores(NamedTuple):
 def features(codes: np.ndarray, index: np.ndarray, numbers: np.ndarray, recordings: int) -> Features:
     """Features of recordings whose rows lie one after the other, all rows of a recording together.
 
-    A row is a channel of a recording, or all of it where channels are fused.
-
-    Args:
-        codes: `(codes, code_dim)`, the book.
-        index: `(rows, tokens)`, the code of each token.
-        numbers: `(rows, tokens, numbers)`, start, length, offset and scale of each token, for each channel of the row.
-        recordings: How many recordings the rows make up.
+    A row is a channel of a recording, or all of it where channels are fused. The book is `codes (codes, code_dim)`, the
+    code of each token `index (rows, tokens)`; `numbers (rows, tokens, numbers)` are start, length, offset and scale of
+    each token, for each channel of the row.
     """
     tokens = np.concatenate([codes[index], numbers], axis=-1).reshape(recordings, -1)
     at = np.arange(len(index))[:, None] * len(codes) + index
@@ -61,12 +57,7 @@ def features(codes: np.ndarray, index: np.ndarray, numbers: np.ndarray, recordin
 def confusion(train: np.ndarray, train_y: np.ndarray, held_out: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:
     """Fits a linear classifier on the training split and predicts the held-out split.
 
-    Args:
-        train: `(recordings, features)`.
-        train_y: `(recordings,)`.
-        held_out: `(recordings, features)`.
-        y: `(recordings,)`.
-        classes: Classes of the data set.
+    Features come as `(recordings, features)`, classes as `(recordings,)`.
 
     Returns:
         `(classes, classes)`, int64: recordings by true class (rows) and predicted class (columns). Zeros where a
@@ -104,13 +95,7 @@ def scores(confusion: np.ndarray) -> Scores:
 
 
 def write_confusions(path: Path, confusions: dict[str, np.ndarray], classes: tuple[str, ...]) -> None:
-    """Writes one row per classifier, true class and predicted class.
-
-    Args:
-        path: The file.
-        confusions: Per classifier `(classes, classes)`, true classes in the rows.
-        classes: Their names.
-    """
+    """Writes one row per classifier, true class and predicted class, from the matrix of each classifier."""
     rows = [
         (name, true, predicted, int(matrix[i, j]))
         for name, matrix in confusions.items()

@@ -51,19 +51,8 @@ def collect(model: ShapeActionNetwork, split: Batch, recordings: int = 64) -> Sp
         out = model(x.flatten(0, 1), level=level)
         tokens = by_recording(out.tokens, len(x))
         a, p = out.attributes, model.teacher.label(tokens, y)
-        parts.append(
-            SplitOutputs(
-                tokens,
-                a.z.flatten(0, 1),
-                out.quantized.indices.flatten(),
-                p.flatten(0, 1),
-                a.start,
-                a.length,
-                a.offset,
-                a.scale,
-                out.series,
-            )
-        )
+        z, index, p = (part.flatten(0, 1) for part in (a.z, out.quantized.indices, p))
+        parts.append(SplitOutputs(tokens, z, index, p, a.start, a.length, a.offset, a.scale, out.series))
     model.train(was_training)
     return SplitOutputs(*(torch.cat(field) for field in zip(*parts, strict=True)))
 
@@ -83,12 +72,7 @@ def read_meaning(
 ) -> CodeMeaning:
     """What each code means, for people: the distributions of `code_meanings`, the shapes, and what they rest on.
 
-    Args:
-        model: The composed model.
-        train: The training split, collected.
-        y: `(B,)`, its classes.
-        sub_actions: Names, (K,).
-        classes: Names.
+    The training split comes collected, its classes as `y (B,)`, and the names of sub-actions `(K,)` and classes.
     """
     codes, per_recording = model.quantizer.codes, train.tokens.shape[1]
     index, recording = train.indices, torch.arange(len(y)).repeat_interleave(per_recording)
@@ -105,12 +89,7 @@ def classify(
 ) -> dict[str, np.ndarray]:
     """Confusion matrices `(classes, classes)` of the linear classifiers, `token` and `histogram`, true class first.
 
-    Args:
-        model: The composed model.
-        train: What they are fitted on, collected.
-        train_y: `(B,)`, its classes.
-        held_out: What they predict, collected.
-        y: `(B,)`, its classes.
+    They are fitted on the training split and predict the held-out one, both collected, with their classes `(B,)`.
     """
     learnt, seen, classes = _features(model, train), _features(model, held_out), len(model.teacher.text.text)
     return {
@@ -134,22 +113,14 @@ def _array(x: Tensor) -> np.ndarray:
 def evaluate(
     model: ShapeActionNetwork, train: Batch, held_out: Batch, longest: float, temperature: float
 ) -> dict[str, float]:
-    """All metrics of a held-out split.
+    """All metrics of a held-out split by name; the names are those of the glossary in `docs/metrics.md`.
 
-    Args:
-        model: The composed model.
-        train: The training split.
-        held_out: The split that is measured.
-        longest: Upper bound of a window's length, fraction of the series.
-        temperature: Of the contrastive loss.
-
-    Returns:
-        Metric names to values; the names are those of the glossary in `docs/metrics.md`.
+    `longest` is the upper bound of a window's length, a fraction of the series, `temperature` that of the contrastive
+    loss.
     """
     learnt, seen = collect(model, train), collect(model, held_out)
     table = code_meanings(model, learnt)
-    tokens_per_recording = seen.tokens.shape[1]
-    y = held_out.y.repeat_interleave(tokens_per_recording)
+    y = held_out.y.repeat_interleave(seen.tokens.shape[1])
     return {
         **_reconstruction(model, held_out, seen, longest),
         **_action(seen, learnt.p.mean(0), table, y, model.teacher.text.owned),

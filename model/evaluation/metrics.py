@@ -21,12 +21,7 @@ _TINY = 1e-12
 def fvu(x: Tensor, rebuilt: Tensor) -> Tensor:
     """Mean over channels of Σ(x − x̂)² / Σ(x − x̄)², x̄ the mean of each recording's channel.
 
-    Args:
-        x: `(recordings, channels, T)`.
-        rebuilt: The same shape.
-
-    Returns:
-        Scalar. A channel that is constant in every recording is left out.
+    Both are `(recordings, channels, T)`. A channel that is constant in every recording is left out.
     """
     error = (x - rebuilt).square().sum((0, 2))
     spread = (x - x.mean(-1, keepdim=True)).square().sum((0, 2))
@@ -37,10 +32,7 @@ def fvu(x: Tensor, rebuilt: Tensor) -> Tensor:
 def shape_skill(decoded: Tensor, pieces: Tensor, length: Tensor) -> Tensor:
     """1 − Σ l·SSE(ŝ, s) / Σ l·SSE(best straight line, s): tiny windows, which any line fits, do not win.
 
-    Args:
-        decoded: `(series, tokens, samples)`, with offset and scale applied.
-        pieces: `(series, tokens, samples)`.
-        length: `(series, tokens)`, fraction of the series.
+    Arguments as for `unexplained_by_shapes`.
     """
     return 1 - unexplained_by_shapes(decoded, pieces, length)
 
@@ -48,10 +40,7 @@ def shape_skill(decoded: Tensor, pieces: Tensor, length: Tensor) -> Tensor:
 def shape_correlation(shapes: Tensor, pieces: Tensor, length: Tensor) -> Tensor:
     """Mean correlation ρ of shape and piece, weighted by l · σ of the piece.
 
-    Args:
-        shapes: `(series, tokens, samples)`.
-        pieces: `(series, tokens, samples)`.
-        length: `(series, tokens)`, fraction of the series.
+    Shapes and pieces are `(series, tokens, samples)`, `length (series, tokens)` a fraction of the series.
     """
     target = normalise_pieces(pieces)
     rho = (normalise_pieces(shapes).shape * target.shape).mean(-1)
@@ -62,35 +51,23 @@ def shape_correlation(shapes: Tensor, pieces: Tensor, length: Tensor) -> Tensor:
 def kl_ratio(p: Tensor, log_q: Tensor, mean: Tensor) -> Tensor:
     """Σ KL(p ‖ q) / Σ KL(p ‖ p̄): 0 is perfect, 1 a predictor that always says p̄.
 
-    Args:
-        p: `(tokens, sub_actions)`, soft labels.
-        log_q: `(tokens, sub_actions)`, predicted log-probabilities.
-        mean: `(sub_actions,)`, p̄ of the training split.
+    Soft labels `p` and predicted log-probabilities are `(tokens, sub_actions)`; `mean (sub_actions,)` is p̄ of the
+    training split.
     """
     baseline = kl_divergence(p, mean.clamp_min(_TINY).log()).sum()
     return kl_divergence(p, log_q).sum() / baseline.clamp_min(_TINY)
 
 
 def target_information(p: Tensor, mean: Tensor) -> Tensor:
-    """E KL(p ‖ p̄) / ln K: how much the soft labels say at all.
-
-    Args:
-        p: `(tokens, sub_actions)`.
-        mean: `(sub_actions,)`.
-    """
+    """E KL(p ‖ p̄) / ln K: how much the soft labels `p (tokens, K)` say at all; `mean (K,)` is p̄."""
     return kl_divergence(p, mean.clamp_min(_TINY).log()).mean() / math.log(p.shape[-1])
 
 
 def token_specificity(p: Tensor, y: Tensor, owned: Tensor) -> Tensor:
-    """E KL(p ‖ p̄_class) / ln |S_y|: how much the soft labels say beyond the class.
+    """E KL(p ‖ p̄_class) / ln |S_y|: how much the soft labels `p (tokens, sub_actions)` say beyond the class.
 
-    Args:
-        p: `(tokens, sub_actions)`.
-        y: `(tokens,)`, class of each token's recording.
-        owned: `(classes, sub_actions)` of bool, S_y.
-
-    Returns:
-        Scalar; classes that own a single sub-action count 0.
+    Each token has the class `y (tokens,)` of its recording, and classes own S_y, `owned (classes, sub_actions)` of
+    bool; those that own a single sub-action count 0.
     """
     total = p.new_zeros(())
     for c in y.unique().tolist():
@@ -101,12 +78,9 @@ def token_specificity(p: Tensor, y: Tensor, owned: Tensor) -> Tensor:
 
 
 def set_mass(log_q: Tensor, y: Tensor, owned: Tensor) -> Tensor:
-    """Mean Σ_{a in S_y} q(a): the prediction's mass on the sub-actions of the true class.
+    """Mean Σ_{a in S_y} q(a): the mass of `log_q (tokens, sub_actions)` on the sub-actions of the true class.
 
-    Args:
-        log_q: `(tokens, sub_actions)`.
-        y: `(tokens,)`.
-        owned: `(classes, sub_actions)` of bool.
+    Arguments as for `token_specificity`.
     """
     return (log_q.exp() * owned[y]).sum(-1).mean()
 
@@ -125,21 +99,14 @@ def mutual_information(joint: Tensor) -> Tensor:
 
 
 def quantization_error(z: Tensor, code: Tensor) -> Tensor:
-    """Σ‖z − code‖² / Σ‖z − z̄‖² over tokens.
-
-    Args:
-        z: `(tokens, code_dim)`.
-        code: `(tokens, code_dim)`.
-    """
+    """Σ‖z − code‖² / Σ‖z − z̄‖² over tokens; both are `(tokens, code_dim)`."""
     return (z - code).square().sum() / (z - z.mean(0)).square().sum().clamp_min(_TINY)
 
 
 def distinct_shapes(shapes: Tensor, threshold: float = 0.95) -> int:
-    """Number of shapes that differ: the first, then each whose |ρ| to all kept ones is at most the threshold.
+    """Number of `shapes (codes, samples)` that differ: the first, then each whose |ρ| to all kept ones is small enough.
 
-    Args:
-        shapes: `(codes, samples)`.
-        threshold: The largest |ρ| of two distinct shapes.
+    Two distinct shapes have at most a |ρ| of `threshold`.
     """
     normal = normalise_pieces(shapes.double()).shape
     alike = (normal @ normal.T / normal.shape[-1]).abs() > threshold

@@ -20,7 +20,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from model.command import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED, PATH, NumberRange, run_command
+from model.command import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED, PATH, NumberRange, fail, run_command
 from model.extraction.backends import (
     ChatEndpoint,
     LanguageModel,
@@ -29,14 +29,7 @@ from model.extraction.backends import (
     NoAnswerError,
 )
 from model.extraction.dialogue import MOST_ATTEMPTS, Attempt, ask
-from model.extraction.files import (
-    TargetError,
-    answers_path,
-    check_target,
-    extraction_record,
-    write_answers,
-    write_vocabulary,
-)
+from model.extraction.files import TargetError, answers_path, check_target, write_answers, write_vocabulary
 from model.extraction.labels import LabelsError, read_class_labels
 from model.extraction.prompt import Request
 from model.sub_actions.vocabulary import Vocabulary
@@ -52,20 +45,18 @@ The key is read from OPENAI_API_KEY; a server of your own needs none. The answer
 with the ending .answers.jsonl."""
 
 
-def _between(low: int, high: int) -> click.IntRange:
-    return click.IntRange(low, high)
-
-
 @click.command("python -m model.extraction", epilog=EPILOG)
 @click.argument("labels", type=PATH, metavar="LABELS.yaml")
 @click.option("--out", type=PATH, required=True, metavar="FILE", help="the vocabulary file to write")
 @click.option("--model", required=True, metavar="NAME", help="at the endpoint; or a local folder or hub name")
-@click.option("--phrases", type=_between(2, MOST_PHRASES), default=10, metavar="M", help="for each class (default 10)")
+@click.option(
+    "--phrases", type=click.IntRange(2, MOST_PHRASES), default=10, metavar="M", help="for each class (default 10)"
+)
 @click.option("--style", type=click.Choice(["phases", "keywords"]), default="keywords", help="default keywords")
 @click.option("--wordings", is_flag=True, help="also a keyword and a paraphrase of each phrase")
 @click.option("--backend", type=click.Choice(["openai", "transformers"]), default="openai", help="default openai")
 @click.option("--base-url", metavar="URL", help="of the endpoint; else OPENAI_BASE_URL is used")
-@click.option("--seed", type=_between(0, 2**31 - 1), help="of the sampling; else the endpoint's, or 0")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="of the sampling; else the endpoint's, or 0")
 @click.option("--temperature", type=NumberRange(0.0, 2.0), help="of the sampling; else the endpoint's or model's own")
 @click.option("--timeout", type=NumberRange(0.001, 1e6), default=300.0, metavar="S", help="per answer (default 300)")
 @click.option("--force", is_flag=True, help="overwrite FILE if it exists")
@@ -76,11 +67,11 @@ def extract(**given: Any) -> int:
     try:
         return _extract(options, attempts)
     except (LabelsError, TargetError, LanguageModelSetupError) as error:
-        return _fail(str(error), EXIT_BAD_INPUT, options.out, attempts)
+        return _fail(error, EXIT_BAD_INPUT, options.out, attempts)
     except NoAnswerError as error:
-        return _fail(str(error), EXIT_FAILED, options.out, attempts)
+        return _fail(error, EXIT_FAILED, options.out, attempts)
     except OSError as error:
-        return _fail(f"{error.filename or options.out} cannot be written: {error.strerror}", 1, options.out, [])
+        return fail(f"{error.filename or options.out} cannot be written: {error.strerror}", EXIT_FAILED)
     except KeyboardInterrupt:
         kept = f"; the answers so far are in {answers_path(options.out)}" if attempts else ""
         print(f"stopped; {options.out} was not written{kept}", file=sys.stderr)
@@ -109,9 +100,14 @@ def _extract(options: SimpleNamespace, attempts: list[Attempt]) -> int:
         titles=labels.titles,
         classes=phrases.classes,
         wordings=phrases.wordings,
-        extraction=extraction_record(
-            model.about(), attempts, style=options.style, version=_version(), prompt=request.prompt()
-        ),
+        extraction={
+            **model.about(),
+            "style": options.style,
+            "version": _version(),
+            "time": attempts[-1].time,
+            "attempts": len(attempts),
+            "prompt": request.prompt(),  # long, so it comes last
+        },
     )
     write_vocabulary(options.out, vocabulary)
     console.print(_table(vocabulary))
@@ -140,10 +136,9 @@ def _keeper(target: Path, attempts: list[Attempt], console: Console) -> Callable
     return keep
 
 
-def _fail(message: str, code: int, target: Path, attempts: Sequence[Attempt]) -> int:
+def _fail(error: Exception, code: int, target: Path, attempts: Sequence[Attempt]) -> int:
     kept = f" (what came back is in {answers_path(target)})" if attempts else ""
-    print(f"error: {message}{kept}", file=sys.stderr)
-    return code
+    return fail(f"{error}{kept}", code)
 
 
 def _table(vocabulary: Vocabulary) -> Table:

@@ -15,11 +15,7 @@ from model.extraction.prompt import MOST_KEYWORD_WORDS, Request
 
 
 class AnswerError(ValueError):
-    """An answer that cannot be used.
-
-    Attributes:
-        reasons: All that is wrong with it, one sentence each.
-    """
+    """An answer that cannot be used; `reasons` are all that is wrong with it, one sentence each."""
 
     def __init__(self, reasons: list[str]) -> None:
         super().__init__("; ".join(reasons))
@@ -27,23 +23,14 @@ class AnswerError(ValueError):
 
 
 class Phrases(NamedTuple):
-    """The usable content of an answer.
+    """The usable content of an answer."""
 
-    Attributes:
-        classes: The phrases of each class, in the order of the labels file.
-        wordings: Keyword and paraphrase of each phrase; empty where none were asked for.
-    """
-
-    classes: dict[str, tuple[str, ...]]
-    wordings: dict[str, tuple[str, ...]]
+    classes: dict[str, tuple[str, ...]]  # of each class, in the order of the labels file
+    wordings: dict[str, tuple[str, ...]]  # keyword and paraphrase of each phrase; empty where none were asked for
 
 
 def read_answer(text: str, request: Request) -> Phrases:
-    """Read and check an answer.
-
-    Args:
-        text: JSON, as it is or with thoughts, code fences or sentences around it.
-        request: What was asked for.
+    """Read and check an answer: JSON, as it is or with thoughts, code fences or sentences around it.
 
     Raises:
         AnswerError: With all that is wrong.
@@ -93,8 +80,7 @@ def find_object(text: str) -> dict[str, Any]:
 
 def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     keys = [key for key, _ in pairs]
-    twice = [key for key in keys if keys.count(key) > 1]
-    if twice:
+    if twice := [key for key in keys if keys.count(key) > 1]:
         raise ValueError(f"the key '{twice[0]}' is there twice")
     return dict(pairs)
 
@@ -123,8 +109,7 @@ def _phrases(name: str, content: Any, count: int, reasons: list[str]) -> tuple[s
     twice = dict.fromkeys(phrase for phrase in phrases if phrases.count(phrase) > 1)
     reasons += [f"class '{name}' has the phrase '{phrase}' twice" for phrase in twice]
     for phrase in dict.fromkeys(phrases):
-        problem = phrase_fault(phrase)
-        if problem:
+        if problem := phrase_fault(phrase):
             reasons.append(f"the phrase '{phrase}' {problem}")
     return phrases
 
@@ -156,8 +141,7 @@ def _wordings(content: Any, classes: Mapping[str, tuple[str, ...]], reasons: lis
 def _check_wordings(phrase: str, keyword: str, paraphrase: str, reasons: list[str]) -> None:
     if not 1 <= len(keyword.split()) <= MOST_KEYWORD_WORDS or not keyword.isprintable():
         reasons.append(f"the keyword '{keyword}' of '{phrase}' must have 1 to {MOST_KEYWORD_WORDS} words")
-    problem = phrase_fault(paraphrase)
-    if problem:
+    if problem := phrase_fault(paraphrase):
         reasons.append(f"the paraphrase '{paraphrase}' of '{phrase}' {problem}")
     if len({phrase, keyword, paraphrase}) < 3:
         reasons.append(f"phrase, keyword and paraphrase of '{phrase}' must differ from each other")

@@ -49,15 +49,10 @@ class Message(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What came back.
+    """What came back."""
 
-    Attributes:
-        text: What the model said, as it said it.
-        ending: `whole`, `cut` where a limit on the length ended it, or `refused` where the model or a filter did.
-    """
-
-    text: str
-    ending: Literal["whole", "cut", "refused"]
+    text: str  # what the model said, as it said it
+    ending: Literal["whole", "cut", "refused"]  # cut by a limit on the length, refused by model or filter
 
 
 class LanguageModel(Protocol):
@@ -368,8 +363,7 @@ def _tokenizer_and_model(location: str, local: bool) -> tuple[Any, Any]:
     tokenizer = AutoTokenizer.from_pretrained(location, **settings)
     loader: Any = AutoModelForCausalLM  # its types leave out that it answers a pair here
     weights, loading = loader.from_pretrained(location, output_loading_info=True, **settings)
-    missing = sorted(loading["missing_keys"])
-    if missing:
+    if missing := sorted(loading["missing_keys"]):
         # transformers would draw them at random: a text encoder loads that way, and then babbles.
         raise ValueError(f"weights are missing, such as {missing[0]}: it is no model that continues text")
     return tokenizer, weights

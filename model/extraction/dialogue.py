@@ -17,17 +17,11 @@ MOST_ATTEMPTS = 3
 
 
 class Attempt(NamedTuple):
-    """One answer and what came of it.
+    """One answer and what came of it."""
 
-    Attributes:
-        time: When it came, ISO 8601 in UTC.
-        answer: What came.
-        reasons: Why it was not used; empty for the one that was.
-    """
-
-    time: str
+    time: str  # when it came, ISO 8601 in UTC
     answer: Answer
-    reasons: tuple[str, ...]
+    reasons: tuple[str, ...]  # why it was not used; empty for the one that was
 
 
 def ask(model: LanguageModel, request: Request, keep: Callable[[Sequence[Attempt]], None]) -> Phrases:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,12 +80,6 @@ def write_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
         width=LINE_WIDTH,
     )
     _write(path, HEADER.format(answers=answers_path(path).name) + text)
-
-
-def extraction_record(about: Mapping[str, Any], attempts: Sequence[Attempt], **asked: Any) -> dict[str, Any]:
-    """Return what a vocabulary says of its origin, the long prompt last."""
-    prompt = asked.pop("prompt")
-    return {**about, **asked, "time": attempts[-1].time, "attempts": len(attempts), "prompt": prompt}
 
 
 def _write(path: Path, text: str) -> None:

@@ -33,15 +33,10 @@ Text = Annotated[str, AfterValidator(_one_line)]
 
 
 class ClassNote(Frozen):
-    """What is to be said of one class beside its label.
+    """What is to be said of one class beside its label."""
 
-    Attributes:
-        title: The class in words, where its label does not say it, such as "3.0".
-        note: Anything that helps to imagine it, such as how it was performed.
-    """
-
-    title: Text | None = None
-    note: Text | None = None
+    title: Text | None = None  # the class in words, where its label does not say it, such as "3.0"
+    note: Text | None = None  # anything that helps to imagine it, such as how it was performed
 
 
 class ClassLabels(Frozen):
@@ -67,17 +62,14 @@ class ClassLabels(Frozen):
     @classmethod
     def _names_or_notes(cls, classes: Any) -> Any:
         if isinstance(classes, list):
-            strange = [name for name in classes if not isinstance(name, str)]
-            if strange:
+            if strange := [name for name in classes if not isinstance(name, str)]:
                 raise ValueError(f"{strange[0]!r} in the list is no name; a list holds names, notes need 'name: note'")
-            twice = [name for name in classes if classes.count(name) > 1]
-            if twice:
+            if twice := [name for name in classes if classes.count(name) > 1]:
                 raise ValueError(f"the class {twice[0]} is listed twice")
             return {name: {} for name in classes}
         if not isinstance(classes, Mapping):
             raise ValueError("expected a list of names, or a mapping of names to notes")
-        strange = [name for name in classes if not isinstance(name, str)]
-        if strange:
+        if strange := [name for name in classes if not isinstance(name, str)]:
             raise ValueError(f"the class name {strange[0]!r} is not a string: put it in quotes")
         return {name: _as_note(name, entry) for name, entry in classes.items()}
 
@@ -118,8 +110,7 @@ def read_class_labels(path: Path) -> ClassLabels:
         LabelsError: One line that names the file and the key.
     """
     content = read_yaml(path, LabelsError, f"the keys {', '.join(ClassLabels.model_fields)}", AsWritten)
-    strange = [key for key in content if not isinstance(key, str)]
-    if strange:
+    if strange := [key for key in content if not isinstance(key, str)]:
         raise LabelsError(f"{path}: the key {strange[0]!r} is not a string")
     try:
         return ClassLabels.model_validate(content)

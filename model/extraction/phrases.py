@@ -58,8 +58,7 @@ def _adverb(words: list[str]) -> str | None:
 
 
 def _purpose(phrase: str, words: list[str]) -> str | None:
-    found = re.search(r"\b(in order to|so that|so as to|for \w+ing)\b", phrase)
-    if found:
+    if found := re.search(r"\b(in order to|so that|so as to|for \w+ing)\b", phrase):
         return f"gives a purpose ('{found[1]}'), say only what moves"
     for index, word in enumerate(words):
         if word == "to" and not _is_direction(words, index):

@@ -81,14 +81,7 @@ def _head(width: int, outputs: int) -> nn.Sequential:
 
 
 class AttributeDecoder(nn.Module):
-    """Token to attributes.
-
-    Args:
-        width: Width of a token.
-        code_dim: Width of a code.
-        placement: Where windows may lie.
-        channels: Channels that a token describes; each has its own offset and scale.
-    """
+    """Token to attributes; each of the channels that a token describes has its own offset and scale."""
 
     def __init__(self, width: int, code_dim: int, placement: Placement, channels: int = 1):
         super().__init__()
@@ -106,13 +99,7 @@ class AttributeDecoder(nn.Module):
 
 
 class AttributeEncoder(nn.Module):
-    """Attributes, with the quantised code, back to a token.
-
-    Args:
-        width: Width of a token.
-        code_dim: Width of a code.
-        channels: Channels that a token describes.
-    """
+    """Attributes, with the quantised code, back to a token, which describes so many channels."""
 
     def __init__(self, width: int, code_dim: int, channels: int = 1):
         super().__init__()
@@ -130,15 +117,8 @@ class AttributeEncoder(nn.Module):
 def diversity_loss(start: Tensor, length: Tensor, margin: float = 0.2) -> Tensor:
     """Keeps the windows of a series apart.
 
-    Mean over pairs of relu(ε − ‖κ_i − κ_j‖), with κ = [cos πt, sin πt] · ln l / ln l_min.
-
-    Args:
-        start: `(series, tokens)`, fraction of the series.
-        length: `(series, tokens)`, fraction of the series.
-        margin: ε.
-
-    Returns:
-        Scalar; pairs of a window with itself count 0.
+    Mean over pairs of relu(ε − ‖κ_i − κ_j‖), with κ = [cos πt, sin πt] · ln l / ln l_min and the margin ε; pairs of a
+    window with itself count 0. Both `start` and `length` are `(series, tokens)`, fractions of the series.
     """
     reach = length.clamp_min(1e-6).log() / math.log(MIN_LENGTH_FRACTION)
     kappa = torch.stack([(math.pi * start).cos(), (math.pi * start).sin()], dim=-1) * reach[..., None]

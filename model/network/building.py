@@ -17,21 +17,16 @@ from model.network.offset_scale import OffsetScaleEmbedding
 from model.network.shape_action import SeriesRebuilder, ShapeActionNetwork, SignalEncoder
 from model.network.shapes import ShapeDecoder
 from model.network.signal_encoder import AnchoredQueries, PatchEncoder, SeriesDecoder
+from model.network.transformer import BlockSizes
 
 
 def build_model(
-    configuration: Configuration,
-    text: ClassText,
-    channels: int = 1,
-    samples: int | None = None,
+    configuration: Configuration, text: ClassText, channels: int = 1, samples: int | None = None
 ) -> ShapeActionNetwork:
     """Build the network with weights drawn from `configuration.seed`; the global random state is left as it was.
 
-    Args:
-        configuration: Sizes, method and quantizer.
-        text: The embedded phrases of each class, merged to `num_sub_actions`.
-        channels: Channels of a recording.
-        samples: Samples of a series; None takes the `architecture.length` of the configuration.
+    The text is merged to `num_sub_actions`. Where the samples of a series are None, the configuration's
+    `architecture.length` says them.
 
     Raises:
         ConfigurationError: The architecture does not fit series of this length.
@@ -78,21 +73,14 @@ def build_quantizer(configuration: Configuration) -> Quantizer:
 def _assemble(configuration: Configuration, text: ClassText, channels: int, layout: Layout) -> ShapeActionNetwork:
     """Make the parts in a fixed order: each draws its weights from the same random state."""
     sizes, alignment = configuration.architecture, configuration.alignment
-    common: dict[str, Any] = {
-        "width": sizes.width,
-        "heads": sizes.heads,
-        "expansion": sizes.expansion,
-        "dropout": sizes.dropout,
-    }
+    blocks = BlockSizes(sizes.width, sizes.heads, sizes.expansion, sizes.dropout)
     length, patches, patch_samples = layout
-    encoder = PatchEncoder(length, patches, layers=sizes.encoder_layers, patch_samples=patch_samples, **common)
-    queries = AnchoredQueries(
-        patches, sizes.tokens, layers=sizes.tokenizer_layers, filled_patches=layout.filled_patches, **common
-    )
+    encoder = PatchEncoder(length, patches, blocks, sizes.encoder_layers, patch_samples)
+    queries = AnchoredQueries(patches, sizes.tokens, blocks, sizes.tokenizer_layers, layout.filled_patches)
     fused = sizes.channels == "fused" and channels > 1
     handling = FusedChannels(channels, sizes.width) if fused else SeparateChannels()
     each = handling.per_token
-    decoder = SeriesDecoder(length, sizes.tokens, layers=sizes.decoder_layers, channels=each, **common)
+    decoder = SeriesDecoder(length, sizes.tokens, blocks, sizes.decoder_layers, each)
     action = (
         ActionDecoder(sizes.code_dim, configuration.num_sub_actions)
         if configuration.method == "action_decoder"
@@ -101,10 +89,9 @@ def _assemble(configuration: Configuration, text: ClassText, channels: int, layo
     aligner = Aligner(
         sizes.width, text.text.shape[-1], alignment.width, alignment.heads, alignment.attention_temperature
     )
-    classes = None
+    classes = offset_scale = None
     if configuration.classify != "none":
         classes = ClassHeads(configuration.classify, sizes.code_dim, sizes.width, len(text.text))
-    offset_scale = None
     if sizes.levels != "none":
         offset_scale = OffsetScaleEmbedding(channels, sizes.width, sizes.levels)
     return ShapeActionNetwork(

@@ -49,10 +49,6 @@ class FusedChannels(nn.Module):
 
     A query starts from a learned mixture of what lies near it in each channel; it begins as their mean. Left as the
     mean, series_fvu stays at 0.85 where the mixture reaches 0.46 (`docs/layouts.md`).
-
-    Args:
-        channels: Channels of a recording (C).
-        width: Width of an embedding.
     """
 
     def __init__(self, channels: int, width: int):
@@ -71,15 +67,7 @@ class FusedChannels(nn.Module):
 
 
 def per_series(values: Tensor, channels: int) -> Tensor:
-    """Splits what a token says of its channels.
-
-    Args:
-        values: `(rows, tokens, channels · m)`.
-        channels: Channels that one token describes.
-
-    Returns:
-        `(series, tokens, m)`.
-    """
+    """Splits what a token says of its channels: `(rows, tokens, channels · m)` to `(series, tokens, m)`."""
     return values.unflatten(-1, (channels, -1)).transpose(1, 2).flatten(0, 1)
 
 

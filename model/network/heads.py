@@ -15,12 +15,7 @@ from torch.nn import functional
 
 
 class ActionHead(nn.Module):
-    """Token to a distribution over sub-actions (Method 1).
-
-    Args:
-        width: Width of a token.
-        sub_actions: Sub-actions in the vocabulary (K).
-    """
+    """Token to a distribution over sub-actions (Method 1)."""
 
     def __init__(self, width: int, sub_actions: int):
         super().__init__()
@@ -32,13 +27,7 @@ class ActionHead(nn.Module):
 
 
 class ActionDecoder(nn.Module):
-    """Code to a distribution over sub-actions (Method 2).
-
-    Args:
-        code_dim: Width of a code.
-        sub_actions: Sub-actions in the vocabulary (K).
-        hidden: Width of the hidden layer.
-    """
+    """Code to a distribution over sub-actions (Method 2)."""
 
     def __init__(self, code_dim: int, sub_actions: int, hidden: int = 64):
         super().__init__()
@@ -50,14 +39,7 @@ class ActionDecoder(nn.Module):
 
 
 class ClassHeads(nn.Module):
-    """Linear classifiers whose loss shapes the codes, the tokens or both.
-
-    Args:
-        attach: Where the loss is attached.
-        code_dim: Width of a code.
-        width: Width of a token.
-        classes: Classes of the data set.
-    """
+    """Linear classifiers whose loss shapes the codes, the tokens or both."""
 
     def __init__(self, attach: Literal["codes", "tokens", "both"], code_dim: int, width: int, classes: int):
         super().__init__()
@@ -67,10 +49,7 @@ class ClassHeads(nn.Module):
     def forward(self, code: Tensor, tokens: Tensor, y: Tensor) -> Tensor:
         """Cross-entropy in nats, the mean over the attached heads.
 
-        Args:
-            code: `(B, signal tokens, code_dim)`.
-            tokens: `(B, signal tokens, width)`.
-            y: `(B,)`, classes.
+        Of `code (B, signal tokens, code_dim)`, `tokens (B, signal tokens, width)` and the classes `y (B,)`.
         """
         pairs = [(self.codes, code), (self.tokens, tokens)]
         losses = [functional.cross_entropy(head(x.mean(1)).float(), y) for head, x in pairs if head is not None]
@@ -78,29 +57,18 @@ class ClassHeads(nn.Module):
 
 
 def kl_divergence(p: Tensor, log_q: Tensor) -> Tensor:
-    """KL(p ‖ q) in nats, with 0 · log 0 = 0.
+    """KL(p ‖ q) in nats `(...,)`, with 0 · log 0 = 0.
 
-    Args:
-        p: `(..., sub_actions)`, rows sum to 1; zeros allowed.
-        log_q: Broadcastable to `p`; finite wherever `p > 0`.
-
-    Returns:
-        `(...,)`.
+    Rows of `p (..., sub_actions)` sum to 1; `log_q` is broadcastable to it, and finite wherever `p > 0`.
     """
     return (torch.xlogy(p, p) - p * log_q.clamp_min(-1e4)).sum(-1)
 
 
 def accumulate_meanings(index: Tensor, p: Tensor, codes: int, prior: float = 1.0) -> Tensor:
-    """What each code means: q_j = (Σ_{n: code n = j} p_n + α p̄) / (N_j + α).
+    """What each code means, `(codes, sub_actions)`: q_j = (Σ_{n: code n = j} p_n + α p̄) / (N_j + α).
 
-    Args:
-        index: `(tokens,)`, int64, the code that each token chose.
-        p: `(tokens, sub_actions)`, soft labels.
-        codes: Codes in the book (J).
-        prior: α, the weight of the mean soft label p̄.
-
-    Returns:
-        `(codes, sub_actions)`; a code that no token chose means p̄.
+    A code that no token chose means p̄, the mean soft label, whose weight α is `prior`. `index (tokens,)`, int64, are
+    the codes that tokens chose, `p (tokens, sub_actions)` their soft labels.
     """
     total = p.new_zeros(codes, p.shape[-1]).index_add_(0, index, p)
     count = torch.bincount(index, minlength=codes).to(p.dtype)

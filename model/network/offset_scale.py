@@ -18,13 +18,9 @@ SMALLEST_SCALE = 0.01  # of a channel's median in the training split; a constant
 class OffsetScaleEmbedding(nn.Module):
     """Offset and scale of a series to a vector that is added to its patch embeddings.
 
-    Both are standardised by the training split, channel by channel, the scale as a logarithm: sensors have units.
-    `fit` has to be called once before training; the statistics are part of the state.
-
-    Args:
-        channels: Channels of a recording.
-        width: Width of the vector.
-        used: Whether the offset counts as well; it depends on how a sensor is worn.
+    Both are standardised by the training split, channel by channel, the scale as a logarithm: sensors have units. `fit`
+    has to be called once before training; the statistics are part of the state. Whether the offset is `used` as well is
+    a choice, since it depends on how a sensor is worn.
     """
 
     def __init__(self, channels: int, width: int, used: Literal["scale", "both"]):

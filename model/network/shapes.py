@@ -18,16 +18,9 @@ _SMALLEST_ERROR = 1e-12
 
 
 def extract_pieces(x: Tensor, start: Tensor, length: Tensor, samples: int) -> Tensor:
-    """Cuts the piece in each window and resamples it linearly.
+    """Cuts the piece in each window and resamples it linearly: `(series, tokens, samples)`.
 
-    Args:
-        x: `(series, T)`.
-        start: `(series, tokens)`, fraction of the series.
-        length: `(series, tokens)`, fraction of the series.
-        samples: Samples of a piece.
-
-    Returns:
-        `(series, tokens, samples)`; differentiable in `x`, `start` and `length`.
+    Differentiable in `x (series, T)` and in `start` and `length`, `(series, tokens)`, fractions of the series.
     """
     grid = torch.linspace(0, 1, samples, device=x.device, dtype=x.dtype)
     position = (start[..., None] + length[..., None] * grid) * (x.shape[-1] - 1)
@@ -60,14 +53,7 @@ def normalise_pieces(pieces: Tensor) -> Normalised:
 
 
 class ShapeDecoder(nn.Module):
-    """Code to a normalised shape per channel: mean 0, variance 1, so that offset and scale belong to the token alone.
-
-    Args:
-        code_dim: Width of a code.
-        samples: Samples of a shape.
-        hidden: Width of the hidden layers.
-        channels: Channels that a token describes.
-    """
+    """Code to a normalised shape per channel: mean 0, variance 1, so that offset and scale are the token's alone."""
 
     def __init__(self, code_dim: int, samples: int, hidden: int, channels: int = 1):
         super().__init__()
@@ -94,7 +80,7 @@ class Stitched(NamedTuple):
 
 
 def stitch(shapes: Tensor, start: Tensor, length: Tensor, samples: int, longest: float = 1.0) -> Stitched:
-    """Places every shape at its window and averages where windows overlap.
+    """Places every shape at its window in a series of so many samples and averages where windows overlap.
 
     Args:
         shapes: `(series, tokens, shape samples)`, with offset and scale applied.
@@ -104,7 +90,7 @@ def stitch(shapes: Tensor, start: Tensor, length: Tensor, samples: int, longest:
         longest: Upper bound of `length`, known before the call; what lies beyond it is not looked at.
 
     Returns:
-        The stitched series and which samples are covered; differentiable in `shapes`, `start` and `length`.
+        Differentiable in `shapes`, `start` and `length`.
     """
     last = samples - 1
     span = min(samples, int(longest * last) + 2)
@@ -121,29 +107,17 @@ def stitch(shapes: Tensor, start: Tensor, length: Tensor, samples: int, longest:
 
 
 def shape_loss(decoded: Tensor, pieces: Tensor) -> Tensor:
-    """L_s as in VQShape: mean squared error of `σ · shape(z) + μ` against the piece.
-
-    Args:
-        decoded: `(series, tokens, samples)`, with offset and scale applied.
-        pieces: `(series, tokens, samples)`.
-    """
+    """L_s as in VQShape: mean squared error of `σ · shape(z) + μ` and the piece, both `(series, tokens, samples)`."""
     return (decoded - pieces).square().mean()
 
 
 def normalised_shape_loss(shapes: Tensor, target: Normalised, length: Tensor) -> Tensor:
-    """Squared error of normalised shapes against normalised pieces, weighted by l · σ_s of the piece.
+    """Squared error of normalised shapes against normalised pieces, weighted by l · σ_s of the piece; mean over tokens.
 
     Its gradient does not vanish with the predicted scale, unlike that of `shape_loss`: while shape and piece are
     uncorrelated the best scale is 0, and a decoder that is trained through σ · shape stops learning there. Equal to 2
-    (1 − ρ) for one piece.
-
-    Args:
-        shapes: `(series, tokens, samples)`, normalised.
-        target: The pieces, normalised; no gradient flows into them.
-        length: `(series, tokens)`, fraction of the series; a weight, so no gradient flows into it.
-
-    Returns:
-        Weighted mean over tokens.
+    (1 − ρ) for one piece. No gradient flows into the target or into `length (series, tokens)`, a fraction of the series
+    that is a weight; `shapes` are `(series, tokens, samples)`.
     """
     weight = (length * target.scale).detach()
     error = (shapes - target.shape.detach()).square().mean(-1)
@@ -151,14 +125,7 @@ def normalised_shape_loss(shapes: Tensor, target: Normalised, length: Tensor) ->
 
 
 def line_errors(pieces: Tensor) -> Tensor:
-    """Squared error of the best straight line through each piece.
-
-    Args:
-        pieces: `(..., samples)`.
-
-    Returns:
-        `(...,)`, Σ over samples.
-    """
+    """Squared error, Σ over samples, of the best straight line through each of `pieces (..., samples)`: `(...,)`."""
     u = torch.linspace(-1, 1, pieces.shape[-1], dtype=pieces.dtype, device=pieces.device)
     u = u / u.norm()
     centred = pieces - pieces.mean(-1, keepdim=True)
@@ -168,13 +135,9 @@ def line_errors(pieces: Tensor) -> Tensor:
 def unexplained_by_shapes(decoded: Tensor, pieces: Tensor, length: Tensor) -> Tensor:
     """Σ l·SSE(ŝ, s) / Σ l·SSE(best straight line, s), differentiable.
 
-    As a loss it moves windows to where there is a shape to be drawn. An absolute error
-    moves them to where there is none: it is least in the shortest windows, in which every piece is nearly a line.
-
-    Args:
-        decoded: `(series, tokens, samples)`, with offset and scale applied.
-        pieces: `(series, tokens, samples)`.
-        length: `(series, tokens)`, fraction of the series.
+    As a loss it moves windows to where there is a shape to be drawn. An absolute error moves them to where there is
+    none: it is least in the shortest windows, in which every piece is nearly a line. Decoded shapes, with offset and
+    scale applied, and pieces are `(series, tokens, samples)`, `length (series, tokens)` a fraction of the series.
     """
     error = (length * (decoded - pieces).square().sum(-1)).sum()
     return error / (length * line_errors(pieces)).sum().clamp_min(_SMALLEST_ERROR)

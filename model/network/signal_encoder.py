@@ -15,19 +15,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.network.channels import per_series
-from model.network.transformer import CrossAttentionStack, SelfAttentionStack
+from model.network.transformer import BlockSizes, CrossAttentionStack, SelfAttentionStack
 
 
 def sinusoidal_positions(positions: Tensor, width: int) -> Tensor:
-    """Sine and cosine position embedding (Vaswani et al. 2017) of real-valued positions.
-
-    Args:
-        positions: `(n,)`, in patches.
-        width: Even width of the embedding.
-
-    Returns:
-        `(n, width)`.
-    """
+    """Sine and cosine embedding (Vaswani et al. 2017), of even width, of `positions (n,)` in patches: `(n, width)`."""
     rates = torch.exp(torch.arange(0, width, 2) * (-math.log(1e4) / width))
     angles = positions[:, None] * rates
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :width]
@@ -39,44 +31,26 @@ class PatchEncoder(nn.Module):
     Args:
         length: Samples of a series.
         patches: Patches it is cut into.
-        width: Width of an embedding.
-        heads: Attention heads.
+        sizes: Of an embedding, and of the transformer.
         layers: Transformer layers.
-        expansion: Hidden width of the feed-forward blocks, in units of `width`.
-        dropout: Share of activations dropped in training.
         patch_samples: Samples of a patch; None takes as few as cover the series. What patches reach beyond its end
             repeats its last sample: a jump to 0 would be a movement that nobody made.
     """
 
-    def __init__(
-        self,
-        length: int,
-        patches: int,
-        width: int,
-        heads: int,
-        layers: int,
-        expansion: int = 2,
-        dropout: float = 0.0,
-        patch_samples: int | None = None,
-    ):
+    def __init__(self, length: int, patches: int, sizes: BlockSizes, layers: int, patch_samples: int | None = None):
         super().__init__()
         self.patches = patches
         self.patch_samples = patch_samples or -(-length // patches)
         self.length = length
-        self.project = nn.Linear(self.patch_samples, width)
-        self.positions = nn.Parameter(sinusoidal_positions(torch.arange(patches).float(), width))
-        self.blocks = SelfAttentionStack(layers, width, heads, expansion, dropout)
+        self.project = nn.Linear(self.patch_samples, sizes.width)
+        self.positions = nn.Parameter(sinusoidal_positions(torch.arange(patches).float(), sizes.width))
+        self.blocks = SelfAttentionStack(layers, sizes)
 
     def forward(self, x: Tensor, kept: Tensor | None = None, level: Tensor | None = None) -> Tensor:
-        """Embeds every patch, or those that are kept: the others are not seen and cost nothing.
+        """Embeds every patch of `x (series, length)`: `(series, patches, width)`.
 
-        Args:
-            x: `(series, length)`.
-            kept: Optional `(series, kept patches)`, int64, which patches of each series to embed.
-            level: Optional `(series, width)`, what all patches of a series are told beside their samples.
-
-        Returns:
-            `(series, patches, width)`, or `(series, kept patches, width)`.
+        Of each series only the patches that `kept (series, kept patches)` names, int64, where it is given: the others
+        are not seen and cost nothing. All are told `level (series, width)` beside their samples.
 
         Raises:
             ValueError: The series have another length.
@@ -100,45 +74,27 @@ class AnchoredQueries(nn.Module):
     Args:
         patches: Patches of a series.
         tokens: Queries (N). Query n stands for the window around n / N.
-        width: Width of embeddings and tokens.
-        heads: Attention heads.
+        sizes: Of embeddings and tokens, and of the transformer decoder.
         layers: Transformer decoder layers.
-        expansion: Hidden width of the feed-forward blocks, in units of `width`.
-        dropout: Share of activations dropped in training.
         filled_patches: Patches that the series itself fills, over which the anchors are spread; None is all.
     """
 
-    def __init__(
-        self,
-        patches: int,
-        tokens: int,
-        width: int,
-        heads: int,
-        layers: int,
-        expansion: int = 2,
-        dropout: float = 0.0,
-        filled_patches: float | None = None,
-    ):
+    def __init__(self, patches: int, tokens: int, sizes: BlockSizes, layers: int, filled_patches: float | None = None):
         super().__init__()
         filled = filled_patches or patches
         centres = (torch.arange(tokens) + 1.0) * filled / tokens - 0.5
-        self.queries = nn.Parameter(sinusoidal_positions(centres, width))
+        self.queries = nn.Parameter(sinusoidal_positions(centres, sizes.width))
         # A triangle over the anchor window [n / N, (n + 2) / N]: the query starts from what lies there.
         distance = (torch.arange(patches)[None, :] - centres[:, None]).abs() * tokens / filled
         nearness = (1.0 - distance).clamp_min(0.0) + 1e-6
         self.register_buffer("nearness", nearness / nearness.sum(-1, keepdim=True), persistent=False)
         self.nearness: Tensor
-        self.blocks = CrossAttentionStack(layers, width, heads, expansion, dropout)
+        self.blocks = CrossAttentionStack(layers, sizes)
 
     def forward(self, embedded: Tensor, kept: Tensor | None = None) -> Tensor:
-        """Tokens of each series.
+        """Tokens `(series, tokens, width)` of `embedded (series, patches, width)`.
 
-        Args:
-            embedded: `(series, patches, width)`, or of the kept patches alone.
-            kept: Optional `(series, kept patches)`, int64, which patches these are.
-
-        Returns:
-            `(series, tokens, width)`.
+        Of all patches, or of those that `kept (series, kept patches)` names, int64.
         """
         return self.attend(self.near(embedded, kept), embedded)
 
@@ -161,25 +117,12 @@ class SeriesDecoder(nn.Module):
     Args:
         length: Samples of a series.
         tokens: Tokens of a row. Each gives T / N samples, rounded up; what is too much at its end is cut off.
-        width: Width of a token.
-        heads: Attention heads.
+        sizes: Of a token, and of the transformer.
         layers: Transformer layers.
-        expansion: Hidden width of the feed-forward blocks, in units of `width`.
-        dropout: Share of activations dropped in training.
         channels: Channels that a token describes.
     """
 
-    def __init__(
-        self,
-        length: int,
-        tokens: int,
-        width: int,
-        heads: int,
-        layers: int,
-        expansion: int = 2,
-        dropout: float = 0.0,
-        channels: int = 1,
-    ):
+    def __init__(self, length: int, tokens: int, sizes: BlockSizes, layers: int, channels: int = 1):
         super().__init__()
         self.channels, self.length = channels, length
         each = -(-length // tokens)
@@ -188,19 +131,12 @@ class SeriesDecoder(nn.Module):
         first = -(-token * length // tokens)
         self.register_buffer("sample", token * each + sample - first, persistent=False)
         self.sample: Tensor  # (length,), where each sample lies among those of all tokens
-        self.positions = nn.Parameter(sinusoidal_positions(torch.arange(tokens).float(), width))
-        self.blocks = SelfAttentionStack(layers, width, heads, expansion, dropout)
-        self.to_samples = nn.Linear(width, channels * each)
+        self.positions = nn.Parameter(sinusoidal_positions(torch.arange(tokens).float(), sizes.width))
+        self.blocks = SelfAttentionStack(layers, sizes)
+        self.to_samples = nn.Linear(sizes.width, channels * each)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Rebuilds the series.
-
-        Args:
-            tokens: `(rows, tokens, width)`.
-
-        Returns:
-            `(series, length)`.
-        """
+        """Rebuilds the series `(series, length)` from `tokens (rows, tokens, width)`."""
         samples = self.to_samples(self.blocks(tokens + self.positions))
         rebuilt = per_series(samples, self.channels).flatten(-2)
         return rebuilt if rebuilt.shape[-1] == self.length else rebuilt[:, self.sample]

@@ -41,13 +41,7 @@ def _output(width: int) -> nn.Linear:
 
 
 class SelfAttention(nn.Module):
-    """Multi-head attention of a sequence to itself.
-
-    Args:
-        width: Width of an item; a multiple of `heads`.
-        heads: Attention heads.
-        dropout: Share of attention weights dropped in training.
-    """
+    """Multi-head attention of a sequence to itself; `dropout` is the share of attention weights dropped in training."""
 
     def __init__(self, width: int, heads: int, dropout: float = 0.0):
         super().__init__()
@@ -71,12 +65,7 @@ class KeyValue(NamedTuple):
 
 
 class KeyValueProjection(nn.Module):
-    """Projects a sequence to keys and values, once for all blocks that look at it.
-
-    Args:
-        width: Width of an item; a multiple of `heads`.
-        heads: Attention heads.
-    """
+    """Projects a sequence to keys and values, once for all blocks that look at it."""
 
     def __init__(self, width: int, heads: int):
         super().__init__()
@@ -106,12 +95,7 @@ class CrossAttention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Linear, GELU, linear, item by item.
-
-    Args:
-        width: Width of an item.
-        expansion: Width of the hidden layer, in units of `width`.
-    """
+    """Linear, GELU, linear, item by item; the hidden layer is `expansion` times as wide."""
 
     def __init__(self, width: int, expansion: int):
         super().__init__()
@@ -144,18 +128,21 @@ class _GeluLinear(torch.autograd.Function):
         return to_x, to_weight, rows.sum(0)
 
 
+class BlockSizes(NamedTuple):
+    """What all blocks of a stack have in common."""
+
+    width: int  # of an item; a multiple of `heads`
+    heads: int  # attention heads
+    expansion: int = 2  # hidden width of the feed-forward block, in units of `width`
+    dropout: float = 0.0  # share of activations dropped in training
+
+
 class SelfAttentionBlock(nn.Module):
-    """Self-attention and feed-forward, each with a residual and a norm before it.
+    """Self-attention and feed-forward, each with a residual and a norm before it."""
 
-    Args:
-        width: Width of an item.
-        heads: Attention heads.
-        expansion: Hidden width of the feed-forward block, in units of `width`.
-        dropout: Share of activations dropped in training.
-    """
-
-    def __init__(self, width: int, heads: int, expansion: int, dropout: float = 0.0):
+    def __init__(self, sizes: BlockSizes):
         super().__init__()
+        width, heads, expansion, dropout = sizes
         self.before_attention, self.before_forward = nn.LayerNorm(width), nn.LayerNorm(width)
         self.attention = SelfAttention(width, heads, dropout)
         self.forward_block = FeedForward(width, expansion)
@@ -168,10 +155,11 @@ class SelfAttentionBlock(nn.Module):
 
 
 class CrossAttentionBlock(nn.Module):
-    """A `SelfAttentionBlock` that looks at another sequence between its two halves; arguments are the same."""
+    """A `SelfAttentionBlock` that looks at another sequence between its two halves."""
 
-    def __init__(self, width: int, heads: int, expansion: int, dropout: float = 0.0):
+    def __init__(self, sizes: BlockSizes):
         super().__init__()
+        width, heads, expansion, dropout = sizes
         self.before_attention, self.before_cross, self.before_forward = (nn.LayerNorm(width) for _ in range(3))
         self.attention = SelfAttention(width, heads, dropout)
         self.cross = CrossAttention(width, heads, dropout)
@@ -186,20 +174,12 @@ class CrossAttentionBlock(nn.Module):
 
 
 class SelfAttentionStack(nn.Module):
-    """Blocks of `SelfAttentionBlock` and a last norm.
+    """So many `SelfAttentionBlock`s and a last norm."""
 
-    Args:
-        layers: How many blocks.
-        width: As for a block.
-        heads: As for a block.
-        expansion: As for a block.
-        dropout: As for a block.
-    """
-
-    def __init__(self, layers: int, width: int, heads: int, expansion: int, dropout: float = 0.0):
+    def __init__(self, layers: int, sizes: BlockSizes):
         super().__init__()
-        self.blocks = nn.ModuleList(SelfAttentionBlock(width, heads, expansion, dropout) for _ in range(layers))
-        self.norm = nn.LayerNorm(width)
+        self.blocks = nn.ModuleList(SelfAttentionBlock(sizes) for _ in range(layers))
+        self.norm = nn.LayerNorm(sizes.width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps `x (batch, items, width)`."""
@@ -209,17 +189,17 @@ class SelfAttentionStack(nn.Module):
 
 
 class CrossAttentionStack(nn.Module):
-    """Blocks of `CrossAttentionBlock` and a last norm; arguments as for `SelfAttentionStack`.
+    """So many `CrossAttentionBlock`s and a last norm.
 
     All blocks look at the same keys and values: the sequence that is looked at is the longer one, and to project it
     anew in every block is a tenth of all arithmetic (`docs/speed.md`).
     """
 
-    def __init__(self, layers: int, width: int, heads: int, expansion: int, dropout: float = 0.0):
+    def __init__(self, layers: int, sizes: BlockSizes):
         super().__init__()
-        self.blocks = nn.ModuleList(CrossAttentionBlock(width, heads, expansion, dropout) for _ in range(layers))
-        self.to_memory = KeyValueProjection(width, heads)
-        self.norm = nn.LayerNorm(width)
+        self.blocks = nn.ModuleList(CrossAttentionBlock(sizes) for _ in range(layers))
+        self.to_memory = KeyValueProjection(sizes.width, sizes.heads)
+        self.norm = nn.LayerNorm(sizes.width)
 
     def forward(self, x: Tensor, others: Tensor) -> Tensor:
         """Maps `x (batch, items, width)` with a look at `others (batch, others, width)`."""

@@ -43,37 +43,21 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class CodeAtlas:
-    """Everything that is drawn; `J` codes, `K` sub-actions.
+    """Everything that is drawn; `J` codes, `K` sub-actions."""
 
-    Attributes:
-        meaning: Shapes, sub-actions, use and sureness of every code; from the training split.
-        configuration: What was trained.
-        channels: Names, (C,). A row of tokens is a channel, or all of them where the shapes have several.
-        owned: bool, (classes, K), the sub-actions of each class.
-        examples: Of the validation split, class by class.
-        validation: Recordings of that split.
-        dataset: Its name.
-        native_samples: Samples of a recording before it was resampled.
-        rate_hz: Samples per second before that; None where nobody knows.
-    """
-
-    meaning: CodeMeaning
-    configuration: Configuration
-    channels: tuple[str, ...]
-    owned: np.ndarray
-    examples: tuple[Example, ...]
-    validation: int
-    dataset: str
-    native_samples: int
-    rate_hz: float | None
+    meaning: CodeMeaning  # shapes, sub-actions, use and sureness of every code; from the training split
+    configuration: Configuration  # what was trained
+    channels: tuple[str, ...]  # names, (C,); a row of tokens is a channel, or all where the shapes have several
+    owned: np.ndarray  # bool, (classes, K), the sub-actions of each class
+    examples: tuple[Example, ...]  # of the validation split, class by class
+    validation: int  # recordings of that split
+    dataset: str  # its name
+    native_samples: int  # samples of a recording before it was resampled
+    rate_hz: float | None  # samples per second before that; None where nobody knows
 
 
 def make_atlas(files: ExportedFiles, per_class: int) -> CodeAtlas:
-    """Loads an exported configuration and looks at its codes and some recordings.
-
-    Args:
-        files: Of the configuration.
-        per_class: Example recordings of each class; 0 for none.
+    """Loads an exported configuration and looks at its codes and so many example recordings, or none, of each class.
 
     Raises:
         ValueError: One line that names what is missing, damaged or does not fit; see `model.pretrained.exported`.
@@ -100,8 +84,9 @@ def _examples(exported: ExportedModel, per_class: int) -> tuple[Example, ...]:
     chosen = []
     for y in range(len(exported.dataset.class_names)):
         members = np.flatnonzero(exported.dataset.validation.y == y)
-        candidates = members[_evenly(len(members), CANDIDATES)]
-        seen = look(exported, split, candidates.tolist())
+        candidates = members[_evenly(len(members), CANDIDATES)].tolist()
+        chunks = [candidates[first : first + AT_ONCE] for first in range(0, len(candidates), AT_ONCE)]
+        seen = [example for chunk in chunks for example in _look(exported, split, chunk)]
         ranked = sorted(seen, key=lambda e: (np.nan_to_num(e.stitch_fvu, nan=np.inf), e.number))
         chosen += [ranked[rank] for rank in _evenly(len(ranked), per_class)]
     return tuple(chosen)
@@ -114,28 +99,15 @@ def _evenly(of: int, count: int) -> list[int]:
 
 
 @torch.no_grad()
-def look(exported: ExportedModel, split: Batch, numbers: Sequence[int]) -> list[Example]:
-    """What the model says of recordings.
-
-    Args:
-        exported: The model.
-        split: Recordings.
-        numbers: Which of them.
-    """
-    found: list[Example] = []
-    for first in range(0, len(numbers), AT_ONCE):
-        found += _look(exported, split, numbers[first : first + AT_ONCE])
-    return found
-
-
 def _look(exported: ExportedModel, split: Batch, numbers: Sequence[int]) -> list[Example]:
+    """What the model says of those recordings of a split that have these numbers."""
     x, y, level, _ = split.take(torch.tensor(numbers))
     model, recordings = exported.model, len(x)
     out = model(x.flatten(0, 1), level=level)
     start, length = out.attributes.start, out.attributes.length
     rebuilt = stitch(out.decoded, start, length, x.shape[-1], longest_window(exported.configuration))
-    stitched = by_recording_and_channel(rebuilt.series, recordings)
-    drawn = stitched.masked_fill(~by_recording_and_channel(rebuilt.covered, recordings), float("nan"))
+    stitched, covered = (part.unflatten(0, (recordings, -1)) for part in rebuilt)
+    drawn = stitched.masked_fill(~covered, float("nan"))
     nearest = model.teacher.similarities(by_recording(out.tokens, recordings)).argmax(-1)
     # All channels of a token share its window: one of them stands for the row.
     windows = [part[:: model.channels_per_token].unflatten(0, (recordings, -1)) for part in (start, length)]
@@ -145,8 +117,3 @@ def _look(exported: ExportedModel, split: Batch, numbers: Sequence[int]) -> list
         Example(number, int(y[i]), int(nearest[i]), float(fvu(x[i : i + 1], stitched[i : i + 1])), *parts)
         for i, (number, parts) in enumerate(zip(numbers, arrays, strict=True))
     ]
-
-
-def by_recording_and_channel(series: torch.Tensor, recordings: int) -> torch.Tensor:
-    """`(series, T)` to `(recordings, channels, T)`."""
-    return series.unflatten(0, (recordings, -1))

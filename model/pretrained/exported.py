@@ -43,9 +43,8 @@ class ExportedModel(NamedTuple):
 def find_exported(path: Path) -> ExportedFiles:
     """Finds configuration and checkpoint.
 
-    Args:
-        path: `best/knee`, `best/knee.yaml` or `best/knee.safetensors`, or a folder with `configuration.yaml` and
-            `model.safetensors`, or one of these two.
+    The path is `best/knee`, `best/knee.yaml` or `best/knee.safetensors`, or a folder with `configuration.yaml` and
+    `model.safetensors`, or one of these two.
 
     Raises:
         CheckpointError: There is no such thing, or its checkpoint is missing; says what there is instead.
@@ -70,8 +69,7 @@ def _instead(path: Path) -> str:
     here = {p.stem for p in folder.glob("*.safetensors")} | {p.parent.name for p in folder.glob(f"*/{MODEL_FILE}")}
     if (folder / "best").is_dir():
         return f"{folder} looks like a run: name one of its configurations, such as {folder / 'best' / 'knee'}"
-    close = get_close_matches(path.stem, sorted(here), n=1)
-    if close:
+    if close := get_close_matches(path.stem, sorted(here), n=1):
         return f"did you mean {folder / close[0]}?"
     return f"expected one such as best/knee of a run; {folder} has {', '.join(sorted(here)) or 'none'}"
 
@@ -85,8 +83,7 @@ def load_exported(files: ExportedFiles) -> ExportedModel:
         DataError: The recordings cannot be read.
     """
     stored = read_model(files.checkpoint)
-    missing = [key for key in ("configuration", "classes", "channels", "sub_actions") if key not in stored.about]
-    if missing:
+    if missing := [key for key in ("configuration", "classes", "channels", "sub_actions") if key not in stored.about]:
         raise CheckpointError(f"{files.checkpoint}: lacks {', '.join(missing)}; train it again")
     configuration = _configuration(files, stored.about)
     dataset = _recordings(configuration, files, stored.about)

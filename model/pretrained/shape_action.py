@@ -133,12 +133,7 @@ class ShapeAction(PyTorchModelHubMixin, library_name="shape-action-search", mode
 
 
 def rebuild(path: Path, stored: Stored, metadata: Mapping[str, Any]) -> ShapeActionNetwork:
-    """Build the network of a checkpoint.
-
-    Args:
-        path: Where it was read, for messages.
-        stored: Its content.
-        metadata: What it says of itself.
+    """Build the network of a checkpoint that was read from `path`.
 
     Raises:
         CheckpointError: It does not say enough, or its parts do not fit.

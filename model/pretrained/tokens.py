@@ -51,14 +51,8 @@ def tokenize(network: ShapeActionNetwork, metadata: Mapping[str, Any], x: np.nda
     parts = [_chunk(network, raw[at : at + RECORDINGS_AT_ONCE]) for at in range(0, len(raw), RECORDINGS_AT_ONCE)]
     network.train(was_training)
     codes, start, length, probabilities = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return Tokens(
-        codes,
-        start,
-        length,
-        probabilities.argmax(-1).astype(np.int64),
-        probabilities,
-        tuple(metadata["sub_actions"]),
-    )
+    likeliest = probabilities.argmax(-1).astype(np.int64)
+    return Tokens(codes, start, length, likeliest, probabilities, tuple(metadata["sub_actions"]))
 
 
 def _chunk(network: ShapeActionNetwork, raw: np.ndarray) -> tuple[np.ndarray, ...]:

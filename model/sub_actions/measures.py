@@ -82,10 +82,8 @@ class Redundancy(NamedTuple):
 def read_merged(merged: SubActions, embeddings: np.ndarray, titles: np.ndarray) -> MergedText:
     """Sort classes and phrases by their text and scale embeddings to unit length.
 
-    Args:
-        merged: K sub-actions.
-        embeddings: (phrases, width), in the order of `merged.phrases`.
-        titles: (classes, width), in the order of `merged.class_names`.
+    The embeddings are `(phrases, width)`, in the order of `merged.phrases`, the titles `(classes, width)`, in that of
+    `merged.class_names`.
 
     Raises:
         ValueError: The embeddings do not fit the phrases or the classes.

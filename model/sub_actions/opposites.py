@@ -30,8 +30,7 @@ def opposite_words(first: str, second: str) -> str | None:
     opposite as well: "lift and lower" is no opposite of "lower", nor of "drop".
     """
     left, right = _words(first), _words(second)
-    found = _denied(left, right)
-    if found is not None:
+    if found := _denied(left, right):
         return found
     only_left, only_right = left.keys() - right.keys(), right.keys() - left.keys()
     for line in sorted(_lines(only_left) & _lines(only_right)):

@@ -176,8 +176,8 @@ def _cut(tree: MergeTree, done: int) -> float:
 def _label_phrases(axes: Axes, tree: MergeTree, order: list[int], colour_of: dict[int, str] | None = None) -> None:
     axes.set_yticks(range(len(order)), [_short(tree.phrases[i]) for i in order], parse_math=False)
     axes.tick_params(axis="y", length=0)
-    for label, leaf in zip(axes.get_yticklabels(), order, strict=True):
-        if colour_of is not None:
+    if colour_of is not None:
+        for label, leaf in zip(axes.get_yticklabels(), order, strict=True):
             label.set_color(colour_of[leaf] if colour_of[leaf] != FAINT else "#6b7280")
 
 

@@ -42,14 +42,10 @@ DECIMALS = 4  # in files: embeddings of two machines differ further down
 
 @dataclass(frozen=True)
 class VocabularyScores:
-    """The scores of one vocabulary at one number of sub-actions; `model.sub_actions.measures` has the formulas.
-
-    Attributes:
-        titles: What each class is called in words; `lines` names classes by it.
-    """
+    """The scores of one vocabulary at one number of sub-actions; `model.sub_actions.measures` has the formulas."""
 
     vocabulary: str
-    titles: dict[str, str]
+    titles: dict[str, str]  # what each class is called in words; `lines` names classes by it
     classes: int
     phrases: int
     sub_actions: int
@@ -85,15 +81,10 @@ class VocabularyScores:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for files: strings, numbers of at most `DECIMALS` digits, and lists of class names."""
+        measures = ("separation", "title_rebuilt", "coverage", "redundancy")
         return {
-            "vocabulary": self.vocabulary,
-            "classes": self.classes,
-            "phrases": self.phrases,
-            "sub_actions": self.sub_actions,
-            "separation": _plain(self.separation._asdict()),
-            "title_rebuilt": _plain(self.title_rebuilt._asdict()),
-            "coverage": _plain(self.coverage._asdict()),
-            "redundancy": _plain(self.redundancy._asdict()),
+            **{name: getattr(self, name) for name in ("vocabulary", "classes", "phrases", "sub_actions")},
+            **{name: _plain(getattr(self, name)._asdict()) for name in measures},
         }
 
 
@@ -127,15 +118,10 @@ def score_vocabulary(
 
 @dataclass(frozen=True, eq=False)
 class VocabularyFiles:
-    """The two files of one trial.
+    """The two files of one trial."""
 
-    Attributes:
-        scores: At the trial's number of sub-actions.
-        rows: A tuple per sub-action, in the order of `HEADER`.
-    """
-
-    scores: VocabularyScores
-    rows: tuple[tuple[object, ...], ...]
+    scores: VocabularyScores  # at the trial's number of sub-actions
+    rows: tuple[tuple[object, ...], ...]  # one per sub-action, in the order of `HEADER`
 
     def write(self, folder: Path) -> None:
         """Write both; earlier files of their names are replaced."""
@@ -155,10 +141,7 @@ def vocabulary_files(
 def vocabulary_record(vocabulary: Vocabulary, valid: Sequence[int], scores: VocabularyScores | None) -> dict[str, Any]:
     """Return what the record of a run says of its vocabulary, in plain values.
 
-    Args:
-        vocabulary: The phrases of each class.
-        valid: Every number of sub-actions at which all classes own different ones.
-        scores: At one of them; None where there is none.
+    All classes own different sub-actions at each `valid` number of them; the scores are those at one of these, or None.
     """
     measured = {} if scores is None else scores.as_dict()
     return {
@@ -177,12 +160,7 @@ def usual_count(classes: int) -> int:
 
 
 def nearest_count(valid: Sequence[int], wanted: int) -> int:
-    """Return the valid number of sub-actions nearest to the wanted one, the larger of two that are as near.
-
-    Args:
-        valid: As `model.sub_actions.cut.valid_range` gives it, not empty.
-        wanted: Any number.
-    """
+    """Return which valid number, of at least one, is nearest to the wanted one: the larger of two that are as near."""
     return min(valid, key=lambda k: (abs(k - wanted), -k))
 
 

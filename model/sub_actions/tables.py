@@ -80,12 +80,12 @@ def scores_table(rows: Iterable[tuple[str, VocabularyScores, Sequence[int]]]) ->
 
 
 def _sub_actions(vocabulary: Vocabulary, tree: MergeTree, merged: SubActions) -> Table:
-    last: dict[str, str] = {}
-    for group, members in tree.alive(len(merged.names)).items():
-        if group >= len(tree.phrases):
-            last[tree.phrases[tree.medoid(sorted(members))]] = (
-                f"{1.0 - tree.steps[group - len(tree.phrases)].distance:.2f}"
-            )
+    single = len(tree.phrases)  # groups below this are phrases that never merged
+    last = {
+        tree.phrases[tree.medoid(sorted(members))]: f"{1.0 - tree.steps[group - single].distance:.2f}"
+        for group, members in tree.alive(len(merged.names)).items()
+        if group >= single
+    }
     table = Table("", "sub-action", "phrases merged into it", "last merge at", "classes", title="Sub-actions")
     for index, name in enumerate(merged.names):
         others = [phrase for phrase in merged.phrases_of(index) if phrase != name]
@@ -135,10 +135,9 @@ def _near_opposites(tree: MergeTree, merged: SubActions) -> list[str]:
     found = []
     for i, j in combinations(range(len(tree.phrases)), 2):
         one, other = tree.phrases[i], tree.phrases[j]
-        if tree.similarity[i, j] >= least and where[one] != where[other]:
-            words = opposite_words(one, other)
-            if words is not None:
-                found.append((-tree.similarity[i, j], f"({words}): {one} + {other}"))
+        near = tree.similarity[i, j] >= least and where[one] != where[other]
+        if near and (words := opposite_words(one, other)):
+            found.append((-tree.similarity[i, j], f"({words}): {one} + {other}"))
     return [f"at similarity {-similarity:.2f} {text}" for similarity, text in sorted(found)]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, takewhile
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -25,19 +25,12 @@ TIE = 1e-5
 
 
 class Step(NamedTuple):
-    """Two groups that become one.
+    """Two groups that become one."""
 
-    Attributes:
-        left: The group with the alphabetically first phrase: the index of a phrase, or phrases + index of a step.
-        right: The other group.
-        distance: Cosine distance of the two, as the linkage measures it.
-        allowed: False where it puts opposites together that are to be kept apart; from there on none is allowed.
-    """
-
-    left: int
+    left: int  # the one with the alphabetically first phrase: index of a phrase, or phrases + index of a step
     right: int
-    distance: float
-    allowed: bool
+    distance: float  # cosine distance of the two, as the linkage measures it
+    allowed: bool  # False where it joins opposites to be kept apart; from there on none is allowed
 
 
 class MergeTree:
@@ -106,10 +99,8 @@ class MergeTree:
     def count_at(self, threshold: float) -> int:
         """Return how many groups are left when everything at least this similar is merged, as far as allowed."""
         limit = 1.0 - threshold + TIE
-        merged = 0
-        while merged < len(self.steps) and self.steps[merged].allowed and self.steps[merged].distance <= limit:
-            merged += 1
-        return len(self.phrases) - merged
+        merged = takewhile(lambda step: step.allowed and step.distance <= limit, self.steps)
+        return len(self.phrases) - len(list(merged))
 
     def medoid(self, members: Sequence[int]) -> int:
         """Return the phrase most similar to all of its group; of those closer than `TIE`, the alphabetically first."""
@@ -124,8 +115,7 @@ class MergeTree:
         step = self.steps[len(self.phrases) - self.fewest]
         pairs = ((self.similarity[i, j], i, j) for i in self.members(step.left) for j in self.members(step.right))
         for _, i, j in sorted(((similarity, *sorted(pair)) for similarity, *pair in pairs), reverse=True):
-            words = opposite_words(self.phrases[i], self.phrases[j])
-            if words is not None:
+            if words := opposite_words(self.phrases[i], self.phrases[j]):
                 return self.phrases[i], self.phrases[j], words
         raise AssertionError("a merge that is not allowed has opposites")
 

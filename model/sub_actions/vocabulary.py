@@ -64,16 +64,14 @@ class Vocabulary(BaseModel):
         for name, phrases in tidy.items():
             if not phrases or not all(phrases):
                 raise ValueError(f"class {name} has no phrases" if not phrases else f"class {name} has an empty phrase")
-            twice = [phrase for phrase in phrases if phrases.count(phrase) > 1]
-            if twice:
+            if twice := [phrase for phrase in phrases if phrases.count(phrase) > 1]:
                 raise ValueError(f"class {name} lists the phrase '{twice[0]}' twice")
         return tidy
 
     @field_validator("titles")
     @classmethod
     def _titles_are_usable(cls, titles: dict[str, str]) -> dict[str, str]:
-        empty = [name for name, title in titles.items() if not title.strip()]
-        if empty:
+        if empty := [name for name, title in titles.items() if not title.strip()]:
             raise ValueError(f"class {empty[0]} has an empty title")
         return titles
 
@@ -84,8 +82,7 @@ class Vocabulary(BaseModel):
         for phrase, others in tidy.items():
             if not others or not all(others):
                 raise ValueError(f"the phrase '{phrase}' has {'an empty' if others else 'no other'} wording")
-            twice = [other for other in others if other == phrase or others.count(other) > 1]
-            if twice:
+            if twice := [other for other in others if other == phrase or others.count(other) > 1]:
                 raise ValueError(f"the phrase '{phrase}' has the wording '{twice[0]}' twice")
         return tidy
 
@@ -93,8 +90,7 @@ class Vocabulary(BaseModel):
     def _names_exist(self) -> Vocabulary:
         phrases = set(self.all_phrases())
         for key, names, known in (("titles", self.titles, self.classes), ("wordings", self.wordings, phrases)):
-            strange = [name for name in names if name not in known]
-            if strange:
+            if strange := [name for name in names if name not in known]:
                 close = get_close_matches(strange[0], known, n=1)
                 hint = f"; did you mean '{close[0]}'?" if close else ""
                 what = "class" if key == "titles" else "phrase"
@@ -136,11 +132,15 @@ def load_vocabulary(source: Path | str | Mapping[str, Any] | Vocabulary) -> Voca
     if isinstance(source, Vocabulary):
         return source
     if isinstance(source, Mapping):
-        return _validate(source, "vocabulary")
-    path = Path(source)
-    unreadable = "vocabulary file {path} cannot be read: {reason}"
-    content = read_yaml(path, SubActionError, "the keys name and classes", unreadable=unreadable)
-    return _validate(content, str(path))
+        content, where = source, "vocabulary"
+    else:
+        where = str(Path(source))
+        unreadable = "vocabulary file {path} cannot be read: {reason}"
+        content = read_yaml(Path(source), SubActionError, "the keys name and classes", unreadable=unreadable)
+    try:
+        return Vocabulary.model_validate(dict(content))
+    except ValidationError as error:
+        raise SubActionError(f"{where}: {complaint(error)}") from None
 
 
 def match_classes(vocabulary: Vocabulary, class_names: Sequence[str]) -> Vocabulary:
@@ -173,10 +173,3 @@ def match_classes(vocabulary: Vocabulary, class_names: Sequence[str]) -> Vocabul
 
 def _tidy(phrases: Sequence[str]) -> tuple[str, ...]:
     return tuple(" ".join(phrase.split()) for phrase in phrases)
-
-
-def _validate(content: Mapping[str, Any], where: str) -> Vocabulary:
-    try:
-        return Vocabulary.model_validate(dict(content))
-    except ValidationError as error:
-        raise SubActionError(f"{where}: {complaint(error)}") from None

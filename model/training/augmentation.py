@@ -17,12 +17,8 @@ SMALLEST_SCALE = 0.1  # a cut with less movement than this part of the recording
 def random_crop(batch: Batch, most: float, generator: torch.Generator) -> Batch:
     """Cuts up to `most` off the ends of half the recordings; what is left is resampled and normalised as the whole was.
 
-    All channels of a recording are cut alike. Which are cut is drawn, how much evenly from 0 to `most`, and then where.
-
-    Args:
-        batch: Recordings, normalised.
-        most: Largest share that is cut off, in [0, 1); 0 returns the batch itself and draws nothing.
-        generator: Source of the draw (CPU).
+    All channels of a recording are cut alike. Which are cut is drawn (CPU), how much evenly from 0 to `most`, and then
+    where. A `most` of 0 returns the batch itself and draws nothing; it is below 1.
 
     Returns:
         The same recordings; cuts have mean 0 and variance 1 per channel, less where hardly anything moves in them, and

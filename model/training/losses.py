@@ -48,14 +48,10 @@ class LossTerms(NamedTuple):
 def loss_terms(
     model: ShapeActionNetwork, batch: Batch, output: SignalOutput, longest: float, temperature: float
 ) -> LossTerms:
-    """All terms of a batch.
+    """All terms of a batch: `B` recordings of `C` channels, and what the model gave for the `B · C` series.
 
-    Args:
-        model: The composed model.
-        batch: `B` recordings of `C` channels.
-        output: What the model gave for the `B · C` series.
-        longest: Upper bound of a window's length, fraction of the series.
-        temperature: Of the contrastive loss.
+    `longest` is the upper bound of a window's length, a fraction of the series, `temperature` that of the contrastive
+    loss.
     """
     x = batch.x.flatten(0, 1)
     a = output.attributes
@@ -64,6 +60,7 @@ def loss_terms(
     stitched = stitch(output.decoded, a.start, a.length, x.shape[-1], longest)
     tokens, code = (by_recording(part, len(batch.x)) for part in (output.tokens, output.quantized.code))
     classes = model.classes
+    labels = model.teacher.label(tokens, batch.y, batch.wording).reshape(output.log_q.shape)
     return LossTerms(
         series=(x - output.series).square().mean(),
         quantization=output.quantized.loss,
@@ -74,7 +71,7 @@ def loss_terms(
         piece=shape_loss(output.decoded, pieces),
         skill=unexplained_by_shapes(output.decoded, pieces, a.length),
         stitch=(x - stitched.series).square().mean(),
-        action=kl_divergence(_labels(model, tokens, batch, output), output.log_q).mean(),
+        action=kl_divergence(labels, output.log_q).mean(),
         scale_ratio=a.scale.detach().mean() / target.scale.mean().clamp_min(1e-12),
     )
 
@@ -89,10 +86,6 @@ def _contrastive(model: ShapeActionNetwork, tokens: Tensor, batch: Batch, temper
     fused = contrastive_loss(aligned.fused_signal, aligned.fused_text, batch.y, temperature)
     unfused = contrastive_loss(aligned.signal, aligned.text, batch.y, temperature)
     return (fused + unfused) / 2
-
-
-def _labels(model: ShapeActionNetwork, tokens: Tensor, batch: Batch, output: SignalOutput) -> Tensor:
-    return model.teacher.label(tokens, batch.y, batch.wording).reshape(output.log_q.shape)
 
 
 def total_loss(terms: LossTerms, weights: LossWeights, action_weight: float) -> Tensor:

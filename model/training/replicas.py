@@ -33,12 +33,8 @@ class Replicas(NamedTuple):
     def share(self, recordings: int) -> slice:
         """The part of a step's recordings that this replica runs.
 
-        Args:
-            recordings: Of the whole step.
-
-        Returns:
-            Contiguous parts whose sizes differ by one at most. Fewer recordings than replicas are not divided: every
-            replica runs them all.
+        Parts are contiguous, and their sizes differ by one at most. Fewer recordings than replicas are not divided:
+        every replica runs them all.
         """
         sizes = self._sizes(recordings)
         if len(sizes) == 1:
@@ -48,14 +44,10 @@ class Replicas(NamedTuple):
     def gather(self, part: Tensor, recordings: int) -> Tensor:
         """Puts the parts of all replicas together, in order; differentiable.
 
-        Args:
-            part: `(rows of this replica, ...)`, the same number of rows for each of its recordings.
-            recordings: Of the whole step.
-
-        Returns:
-            `(rows of the step, ...)`. Its gradient reaches this replica's part, times the number of replicas, so that
-            the mean of the replicas' gradients is the gradient of the whole batch, both for what lies before the
-            gathering and for what follows it.
+        `part (rows of this replica, ...)` has the same number of rows for each of its recordings, and becomes
+        `(rows of the step, ...)`. Its gradient reaches this replica's part, times the number of replicas, so that
+        the mean of the replicas' gradients is the gradient of the whole batch, both for what lies before the
+        gathering and for what follows it.
         """
         sizes = self._sizes(recordings)
         if len(sizes) == 1:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from model.checkpoint import MODEL_FILE, load_model, load_training, save_training
@@ -61,7 +61,12 @@ class ShapeActionRun:
         self.model = build_model(configuration, text, channels, samples).to(device)
         self._check(validation)
         if self.model.to_tokens.levels is not None:
-            self.model.to_tokens.levels.fit(self._levels(train))
+            if train.level is None:
+                raise ValueError(
+                    f"architecture.levels: {configuration.architecture.levels} is asked for, but these recordings "
+                    "come without offset and scale; take none"
+                )
+            self.model.to_tokens.levels.fit(train.level)
         self.model.mixed_precision = device.type == "cuda"
         self.generator = torch.Generator().manual_seed(configuration.seed)
         self.longest = longest_window(configuration)
@@ -75,26 +80,16 @@ class ShapeActionRun:
         """Optimiser steps of an epoch."""
         return math.ceil(len(self.train.x) / self.configuration.training.batch_size)
 
-    def _levels(self, split: Batch) -> Tensor:
-        if split.level is None:
-            raise ValueError(
-                f"architecture.levels: {self.configuration.architecture.levels} is asked for, but these recordings "
-                "come without offset and scale; take none"
-            )
-        return split.level
-
     def _optimizer(self) -> tuple[torch.optim.AdamW, LambdaLR]:
         t = self.configuration.training
-        decayed: list[nn.Parameter] = []
-        kept: list[nn.Parameter] = []
+        decayed: dict[str, Any] = {"params": [], "weight_decay": t.weight_decay}
+        kept: dict[str, Any] = {"params": [], "weight_decay": 0.0}
         for name, p in self.model.named_parameters():
-            if not p.requires_grad:
-                continue
             # Codes are positions, not weights: decay would draw them together, and so would decay of a map of codes.
             decays = p.ndim > 1 and not name.startswith("quantizer.")
-            (decayed if decays else kept).append(p)
-        groups = [{"params": decayed, "weight_decay": t.weight_decay}, {"params": kept, "weight_decay": 0.0}]
-        optimizer = torch.optim.AdamW(groups, lr=t.learning_rate, fused=True)
+            if p.requires_grad:
+                (decayed if decays else kept)["params"].append(p)
+        optimizer = torch.optim.AdamW([decayed, kept], lr=t.learning_rate, fused=True)
         total = self.configuration.epochs * self.steps_per_epoch
         rise = max(1, round(t.warmup_fraction * total))
 

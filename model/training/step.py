@@ -1,10 +1,10 @@
 """The gradient of one optimiser step: micro-batches one after another, recordings shared among replicas.
 
 Owns how a step is cut up. Replicas share each micro-batch and its loss is that of all of it
-(`model.training.replicas`), so
-several replicas give what one would. Micro-batches (`training.accumulate`) are the larger cut: their gradients are
-added up, each weighted by its recordings, which needs the memory of one of them only; but the contrastive loss then
-compares the recordings of a micro-batch alone, and other ratios are those of micro-batches too.
+(`model.training.replicas`), so several replicas give what one would. Micro-batches (`training.accumulate`) are the
+larger cut: their gradients are added up, each weighted by its recordings, which needs the memory of one of them only;
+but the contrastive loss then compares the recordings of a micro-batch alone, and other ratios are those of
+micro-batches too.
 """
 
 from __future__ import annotations
@@ -32,28 +32,21 @@ class StepOutcome(NamedTuple):
 
 
 class TrainingStep:
-    """Forward and backward pass of a step.
+    """Forward and backward pass of a step, its recordings shared by the replicas.
 
-    Args:
-        model: What is trained.
-        configuration: Loss weights, `action_weight`, temperature and `training.accumulate`.
-        longest: Upper bound of a window's length, fraction of the series.
-        replicas: Who shares the recordings.
+    Of the configuration it reads loss weights, `action_weight`, temperature and `training.accumulate`; `longest` is the
+    upper bound of a window's length, a fraction of the series.
     """
 
     def __init__(self, model: ShapeActionNetwork, configuration: Configuration, longest: float, replicas: Replicas):
         self.model, self.configuration, self.longest, self.replicas = model, configuration, longest, replicas
 
     def __call__(self, batch: Batch, kept: Tensor | None, quantize: bool) -> StepOutcome:
-        """Adds the gradients of a step to the parameters'.
+        """Adds the gradients of a step to the parameters', and returns the outcome for all of its recordings.
 
-        Args:
-            batch: All recordings of the step, the same on every replica.
-            kept: Optional `(series of the step, kept patches)`, int64, the patches that are seen.
-            quantize: False decodes the code before quantization, as in the warm-up.
-
-        Returns:
-            The outcome for all recordings, the same on every replica.
+        The batch has all of them too; both are the same on every replica. `kept (series of the step, kept patches)`,
+        int64, names the patches that are seen, None all. Without `quantize` the code before quantization is decoded, as
+        in the warm-up.
         """
         outcomes, weights = [], []
         # A recording by itself has nothing to be compared with, so the last, shorter step is cut less.

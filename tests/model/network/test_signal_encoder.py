@@ -6,6 +6,9 @@ import pytest
 import torch
 
 from model.network.signal_encoder import AnchoredQueries, PatchEncoder, SeriesDecoder, sinusoidal_positions
+from model.network.transformer import BlockSizes
+
+SIZES = BlockSizes(width=8, heads=2)
 
 
 def series(n: int = 3) -> torch.Tensor:
@@ -13,20 +16,20 @@ def series(n: int = 3) -> torch.Tensor:
 
 
 def test_shapes_along_the_path() -> None:
-    embedded = PatchEncoder(64, 16, 8, 2, 1)(series())
+    embedded = PatchEncoder(64, 16, SIZES, 1)(series())
     assert embedded.shape == (3, 16, 8)
-    tokens = AnchoredQueries(16, 4, 8, 2, 1)(embedded)
+    tokens = AnchoredQueries(16, 4, SIZES, 1)(embedded)
     assert tokens.shape == (3, 4, 8)
-    assert SeriesDecoder(64, 4, 8, 2, 1)(tokens).shape == (3, 64)
+    assert SeriesDecoder(64, 4, SIZES, 1)(tokens).shape == (3, 64)
 
 
 def test_series_do_not_see_each_other() -> None:
-    encoder = PatchEncoder(64, 16, 8, 2, 1).eval()
+    encoder = PatchEncoder(64, 16, SIZES, 1).eval()
     torch.testing.assert_close(encoder(series())[1], encoder(series()[1:2])[0], atol=1e-5, rtol=1e-5)
 
 
 def test_a_hidden_patch_is_not_seen() -> None:
-    encoder, tokenizer = PatchEncoder(64, 16, 8, 2, 1).eval(), AnchoredQueries(16, 4, 8, 2, 1).eval()
+    encoder, tokenizer = PatchEncoder(64, 16, SIZES, 1).eval(), AnchoredQueries(16, 4, SIZES, 1).eval()
     kept = torch.tensor([p for p in range(16) if p != 5]).expand(3, -1)
     x = series()
     changed = x.clone()
@@ -40,11 +43,11 @@ def test_a_hidden_patch_is_not_seen() -> None:
 
 def test_series_of_another_length_are_refused() -> None:
     with pytest.raises(ValueError, match="series of 60 samples came to an encoder of 64"):
-        PatchEncoder(64, 16, 8, 2, 1)(torch.randn(2, 60))
+        PatchEncoder(64, 16, SIZES, 1)(torch.randn(2, 60))
 
 
 def test_keeping_every_patch_is_showing_all() -> None:
-    encoder, tokenizer = PatchEncoder(64, 16, 8, 2, 1).eval(), AnchoredQueries(16, 4, 8, 2, 1).eval()
+    encoder, tokenizer = PatchEncoder(64, 16, SIZES, 1).eval(), AnchoredQueries(16, 4, SIZES, 1).eval()
     every = torch.arange(16).expand(3, -1)
     embedded = encoder(series(), every)
     torch.testing.assert_close(embedded, encoder(series()))
@@ -52,7 +55,7 @@ def test_keeping_every_patch_is_showing_all() -> None:
 
 
 def test_the_order_of_the_kept_patches_does_not_matter() -> None:
-    encoder, tokenizer = PatchEncoder(64, 16, 8, 2, 1).eval(), AnchoredQueries(16, 4, 8, 2, 1).eval()
+    encoder, tokenizer = PatchEncoder(64, 16, SIZES, 1).eval(), AnchoredQueries(16, 4, SIZES, 1).eval()
     kept = torch.tensor([[1, 4, 9, 12], [0, 2, 7, 15], [3, 5, 6, 8]])
     turned = kept.flip(-1)
     ahead, back = tokenizer(encoder(series(), kept), kept), tokenizer(encoder(series(), turned), turned)
@@ -60,7 +63,7 @@ def test_the_order_of_the_kept_patches_does_not_matter() -> None:
 
 
 def test_a_query_starts_from_the_patches_of_its_anchor_window() -> None:
-    tokenizer = AnchoredQueries(16, 4, 8, 2, 1)
+    tokenizer = AnchoredQueries(16, 4, SIZES, 1)
     torch.testing.assert_close(tokenizer.nearness.sum(-1), torch.ones(4))
     # Window of token 1: [1/4, 3/4], patches 4 to 11.
     assert float(tokenizer.nearness[1, 4:12].sum()) > 0.999
@@ -75,18 +78,18 @@ def test_positions_are_the_published_sines() -> None:
 def test_a_patch_beyond_the_end_repeats_the_last_sample() -> None:
     short = series()[:, :59]
     padded = torch.cat([short, short[:, -1:].expand(-1, 5)], dim=-1)
-    encoder = PatchEncoder(59, 16, 8, 2, 1).eval()
+    encoder = PatchEncoder(59, 16, SIZES, 1).eval()
     assert encoder.patch_samples == 4
-    whole = PatchEncoder(64, 16, 8, 2, 1).eval()
+    whole = PatchEncoder(64, 16, SIZES, 1).eval()
     whole.load_state_dict(encoder.state_dict())
     torch.testing.assert_close(encoder(short), whole(padded), rtol=0, atol=0)
-    wider = PatchEncoder(59, 16, 8, 2, 1, patch_samples=5).eval()
+    wider = PatchEncoder(59, 16, SIZES, 1, patch_samples=5).eval()
     assert wider(short).shape == (3, 16, 8)
 
 
 def test_anchors_are_spread_over_the_series_and_not_over_its_padding() -> None:
     """500 samples in 64 patches of 8: the anchor windows are where 50 patches of 10 have them."""
-    padded, exact = AnchoredQueries(64, 25, 8, 2, 1, filled_patches=62.5), AnchoredQueries(50, 25, 8, 2, 1)
+    padded, exact = AnchoredQueries(64, 25, SIZES, 1, filled_patches=62.5), AnchoredQueries(50, 25, SIZES, 1)
     centre = {
         name: (tokenizer.nearness * (torch.arange(patches) + 0.5)).sum(-1) * size
         for name, tokenizer, patches, size in (("padded", padded, 64, 8), ("exact", exact, 50, 10))
@@ -97,7 +100,7 @@ def test_anchors_are_spread_over_the_series_and_not_over_its_padding() -> None:
 
 @pytest.mark.parametrize(("length", "tokens"), [(64, 4), (500, 32), (100, 32), (50, 7), (9, 9)])
 def test_each_sample_comes_from_the_token_of_its_place(length: int, tokens: int) -> None:
-    decoder = SeriesDecoder(length, tokens, 8, 2, 1)
+    decoder = SeriesDecoder(length, tokens, SIZES, 1)
     each = decoder.to_samples.out_features
     assert each == math.ceil(length / tokens)
     # Sample k of token n is the number n · 1000 + k.
@@ -114,7 +117,7 @@ def test_each_sample_comes_from_the_token_of_its_place(length: int, tokens: int)
 
 
 def test_a_decoder_of_several_channels_gives_their_series_side_by_side() -> None:
-    decoder = SeriesDecoder(20, 4, 8, 2, 1, channels=3).eval()
+    decoder = SeriesDecoder(20, 4, SIZES, 1, channels=3).eval()
     tokens = torch.randn(2, 4, 8)
     samples = decoder.to_samples(decoder.blocks(tokens + decoder.positions))
     rebuilt = decoder(tokens)

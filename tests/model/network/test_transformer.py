@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.network.transformer import (
+    BlockSizes,
     CrossAttention,
     CrossAttentionBlock,
     CrossAttentionStack,
@@ -93,7 +94,7 @@ def assert_same(mine: Tensor, its: Tensor, inputs: list[Tensor], pairs: list[tup
 
 
 def test_a_self_attention_block_is_torchs_pre_norm_layer() -> None:
-    torchs, own = torch_encoder_layer(), SelfAttentionBlock(WIDTH, HEADS, 2).double()
+    torchs, own = torch_encoder_layer(), SelfAttentionBlock(BlockSizes(WIDTH, HEADS)).double()
     copy_self_block(own, torchs)
     x = items(5)
     pairs = [
@@ -106,7 +107,7 @@ def test_a_self_attention_block_is_torchs_pre_norm_layer() -> None:
 
 
 def test_a_cross_attention_block_is_torchs_pre_norm_decoder_layer() -> None:
-    torchs, own = torch_decoder_layer(), CrossAttentionBlock(WIDTH, HEADS, 2).double()
+    torchs, own = torch_decoder_layer(), CrossAttentionBlock(BlockSizes(WIDTH, HEADS)).double()
     copy_cross_block(own, torchs)
     to_memory = memory_of(torchs)
     x, memory = items(5), items(7, seed=1)
@@ -115,7 +116,10 @@ def test_a_cross_attention_block_is_torchs_pre_norm_decoder_layer() -> None:
 
 
 def test_blocks_of_a_stack_share_what_they_look_at() -> None:
-    torchs, own = [torch_decoder_layer(), torch_decoder_layer()], CrossAttentionStack(2, WIDTH, HEADS, 2).double()
+    torchs, own = (
+        [torch_decoder_layer(), torch_decoder_layer()],
+        CrossAttentionStack(2, BlockSizes(WIDTH, HEADS)).double(),
+    )
     randomise(torchs[1])
     with torch.no_grad():
         for part in ("in_proj_weight", "in_proj_bias"):
@@ -151,7 +155,7 @@ def test_the_feed_forward_block_keeps_its_hidden_layer_once() -> None:
 
 @pytest.mark.parametrize("stack", [SelfAttentionStack, CrossAttentionStack])
 def test_recordings_of_a_batch_do_not_see_each_other(stack: type[nn.Module]) -> None:
-    own = stack(2, WIDTH, HEADS, 2).double().eval()
+    own = stack(2, BlockSizes(WIDTH, HEADS)).double().eval()
     x, memory = items(5).detach(), items(6, seed=1).detach()
     inputs = (x,) if stack is SelfAttentionStack else (x, memory)
     alone = own(*(t[1:] for t in inputs))
@@ -159,7 +163,7 @@ def test_recordings_of_a_batch_do_not_see_each_other(stack: type[nn.Module]) -> 
 
 
 def test_dropout_acts_in_training_alone() -> None:
-    own, x = SelfAttentionStack(1, WIDTH, HEADS, 2, 0.5).double(), items(5).detach()
+    own, x = SelfAttentionStack(1, BlockSizes(WIDTH, HEADS, dropout=0.5)).double(), items(5).detach()
     torch.manual_seed(0)
     assert not torch.equal(own(x), own(x))
     own.eval()
@@ -167,7 +171,7 @@ def test_dropout_acts_in_training_alone() -> None:
 
 
 def test_under_autocast_the_blocks_compute_in_low_precision_and_give_full_gradients() -> None:
-    own = SelfAttentionStack(1, WIDTH, HEADS, 2)
+    own = SelfAttentionStack(1, BlockSizes(WIDTH, HEADS))
     x = items(5).detach().float()
     with torch.autocast("cpu", torch.bfloat16):
         out = own(x)
