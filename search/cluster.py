@@ -47,17 +47,11 @@ class ClusterError(RuntimeError):
 
 
 class Dashboard(NamedTuple):
-    """Where the dashboard is.
+    """Where the dashboard is."""
 
-    Attributes:
-        address: Its URL; "" if there is none.
-        login: What a user does to log in; "" if nothing.
-        metrics: URL of the driver's node at which Prometheus finds the run's gauges; "" if there is none.
-    """
-
-    address: str
-    login: str
-    metrics: str
+    address: str  # its URL; "" if there is none
+    login: str  # what a user does to log in; "" if nothing
+    metrics: str  # URL of the driver's node at which Prometheus finds the run's gauges; "" if there is none
 
 
 def prepare_environment(slots: int | None, import_folders: list[Path]) -> None:

@@ -41,27 +41,16 @@ POLL_S = 0.2
 
 @dataclass(frozen=True)
 class Task:
-    """One run.
+    """One run."""
 
-    Attributes:
-        data: Name of the data set.
-        study: File with the pickled study of the data set.
-        configuration: Complete, as `model.configuration.reading` reads it.
-        threads: CPU threads.
-        trainer: One of `TRAINERS`; those of the reference say how its steps were found.
-        reference: Clone of the reference; None for ours.
-        steps: For the reference, how many.
-        rate: For the reference, its learning rate.
-    """
-
-    data: str
-    study: str
-    configuration: dict[str, Any]
-    threads: int = 1
-    trainer: str = OURS
-    reference: str | None = None
-    steps: int = 0
-    rate: float | None = None
+    data: str  # name of the data set
+    study: str  # file with the pickled study of the data set
+    configuration: dict[str, Any]  # complete, as `model.configuration.reading` reads it
+    threads: int = 1  # CPU threads
+    trainer: str = OURS  # one of `TRAINERS`; those of the reference say how its steps were found
+    reference: str | None = None  # clone of the reference; None for ours
+    steps: int = 0  # for the reference, how many
+    rate: float | None = None  # for the reference, its learning rate
 
     @property
     def title(self) -> str:

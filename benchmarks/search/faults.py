@@ -34,23 +34,14 @@ MORE = 10  # trials, so that a slot that is back has something to do
 
 
 class Result(NamedTuple):
-    """What came of one run.
+    """What came of one run."""
 
-    Attributes:
-        free_s: Seconds until the slots worked again, or until the processes were gone.
-        codes: Exit codes, of the run and of its resumption.
-        said: What it said of the fault.
-        lost: Trials lost.
-        repeated: Trials or epochs recorded twice.
-        running: Trials left running in the journal at the end.
-    """
-
-    free_s: float
-    codes: tuple[int, ...]
-    said: str
-    lost: int = 0
-    repeated: int = 0
-    running: int = 0
+    free_s: float  # seconds until the slots worked again, or until the processes were gone
+    codes: tuple[int, ...]  # exit codes, of the run and of its resumption
+    said: str  # what it said of the fault
+    lost: int = 0  # trials lost
+    repeated: int = 0  # trials or epochs recorded twice
+    running: int = 0  # trials left running in the journal at the end
 
 
 Fault = tuple["FaultRun", Result, dict[int, str]]  # the run, what came of it, and the reasons of trials that must fail

@@ -33,19 +33,12 @@ TUNED = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1", "RAY_TRAIN_ENABLE_PREEMPTIO
 
 
 class Cost(NamedTuple):
-    """What one search took.
+    """What one search took."""
 
-    Attributes:
-        first_s: Until the first loop began.
-        overhead_s: Time of the slots that no loop fills, per trial.
-        utilisation: Share of the slots' time that loops fill.
-        whole_s: Until the last loop ended.
-    """
-
-    first_s: float
-    overhead_s: float
-    utilisation: float
-    whole_s: float
+    first_s: float  # until the first loop began
+    overhead_s: float  # time of the slots that no loop fills, per trial
+    utilisation: float  # share of the slots' time that loops fill
+    whole_s: float  # until the last loop ended
 
 
 def cost(started: float, loops: list[tuple[float, float]], slots: int) -> Cost:

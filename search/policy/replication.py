@@ -28,30 +28,19 @@ MOST_ATTEMPTS = 2  # per seed that a point needs
 
 
 class TrainedPoint(NamedTuple):
-    """A trial, as far as replicates go by it.
+    """A trial, as far as replicates go by it."""
 
-    Attributes:
-        parameters: Its point.
-        state: finished, running, or any other for one that ended without a result.
-        metrics: At least those of objectives and guards, if it finished.
-        round: In which it was asked for as a replicate, from 1; 0 for a trial of the budget.
-    """
-
-    parameters: Mapping[str, Any]
-    state: str
-    metrics: Mapping[str, float]
-    round: int = 0
+    parameters: Mapping[str, Any]  # its point
+    state: str  # finished, running, or any other for one that ended without a result
+    metrics: Mapping[str, float]  # at least those of objectives and guards, if it finished
+    round: int = 0  # in which it was asked for as a replicate, from 1; 0 for a trial of the budget
 
 
 class MissingReplicates(NamedTuple):
-    """What a round still has to ask for.
+    """What a round still has to ask for."""
 
-    Attributes:
-        round: Its number, from 1.
-        points: Parameters of the next trials, in their order; empty while a round has not ended, and at the end.
-    """
-
-    round: int
+    round: int  # its number, from 1
+    # Parameters of the next trials, in their order; empty while a round has not ended, and at the end
     points: list[dict[str, Any]]
 
 

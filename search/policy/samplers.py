@@ -20,15 +20,10 @@ from search.space.schema import Space
 
 
 class Point(NamedTuple):
-    """A point, and what its sampler has to find again later.
+    """A point, and what its sampler has to find again later."""
 
-    Attributes:
-        parameters: Value by name.
-        notes: The sampler's own attributes of the trial, such as its generation.
-    """
-
-    parameters: dict[str, Any]
-    notes: dict[str, Any]
+    parameters: dict[str, Any]  # value by name
+    notes: dict[str, Any]  # the sampler's own attributes of the trial, such as its generation
 
 
 class PointSampler:

@@ -32,30 +32,18 @@ WARM_START_FILE = "warm_start.json"
 
 
 class ReusableTrial(NamedTuple):
-    """A finished trial of an earlier run.
+    """A finished trial of an earlier run."""
 
-    Attributes:
-        run: Its folder, as it was named.
-        result: With the trial's number in that run.
-    """
-
-    run: Path
-    result: TrialResult
+    run: Path  # its folder, as it was named
+    result: TrialResult  # with the trial's number in that run
 
 
 class EarlierRun(NamedTuple):
-    """A run folder that was read.
+    """A run folder that was read."""
 
-    Attributes:
-        folder: As it was named.
-        space: What it searched, resolved.
-        basis: What its results depend on besides the configuration: code and data.
-        finished: Its finished trials.
-    """
-
-    folder: Path
-    space: Space
-    basis: dict[str, Any]
+    folder: Path  # as it was named
+    space: Space  # what it searched, resolved
+    basis: dict[str, Any]  # what its results depend on besides the configuration: code and data
     finished: list[TrialResult]
 
 

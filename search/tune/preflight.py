@@ -22,15 +22,10 @@ class PreflightError(InputError):
 
 
 class Node(NamedTuple):
-    """What one machine has.
+    """What one machine has."""
 
-    Attributes:
-        cpus: CPU cores that may be used.
-        gpus: GPUs that may be used.
-    """
-
-    cpus: float
-    gpus: float
+    cpus: float  # CPU cores that may be used
+    gpus: float  # GPUs that may be used
 
     def places(self, cpus: int, gpus: float) -> int:
         """Return how many workers fit; a GPU that is shared is never shared across two devices."""
@@ -43,19 +38,12 @@ class Node(NamedTuple):
 
 
 class Available(NamedTuple):
-    """What there is.
+    """What there is."""
 
-    Attributes:
-        cpus: CPU cores that may be used.
-        gpus: GPUs that may be used.
-        where: How the message calls it, such as "this machine".
-        nodes: The machines of a cluster; () for a single machine.
-    """
-
-    cpus: float
-    gpus: float
-    where: str
-    nodes: tuple[Node, ...] = ()
+    cpus: float  # CPU cores that may be used
+    gpus: float  # GPUs that may be used
+    where: str  # how the message calls it, such as "this machine"
+    nodes: tuple[Node, ...] = ()  # the machines of a cluster; () for a single machine
 
     @property
     def machines(self) -> tuple[Node, ...]:
