@@ -66,15 +66,12 @@ class Searcher(Protocol):
 
     def propose(self, trial: int) -> Mapping[str, Any]:
         """Parameters of a new trial."""
-        ...
 
     def goes_on(self, trial: int, epoch: int, metrics: Mapping[str, float]) -> bool:
         """Whether a trial goes on after an evaluation that is not its last."""
-        ...
 
     def ended(self, trial: int, epoch: int, metrics: Mapping[str, float], finished: bool) -> None:
         """A trial was trained in full, or stopped."""
-        ...
 
 
 class Progress(NamedTuple):

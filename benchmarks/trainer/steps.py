@@ -46,7 +46,6 @@ class Trainer(Protocol):
 
     def step(self) -> None:
         """Take one optimiser step on one batch."""
-        ...
 
 
 def synthetic_series(series: int, samples: int, seed: int = 0) -> Tensor:

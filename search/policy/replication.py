@@ -48,20 +48,11 @@ class Replication:
     """Says what is to be trained again."""
 
     def __init__(self, space: Space):
-        """Prepare.
-
-        Args:
-            space: With the number of seeds that points shall have.
-        """
         self._space = space
         self._plans: dict[int, list[dict[str, Any]]] = {}
 
     def missing(self, trials: Sequence[TrainedPoint]) -> MissingReplicates:
-        """Return what is to be asked for next.
-
-        Args:
-            trials: All trials of the run by their number; those of the budget have been asked for.
-        """
+        """Return what is to be asked for next, after all trials by number; those of the budget have been asked for."""
         current = max((trial.round for trial in trials), default=0)
         if current:
             asked = [trial.parameters for trial in trials if trial.round == current]
@@ -106,12 +97,7 @@ def missing(trials: Sequence[TrainedPoint], space: Space) -> list[dict[str, Any]
 
 
 def foreseen_replicates(rows: Sequence[Mapping[str, Any]], space: Space) -> int:
-    """Return how many replicates there would be in the first round, were the trials that have ended all there are.
-
-    Args:
-        rows: Rows of `trials.csv`.
-        space: What is searched.
-    """
+    """Return how many replicates the first round would have, were the rows of `trials.csv` all that there will be."""
     trials = [
         TrainedPoint({name: row[name] for name in space.parameters if row.get(name) is not None}, row["state"], row)
         for row in rows

@@ -49,13 +49,9 @@ class Checkpoints:
     """The checkpoints of one trial; there is at most one, but for the moment in which a newer one takes its place."""
 
     def __init__(self, folder: Path, trial: int, every_s: float, clock: Callable[[], float] = perf_counter):
-        """Name a place; nothing is made or read yet.
+        """Name a place in the run folder; nothing is made or read yet.
 
-        Args:
-            folder: The run folder.
-            trial: Its number.
-            every_s: Least seconds between two checkpoints; 0 means that it is always time for one.
-            clock: Seconds.
+        Two checkpoints are at least `every_s` apart; 0 means that it is always time for one. `clock` gives seconds.
         """
         self._folder = unfinished(folder, trial)
         self._every_s = every_s

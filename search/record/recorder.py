@@ -42,10 +42,6 @@ class Recorder:
     def __init__(self, space: Space, folder: Path):
         """Open the tables of a run folder.
 
-        Args:
-            space: What is searched.
-            folder: The run folder.
-
         Raises:
             RecordError: A table is damaged.
         """
@@ -70,10 +66,7 @@ class Recorder:
     ) -> None:
         """Remove what trials that will be run again have left in the tables.
 
-        Args:
-            kept: Trials that stay.
-            again: Numbers of trials that will be run again.
-            replicates: Numbers of all that are replicates.
+        `kept` are the trials that stay, `again` and `replicates` numbers of trials.
         """
         self._replicates = set(replicates)
         kept = list(kept)

@@ -90,25 +90,20 @@ def run_search(run: RunContext) -> str:
             trial_name_creator=_trial_name,
             trial_dirname_creator=_trial_name,
         ),
-        run_config=_quiet(space, location.folder, _Interrupted(run.interruption, searcher)),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str(location.folder / "ray"),
+            verbose=0,
+            stop=_Interrupted(run.interruption, searcher),
+            callbacks=[*trackers(space, location.folder), ReleaseTrialMetrics()],  # the last is told last
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        ),
     )
     # At its end Tune looks for result files that its loggers would have written, and complains about each of them.
     logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
     with run.interruption.deferred():
         tuner.fit()
     return searcher.verdict
-
-
-def _quiet(space: Space, folder: Path, stopper: Stopper) -> tune.RunConfig:
-    """Return where Tune keeps its own files, and who follows the trials; nothing is printed."""
-    return tune.RunConfig(
-        name="tune",
-        storage_path=str(folder / "ray"),
-        verbose=0,
-        stop=stopper,
-        callbacks=[*trackers(space, folder), ReleaseTrialMetrics()],  # the last is told last
-        checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-    )
 
 
 def _scheduler(space: Space, proposals: Proposals, recorder: Recorder) -> HalvingScheduler | None:

@@ -61,18 +61,10 @@ def local_resources() -> Available:
 
 
 def plan(wanted: Resources, available: Available, trials: int) -> Resources:
-    """Fill in what was left out, and refuse what cannot be had.
+    """Fill in what a space file left out, and refuse what cannot be had.
 
-    Without GPUs a worker gets one CPU; with GPUs it gets one of them and its share of the CPUs. There are as many
-    slots as fit, at most one per trial.
-
-    Args:
-        wanted: As in the space file.
-        available: What there is.
-        trials: How many trials there will be.
-
-    Returns:
-        The same with every field set.
+    Without GPUs a worker gets one CPU; with GPUs it gets one of them and its share of the CPUs. There are as many slots
+    as fit, at most one per trial.
 
     Raises:
         PreflightError: Not even one slot, or not all the slots asked for, fit.

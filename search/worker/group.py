@@ -70,10 +70,8 @@ def work(config: dict[str, Any]) -> None:
     myself = ray.get_runtime_context().current_actor  # by which the trial actor kills a worker that hangs
     while (request := ray.get(mailbox.next_request.remote(slot, generation, myself))) is not None:
         result = loop.run(request)
-        if undelivered:
-            raise undelivered[
-                0
-            ]  # no fault of the trial: a worker that has the mailbox again goes on from its checkpoint
+        if undelivered:  # no fault of the trial: a worker that has the mailbox again goes on from its checkpoint
+            raise undelivered[0]
         if team is not None and team.one_died:
             raise TeamLostError(team.lost)  # the trial has not ended: the mailbox hands it out again
         result = outbox.sent(result)
@@ -133,15 +131,10 @@ class WorkerGroup:
     """One long run of Ray Train, kept going by a thread."""
 
     def __init__(self, mailbox: Any, lease: SlotLease, resources: Resources, storage: Path, name: str, cause: str = ""):
-        """Start the group; this returns at once.
+        """Start the group for the slot of a lease; this returns at once.
 
-        Args:
-            mailbox: Actor handle of the mailbox.
-            lease: On the slot whose requests it takes.
-            resources: Of one worker.
-            storage: Where Ray Train may write.
-            name: Of this run of Ray Train, without the group's number; shown by the dashboard.
-            cause: Why the group before it ended; "" for none.
+        The dashboard shows this run of Ray Train, which writes to `storage`, by `name` and the group's number. `cause`
+        is why the group before it ended; "" for none.
         """
         slot, generation = lease.slot, ray.get(mailbox.new_group.remote(lease, cause))
         self._error = ""

@@ -93,12 +93,7 @@ class Slot:
         self.alive, self.busy, self.nodes = False, False, {}
 
     def health(self, clock_s: float, hung_after_s: float | None) -> SlotHealth:
-        """Say how the slot stands; a hung worker is named once.
-
-        Args:
-            clock_s: The present moment.
-            hung_after_s: Patience; None: as long as workers usually need.
-        """
+        """Say how the slot stands; a hung worker is named once. No patience given: as long as workers need."""
         assignment = self.assignment
         if assignment is None or assignment.over:
             return SlotHealth(0.0, self.alive, None)
@@ -138,8 +133,7 @@ class Slot:
     def blame(self, cause: str, clock_s: float) -> bool:
         """Note what happened to the worker that has the request: it is handed out again, or ends as failed.
 
-        Returns:
-            Whether a worker had it.
+        Return whether a worker had it.
         """
         assignment = self.assignment
         if assignment is None or not assignment.running:
