@@ -21,12 +21,7 @@ STYLE = style.STYLE | {"font.size": 8.5, "axes.labelsize": "medium"}
 
 
 def draw_shapes(models: dict[str, Path], file: Path) -> None:
-    """Draw all decoded shapes of each model, sorted by use, side by side.
-
-    Args:
-        models: Name of each model and its `example.npz`, as `runs` writes it.
-        file: The PNG file to write.
-    """
+    """Draw all decoded shapes of each model, whose `example.npz` `runs` has written, sorted by use, side by side."""
     if not models:
         return
     most = max(len(np.load(source)["counts"]) for source in models.values())
