@@ -149,8 +149,9 @@ class Progress:
         shown = {name: files[name][0] for name in (OURS, reference) if name in files}
         self.options.out.mkdir(parents=True, exist_ok=True)
         stem = f"{'-'.join(latest['data'].split())}-{latest['codes']}"
-        draw_shapes(shown, self.options.out / f"{stem}-shapes.png")
-        draw_series(shown, self.options.out / f"{stem}-series.png")
+        if shown:  # not where every training broke down
+            draw_shapes(shown, self.options.out / f"{stem}-shapes.png")
+            draw_series(shown, self.options.out / f"{stem}-series.png")
 
 
 if __name__ == "__main__":

@@ -149,7 +149,7 @@ def _sound(model: nn.Module) -> bool:
 def shuffled_batches(x: Tensor, recordings: int, seed: int) -> Iterator[Tensor]:
     """Yield the series of one step after another, for ever: each pass goes through all of `x` in a new order.
 
-    `x` is `(recordings, channels, T)`; the last step of a pass may have fewer recordings than the others, as ours has.
+    `x` is `(recordings, channels, T)`; a step has `recordings` of them, the last of a pass maybe fewer, as ours has.
     """
     generator = torch.Generator().manual_seed(seed)
     while True:
