@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Collection, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,20 @@ def _in_a_folder(_: click.Context, option: click.Parameter, path: Path | None) -
 JSON = click.option("--json", type=PATH, callback=_in_a_folder, metavar="FILE", help="write every figure there")
 
 
-def run_benchmark(command: click.Command, arguments: Sequence[str] | None = None, several: Collection[str] = ()) -> int:
-    """Run a benchmark's command line, and return its exit code: 0 done, 2 bad input, 130 stopped."""
-    errors = (InputError, SearchInputError, OSError)
-    return run_command(command, arguments, bad_input=errors, stopped="stopped", several=several)
+class Benchmark(click.Command):
+    """A benchmark's command line; options named in `several` may be given as `--option A B`."""
+
+    def __init__(self, *arguments: Any, several: Collection[str] = (), **settings: Any):
+        super().__init__(*arguments, **settings)
+        self.several = several
+
+    def main(self, arguments: Sequence[str] | None = None) -> int:  # type: ignore[override]
+        """Run it, and return its exit code: 0 done, 2 bad input, 130 stopped."""
+        errors = (InputError, SearchInputError, OSError)
+        return run_command(self, arguments, bad_input=errors, stopped="stopped", several=self.several)
+
+
+benchmark = partial(click.command, cls=Benchmark)
 
 
 def finish(result: dict[str, Any], file: Path | None, tables: Iterable[Table]) -> int:

@@ -10,7 +10,7 @@ import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -31,19 +31,11 @@ class Schedule(NamedTuple):
 
 
 class ReferenceTrainer:
-    """The reference's training step.
+    """The reference's training step, on batches `(series, samples)`, one after another, on the model's device.
 
     On CUDA it runs under bfloat16 autocast, which its training script asks for and ours uses too; on the CPU both
-    compute in float32.
-
-    Args:
-        model: The reference's model, as `build_reference` gives it.
-        batches: Series `(series, samples)` of one step after another, on the model's device.
-        schedule: Of the learning rate.
-
-    Attributes:
-        loss: Weighted sum of the last step, from before the step was taken.
-        rebuilding: The part of it that says how well series and shapes are rebuilt.
+    compute in float32. `loss` is the weighted sum of the last step, from before the step was taken, and `rebuilding`
+    the part of it that says how well series and shapes are rebuilt.
     """
 
     LOSS_WEIGHTS = (("ts_loss", 1.0), ("vq_loss", 1.0), ("shape_loss", 1.0), ("dist_loss", 0.8))
@@ -82,37 +74,32 @@ def count_parameters(module: nn.Module) -> int:
 
 
 def build_reference(vqshape: type[nn.Module], a: Architecture, codes: int, seed: int = 0) -> nn.Module:
-    """Build the reference's model at our sizes, with what its training script sets besides.
+    """Build the clone's `VQShape` at our sizes, with what its training script sets besides.
 
-    Args:
-        vqshape: The class `VQShape` of the clone.
-        a: Our sizes.
-        codes: Codes in the codebook (J).
-        seed: Of the weights, and of what is drawn in training after this call (masks, dropout).
+    The seed is that of the weights, and of what is drawn in training after this call (masks, dropout).
     """
     torch.manual_seed(seed)
     layout = a.layout()
-    sizes: dict[str, Any] = {
-        "len_input": layout.samples,
-        "dim_embedding": a.width,
-        "patch_size": layout.patch_samples,
-        "num_patch": layout.patches,
-        "num_token": a.tokens,
+    return vqshape(
+        len_input=layout.samples,
+        dim_embedding=a.width,
+        patch_size=layout.patch_samples,
+        num_patch=layout.patches,
+        num_token=a.tokens,
         **dict.fromkeys(("num_enc_head", "num_tokenizer_head", "num_dec_head"), a.heads),
-        "num_enc_layer": a.encoder_layers,
-        "num_tokenizer_layer": a.tokenizer_layers,
-        "num_dec_layer": a.decoder_layers,
-        "len_s": a.shape_samples,
-        "num_code": codes,
-        "dim_code": a.code_dim,
-        "s_smooth_factor": 1,
-        "codebook_type": "standard",
-        "lambda_commit": 0.25,
-        "lambda_entropy": 0.1,
-        "entropy_gamma": 1.0,
-        "mask_ratio": 0.25,
-    }
-    return vqshape(**sizes)
+        num_enc_layer=a.encoder_layers,
+        num_tokenizer_layer=a.tokenizer_layers,
+        num_dec_layer=a.decoder_layers,
+        len_s=a.shape_samples,
+        num_code=codes,
+        dim_code=a.code_dim,
+        s_smooth_factor=1,
+        codebook_type="standard",
+        lambda_commit=0.25,
+        lambda_entropy=0.1,
+        entropy_gamma=1.0,
+        mask_ratio=0.25,
+    )
 
 
 def load_reference(folder: Path) -> type[nn.Module]:

@@ -47,25 +47,18 @@ class ClusterError(RuntimeError):
 
 
 class Dashboard(NamedTuple):
-    """Where the dashboard is.
+    """Where the dashboard is."""
 
-    Attributes:
-        address: Its URL; "" if there is none.
-        login: What a user does to log in; "" if nothing.
-        metrics: URL of the driver's node at which Prometheus finds the run's gauges; "" if there is none.
-    """
-
-    address: str
-    login: str
-    metrics: str
+    address: str  # its URL; "" if there is none
+    login: str  # what a user does to log in; "" if nothing
+    metrics: str  # URL of the driver's node at which Prometheus finds the run's gauges; "" if there is none
 
 
 def prepare_environment(slots: int | None, import_folders: list[Path]) -> None:
     """Set what Ray reads; call before anything imports Ray.
 
-    Args:
-        slots: How many trials run at a time: all their actors may start together. None if not known yet.
-        import_folders: Where workers find the study's module.
+    As many actors as there are slots may start together; `slots` is None where it is not known yet. Workers find the
+    study's module in `import_folders`.
     """
     os.environ.update(ENVIRONMENT)
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots or 64)
@@ -76,9 +69,6 @@ def prepare_environment(slots: int | None, import_folders: list[Path]) -> None:
 
 def start_local(available: Available) -> Dashboard:
     """Start a cluster of this machine alone, with a dashboard where one can be started.
-
-    Args:
-        available: What it may use.
 
     Raises:
         ClusterError: Ray does not start.
@@ -101,11 +91,9 @@ def start_local(available: Available) -> Dashboard:
 
 
 def join(address: str, modules: Sequence[str]) -> Dashboard:
-    """Connect to a cluster that is there already.
+    """Connect to a cluster that is there already, at an address as for `ray.init`: `auto`, or `10.0.0.1:6379`.
 
-    Args:
-        address: As for `ray.init`, such as `auto` or `10.0.0.1:6379`.
-        modules: Package folders and module files that its workers need.
+    Its workers get `modules`, package folders and module files.
 
     Raises:
         ClusterError: It cannot be reached.
@@ -134,11 +122,7 @@ def cluster_resources(address: str) -> Available:
 
 
 def check_head_sees(folder: Path, session: str) -> list[str]:
-    """Return the addresses of the nodes that do not see the run folder; the head node has to.
-
-    Args:
-        folder: The run folder, marked.
-        session: Its mark.
+    """Return the addresses of the nodes that do not see the marked run folder; the head node has to.
 
     Raises:
         ClusterError: The head node does not see it.

@@ -29,63 +29,35 @@ STUDY_MEMBERS = ("metrics", "resolve", "check", "provenance", "trial")
 
 
 class Options(NamedTuple):
-    """What the command line says; None where it says nothing.
-
-    Attributes:
-        file: The space file.
-        out: The run folder.
-        address: The Ray cluster to join.
-        mirror: Where a copy of the run folder is kept.
-        resume: Continue the run in the folder.
-        trials: Overrules budget.trials.
-        epochs: Overrules budget.epochs.
-        replicates: Overrules budget.replicates.
-        slots: Overrules resources.slots.
-        seed: Overrules the seed.
-        assignments: `KEY=VALUE` for keys of the study's configuration.
-        start: Configurations whose points are tried first.
-        warm_start: Earlier runs whose values the sampler begins with.
-        deterministic: Propose trials in batches of as many as there are slots.
-        reuse: Earlier runs whose finished trials are taken over where they are the same work.
-    """
+    """What the command line says; None where it says nothing."""
 
     file: Path
-    out: Path | None = None
-    address: str | None = None
-    mirror: str | None = None
-    resume: bool = False
-    trials: int | None = None
-    epochs: int | None = None
-    replicates: int | None = None
-    slots: int | None = None
-    seed: int | None = None
-    assignments: Sequence[str] = ()
-    start: Sequence[Path] = ()
-    warm_start: Sequence[Path] = ()
-    reuse: Sequence[Path] = ()
-    deterministic: bool = False
+    out: Path | None = None  # the run folder
+    address: str | None = None  # the Ray cluster to join
+    mirror: str | None = None  # where a copy of the run folder is kept
+    resume: bool = False  # continue the run in the folder
+    trials: int | None = None  # overrules budget.trials
+    epochs: int | None = None  # overrules budget.epochs
+    replicates: int | None = None  # overrules budget.replicates
+    slots: int | None = None  # overrules resources.slots
+    seed: int | None = None  # overrules seed
+    assignments: Sequence[str] = ()  # `KEY=VALUE` for keys of the study's configuration
+    start: Sequence[Path] = ()  # configurations whose points are tried first
+    warm_start: Sequence[Path] = ()  # earlier runs whose values the sampler begins with
+    reuse: Sequence[Path] = ()  # earlier runs whose finished trials are taken over where they are the same work
+    deterministic: bool = False  # propose trials in batches of as many as there are slots
 
 
 class Prepared(NamedTuple):
-    """A search that has passed the cheap checks.
+    """A search that has passed the cheap checks."""
 
-    Attributes:
-        space: Resolved, the command line's wishes included; resources may still be left out.
-        folder: The run folder, not yet made.
-        study: The study's class.
-        recorded: The provenance of the run that is resumed; None for a new one.
-        written: What the space file itself says where it may be overruled.
-        assigned: Keys of the study's configuration that the command line set, by dotted name.
-        deterministic: Trials shall be proposed in batches of as many as there are slots.
-    """
-
-    space: Space
-    folder: RunFolder
+    space: Space  # resolved, the command line's wishes included; resources may still be left out
+    folder: RunFolder  # the run folder, not yet made
     study: type[Study]
-    recorded: dict[str, Any] | None
-    written: dict[str, Any]
-    assigned: dict[str, Any]
-    deterministic: bool
+    recorded: dict[str, Any] | None  # the provenance of the run that is resumed; None for a new one
+    written: dict[str, Any]  # what the space file itself says where it may be overruled
+    assigned: dict[str, Any]  # keys of the study's configuration that the command line set, by dotted name
+    deterministic: bool  # trials shall be proposed in batches of as many as there are slots
 
 
 def prepare(options: Options) -> Prepared:

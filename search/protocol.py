@@ -20,23 +20,18 @@ class TrainingRun(Protocol):
 
     def train_epoch(self) -> dict[str, float]:
         """Train one epoch and return the means of the losses over it: `loss` and its parts."""
-        ...
 
     def evaluate(self) -> dict[str, float]:
         """Return the metrics on the validation split."""
-        ...
 
     def save(self, folder: Path) -> None:
         """Write everything that is needed to go on later, also in the middle of a trial."""
-        ...
 
     def restore(self, folder: Path) -> None:
         """Go on from what `save` wrote."""
-        ...
 
     def export(self, folder: Path) -> None:
         """Write the finished model: `model.safetensors` and what belongs to it."""
-        ...
 
 
 class Study(Protocol):
@@ -54,7 +49,6 @@ class Study(Protocol):
         Args:
             resolved: What `resolve` returned.
         """
-        ...
 
     @classmethod
     def resolve(cls, fixed: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -70,7 +64,6 @@ class Study(Protocol):
         Raises:
             ValueError: A key or a value is wrong, or a file is missing; the message begins with the dotted key.
         """
-        ...
 
     def check(self, configuration: Mapping[str, Any]) -> None:
         """Refuse a point that cannot be trained.
@@ -81,11 +74,9 @@ class Study(Protocol):
         Raises:
             ValueError: The message begins with the dotted key.
         """
-        ...
 
     def provenance(self) -> dict[str, Any]:
         """Return what the results depend on besides the configuration, such as the data's fingerprint."""
-        ...
 
     def trial(self, configuration: Mapping[str, Any], device: str) -> TrainingRun:
         """Begin a run of training.
@@ -94,4 +85,3 @@ class Study(Protocol):
             configuration: As for `check`.
             device: `cpu` or `cuda`.
         """
-        ...

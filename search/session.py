@@ -51,14 +51,7 @@ class Session:
     """One call of the command line, on a run folder whose lock is held."""
 
     def __init__(self, prepared: Prepared, study: Study, options: Options, terminal: TextIO):
-        """Prepare a session; nothing starts yet.
-
-        Args:
-            prepared: Has passed the cheap checks.
-            study: What is searched.
-            options: The command line.
-            terminal: Where to show what happens.
-        """
+        """Prepare a session that is shown on the terminal; nothing starts yet."""
         self._prepared = prepared
         self._study = study
         self._options = options

@@ -23,52 +23,31 @@ def seconds_between(start: str, end: str) -> float:
 
 @dataclass(frozen=True)
 class TrialRequest:
-    """A trial to be run.
+    """A trial to be run."""
 
-    Attributes:
-        trial: Its number, from 0.
-        parameters: Value of each parameter by its dotted name.
-        seed: Its own seed.
-        replicate: It trains a point again, after the budget's trials.
-    """
-
-    trial: int
-    parameters: dict[str, Any]
-    seed: int
-    replicate: bool = False
+    trial: int  # its number, from 0
+    parameters: dict[str, Any]  # value of each parameter by its dotted name
+    seed: int  # its own seed
+    replicate: bool = False  # it trains a point again, after the budget's trials
 
 
 @dataclass(frozen=True)
 class TrialResult:
-    """A trial that has ended, or how far it has come.
+    """A trial that has ended, or how far it has come."""
 
-    Attributes:
-        request: What was run.
-        state: finished, stopped, failed or interrupted; running for one that has not ended.
-        reason: Why, for any state but finished.
-        epochs: Epochs trained.
-        slot: Where it ran; None if it never began.
-        started: When the worker took the request; "" if it never did.
-        first_step: When the first epoch began; "" if none did.
-        ended: When it ended, model written and all.
-        metrics: The last evaluation.
-        trace: The traceback of a failure, for the log.
-        resumed: When the worker that ended it took it, where an earlier one has trained some of its epochs; "" else.
-        before_s: Seconds that the epochs of earlier workers took.
-    """
-
-    request: TrialRequest
-    state: str
-    reason: str = ""
-    epochs: int = 0
-    slot: int | None = None
-    started: str = ""
-    first_step: str = ""
-    ended: str = ""
-    metrics: dict[str, float] = field(default_factory=dict)
-    trace: str = ""
+    request: TrialRequest  # what was run
+    state: str  # finished, stopped, failed or interrupted; running for one that has not ended
+    reason: str = ""  # why, for any state but finished
+    epochs: int = 0  # epochs trained
+    slot: int | None = None  # where it ran; None if it never began
+    started: str = ""  # when the worker took the request; "" if it never did
+    first_step: str = ""  # when the first epoch began; "" if none did
+    ended: str = ""  # when it ended, model written and all
+    metrics: dict[str, float] = field(default_factory=dict)  # the last evaluation
+    trace: str = ""  # the traceback of a failure, for the log
+    # When the worker that ended it took it, where an earlier one has trained some of its epochs; "" else
     resumed: str = ""
-    before_s: float = 0.0
+    before_s: float = 0.0  # seconds that the epochs of earlier workers took
 
     def row(self) -> dict[str, Any]:
         """Return the trial's row of `trials.csv`; only a trial with a result has metrics."""
@@ -102,45 +81,28 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class TrialUpdate:
-    """News of a trial since the last update.
+    """News of a trial since the last update."""
 
-    Attributes:
-        result: How far the trial has come.
-        rows: One row of `curves.csv` per epoch trained since, without the trial's id.
-        evaluated: The last row holds an evaluation.
-        restarted_after: Where a worker has just taken the trial, the epochs that count of those before it: rows of
-            earlier updates are void, and these begin with those epochs. None: the worker is that of the last update.
-        saved: Epochs that the last checkpoint holds; 0 for none.
-        note: What the log should say; "" for nothing.
-        group_lost: The slot has no workers and cannot get any, for the result's reason; the trial has to be given out
-            again.
-        node_lost: The reason is that a node of its workers has left the cluster.
-    """
-
-    result: TrialResult
-    rows: tuple[dict[str, float], ...] = ()
-    evaluated: bool = False
+    result: TrialResult  # how far the trial has come
+    rows: tuple[dict[str, float], ...] = ()  # one row of `curves.csv` per epoch trained since, without the trial's id
+    evaluated: bool = False  # the last row holds an evaluation
+    # Where a worker has just taken the trial, the epochs that count of those before it: rows of earlier updates are
+    # void, and these begin with those epochs. None: the worker is that of the last update.
     restarted_after: int | None = None
-    saved: int = 0
-    note: str = ""
+    saved: int = 0  # epochs that the last checkpoint holds; 0 for none
+    note: str = ""  # what the log should say; "" for nothing
+    # The slot has no workers and cannot get any, for the result's reason; the trial has to be given out again
     group_lost: bool = False
-    node_lost: bool = False
+    node_lost: bool = False  # the reason is that a node of its workers has left the cluster
 
 
 @dataclass(frozen=True)
 class WorkerContext:
-    """What every worker gets once.
+    """What every worker gets once."""
 
-    Attributes:
-        space: What is searched, with the resources found out.
-        folder: The run folder, absolute; other nodes than the driver's need not see it.
-        study: Its reference in the object store, in a list so that Ray does not fetch it on the way.
-        basis: What results depend on besides the configuration, as it is now: code and data.
-        session: What the file `.session` of the run folder holds: who sees another file sees another folder.
-    """
-
-    space: Space
-    folder: Path
-    study: list[Any]
+    space: Space  # what is searched, with the resources found out
+    folder: Path  # the run folder, absolute; other nodes than the driver's need not see it
+    study: list[Any]  # its reference in the object store, in a list so that Ray does not fetch it on the way
+    # What results depend on besides the configuration, as it is now: code and data
     basis: dict[str, Any] = field(default_factory=dict)
-    session: str = ""
+    session: str = ""  # what the file `.session` of the run folder holds: who sees another file sees another folder

@@ -24,7 +24,7 @@ from typing import Any
 
 import click
 
-from benchmarks.command_line import JSON, PATH, POSITIVE, PROGRESS, BenchmarkError, run_benchmark, show
+from benchmarks.command_line import JSON, PATH, POSITIVE, PROGRESS, BenchmarkError, benchmark, show
 from benchmarks.machine import machine, versions
 from benchmarks.quality.data import DataSet, data_sets
 from benchmarks.quality.pictures import draw_series, draw_shapes
@@ -39,7 +39,7 @@ _option = click.option
 _count = partial(click.option, type=POSITIVE, metavar="N")
 
 
-@click.command("python -m benchmarks.quality")
+@benchmark("python -m benchmarks.quality", several=("--codes", "--reference-rates"))
 @_option("--data", multiple=True, metavar="NAME", help="a data set by name; BasicMotions where nothing is given")
 @_option("--train-ts", type=PATH, metavar="FILE", help="training part of a data set in .ts files")
 @_option("--test-ts", type=PATH, metavar="FILE", help="its test part")
@@ -56,21 +56,20 @@ _count = partial(click.option, type=POSITIVE, metavar="N")
 @_count("--jobs", default=1, help="runs at a time, each in a process of its own")
 @JSON
 @_option("--out", type=PATH, metavar="DIR", help="folder for the pictures of shapes")
-def command(**options: Any) -> int:
+def main(**options: Any) -> int:
     """Measure the quality of what is learnt, on the test part."""
     unique = {name: list(dict.fromkeys(options[name])) for name in ("codes", "reference_rates")}
     with tempfile.TemporaryDirectory(prefix="quality-") as folder:
-        benchmark = Benchmark(SimpleNamespace(**options | unique), Path(folder))
+        progress, code = Progress(SimpleNamespace(**options | unique), Path(folder)), 0
         try:
-            benchmark.run()
-            code = 0
+            progress.run()
         except KeyboardInterrupt:
             code = EXIT_INTERRUPTED
-        show(tables(summary(benchmark.records)))
+        show(tables(summary(progress.records)))
     return code
 
 
-class Benchmark:
+class Progress:
     """One call of the command: what is to be done, and what is done so far; `folder` is for what only it needs."""
 
     def __init__(self, options: SimpleNamespace, folder: Path):
@@ -94,7 +93,10 @@ class Benchmark:
             took = f"{record['steps']} steps, {record['seconds']:.1f} s"
             error = f"stitch_fvu {record['metrics']['stitch_fvu']:.3f}"
             PROGRESS.print(f"{len(self.done)} of {self.total}: {finished.task.title}: {took}, {error}")
-            self.write()
+            if self.options.json:
+                result = json.dumps(plain(self.result()), indent=1, allow_nan=False)
+                with replacing(self.options.json) as part:
+                    part.write_text(result + "\n", encoding="utf-8")
             self._draw(record)
 
     def _plans(self, one: DataSet) -> list[Plan]:
@@ -111,12 +113,6 @@ class Benchmark:
         labels = [one.label for one in self.sets]
         records = [finished.record for finished in self.done]
         return sorted(records, key=lambda r: (labels.index(r["data"]), self.options.codes.index(r["codes"]), r["seed"]))
-
-    def write(self) -> None:
-        """Write the result file, in one step."""
-        if self.options.json:
-            with replacing(self.options.json) as part:
-                part.write_text(json.dumps(plain(self.result()), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
     def result(self) -> dict[str, Any]:
         """Return what `--json` writes."""
@@ -153,11 +149,9 @@ class Benchmark:
         shown = {name: files[name][0] for name in (OURS, reference) if name in files}
         self.options.out.mkdir(parents=True, exist_ok=True)
         stem = f"{'-'.join(latest['data'].split())}-{latest['codes']}"
-        draw_shapes(shown, self.options.out / f"{stem}-shapes.png")
-        draw_series(shown, self.options.out / f"{stem}-series.png")
-
-
-main = partial(run_benchmark, command, several=("--codes", "--reference-rates"))
+        if shown:  # not where every training broke down
+            draw_shapes(shown, self.options.out / f"{stem}-shapes.png")
+            draw_series(shown, self.options.out / f"{stem}-series.png")
 
 
 if __name__ == "__main__":

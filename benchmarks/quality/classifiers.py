@@ -15,7 +15,6 @@ from __future__ import annotations
 import statistics
 import sys
 import time
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,8 +24,9 @@ import numpy as np
 import torch
 from rich.table import Table
 
-from benchmarks.command_line import JSON, PATH, POSITIVE, PROGRESS, BenchmarkError, finish, run_benchmark, table_of
+from benchmarks.command_line import JSON, PATH, POSITIVE, PROGRESS, BenchmarkError, benchmark, finish, table_of
 from benchmarks.machine import DEVICE, machine, versions
+from benchmarks.quality.report import figure, spread
 from model.configuration.reading import read_configuration
 from model.dataset.loading import Dataset
 from model.evaluation.downstream import confusion_matrix, scores
@@ -36,16 +36,33 @@ OURS = {"token": "linear on tokens", "histogram": "linear on code histograms"}
 KEPT_METRICS = ("stitch_fvu", "action_kl_ratio")  # of the test part, beside the accuracies
 
 
-@click.command("python -m benchmarks.quality.classifiers")
+@benchmark("python -m benchmarks.quality.classifiers")
 @click.argument("configurations", type=PATH, nargs=-1, required=True, metavar="CONFIG.yaml...")
 @click.option("--seeds", type=POSITIVE, default=3, metavar="N", help="seeds 0 to N - 1 (default 3)")
 @JSON
 @DEVICE
 @click.option("--threads", type=POSITIVE, metavar="N", help="CPU threads of everything")
-def command(**options: Any) -> int:
+def main(**given: Any) -> int:
     """Fit linear classifiers on frozen features, beside MiniRocket."""
-    result = run(SimpleNamespace(**options))
-    return finish(result, options["json"], map(table, result["configurations"]))
+    options, began = SimpleNamespace(**given), time.perf_counter()
+    studies = [open_study(path) for path in options.configurations]  # a bad one is named before any work
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    threads = {"threads": options.threads} if options.threads else {}
+    measured = []
+    for path, (study, values) in zip(options.configurations, studies, strict=True):
+        PROGRESS.print(f"{path}: {values['epochs']} epochs, {options.seeds} seeds")
+        measured.append(measure(path, study, values | threads, options))
+    result = {
+        "benchmark": "classifiers",
+        "device": options.device,
+        "seeds": options.seeds,
+        "versions": versions("torch", "numpy", "aeon", "scikit-learn"),
+        "machine": machine(options.device),
+        "configurations": measured,
+        "seconds": time.perf_counter() - began,
+    }
+    return finish(result, options.json, map(table, measured))
 
 
 def open_study(path: Path) -> tuple[ShapeActionStudy, dict[str, Any]]:
@@ -99,12 +116,11 @@ def measure(path: Path, study: ShapeActionStudy, values: dict[str, Any], options
     """Measure all classifiers of one configuration."""
     data = study.dataset
     ours = measure_ours(study, values, options.seeds, options.device)
-    rows = [
-        {"classifier": title, "fitted_on": "train"}
-        | {what: [m[f"{name}_{what}"] for m in ours] for what in ("accuracy", "macro_f1")}
-        | {"seconds": [m["seconds"] for m in ours]}
-        for name, title in OURS.items()
-    ]
+    seconds = {"seconds": [m["seconds"] for m in ours]}
+    rows = []
+    for name, title in OURS.items():
+        rates = {what: [m[f"{name}_{what}"] for m in ours] for what in ("accuracy", "macro_f1")}
+        rows.append({"classifier": title, "fitted_on": "train", **rates, **seconds})
     for with_validation in (False, True):
         rocket = measure_minirocket(data, with_validation, options.seeds, options.threads or 1)
         row = {"classifier": "MiniRocket", "fitted_on": "train + validation" if with_validation else "train"}
@@ -120,28 +136,6 @@ def measure(path: Path, study: ShapeActionStudy, values: dict[str, Any], options
     }
 
 
-def run(options: SimpleNamespace) -> dict[str, Any]:
-    """Measure every configuration; the result is what `--json` writes."""
-    began = time.perf_counter()
-    studies = [open_study(path) for path in options.configurations]  # a bad one is named before any work
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    threads = {"threads": options.threads} if options.threads else {}
-    measured = []
-    for path, (study, values) in zip(options.configurations, studies, strict=True):
-        PROGRESS.print(f"{path}: {values['epochs']} epochs, {options.seeds} seeds")
-        measured.append(measure(path, study, values | threads, options))
-    return {
-        "benchmark": "classifiers",
-        "device": options.device,
-        "seeds": options.seeds,
-        "versions": versions("torch", "numpy", "aeon", "scikit-learn"),
-        "machine": machine(options.device),
-        "configurations": measured,
-        "seconds": time.perf_counter() - began,
-    }
-
-
 def table(measured: dict[str, Any]) -> Table:
     """Return the table of one configuration: a line per classifier, mean and deviation over the seeds."""
     n = measured["recordings"]
@@ -149,19 +143,11 @@ def table(measured: dict[str, Any]) -> Table:
     title += f"{len(measured['classes'])} classes"
     rows = []
     for row in measured["rows"]:
-        figures = (_mean_and_spread(row[key]) for key in ("accuracy", "macro_f1"))
+        figures = (figure(spread(row[key])) for key in ("accuracy", "macro_f1"))
         rows.append([row["classifier"], row["fitted_on"], *figures, f"{statistics.median(row['seconds']):.1f}"])
     headings = ("classifier", "fitted on", "accuracy", "macro-F1", "seconds")
     caption = f"{n['train']} recordings in train, {n['validation']} in validation"
     return table_of(headings, rows, left=2, title=title, caption=caption)
-
-
-def _mean_and_spread(values: list[float]) -> str:
-    mean = f"{statistics.fmean(values):.3f}"
-    return f"{mean} ± {statistics.stdev(values):.3f}" if len(values) > 1 else mean
-
-
-main = partial(run_benchmark, command)
 
 
 if __name__ == "__main__":

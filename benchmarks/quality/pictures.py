@@ -21,14 +21,7 @@ STYLE = style.STYLE | {"font.size": 8.5, "axes.labelsize": "medium"}
 
 
 def draw_shapes(models: dict[str, Path], file: Path) -> None:
-    """Draw all decoded shapes of each model, sorted by use, side by side.
-
-    Args:
-        models: Name of each model and its `example.npz`, as `runs` writes it.
-        file: The PNG file to write.
-    """
-    if not models:
-        return
+    """Draw all decoded shapes of each model, whose `example.npz` `runs` has written, sorted by use, side by side."""
     most = max(len(np.load(source)["counts"]) for source in models.values())
     columns = math.ceil(math.sqrt(min(most, MOST_SHAPES)))
     rows = math.ceil(min(most, MOST_SHAPES) / columns)
@@ -71,8 +64,6 @@ def _percent(share: float) -> str:
 
 def draw_series(models: dict[str, Path], file: Path) -> None:
     """Draw one series of the test part: the signal, what the shapes alone give, and the window of every token."""
-    if not models:
-        return
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(TEXT_WIDTH_IN, 2.7 * len(models)), layout="constrained")
         axes = figure.subplots(2 * len(models), 1, sharex=True, height_ratios=[3, 2] * len(models), squeeze=False)

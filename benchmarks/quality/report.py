@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
-from collections.abc import Iterable
 from typing import Any
 
 from rich.table import Table
@@ -55,14 +55,13 @@ def _over_seeds(runs: list[dict[str, Any]]) -> dict[str, Any]:
         "rate": runs[0]["rate"],
         "seeds": [r["seed"] for r in runs],
         "parameters": runs[0]["parameters"],
-        **{name: _spread(r[name] for r in runs) for name in TRAINING},
-        "metrics": {name: _spread(r["metrics"][name] for r in runs) for name in runs[0]["metrics"]},
+        **{name: spread([r[name] for r in runs]) for name in TRAINING},
+        "metrics": {name: spread([r["metrics"][name] for r in runs]) for name in runs[0]["metrics"]},
     }
 
 
-def _spread(values: Iterable[float]) -> dict[str, float]:
+def spread(values: list[float]) -> dict[str, float]:
     """Return mean and standard deviation of the seeds; a single seed has no deviation."""
-    values = list(values)
     out = {"mean": statistics.fmean(values)}
     return out | ({"deviation": statistics.stdev(values)} if len(values) > 1 else {})
 
@@ -80,11 +79,11 @@ def _table(setting: tuple[str, int], rows: list[dict[str, Any]]) -> Table:
         table.add_column(row["trainer"].replace(", ", ",\n"), justify="right", no_wrap=True)
     table.add_row("learning rate", *(f"{row['rate']:g}" for row in rows))
     for name in TRAINING:
-        table.add_row(name, *(_cell(row[name]) for row in rows), end_section=name == TRAINING[-1])
+        table.add_row(name, *(figure(row[name]) for row in rows), end_section=name == TRAINING[-1])
     for name in (*SHARED, *OURS_ALONE):
         if any(name in row["metrics"] for row in rows):
             label = f"{name} {DIRECTIONS.get(name, '')}".strip()
-            cells = (_cell(row["metrics"][name]) if name in row["metrics"] else "" for row in rows)
+            cells = (figure(row["metrics"][name]) if name in row["metrics"] else "" for row in rows)
             table.add_row(label, *cells, end_section=name == SHARED[-1])
     return table
 
@@ -98,17 +97,13 @@ def _caption(rows: list[dict[str, Any]]) -> str:
     return text
 
 
-def _cell(figure: dict[str, float]) -> str:
-    """Three decimals, or fewer where the number is large."""
-    decimals = 3 if abs(figure["mean"]) < 10 else 1 if abs(figure["mean"]) < 1000 else 0
-    spread = f" ± {figure['deviation']:.{decimals}f}" if "deviation" in figure else ""
-    return f"{figure['mean']:.{decimals}f}{spread}"
+def figure(of: dict[str, float]) -> str:
+    """Return a mean and its deviation with three decimals, or fewer where the number is large."""
+    decimals = 3 if abs(of["mean"]) < 10 else 1 if abs(of["mean"]) < 1000 else 0
+    deviation = f" ± {of['deviation']:.{decimals}f}" if "deviation" in of else ""
+    return f"{of['mean']:.{decimals}f}{deviation}"
 
 
 def plain(value: Any) -> Any:
     """Return the same nested value with None where a number is not finite: JSON has no word for those."""
-    if isinstance(value, dict):
-        return {key: plain(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [plain(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return json.loads(json.dumps(value), parse_constant=lambda _: None)

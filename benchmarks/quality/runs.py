@@ -8,6 +8,7 @@ decide over the wall clock. Run as a module it does one task, which lies in a fi
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -41,27 +42,16 @@ POLL_S = 0.2
 
 @dataclass(frozen=True)
 class Task:
-    """One run.
+    """One run."""
 
-    Attributes:
-        data: Name of the data set.
-        study: File with the pickled study of the data set.
-        configuration: Complete, as `model.configuration.reading` reads it.
-        threads: CPU threads.
-        trainer: One of `TRAINERS`; those of the reference say how its steps were found.
-        reference: Clone of the reference; None for ours.
-        steps: For the reference, how many.
-        rate: For the reference, its learning rate.
-    """
-
-    data: str
-    study: str
-    configuration: dict[str, Any]
-    threads: int = 1
-    trainer: str = OURS
-    reference: str | None = None
-    steps: int = 0
-    rate: float | None = None
+    data: str  # name of the data set
+    study: str  # file with the pickled study of the data set
+    configuration: dict[str, Any]  # complete, as `model.configuration.reading` reads it
+    threads: int = 1  # CPU threads
+    trainer: str = OURS  # one of `TRAINERS`; those of the reference say how its steps were found
+    reference: str | None = None  # clone of the reference; None for ours
+    steps: int = 0  # for the reference, how many
+    rate: float | None = None  # for the reference, its learning rate
 
     @property
     def title(self) -> str:
@@ -76,11 +66,9 @@ class Task:
 
 
 def perform(task: Task) -> tuple[dict[str, Any], Drawn | None]:
-    """Train to the end of the budget and measure the test part, once.
+    """Train to the end of the budget and measure the test part, once; return the record, and what the model draws.
 
-    Returns:
-        What is kept of the run, and what its model draws. Where training broke down (weights that are no numbers) the
-        metrics are NaN, and nothing is drawn.
+    Where training broke down (weights that are no numbers) the metrics are NaN, and nothing is drawn.
     """
     torch.set_num_threads(task.threads)
     study: ShapeActionStudy = pickle.loads(Path(task.study).read_bytes())
@@ -159,12 +147,9 @@ def _sound(model: nn.Module) -> bool:
 
 
 def shuffled_batches(x: Tensor, recordings: int, seed: int) -> Iterator[Tensor]:
-    """Yield the series of one step after another, for ever: each pass goes through all recordings in a new order.
+    """Yield the series of one step after another, for ever: each pass goes through all of `x` in a new order.
 
-    Args:
-        x: `(recordings, channels, T)`.
-        recordings: Of a step; the last step of a pass may have fewer, as ours has.
-        seed: Of the order.
+    `x` is `(recordings, channels, T)`; a step has `recordings` of them, the last of a pass maybe fewer, as ours has.
     """
     generator = torch.Generator().manual_seed(seed)
     while True:
@@ -196,16 +181,10 @@ Plan = Generator[Task, dict[str, Any], None]  # gives the next task, takes its r
 
 
 def cell(ours: Task, reference: Path | None, rates: Iterable[float], longer: int | None = None) -> Plan:
-    """Plan all runs of one data set, codebook size and seed.
+    """Plan all runs of one data set, codebook size and seed; without a clone of the reference ours alone.
 
     The reference trains for as many steps as ours at each of its learning rates, then for as many seconds, for which
-    the runs before give its speed, and, where asked for, longer.
-
-    Args:
-        ours: The run of our model.
-        reference: Clone of the reference, or None for ours alone.
-        rates: The reference's learning rates, each tried.
-        longer: How many times our steps the reference gets once more; None leaves that out.
+    the runs before give its speed, and, where asked for, `longer`: so many times our steps.
     """
     record = yield ours
     if reference is None:
@@ -245,24 +224,18 @@ def work_through(plans: Iterable[Plan], jobs: int, folder: Path) -> Iterator[Fin
     Raises:
         BenchmarkError: A run failed; nothing runs any more.
     """
-    waiting, active, started = iter(plans), list[Running](), 0
-
-    def begin(plan: Plan, task: Task) -> None:
-        nonlocal started
-        started += 1
-        active.append(_begin(task, plan, folder / f"run-{started}"))
-
+    waiting, active, places = iter(plans), list[Running](), (folder / f"run-{n}" for n in itertools.count(1))
     try:
         while True:
             while len(active) < jobs and (plan := next(waiting, None)) is not None:
-                begin(plan, next(plan))
+                active.append(_begin(next(plan), plan, next(places)))
             if not active:
                 return
             for running in [r for r in active if r.process.poll() is not None]:
                 active.remove(running)
                 finished = _collect(running)
                 if (task := advance(running.plan, finished.record)) is not None:
-                    begin(running.plan, task)
+                    active.append(_begin(task, running.plan, next(places)))
                 yield finished
             time.sleep(POLL_S)
     finally:

@@ -14,6 +14,7 @@ navigation began. Figures are medians of several.
 from __future__ import annotations
 
 import cProfile
+import itertools
 import pstats
 import resource
 import statistics
@@ -22,7 +23,6 @@ import sys
 import tempfile
 import time
 from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,7 +31,7 @@ import click
 from rich.table import Table
 
 import results
-from benchmarks.command_line import JSON, PATH, POSITIVE, PROGRESS, BenchmarkError, finish, run_benchmark, table_of
+from benchmarks.command_line import JSON, PATH, POSITIVE, PROGRESS, BenchmarkError, benchmark, finish, table_of
 from benchmarks.report.made_up_run import EPOCHS, RUNGS, write_run
 from results import aggregate
 from results.charts.print.files import write_importance, write_others
@@ -55,7 +55,7 @@ window.addEventListener('load', () => requestAnimationFrame(look));
 LOADED = "return performance.getEntriesByType('navigation')[0].loadEventEnd"
 
 
-@click.command("python -m benchmarks.report")
+@benchmark("python -m benchmarks.report", several=("--trials",))
 @click.option("--trials", type=POSITIVE, multiple=True, default=[5000], metavar="N ...", help="of the runs (5000)")
 @click.option("--epochs", type=click.IntRange(max(RUNGS) + 1), default=EPOCHS, help=f"of a whole trial ({EPOCHS})")
 @click.option("--replicates", type=POSITIVE, default=1, help="seeds of every point (1)")
@@ -65,14 +65,9 @@ LOADED = "return performance.getEntriesByType('navigation')[0].loadEventEnd"
 @click.option("--profile", is_flag=True, help="also say where the time goes")
 @click.option("--out", type=PATH, help="folder to keep the runs in; left out: they are removed")
 @JSON
-def command(**options: Any) -> int:
+def main(**given: Any) -> int:
     """Time the results of a long search."""
-    result = run(SimpleNamespace(**options))
-    return finish(result, options["json"], tables(result))
-
-
-def run(options: SimpleNamespace) -> dict[str, Any]:
-    """Measure every size; the result is what `--json` writes."""
+    options = SimpleNamespace(**given)
     opened = _opener() if options.page else lambda *_: {}
     rows = []
     with nullcontext(options.out) if options.out else tempfile.TemporaryDirectory() as home:
@@ -83,7 +78,8 @@ def run(options: SimpleNamespace) -> dict[str, Any]:
             row = {"trials": trials, "objectives": options.objectives, **_rebuilt(folder, options.times)}
             row |= {**_made(folder), **opened(folder / "report.html", options.times)}
             rows.append(row | {"profile": _profile(folder) if options.profile else {}})
-    return {"benchmark": "report", "width_px": WIDTH_PX, "times": options.times, "rows": rows}
+    result = {"benchmark": "report", "width_px": WIDTH_PX, "times": options.times, "rows": rows}
+    return finish(result, options.json, tables(result))
 
 
 def _rebuilt(folder: Path, times: int) -> dict[str, float]:
@@ -118,7 +114,7 @@ def _made(folder: Path) -> dict[str, float]:
     write_importance(view, folder / "figures")
     write_others(view, folder / "figures")
     moments.append(time.perf_counter())
-    took = {f"{part}_s": end - begin for part, begin, end in zip(PARTS, moments, moments[1:], strict=False)}
+    took = {f"{part}_s": end - begin for part, (begin, end) in zip(PARTS, itertools.pairwise(moments), strict=True)}
     return {**took, "page_mib": (folder / "report.html").stat().st_size / MIB}
 
 
@@ -188,9 +184,6 @@ def tables(result: dict[str, Any]) -> list[Table]:
             lines = [(name, f"{seconds:.2f}") for name, seconds in row["profile"].items()]
             found.append(table_of(("under the profiler", "s"), lines, title=f"{row['trials']:,} trials"))
     return found
-
-
-main = partial(run_benchmark, command, several=("--trials",))
 
 
 if __name__ == "__main__":

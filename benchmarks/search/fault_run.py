@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import optuna
@@ -95,9 +96,8 @@ class FaultRun:
         try:
             return self.process.wait(timeout_s)
         finally:
-            if self.process.poll() is None:
-                self.process.kill()
-                self.process.wait()
+            self.process.kill()  # where it is still there
+            self.process.wait()
 
     def rows(self) -> list[str]:
         """Return the rows of `trials.csv`."""
@@ -112,22 +112,18 @@ class FaultRun:
         """Return when each trial under way was last saved and after which epoch, by its number."""
         found = {}
         for place in (self.run / "trials").glob("*/unfinished/[0-9]*"):
-            try:
+            with suppress(OSError):  # a newer one has just taken its place
                 found[int(place.parts[-3])] = place.stat().st_mtime, int(place.name)
-            except OSError:  # a newer one has just taken its place
-                continue
         return {number: saved for number, saved in found.items() if number not in self.ended()}
 
     def processes(self, pattern: str) -> list[int]:
         """Return the processes of this search whose command line matches."""
         found = []
         for entry in Path("/proc").glob("[0-9]*"):
-            try:
+            with suppress(OSError, ValueError):
                 command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
                 if (entry / "cwd").resolve() == self.folder and re.search(pattern, command):
                     found.append(int(entry.name))
-            except (OSError, ValueError):
-                continue
         return sorted(found)
 
     def until(self, condition: Callable[[], object], what: str, timeout_s: float = 240.0) -> float:
@@ -175,21 +171,19 @@ class FaultRun:
         """Wait until no process of Ray's is left of this search."""
         return self.until(lambda: not self.processes(RAY), "end of Ray's processes")
 
-    def kill(self, pattern: str, number: int = signal.SIGKILL, which: int = 0) -> float:
+    def kill(self, pattern: str, number: int = signal.SIGKILL) -> float:
         """Send a signal to one process, and return the moment."""
-        os.kill(self.processes(pattern)[which], number)
+        os.kill(self.processes(pattern)[0], number)
         return time.time()
 
     def close(self) -> None:
         """End what is left, by process id."""
-        if self.process is not None and self.process.poll() is None:
+        if self.process is not None:
             self.process.kill()
             self.process.wait()
         for process in self.processes(RAY):
-            try:
+            with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
 
 
 def running_in_journal(run: Path) -> int:
@@ -200,18 +194,12 @@ def running_in_journal(run: Path) -> int:
     return sum(not trial.state.is_finished() for trial in study.trials)
 
 
-def lost_and_repeated(whole: Path, broken: FaultRun, failed: dict[int, str] | None = None) -> tuple[int, int]:
-    """Compare a run with an undisturbed one.
+def lost_and_repeated(whole: Path, broken: FaultRun, failed: dict[int, str]) -> tuple[int, int]:
+    """Compare a run with an undisturbed one, whose run folder is `whole`, with as many trials at least.
 
-    Args:
-        whole: Run folder of the undisturbed one, with as many trials at least.
-        broken: The other.
-        failed: Trials that have to fail, with a pattern of their reason.
-
-    Returns:
-        Trials without the very result of the undisturbed run, and epochs or trials that were recorded twice.
+    Return how many trials have not the very result of the undisturbed run, and how many epochs or trials were recorded
+    twice. Trials in `failed` have to fail, for a reason of that pattern.
     """
-    failed = failed or {}
     one, other = (pd.read_csv(run / "trials.csv").set_index("trial").sort_index() for run in (whole, broken.run))
     one = one[one.index < broken.trials]
     assert len(one) == broken.trials, "the undisturbed run is too short"

@@ -17,6 +17,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +25,7 @@ from typing import NamedTuple
 import click
 import pandas as pd
 
-from benchmarks.command_line import PATH, POSITIVE, run_benchmark
+from benchmarks.command_line import PATH, POSITIVE, benchmark
 from benchmarks.search.fault_run import TRIALS, FaultRun, lost_and_repeated, running_in_journal
 
 TRIAL_ACTOR, CONTROLLER, WORKER = r"^ray::ResourceTrainable", r"^ray::TrainController", r"^ray::RayTrainWorker"
@@ -34,23 +35,14 @@ MORE = 10  # trials, so that a slot that is back has something to do
 
 
 class Result(NamedTuple):
-    """What came of one run.
+    """What came of one run."""
 
-    Attributes:
-        free_s: Seconds until the slots worked again, or until the processes were gone.
-        codes: Exit codes, of the run and of its resumption.
-        said: What it said of the fault.
-        lost: Trials lost.
-        repeated: Trials or epochs recorded twice.
-        running: Trials left running in the journal at the end.
-    """
-
-    free_s: float
-    codes: tuple[int, ...]
-    said: str
-    lost: int = 0
-    repeated: int = 0
-    running: int = 0
+    free_s: float  # seconds until the slots worked again, or until the processes were gone
+    codes: tuple[int, ...]  # exit codes, of the run and of its resumption
+    said: str  # what it said of the fault
+    lost: int = 0  # trials lost
+    repeated: int = 0  # trials or epochs recorded twice
+    running: int = 0  # trials left running in the journal at the end
 
 
 Fault = tuple["FaultRun", Result, dict[int, str]]  # the run, what came of it, and the reasons of trials that must fail
@@ -62,17 +54,13 @@ def line(text: str, word: str) -> str:
     return found.split(": ", 1)[1] if found[:2] == "20" and ": " in found else found
 
 
-def killed(pattern: str, word: str) -> Callable[[Path], Fault]:
-    """Return a fault: a process of the search is killed while two trials are under way."""
-
-    def fault(folder: Path) -> Fault:
-        run = FaultRun(folder, budget={"trials": TRIALS + MORE})
-        run.start()
-        run.until_running()
-        free_s = run.until_slots_work(run.kill(pattern))
-        return run, Result(free_s, (run.finish(),), line(run.log, word)), {}
-
-    return fault
+def killed(pattern: str, word: str, folder: Path) -> Fault:
+    """A process of the search is killed while two trials are under way."""
+    run = FaultRun(folder, budget={"trials": TRIALS + MORE})
+    run.start()
+    run.until_running()
+    free_s = run.until_slots_work(run.kill(pattern))
+    return run, Result(free_s, (run.finish(),), line(run.log, word)), {}
 
 
 def driver(folder: Path) -> Fault:
@@ -86,25 +74,21 @@ def driver(folder: Path) -> Fault:
     return run, Result(free_s, (process.returncode, _resumed(run)), line(run.log, "goes on after")), {}
 
 
-def interrupted(times: int) -> Callable[[Path], Fault]:
-    """Return a fault: Ctrl-C, so many times."""
-
-    def fault(folder: Path) -> Fault:
-        run = FaultRun(folder)
-        process = run.start()
-        run.until_running()
-        began = time.monotonic()
-        for number in range(times):
-            time.sleep(0.3 * (number > 0))
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGINT)
-        code = run.finish(60)
-        said = line(run.output, "stopped at once" if times > 1 else "interrupted,")
-        run.until_gone()
-        free_s = time.monotonic() - began
-        return run, Result(free_s, (code, _resumed(run)), said), {}
-
-    return fault
+def interrupted(times: int, folder: Path) -> Fault:
+    """Ctrl-C, so many times."""
+    run = FaultRun(folder)
+    process = run.start()
+    run.until_running()
+    began = time.monotonic()
+    for number in range(times):
+        time.sleep(0.3 * (number > 0))
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+    code = run.finish(60)
+    said = line(run.output, "stopped at once" if times > 1 else "interrupted,")
+    run.until_gone()
+    free_s = time.monotonic() - began
+    return run, Result(free_s, (code, _resumed(run)), said), {}
 
 
 def disk_full(folder: Path) -> Fault:
@@ -117,11 +101,8 @@ def disk_full(folder: Path) -> Fault:
     run.until_running()
     filler = place / "filler"
     began = time.monotonic()
-    with filler.open("wb", buffering=0) as file:
-        try:
-            while file.write(b"x" * 4096):
-                pass
-        except OSError:
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(b"x" * 4096):
             pass
     code = run.finish(120)
     said = line(run.output, "disk is full")
@@ -131,20 +112,16 @@ def disk_full(folder: Path) -> Fault:
     return run, Result(free_s, (code, _resumed(run)), said), {}
 
 
-def mishap(name: str, reason: str) -> Callable[[Path], Fault]:
-    """Return a fault of the study in its third trial."""
-
-    def fault(folder: Path) -> Fault:
-        run = FaultRun(folder, {"misbehave": {"5": name}}, {"hung_after_s": HUNG_AFTER_S, "trials": TRIALS + MORE})
-        run.start()
-        code = run.finish()
-        trials = pd.read_csv(run.run / "trials.csv", parse_dates=["first_step", "ended"])
-        bad = trials[trials["trial"] == 2].iloc[0]
-        after = trials[(trials["slot"] == bad["slot"]) & (trials["first_step"] >= bad["ended"])]
-        free_s = (after["first_step"].min() - bad["ended"]).total_seconds()
-        return run, Result(free_s, (code,), str(bad["reason"])), {2: reason}
-
-    return fault
+def mishap(name: str, reason: str, folder: Path) -> Fault:
+    """The study misbehaves in its third trial."""
+    run = FaultRun(folder, {"misbehave": {"5": name}}, {"hung_after_s": HUNG_AFTER_S, "trials": TRIALS + MORE})
+    run.start()
+    code = run.finish()
+    trials = pd.read_csv(run.run / "trials.csv", parse_dates=["first_step", "ended"])
+    bad = trials[trials["trial"] == 2].iloc[0]
+    after = trials[(trials["slot"] == bad["slot"]) & (trials["first_step"] >= bad["ended"])]
+    free_s = (after["first_step"].min() - bad["ended"]).total_seconds()
+    return run, Result(free_s, (code,), str(bad["reason"])), {2: reason}
 
 
 def hung(folder: Path) -> Fault:
@@ -163,22 +140,23 @@ def _resumed(run: FaultRun) -> int:
 
 FAULTS: dict[str, Callable[[Path], Fault]] = {
     "driver": driver,
-    "trial-actor": killed(TRIAL_ACTOR, "its actor died"),
-    "controller": killed(CONTROLLER, "goes on after"),
-    "worker": killed(WORKER, "goes on after"),
+    "trial-actor": partial(killed, TRIAL_ACTOR, "its actor died"),
+    "controller": partial(killed, CONTROLLER, "goes on after"),
+    "worker": partial(killed, WORKER, "goes on after"),
     "disk-full": disk_full,
-    "nan": mishap("nan", "^diverged: loss is nan in epoch 2$"),
-    "exception": mishap("raise", "^KeyError: 'no such thing'$"),
+    "nan": partial(mishap, "nan", "^diverged: loss is nan in epoch 2$"),
+    "exception": partial(mishap, "raise", "^KeyError: 'no such thing'$"),
     "hung": hung,
-    "hung-always": mishap("hang_always", r"^hung \(no news for \d+ s\) 2 times after epoch 6, its last checkpoint$"),
-    "ctrl-c": interrupted(1),
-    "ctrl-c-twice": interrupted(2),
+    "hung-always": partial(
+        mishap, "hang_always", r"^hung \(no news for \d+ s\) 2 times after epoch 6, its last checkpoint$"
+    ),
+    "ctrl-c": partial(interrupted, 1),
+    "ctrl-c-twice": partial(interrupted, 2),
 }
 
 
 def suffer(name: str, folder: Path, whole: Path) -> Result:
     """Let one fault befall one run, and judge it."""
-    run: FaultRun | None = None
     try:
         run, result, failed = FAULTS[name](folder)
         lost, repeated = lost_and_repeated(whole, run, failed)
@@ -190,11 +168,11 @@ def suffer(name: str, folder: Path, whole: Path) -> Result:
             subprocess.run(["umount", "-l", str(folder / "runs")], check=True)
 
 
-@click.command("python -m benchmarks.search.faults")
+@benchmark("python -m benchmarks.search.faults", several=("--only",))
 @click.option("--times", type=POSITIVE, default=3, help="runs of each fault")
 @click.option("--only", type=click.Choice(list(FAULTS)), multiple=True, default=list(FAULTS), help="these faults alone")
 @click.option("--keep", type=PATH, help="folder for the runs (default: a temporary one)")
-def command(times: int, only: tuple[str, ...], keep: Path | None) -> int:
+def main(times: int, only: tuple[str, ...], keep: Path | None) -> int:
     """Let each fault befall real searches, and print a row for each."""
     place = keep or Path(tempfile.mkdtemp(prefix="faults-"))
     whole = FaultRun(place / "whole", budget={"trials": TRIALS + MORE})
@@ -219,9 +197,6 @@ def command(times: int, only: tuple[str, ...], keep: Path | None) -> int:
         cells = [name, f"{len(results)} of {times}", *map(str, sums), free, codes, results[-1].said]
         print(f"| {' | '.join(cells)} |", flush=True)
     return 0
-
-
-main = partial(run_benchmark, command, several=("--only",))
 
 
 if __name__ == "__main__":

@@ -18,14 +18,13 @@ import os
 import statistics
 import subprocess
 import sys
-from functools import partial
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import click
 from rich.table import Table
 
-from benchmarks.command_line import JSON, POSITIVE, PROGRESS, BenchmarkError, finish, run_benchmark, table_of
+from benchmarks.command_line import JSON, POSITIVE, PROGRESS, BenchmarkError, benchmark, finish, table_of
 from benchmarks.machine import machine, versions
 
 WAYS = ("ours", "nested", "tuned", "optuna")
@@ -33,28 +32,18 @@ TUNED = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1", "RAY_TRAIN_ENABLE_PREEMPTIO
 
 
 class Cost(NamedTuple):
-    """What one search took.
+    """What one search took."""
 
-    Attributes:
-        first_s: Until the first loop began.
-        overhead_s: Time of the slots that no loop fills, per trial.
-        utilisation: Share of the slots' time that loops fill.
-        whole_s: Until the last loop ended.
-    """
-
-    first_s: float
-    overhead_s: float
-    utilisation: float
-    whole_s: float
+    first_s: float  # until the first loop began
+    overhead_s: float  # time of the slots that no loop fills, per trial
+    utilisation: float  # share of the slots' time that loops fill
+    whole_s: float  # until the last loop ended
 
 
 def cost(started: float, loops: list[tuple[float, float]], slots: int) -> Cost:
-    """Count what loops leave of the time of some slots, while there is work for all of them.
+    """Count what the loops of trials, (began, ended), leave of the time of some slots while all of them have work.
 
-    Args:
-        started: When the process began to search, in seconds.
-        loops: When each trial's loop (began, ended).
-        slots: How many at a time.
+    Moments are in seconds; the process began to search at `started`.
     """
     begins, ends = sorted(began for began, _ in loops), sorted(ended for _, ended in loops)
     since, until = begins[slots - 1], ends[-slots]  # all slots have begun, none has run out of trials
@@ -64,17 +53,24 @@ def cost(started: float, loops: list[tuple[float, float]], slots: int) -> Cost:
     return Cost(begins[0] - started, overhead, filled / available, ends[-1] - started)
 
 
-@click.command("python -m benchmarks.search.overhead")
+@benchmark("python -m benchmarks.search.overhead", several=("--seconds", "--ways"))
 @click.option("--trials", type=POSITIVE, default=24, metavar="N")
 @click.option("--slots", type=POSITIVE, default=2, metavar="N")
 @click.option("--seconds", type=POSITIVE, multiple=True, default=[1, 10], metavar="S ...", help="of a trial's loop")
 @click.option("--ways", type=click.Choice(WAYS), multiple=True, default=WAYS)
 @click.option("--rounds", type=POSITIVE, default=1, metavar="N", help="each way so often, in turns")
 @JSON
-def command(**options: Any) -> int:
+def main(**given: Any) -> int:
     """Measure the seconds per trial beyond its training."""
-    result = measure(SimpleNamespace(**options))
-    return finish(result, options["json"], [table(result)])
+    options = SimpleNamespace(**given)
+    found: dict[str, list[dict[str, float]]] = {}
+    for seconds, round_, way in itertools.product(options.seconds, range(options.rounds), options.ways):
+        one = run_once(way, options.trials, options.slots, seconds)
+        found.setdefault(f"{seconds} s, {way}", []).append(one._asdict())
+        PROGRESS.print(f"{seconds} s, round {round_ + 1}, {way}: {one.overhead_s:.3f} s per trial")
+    sizes = {"trials": options.trials, "slots": options.slots, "rounds": options.rounds}
+    result = {"machine": machine(), "versions": versions("ray", "optuna"), **sizes, "costs": found}
+    return finish(result, options.json, [table(result)])
 
 
 def run_once(way: str, trials: int, slots: int, seconds: float) -> Cost:
@@ -94,17 +90,6 @@ def run_once(way: str, trials: int, slots: int, seconds: float) -> Cost:
     return cost(result["started"], [tuple(loop) for loop in result["loops"]], slots)
 
 
-def measure(options: SimpleNamespace) -> dict[str, Any]:
-    """Run every way at every length, in turns."""
-    found: dict[str, list[dict[str, float]]] = {}
-    for seconds, round_, way in itertools.product(options.seconds, range(options.rounds), options.ways):
-        one = run_once(way, options.trials, options.slots, seconds)
-        found.setdefault(f"{seconds} s, {way}", []).append(one._asdict())
-        PROGRESS.print(f"{seconds} s, round {round_ + 1}, {way}: {one.overhead_s:.3f} s per trial")
-    sizes = {"trials": options.trials, "slots": options.slots, "rounds": options.rounds}
-    return {"machine": machine(), "versions": versions("ray", "optuna"), **sizes, "costs": found}
-
-
 def table(result: dict[str, Any]) -> Table:
     """Return the medians over the rounds."""
     rows = []
@@ -115,9 +100,6 @@ def table(result: dict[str, Any]) -> Table:
     headings = ("trial, way", "overhead per trial, s", "slots in use", "first loop after, s", "whole search, s")
     title = f"{result['trials']} trials on {result['slots']} slots, medians of {result['rounds']}"
     return table_of(headings, rows, title=title)
-
-
-main = partial(run_benchmark, command, several=("--seconds", "--ways"))
 
 
 if __name__ == "__main__":

@@ -23,11 +23,11 @@ from typing import Any, NamedTuple
 import click
 import numpy as np
 import optuna
-from rich.table import Table as Shown
+from rich.table import Table
 
-from benchmarks.command_line import JSON, PATH, POSITIVE, PROGRESS, BenchmarkError, finish, run_benchmark, table_of
+from benchmarks.command_line import JSON, PATH, POSITIVE, PROGRESS, BenchmarkError, benchmark, finish, table_of
 from benchmarks.machine import machine
-from benchmarks.search.replay import Progress, Table, best_hypervolume, read_table, replay
+from benchmarks.search.replay import Progress, best_hypervolume, read_table, replay
 from benchmarks.search.table import GRID, SPACE
 from search.policy.halving import Halving
 from search.policy.proposals import Proposals
@@ -130,7 +130,7 @@ def _table_file(_: click.Context, __: click.Parameter, path: Path) -> Path:
 _count = partial(click.option, type=POSITIVE, metavar="N")
 
 
-@click.command("python -m benchmarks.search.quality")
+@benchmark("python -m benchmarks.search.quality", several=("--samplers",))
 @click.option("--table", type=PATH, default=TABLE, callback=_table_file, metavar="FILE")
 @click.option("--samplers", type=click.Choice([*SAMPLERS, "nsga3", "qmc"]), multiple=True, default=SAMPLERS)
 @_count("--seeds", default=20)
@@ -142,12 +142,34 @@ _count = partial(click.option, type=POSITIVE, metavar="N")
 @_count("--jobs", default=2, help="processes (default 2)")
 @JSON
 @click.option("--plot", type=PATH, metavar="FILE.png", help="draw hypervolume against epochs")
-def command(**options: Any) -> int:
+def main(**given: Any) -> int:
     """Measure fronts against epochs, on a table."""
-    result = measure(SimpleNamespace(**options))
-    if options["plot"]:
-        draw(result, options["plot"])
-    return finish(result, options["json"], [shown(result)])
+    options = SimpleNamespace(**given)
+    space = grid_space(options, "tpe", 0)
+    whole = best_hypervolume(read_table(options.table, space), space)
+    grid = np.linspace(0, options.epochs, 101)[1:]
+    found: dict[str, Any] = {}
+    for method in methods(options):
+        tasks = [(options, method, seed) for seed in range(options.seeds)]
+        with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
+            runs = pool.map(one_search, tasks)
+        found[method.label] = {
+            "spent": [run.spent_until(ENOUGH * whole) for run in runs],
+            "trials": [run.trials for run in runs],
+            "curves": [[run.at(epochs) / whole for epochs in grid] for run in runs],
+        }
+        PROGRESS.print(f"{method.label}: {np.median(found[method.label]['spent']):.0f} epochs")
+    result = {
+        "machine": machine(),
+        "hypervolume": whole,
+        "rungs": list(space.rungs),
+        "halving": space.halving.model_dump() if space.halving else None,
+        "epochs": grid.tolist(),
+        "methods": found,
+    }
+    if options.plot:
+        draw(result, options.plot)
+    return finish(result, options.json, [shown(result)])
 
 
 def grid_space(options: SimpleNamespace, sampler: str, seed: int) -> Space:
@@ -190,34 +212,7 @@ def methods(options: SimpleNamespace) -> list[Method]:
     return [*found, Method(MOASHA, True)]
 
 
-def measure(options: SimpleNamespace) -> dict[str, Any]:
-    """Replay every method with every seed."""
-    space = grid_space(options, "tpe", 0)
-    table: Table = read_table(options.table, space)
-    whole = best_hypervolume(table, space)
-    grid = np.linspace(0, options.epochs, 101)[1:]
-    found: dict[str, Any] = {}
-    for method in methods(options):
-        tasks = [(options, method, seed) for seed in range(options.seeds)]
-        with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
-            runs = pool.map(one_search, tasks)
-        found[method.label] = {
-            "spent": [run.spent_until(ENOUGH * whole) for run in runs],
-            "trials": [run.trials for run in runs],
-            "curves": [[run.at(epochs) / whole for epochs in grid] for run in runs],
-        }
-        PROGRESS.print(f"{method.label}: {np.median(found[method.label]['spent']):.0f} epochs")
-    return {
-        "machine": machine(),
-        "hypervolume": whole,
-        "rungs": list(space.rungs),
-        "halving": space.halving.model_dump() if space.halving else None,
-        "epochs": grid.tolist(),
-        "methods": found,
-    }
-
-
-def shown(result: dict[str, Any]) -> Shown:
+def shown(result: dict[str, Any]) -> Table:
     """Return epochs to 95 %, and hypervolume along the way."""
     rows = []
     for label, found in result["methods"].items():
@@ -251,9 +246,6 @@ def draw(result: dict[str, Any], path: Path) -> None:
     axes.set(xlabel="epochs spent", ylabel="hypervolume, share of the table's", ylim=(0.6, 1.01))
     axes.legend(frameon=False)
     figure.savefig(path, dpi=150)
-
-
-main = partial(run_benchmark, command, several=("--samplers",))
 
 
 if __name__ == "__main__":

@@ -20,21 +20,13 @@ from search.space.schema import Space
 
 
 class Table(NamedTuple):
-    """Every configuration of a grid with its curve.
+    """Every configuration of a grid with its curve."""
 
-    Attributes:
-        names: Parameters.
-        points: Index of a configuration by the values of its parameters.
-        epochs: Epochs that were evaluated, ascending, (evaluations,).
-        metrics: Each metric of objectives and guards, (configurations, evaluations).
-        seconds: Training time up to each evaluation, (configurations, evaluations).
-    """
-
-    names: tuple[str, ...]
-    points: dict[tuple[Any, ...], int]
-    epochs: np.ndarray
-    metrics: dict[str, np.ndarray]
-    seconds: np.ndarray
+    names: tuple[str, ...]  # parameters
+    points: dict[tuple[Any, ...], int]  # index of a configuration by the values of its parameters
+    epochs: np.ndarray  # epochs that were evaluated, ascending, (evaluations,)
+    metrics: dict[str, np.ndarray]  # each metric of objectives and guards, (configurations, evaluations)
+    seconds: np.ndarray  # training time up to each evaluation, (configurations, evaluations)
 
     def find(self, parameters: Mapping[str, Any]) -> int:
         """Return the configuration of a point of the grid."""
@@ -74,29 +66,20 @@ class Searcher(Protocol):
 
     def propose(self, trial: int) -> Mapping[str, Any]:
         """Parameters of a new trial."""
-        ...
 
     def goes_on(self, trial: int, epoch: int, metrics: Mapping[str, float]) -> bool:
         """Whether a trial goes on after an evaluation that is not its last."""
-        ...
 
     def ended(self, trial: int, epoch: int, metrics: Mapping[str, float], finished: bool) -> None:
         """A trial was trained in full, or stopped."""
-        ...
 
 
 class Progress(NamedTuple):
-    """How the front of a search grew.
+    """How the front of a search grew."""
 
-    Attributes:
-        epochs: Spent by all trials up to each finished trial, ascending, (finished,).
-        hypervolume: Of the front then, (finished,).
-        trials: Begun in all.
-    """
-
-    epochs: np.ndarray
-    hypervolume: np.ndarray
-    trials: int
+    epochs: np.ndarray  # spent by all trials up to each finished trial, ascending, (finished,)
+    hypervolume: np.ndarray  # of the front then, (finished,)
+    trials: int  # begun in all
 
     def spent_until(self, hypervolume: float) -> float:
         """Return the epochs after which the front first has this hypervolume; infinite if it never has."""

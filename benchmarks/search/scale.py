@@ -22,16 +22,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import click
 import pandas as pd
 from rich.table import Table
 
-from benchmarks.command_line import JSON, POSITIVE, PROGRESS, BenchmarkError, finish, run_benchmark, table_of
+from benchmarks.command_line import JSON, POSITIVE, PROGRESS, BenchmarkError, benchmark, finish, table_of
 from benchmarks.machine import machine, versions
 from benchmarks.search.overhead_runs import COMMAND, space, write_search
 
@@ -41,15 +39,21 @@ START_DEADLINE_S = 120.0
 STOP_DEADLINE_S = 15.0
 
 
-@click.command("python -m benchmarks.search.scale")
+@benchmark("python -m benchmarks.search.scale", several=("--slots",))
 @click.option("--trials", type=click.IntRange(min=QUARTERS), default=1000, metavar="N")
 @click.option("--slots", type=POSITIVE, multiple=True, default=[1, 2, 4, 8], metavar="N ...")
 @click.option("--sampler", default="random", help="of the search (default random)")
 @JSON
-def command(**options: Any) -> int:
+def main(trials: int, slots: tuple[int, ...], sampler: str, json: Path | None) -> int:
     """Measure trials per second and the driver's memory."""
-    result = measure(SimpleNamespace(**options))
-    return finish(result, options["json"], [table(result)])
+    found = {}
+    for number in slots:
+        found[str(number)] = run_once(trials, number, sampler)
+        pace = statistics.median(found[str(number)]["trials_per_s"])
+        PROGRESS.print(f"{number} slots: {pace:.1f} trials per second")
+    where = {"machine": machine(), "versions": versions("ray", "optuna")}
+    result = {**where, "trials": trials, "sampler": sampler, "slots": found}
+    return finish(result, json, [table(result)])
 
 
 @contextmanager
@@ -104,9 +108,10 @@ def run_once(trials: int, slots: int, sampler: str) -> dict[str, Any]:
         document = space(trials, slots, 0.0)
         document["budget"] |= {"epochs": 2, "evaluate_every": 2}
         write_search(folder, {**document, "sampler": {"name": sampler}})
-        command = [*COMMAND, "--address", address]
         with (folder / "output.txt").open("w") as output:
-            driver = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
+            driver = subprocess.Popen(
+                [*COMMAND, "--address", address], cwd=folder, stdout=output, stderr=subprocess.STDOUT
+            )
             samples = _watch(driver)
         if driver.returncode:
             last = (folder / "output.txt").read_text().strip().splitlines()[-1:]
@@ -128,12 +133,7 @@ def _watch(driver: subprocess.Popen) -> list[tuple[float, float]]:
 
 
 def quarters(ended: list[float], samples: list[tuple[float, float]]) -> dict[str, Any]:
-    """Divide a search into quarters of its trials.
-
-    Args:
-        ended: When each trial ended, in seconds.
-        samples: The driver's memory, (moment, MiB).
-    """
+    """Divide a search into quarters of its trials, by when each ended, in seconds; samples are (moment, MiB)."""
     ended = sorted(ended)
     edges = [ended[round(n * (len(ended) - 1) / QUARTERS)] for n in range(QUARTERS + 1)]
     pace = [(len(ended) - 1) / QUARTERS / max(1e-9, b - a) for a, b in itertools.pairwise(edges)]
@@ -144,17 +144,6 @@ def quarters(ended: list[float], samples: list[tuple[float, float]]) -> dict[str
     return {"trials_per_s": pace, "memory_mib": memory}
 
 
-def measure(options: SimpleNamespace) -> dict[str, Any]:
-    """Run one search per number of slots."""
-    found = {}
-    for slots in options.slots:
-        found[str(slots)] = run_once(options.trials, slots, options.sampler)
-        pace = statistics.median(found[str(slots)]["trials_per_s"])
-        PROGRESS.print(f"{slots} slots: {pace:.1f} trials per second")
-    where = {"machine": machine(), "versions": versions("ray", "optuna")}
-    return {**where, "trials": options.trials, "sampler": options.sampler, "slots": found}
-
-
 def table(result: dict[str, Any]) -> Table:
     """Return both figures by slots and quarters."""
     rows = []
@@ -163,9 +152,6 @@ def table(result: dict[str, Any]) -> Table:
         rows.append([slots, "  ".join(f"{x:.1f}" for x in pace), "  ".join(f"{x:.0f}" for x in memory)])
     title = f"{result['trials']} trials that do nothing, sampler {result['sampler']}; quarters of the trials"
     return table_of(("slots", "trials per second", "driver memory, MiB"), rows, left=0, title=title)
-
-
-main = partial(run_benchmark, command, several=("--slots",))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ import itertools
 import multiprocessing
 import sys
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ import click
 import pandas as pd
 import yaml
 
-from benchmarks.command_line import PATH, POSITIVE, PROGRESS, BenchmarkError, run_benchmark
+from benchmarks.command_line import PATH, POSITIVE, PROGRESS, BenchmarkError, benchmark
 from search.space.reading import read_space
 
 SPACE = Path(__file__).parents[2] / "spaces" / "tradeoff.yaml"
@@ -36,10 +35,10 @@ GRID: dict[str, tuple[Any, ...]] = {
 FIRST_EPOCHS = (1, 3, 5)
 
 
-@click.command("python -m benchmarks.search.table")
+@benchmark("python -m benchmarks.search.table")
 @click.option("--out", type=PATH, required=True, metavar="FILE.csv.gz")
 @click.option("--jobs", type=POSITIVE, default=2, metavar="N", help="processes, one thread each (default 2)")
-def command(out: Path, jobs: int) -> int:
+def main(out: Path, jobs: int) -> int:
     """Train a grid over the shipped space."""
     if out.exists():
         raise BenchmarkError(f"--out {out}: already there; remove it, or give another name")
@@ -116,9 +115,6 @@ def build(out: Path, jobs: int) -> None:
     lines.sort(key=lambda line: [int(line.split(",")[key]) for key in keys])
     out.write_bytes(gzip.compress(("\n".join([header, *lines]) + "\n").encode(), mtime=0))
     part.unlink()
-
-
-main = partial(run_benchmark, command)
 
 
 if __name__ == "__main__":

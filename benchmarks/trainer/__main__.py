@@ -16,7 +16,6 @@ import itertools
 import statistics
 import sys
 import time
-from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -26,12 +25,12 @@ import torch
 from rich.table import Table
 from torch import nn
 
-from benchmarks.command_line import JSON, PATH, POSITIVE, PROGRESS, finish, run_benchmark, table_of
+from benchmarks.command_line import JSON, PATH, POSITIVE, PROGRESS, benchmark, finish, table_of
 from benchmarks.machine import DEVICE, machine, versions
 from benchmarks.reference import load_reference
 from benchmarks.trainer.arithmetic import MatrixProduct, count_flops, seconds
-from benchmarks.trainer.memory import KINDS, peak_bytes
-from benchmarks.trainer.steps import OurTrainer, Sizes, Trainer, our_configuration, reference_trainer
+from benchmarks.trainer.memory import peak_bytes
+from benchmarks.trainer.steps import KINDS, Sizes, build_trainer, our_configuration
 from model.configuration.sections import Architecture
 
 FULL = {"widths": [64, 128, 256], "batches": [32, 192], "codes": [16, 64, 512], "rounds": 5}
@@ -40,7 +39,7 @@ MIB = 2**20
 _numbers = partial(click.option, type=POSITIVE, multiple=True)
 
 
-@click.command("python -m benchmarks.trainer")
+@benchmark("python -m benchmarks.trainer", several=("--widths", "--batches", "--codes", "--expansions"))
 @DEVICE
 @click.option("--reference", type=PATH, metavar="DIR", help="clone of github.com/YunshiWen/VQShape")
 @JSON
@@ -52,39 +51,55 @@ _numbers = partial(click.option, type=POSITIVE, multiple=True)
 @click.option("--rounds", type=POSITIVE, metavar="N", help="timed steps of each trainer")
 @click.option("--threads", type=POSITIVE, metavar="N", help="CPU threads; default is torch's choice")
 @click.option("--no-memory", is_flag=True, help="leave the memory out, some half of the time")
-def command(**given: Any) -> int:
+def main(**given: Any) -> int:
     """Measure speed and memory of training."""
     defaults = {**(QUICK if given["quick"] else FULL), "expansions": [Architecture().expansion]}
     options = SimpleNamespace(**given | {name: given[name] or value for name, value in defaults.items()})
-    result = run(options)
+    began = time.perf_counter()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    lists = (options.widths, options.batches, options.codes, options.expansions)
+    settings = [Sizes(*sizes) for sizes in itertools.product(*lists)]
+    configured, *_ = [our_configuration(sizes) for sizes in settings]  # a bad one is named before any work
+    fraction = type(configured.training)().unquantized_fraction
+    vqshape = load_reference(options.reference) if options.reference else None
+    rows = []
+    for number, sizes in enumerate(settings, 1):
+        PROGRESS.print(f"{number} of {len(settings)}: {sizes}")
+        row: dict[str, Any] = {**sizes._asdict(), "layers": sizes.layers, "reference": None, "ratio": None}
+        row |= measure_setting(sizes, torch.device(options.device), options.rounds, vqshape)
+        for kind in () if options.no_memory else filter(row.get, KINDS):
+            threads = torch.get_num_threads()
+            row[kind]["peak_bytes"] = peak_bytes(kind, sizes, options.device, threads, options.reference)
+        if vqshape is not None:
+            row["ratio"] = ratios(row, fraction)
+        rows.append(row)
+    layers = {"width", "encoder_layers", "tokenizer_layers", "decoder_layers"}
+    result = {
+        "benchmark": "trainer",
+        "device": options.device,
+        "threads": torch.get_num_threads(),
+        "rounds": options.rounds,
+        "unquantised_fraction": fraction,
+        "architecture": configured.architecture.model_dump(exclude=layers),
+        "versions": versions("torch", "numpy", *(["einops"] if vqshape is not None else [])),
+        "machine": machine(options.device),
+        "rows": rows,
+        "seconds": time.perf_counter() - began,
+    }
     return finish(result, options.json, [table(result)])
 
 
 def measure_setting(
     sizes: Sizes, device: torch.device, rounds: int, vqshape: type[nn.Module] | None
 ) -> dict[str, dict[str, Any]]:
-    """Time one setting, steps in turn.
-
-    Args:
-        sizes: Of the model and the batch.
-        device: Where everything runs.
-        rounds: Timed steps of each trainer.
-        vqshape: The reference's model, or None for ours alone.
-
-    Returns:
-        Figures of `quantised`, `warm_up`, `reference` (where asked for) and `matrix_product`.
-    """
-    trainers: dict[str, Trainer] = {
-        "quantised": OurTrainer(sizes, device),
-        "warm_up": OurTrainer(sizes, device, quantised=False),
-    }
-    if vqshape is not None:
-        trainers["reference"] = reference_trainer(vqshape, sizes, device)
+    """Time one setting, steps in turn; return figures of `KINDS`, as far as there are any, and of `matrix_product`."""
+    kinds = [kind for kind in KINDS if kind != "reference" or vqshape]
+    trainers = {kind: build_trainer(kind, sizes, device, vqshape) for kind in kinds}
     product = MatrixProduct(device)
     trainers["quantised"].step()  # its first step also starts the codebook, once per training
     flops = {name: count_flops(trainer.step) for name, trainer in trainers.items()} | {"matrix_product": product.flops}
-    steps: dict[str, Callable[[], None]] = {name: trainer.step for name, trainer in trainers.items()}
-    steps["matrix_product"] = product.step
+    steps = {name: trainer.step for name, trainer in trainers.items()} | {"matrix_product": product.step}
     product.step()
     times: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(rounds):
@@ -108,15 +123,10 @@ def _figures(own: list[float], flops: int, best: list[float]) -> dict[str, Any]:
 
 
 def ratios(row: dict[str, Any], unquantised_fraction: float) -> dict[str, float]:
-    """Return ours against the reference; above 1 is faster, and for the memory below 1 is less.
+    """Return ours against the reference, of the figures of one setting; above 1 is faster, for the memory below 1 less.
 
-    Args:
-        row: Figures of one setting.
-        unquantised_fraction: Share of the epochs before codes are used.
-
-    Returns:
-        `speed_quantised`, `speed_warm_up`, `speed_run` (a whole run, both phases) and, where measured, `memory` (the
-        larger of our phases).
+    `speed_run` is of a whole run, in which a fraction of the epochs comes before codes are used, and `memory`, where it
+    was measured, is the larger of our phases.
     """
     quantised, warm_up, reference = (row[kind]["all_step_s"] for kind in KINDS)
     run = [(1 - unquantised_fraction) * q + unquantised_fraction * w for q, w in zip(quantised, warm_up, strict=True)]
@@ -128,42 +138,6 @@ def ratios(row: dict[str, Any], unquantised_fraction: float) -> dict[str, float]
         *ours_bytes, theirs = (row[kind]["peak_bytes"] for kind in KINDS)
         out["memory"] = max(ours_bytes) / max(1, theirs)
     return out
-
-
-def run(options: SimpleNamespace) -> dict[str, Any]:
-    """Measure everything that was asked for; the result is what `--json` writes."""
-    began = time.perf_counter()
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    lists = (options.widths, options.batches, options.codes, options.expansions)
-    settings = [Sizes(*sizes) for sizes in itertools.product(*lists)]
-    defaults, *_ = [our_configuration(sizes) for sizes in settings]  # a bad one is named before any work
-    fraction = type(defaults.training)().unquantized_fraction
-    vqshape = load_reference(options.reference) if options.reference else None
-    rows = []
-    for number, sizes in enumerate(settings, 1):
-        PROGRESS.print(f"{number} of {len(settings)}: {sizes}")
-        row: dict[str, Any] = {**sizes._asdict(), "layers": sizes.layers, "reference": None, "ratio": None}
-        row |= measure_setting(sizes, torch.device(options.device), options.rounds, vqshape)
-        for kind in () if options.no_memory else filter(row.get, KINDS):
-            threads = torch.get_num_threads()
-            row[kind]["peak_bytes"] = peak_bytes(kind, sizes, options.device, threads, options.reference)
-        if vqshape is not None:
-            row["ratio"] = ratios(row, fraction)
-        rows.append(row)
-    layers = {"width", "encoder_layers", "tokenizer_layers", "decoder_layers"}
-    return {
-        "benchmark": "trainer",
-        "device": options.device,
-        "threads": torch.get_num_threads(),
-        "rounds": options.rounds,
-        "unquantised_fraction": fraction,
-        "architecture": defaults.architecture.model_dump(exclude=layers),
-        "versions": versions("torch", "numpy", *(["einops"] if vqshape is not None else [])),
-        "machine": machine(options.device),
-        "rows": rows,
-        "seconds": time.perf_counter() - began,
-    }
 
 
 def table(result: dict[str, Any]) -> Table:
@@ -206,9 +180,6 @@ def _mib(*phases: dict[str, Any]) -> str:
     """Say the largest peak among phases of one trainer."""
     peaks = [phase["peak_bytes"] / MIB for phase in phases if "peak_bytes" in phase]
     return f"{max(peaks):.0f}" if len(peaks) == len(phases) else "–"
-
-
-main = partial(run_benchmark, command, several=("--widths", "--batches", "--codes", "--expansions"))
 
 
 if __name__ == "__main__":

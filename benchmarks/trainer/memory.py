@@ -25,23 +25,14 @@ import torch
 
 from benchmarks.command_line import BenchmarkError
 from benchmarks.reference import load_reference
-from benchmarks.trainer.steps import OurTrainer, Sizes, Trainer, reference_trainer
+from benchmarks.trainer.steps import Sizes, build_trainer
 
 STEPS = 2  # the first makes the optimiser's state, the second holds it beside the activations
 TINY = Sizes(width=16, series=2, codes=4)
-KINDS = ("quantised", "warm_up", "reference")
-
-
-def _build(kind: str, sizes: Sizes, device: torch.device, reference: str | None) -> Trainer:
-    if kind != "reference":
-        return OurTrainer(sizes, device, quantised=kind == "quantised")
-    if reference is None:
-        raise BenchmarkError("the reference can only be measured with --reference DIR")
-    return reference_trainer(load_reference(Path(reference)), sizes, device)
 
 
 def peak_bytes(kind: str, sizes: Sizes, device: str, threads: int, reference: Path | None) -> int:
-    """Measure one of `KINDS` in a fresh process.
+    """Measure one of `steps.KINDS` in a fresh process.
 
     Raises:
         BenchmarkError: The process failed; the message ends with its last line.
@@ -59,9 +50,10 @@ def peak_bytes(kind: str, sizes: Sizes, device: str, threads: int, reference: Pa
 def measure(task: dict[str, Any]) -> int:
     """Measure in this process, which should do nothing else; return bytes."""
     torch.set_num_threads(task["threads"])
-    device, reference = torch.device(task["device"]), task.get("reference")
-    _build(task["kind"], TINY, device, reference).step()
-    trainer = _build(task["kind"], Sizes(*task["sizes"]), device, reference)
+    kind, device = task["kind"], torch.device(task["device"])
+    vqshape = load_reference(Path(task["reference"])) if kind == "reference" and task.get("reference") else None
+    build_trainer(kind, TINY, device, vqshape).step()
+    trainer = build_trainer(kind, Sizes(*task["sizes"]), device, vqshape)
     gc.collect()
     return _allocated(trainer.step, device) if device.type == "cuda" else _resident(trainer.step)
 
@@ -94,12 +86,11 @@ def _start_of_peak() -> tuple[int, Callable[[], int]]:
         Path("/proc/self/clear_refs").write_text("5")  # sets VmHWM back to VmRSS
         return _status("VmRSS"), lambda: _status("VmHWM")
     except OSError:
-        unit = 1 if sys.platform == "darwin" else 1024
-        return _max_resident() * unit, lambda: _max_resident() * unit
+        return _max_resident(), _max_resident
 
 
 def _max_resident() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _status(key: str) -> int:

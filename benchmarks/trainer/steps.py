@@ -21,6 +21,7 @@ from model.network.alignment import ClassText
 from model.network.batch import Batch
 from model.training.run import ShapeActionRun
 
+KINDS = ("quantised", "warm_up", "reference")  # ours with codes and in the phase before, and the other one
 CLASSES, PHRASES, TEXT_WIDTH = 4, 5, 384
 DEEP_FROM_WIDTH = 256  # 4 layers from this width on, 2 below
 
@@ -46,7 +47,6 @@ class Trainer(Protocol):
 
     def step(self) -> None:
         """Take one optimiser step on one batch."""
-        ...
 
 
 def synthetic_series(series: int, samples: int, seed: int = 0) -> Tensor:
@@ -88,7 +88,7 @@ def our_configuration(sizes: Sizes, quantised: bool = True) -> Configuration:
 class OurTrainer:
     """Our training step: with codes, or in the phase before, in which every token is decoded."""
 
-    def __init__(self, sizes: Sizes, device: torch.device, quantised: bool = True):
+    def __init__(self, sizes: Sizes, device: torch.device, quantised: bool):
         configuration = our_configuration(sizes, quantised)
         x = synthetic_series(sizes.series, configuration.architecture.layout().samples)[:, None]
         level = torch.rand(sizes.series, 1, 2, generator=torch.Generator().manual_seed(1)) + 0.5
@@ -101,8 +101,12 @@ class OurTrainer:
         self.run.train_epoch()
 
 
-def reference_trainer(vqshape: type[nn.Module], sizes: Sizes, device: torch.device) -> ReferenceTrainer:
-    """Return the reference at these sizes, which trains for ever on one synthetic batch."""
+def build_trainer(kind: str, sizes: Sizes, device: torch.device, vqshape: type[nn.Module] | None) -> Trainer:
+    """Return one of `KINDS` at these sizes; the reference too trains for ever on one synthetic batch."""
+    if kind != "reference":
+        return OurTrainer(sizes, device, quantised=kind == "quantised")
+    if vqshape is None:
+        raise BenchmarkError("the reference can only be measured with --reference DIR")
     architecture = our_configuration(sizes).architecture
     x = synthetic_series(sizes.series, architecture.layout().samples).to(device)
     return ReferenceTrainer(build_reference(vqshape, architecture, sizes.codes).to(device), itertools.repeat(x))

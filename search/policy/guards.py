@@ -12,12 +12,7 @@ UNMEASURED_VIOLATION = 1e6
 
 
 def violations(guard: Guard, value: float) -> dict[str, float]:
-    """Return by how much a value breaks each bound of a guard; above 0 it is broken.
-
-    Args:
-        guard: One to four bounds.
-        value: As measured; NaN breaks every bound.
-    """
+    """Return by how much a value breaks each bound of a guard; above 0 it is broken, and NaN breaks every bound."""
     excess = {
         "below": None if guard.below is None else value - guard.below,
         "at_most": None if guard.at_most is None else value - guard.at_most,
@@ -32,9 +27,7 @@ def violations(guard: Guard, value: float) -> dict[str, float]:
 def relative_violation(guards: Sequence[Guard], metrics: Mapping[str, float]) -> float:
     """Return by how much metrics break guards in all, each bound's excess as a share of the bound; 0 breaks none.
 
-    Args:
-        guards: Bounds on metrics.
-        metrics: As measured; a missing one breaks every bound on it.
+    A metric that is missing breaks every bound on it.
     """
     total = 0.0
     for guard in guards:

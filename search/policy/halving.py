@@ -50,14 +50,9 @@ class Halving:
         self._seen: dict[int, dict[int, tuple[np.ndarray, float]]] = {rung: {} for rung in rungs}
 
     def goes_on(self, trial: int, epoch: int, metrics: Mapping[str, float]) -> bool:
-        """Record an evaluation and say whether the trial goes on.
+        """Record the metrics after so many epochs, and say whether the trial goes on.
 
         A trial counts once per rung, at its first evaluation there or later; its last rung decides.
-
-        Args:
-            trial: Its number.
-            epoch: Epochs it has trained.
-            metrics: As measured.
         """
         passed = [rung for rung in self.rungs if rung <= epoch and trial not in self._seen[rung]]
         if not passed:
@@ -103,13 +98,10 @@ def standing(points: np.ndarray, excess: np.ndarray) -> np.ndarray:
 
 
 def spread(front: np.ndarray) -> np.ndarray:
-    """Return an order in which every beginning of a front covers it well, as positions, (points,).
+    """Return an order in which every beginning of a front covers it well: (points, objectives) to positions, (points,).
 
     The ends come first, one per objective, then always the point that is farthest from all before it, in units of the
     front's own range.
-
-    Args:
-        front: (points, objectives).
     """
     extent = np.ptp(front, axis=0)
     scaled = (front - front.min(axis=0)) / np.where(extent > 0, extent, 1.0)

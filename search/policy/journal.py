@@ -47,12 +47,9 @@ class StudyJournal:
     """Trials that were asked for, with what became of them."""
 
     def __init__(self, space: Space, folder: Path, known: Sequence[TrialResult]):
-        """Open the journal of a run folder, or begin one.
+        """Open the journal of a run folder whose lock this process holds, or begin one.
 
-        Args:
-            space: What is searched.
-            folder: The run folder; this process holds its lock.
-            known: Finished trials of earlier runs, for the sampler alone.
+        Finished trials of earlier runs, `known`, are for the sampler alone.
         """
         self._space = space
         self._file = folder / JOURNAL_FILE
@@ -181,8 +178,7 @@ class StudyJournal:
 def cut_damage(journal: Path) -> str:
     """Cut a journal before its first line that is no entry; the next entry would be glued to it, or never be read.
 
-    Returns:
-        One line on what was cut; "" where the journal is whole or missing.
+    Return one line on what was cut; "" where the journal is whole or missing.
     """
     if not journal.is_file():
         return ""

@@ -31,13 +31,10 @@ class Proposals:
         known: Sequence[TrialResult] = (),
         seeds: Callable[[Mapping[str, Any]], Sequence[int]] = lambda parameters: (),
     ):
-        """Open the journal of a run folder, or begin one.
+        """Open the journal of a run folder whose lock this process holds, or begin one.
 
-        Args:
-            space: What is searched.
-            folder: The run folder; this process holds its lock.
-            known: Finished trials of earlier runs, for the sampler alone.
-            seeds: Seeds with which a point has been trained in earlier runs; they come first.
+        Of earlier runs, `known` are finished trials, for the sampler alone, and `seeds` gives those with which a point
+        has been trained there: they come first.
         """
         self._space = space
         self._seeds = seeds
@@ -55,12 +52,9 @@ class Proposals:
     def reconcile(self, ended: Iterable[TrialResult]) -> list[int]:
         """Bring journal and table together after a crash; the table is right where they differ.
 
-        A trial that has a row and is still running in the journal is told from the row; one that has a row alone is
-        added from it. One that has no row is run again under the same number, with the same parameters and seed where
-        the journal has it.
-
-        Args:
-            ended: Trials that have a row in `trials.csv`.
+        A trial that has a row (`ended`) and is still running in the journal is told from the row; one that has a row
+        alone is added from it. One that has no row is run again under the same number, with the same parameters and
+        seed where the journal has it.
 
         Returns:
             The numbers of the trials to be run again.
@@ -112,16 +106,10 @@ class Proposals:
         return self._request(self._journal.trials[trial])
 
     def ask(self, most: int = 1) -> TrialRequest | None:
-        """Return the next trial: one that a crash interrupted, or a new one.
+        """Return the next trial, one that a crash interrupted or a new one; None while a batch has not ended.
 
-        The sampler's randomness comes from the seed and the trial's number alone, so a run that is resumed goes
-        on as it would have gone.
-
-        Args:
-            most: Trials that are still wanted; a batch has no more.
-
-        Returns:
-            The trial; None while a batch has not ended, where trials are proposed in batches.
+        The sampler's randomness comes from the seed and the trial's number alone, so a run that is resumed goes on as
+        it would have gone. A batch has no more trials than are still wanted, `most`.
         """
         if not self._again and self._space.batch:
             if any(not trial.state.is_finished() for trial in self._proposed()):
@@ -136,8 +124,7 @@ class Proposals:
     def replicate(self) -> TrialRequest | None:
         """Return the next replicate, a point's training with a further seed, once the budget's trials are given out.
 
-        Returns:
-            The trial; None while a round of replicates has not ended, and when no point lacks a seed any more.
+        None while a round of replicates has not ended, and when no point lacks a seed any more.
         """
         if self._replicates_again:
             return self.request(self._replicates_again.pop(0))
@@ -194,9 +181,7 @@ class Proposals:
     def tell(self, result: TrialResult, curve: Sequence[dict[str, float]] = ()) -> None:
         """Record a result; a trial that the journal has as ended already stays as it is.
 
-        Args:
-            result: An interrupted one is left running, to be run again.
-            curve: The rows of a trial that was stopped early.
+        An interrupted one is left running, to be run again. `curve` has the rows of a trial that was stopped early.
         """
         if result.state != "interrupted":
             self._journal.tell(result, curve)

@@ -28,30 +28,19 @@ MOST_ATTEMPTS = 2  # per seed that a point needs
 
 
 class TrainedPoint(NamedTuple):
-    """A trial, as far as replicates go by it.
+    """A trial, as far as replicates go by it."""
 
-    Attributes:
-        parameters: Its point.
-        state: finished, running, or any other for one that ended without a result.
-        metrics: At least those of objectives and guards, if it finished.
-        round: In which it was asked for as a replicate, from 1; 0 for a trial of the budget.
-    """
-
-    parameters: Mapping[str, Any]
-    state: str
-    metrics: Mapping[str, float]
-    round: int = 0
+    parameters: Mapping[str, Any]  # its point
+    state: str  # finished, running, or any other for one that ended without a result
+    metrics: Mapping[str, float]  # at least those of objectives and guards, if it finished
+    round: int = 0  # in which it was asked for as a replicate, from 1; 0 for a trial of the budget
 
 
 class MissingReplicates(NamedTuple):
-    """What a round still has to ask for.
+    """What a round still has to ask for."""
 
-    Attributes:
-        round: Its number, from 1.
-        points: Parameters of the next trials, in their order; empty while a round has not ended, and at the end.
-    """
-
-    round: int
+    round: int  # its number, from 1
+    # Parameters of the next trials, in their order; empty while a round has not ended, and at the end
     points: list[dict[str, Any]]
 
 
@@ -59,20 +48,11 @@ class Replication:
     """Says what is to be trained again."""
 
     def __init__(self, space: Space):
-        """Prepare.
-
-        Args:
-            space: With the number of seeds that points shall have.
-        """
         self._space = space
         self._plans: dict[int, list[dict[str, Any]]] = {}
 
     def missing(self, trials: Sequence[TrainedPoint]) -> MissingReplicates:
-        """Return what is to be asked for next.
-
-        Args:
-            trials: All trials of the run by their number; those of the budget have been asked for.
-        """
+        """Return what is to be asked for next, after all trials by number; those of the budget have been asked for."""
         current = max((trial.round for trial in trials), default=0)
         if current:
             asked = [trial.parameters for trial in trials if trial.round == current]
@@ -117,12 +97,7 @@ def missing(trials: Sequence[TrainedPoint], space: Space) -> list[dict[str, Any]
 
 
 def foreseen_replicates(rows: Sequence[Mapping[str, Any]], space: Space) -> int:
-    """Return how many replicates there would be in the first round, were the trials that have ended all there are.
-
-    Args:
-        rows: Rows of `trials.csv`.
-        space: What is searched.
-    """
+    """Return how many replicates the first round would have, were the rows of `trials.csv` all that there will be."""
     trials = [
         TrainedPoint({name: row[name] for name in space.parameters if row.get(name) is not None}, row["state"], row)
         for row in rows

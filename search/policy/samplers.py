@@ -20,37 +20,25 @@ from search.space.schema import Space
 
 
 class Point(NamedTuple):
-    """A point, and what its sampler has to find again later.
+    """A point, and what its sampler has to find again later."""
 
-    Attributes:
-        parameters: Value by name.
-        notes: The sampler's own attributes of the trial, such as its generation.
-    """
-
-    parameters: dict[str, Any]
-    notes: dict[str, Any]
+    parameters: dict[str, Any]  # value by name
+    notes: dict[str, Any]  # the sampler's own attributes of the trial, such as its generation
 
 
 class PointSampler:
     """Proposes points of a space for a study."""
 
     def __init__(self, space: Space):
-        """Prepare.
-
-        Args:
-            space: What is searched, by whom, from which points and with which seed.
-        """
         self._space = space
         self._distributions = {name: distribution(entry) for name, entry in space.parameters.items()}
         self._conditional = any(entry.when for entry in space.parameters.values())
         self._sequence = _Sequence(space.seed, self._distributions) if space.sampler.name == "qmc" else None
 
     def propose(self, study: optuna.Study, number: int) -> Point:
-        """Propose a point and add it to a study as a running trial.
+        """Propose the point of a trial, by its number in this run from 0, and add it to a study as a running trial.
 
-        Args:
-            study: Lives in memory; it may hold trials of earlier runs before those of this one.
-            number: Of the trial in this run, from 0.
+        The study lives in memory; it may hold trials of earlier runs before those of this one.
         """
         start = self._space.start[number] if number < len(self._space.start) else {}
         if self._sequence is not None:

@@ -34,38 +34,24 @@ class DamagedCheckpointError(ValueError):
 
 @dataclass(frozen=True)
 class Progress:
-    """What the search itself keeps of a trial that has not ended.
+    """What the search itself keeps of a trial that has not ended."""
 
-    Attributes:
-        key: Of the trial's content: configuration, seed, code and data.
-        epoch: Epochs trained.
-        seconds: Of work on them.
-        started: When a worker took the trial for the first time.
-        first_step: When the first epoch began.
-        metrics: The last evaluation.
-        rows: One row of `curves.csv` per epoch.
-    """
-
-    key: str
-    epoch: int
-    seconds: float
-    started: str
-    first_step: str
-    metrics: dict[str, float] = field(default_factory=dict)
-    rows: list[dict[str, float]] = field(default_factory=list)
+    key: str  # of the trial's content: configuration, seed, code and data
+    epoch: int  # epochs trained
+    seconds: float  # of work on them
+    started: str  # when a worker took the trial for the first time
+    first_step: str  # when the first epoch began
+    metrics: dict[str, float] = field(default_factory=dict)  # the last evaluation
+    rows: list[dict[str, float]] = field(default_factory=list)  # one row of `curves.csv` per epoch
 
 
 class Checkpoints:
     """The checkpoints of one trial; there is at most one, but for the moment in which a newer one takes its place."""
 
     def __init__(self, folder: Path, trial: int, every_s: float, clock: Callable[[], float] = perf_counter):
-        """Name a place; nothing is made or read yet.
+        """Name a place in the run folder; nothing is made or read yet.
 
-        Args:
-            folder: The run folder.
-            trial: Its number.
-            every_s: Least seconds between two checkpoints; 0 means that it is always time for one.
-            clock: Seconds.
+        Two checkpoints are at least `every_s` apart; 0 means that it is always time for one. `clock` gives seconds.
         """
         self._folder = unfinished(folder, trial)
         self._every_s = every_s

@@ -37,12 +37,7 @@ def written_whole(folder: Path) -> Iterator[Path]:
 
 
 def is_full(folder: Path, error: BaseException) -> bool:
-    """Say whether an error came of a full disk.
-
-    Args:
-        folder: Where was written.
-        error: What was raised.
-    """
+    """Say whether an error came of a full disk, in writing to this folder."""
     if isinstance(error, OSError) and error.errno in CODES:
         return True
     return any(words in str(error) for words in WORDS) or not _has_room(folder)

@@ -32,30 +32,18 @@ WARM_START_FILE = "warm_start.json"
 
 
 class ReusableTrial(NamedTuple):
-    """A finished trial of an earlier run.
+    """A finished trial of an earlier run."""
 
-    Attributes:
-        run: Its folder, as it was named.
-        result: With the trial's number in that run.
-    """
-
-    run: Path
-    result: TrialResult
+    run: Path  # its folder, as it was named
+    result: TrialResult  # with the trial's number in that run
 
 
 class EarlierRun(NamedTuple):
-    """A run folder that was read.
+    """A run folder that was read."""
 
-    Attributes:
-        folder: As it was named.
-        space: What it searched, resolved.
-        basis: What its results depend on besides the configuration: code and data.
-        finished: Its finished trials.
-    """
-
-    folder: Path
-    space: Space
-    basis: dict[str, Any]
+    folder: Path  # as it was named
+    space: Space  # what it searched, resolved
+    basis: dict[str, Any]  # what its results depend on besides the configuration: code and data
     finished: list[TrialResult]
 
 
@@ -70,7 +58,8 @@ def read_earlier(folder: Path) -> EarlierRun:
         raise RunFolderError(f"{folder}: holds no run; give the folder of an earlier one, such as runs/tradeoff")
     try:
         space, provenance = run.read_space()
-        return EarlierRun(folder, space, basis(provenance), _finished(run, space))
+        finished = [result for result in run.ended(space) if result.state == "finished"]
+        return EarlierRun(folder, space, basis(provenance), finished)
     except (SpaceError, RecordError) as error:
         raise RunFolderError(str(error)) from None
 
@@ -109,14 +98,7 @@ class Reusable:
     """Finished trials of earlier runs by their content."""
 
     def __init__(self, space: Space, basis: Mapping[str, Any], runs: Iterable[EarlierRun], folder: Path):
-        """Index earlier runs.
-
-        Args:
-            space: Of this run.
-            basis: What its results depend on besides the configuration.
-            runs: Where equal trials may be found; those without a record of their code have none.
-            folder: Of this run.
-        """
+        """Index earlier runs for the run in `folder`; those without a record of their code have no equal trials."""
         self._space = space
         self._basis = dict(basis)
         self._folder = folder
@@ -236,17 +218,14 @@ def check_comparable(run: EarlierRun, space: Space, basis: Mapping[str, Any]) ->
 
 def fitting(run: EarlierRun, space: Space) -> list[TrialResult]:
     """Return the finished trials of a run that are points of a space."""
-    return [
-        result
-        for result in run.finished
-        if space.active(result.request.parameters) == result.request.parameters
-        and all(space.parameters[name].has(value) for name, value in result.request.parameters.items())
-        and set(result.request.parameters) == set(space.active({**_any_point(space), **result.request.parameters}))
-    ]
-
-
-def _finished(run: RunFolder, space: Space) -> list[TrialResult]:
-    return [result for result in run.ended(space) if result.state == "finished"]
+    anywhere = {name: parameter.corners()[0] for name, parameter in space.parameters.items()}
+    found = []
+    for result in run.finished:
+        point = result.request.parameters
+        inside = space.active(point) == point and all(space.parameters[name].has(point[name]) for name in point)
+        if inside and set(point) == set(space.active({**anywhere, **point})):
+            found.append(result)
+    return found
 
 
 def _curve(run: Path, number: int) -> tuple[dict[str, float], ...]:
@@ -258,10 +237,6 @@ def _curve(run: Path, number: int) -> tuple[dict[str, float], ...]:
 
 def _point(parameters: Mapping[str, Any]) -> str:
     return json.dumps(dict(parameters), sort_keys=True, default=str)
-
-
-def _any_point(space: Space) -> dict[str, Any]:
-    return {name: parameter.corners()[0] for name, parameter in space.parameters.items()}
 
 
 def _value(configuration: Any, dotted: str) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 
 from search.exceptions import InputError, one_line
 
-EVERY_S = 20.0
+EVERY_S = 20.0  # between two looks
 LEFT_OUT = frozenset({"ray", "unfinished"})  # Ray's own files, and checkpoints of trials under way
 
 log = logging.getLogger(__name__)
@@ -31,11 +31,7 @@ class Mirror:
     def __init__(self, folder: Path, url: str, filesystem: Any = None, every_s: float = EVERY_S):
         """Find the file system; nothing is copied yet.
 
-        Args:
-            folder: The run folder.
-            url: Where its copy shall be.
-            filesystem: Of pyarrow, where it is not the URL's; `url` is then a path in it.
-            every_s: Seconds between two looks.
+        A `filesystem` of pyarrow's stands in for the URL's; `url` is then a path in it.
 
         Raises:
             MirrorError: There is no such file system, or it cannot be written.

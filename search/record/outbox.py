@@ -45,12 +45,9 @@ class Outbox:
     """Where a worker writes, and what it sends."""
 
     def __init__(self, folder: Path, session: str, send: Callable[[int, bytes], object]):
-        """Find out whether anything has to be sent.
+        """Find out whether anything has to be sent; `session` is "" where every worker is on the driver's machine.
 
-        Args:
-            folder: The run folder.
-            session: Its mark; "" where every worker is on the driver's machine.
-            send: Takes a trial's number and its packed files.
+        `send` takes a trial's number and its packed files.
         """
         self._direct = not session or sees(folder, session)
         self._send = send

@@ -25,25 +25,15 @@ log = logging.getLogger(__name__)
 
 
 class Snapshot(NamedTuple):
-    """How a run stands.
+    """How a run stands."""
 
-    Attributes:
-        rows: Rows of all trials that have ended, those of earlier sessions included.
-        running: How far each trial that is running has come.
-        seconds: Since the first trial of this session was given out; 0 before.
-        ended_now: Trials that ended in this session.
-        replicates: Numbers of the rows that are replicates.
-        expected: Replicates that there will be, as far as is known; 0 before the budget's trials have ended.
-        notices: What the user should have seen so far.
-    """
-
-    rows: list[dict[str, object]]
-    running: list[TrialResult]
-    seconds: float
-    ended_now: int
-    replicates: frozenset[int] = frozenset()
-    expected: int = 0
-    notices: tuple[str, ...] = ()
+    rows: list[dict[str, object]]  # rows of all trials that have ended, those of earlier sessions included
+    running: list[TrialResult]  # how far each trial that is running has come
+    seconds: float  # since the first trial of this session was given out; 0 before
+    ended_now: int  # trials that ended in this session
+    replicates: frozenset[int] = frozenset()  # numbers of the rows that are replicates
+    expected: int = 0  # replicates that there will be, as far as is known; 0 before the budget's trials have ended
+    notices: tuple[str, ...] = ()  # what the user should have seen so far
 
 
 class Recorder:
@@ -51,10 +41,6 @@ class Recorder:
 
     def __init__(self, space: Space, folder: Path):
         """Open the tables of a run folder.
-
-        Args:
-            space: What is searched.
-            folder: The run folder.
 
         Raises:
             RecordError: A table is damaged.
@@ -80,10 +66,7 @@ class Recorder:
     ) -> None:
         """Remove what trials that will be run again have left in the tables.
 
-        Args:
-            kept: Trials that stay.
-            again: Numbers of trials that will be run again.
-            replicates: Numbers of all that are replicates.
+        `kept` are the trials that stay, `again` and `replicates` numbers of trials.
         """
         self._replicates = set(replicates)
         kept = list(kept)

@@ -170,13 +170,7 @@ def _result(row: Mapping[Any, Any], space: Space) -> TrialResult:
 
 
 def check_unchanged(wanted: Space, recorded: Space, file: Path, folder: Path) -> None:
-    """Refuse to continue a run with another space.
-
-    Args:
-        wanted: As the space file says now, resolved.
-        recorded: As the run began.
-        file: The space file.
-        folder: The run folder.
+    """Refuse to continue a run whose space was another one; both are resolved.
 
     Raises:
         SpaceError: Something other than the budget or the number of slots has changed.

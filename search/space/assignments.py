@@ -18,13 +18,10 @@ FILE_SUFFIXES = (".npz", ".ts", ".yaml", ".yml", ".json", ".csv")
 
 
 def read_assignments(texts: Sequence[str]) -> dict[str, Any]:
-    """Read `KEY=VALUE`, the value as YAML, such as 16, native, or {npz: mine.npz}.
+    """Read `KEY=VALUE`, the value as YAML, such as 16, native, or {npz: mine.npz}; return values by dotted key.
 
     Text that ends as the name of a file does, or names one in the working folder, becomes an absolute path: paths
     inside a space file are relative to that file, those of a command line to the working folder.
-
-    Returns:
-        Value by dotted key.
 
     Raises:
         SpaceError: There is no key, no value, the value is no YAML, or a key is given twice.
@@ -45,11 +42,7 @@ def read_assignments(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def assign(document: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content of a space file with some keys of the study's configuration fixed.
-
-    Args:
-        document: The file's content, not yet checked.
-        values: Value by dotted key.
+    """Return the unchecked content of a space file with some dotted keys of the study's configuration fixed.
 
     Raises:
         SpaceError: A key leads into something that is not a mapping.

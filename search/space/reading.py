@@ -142,7 +142,7 @@ def parse_space(document: Mapping[str, Any], path: Path) -> Space:
     arranged = dict(document)
     guards = arranged.pop("guards", None)
     if guards is not None:
-        arranged["guards"] = [_guard(path, metric, bounds) for metric, bounds in _items(path, guards)]
+        arranged["guards"] = _guards(path, guards)
     _check_types(path, arranged.get("parameters"))
     try:
         return Space.model_validate(arranged)
@@ -150,16 +150,13 @@ def parse_space(document: Mapping[str, Any], path: Path) -> Space:
         raise SpaceError(f"{path}: {_complaint(error, arranged)}") from None
 
 
-def _items(path: Path, guards: Any) -> list[tuple[str, Any]]:
+def _guards(path: Path, guards: Any) -> list[dict[str, Any]]:
     if not isinstance(guards, Mapping):
         raise SpaceError(f"{path}: guards: expected a mapping such as stitch_fvu: {{below: 1.0}}, found {guards!r}")
-    return list(guards.items())
-
-
-def _guard(path: Path, metric: str, bounds: Any) -> dict[str, Any]:
-    if not isinstance(bounds, Mapping):
-        raise SpaceError(f"{path}: guards.{metric}: expected bounds such as {{below: 1.0}}, found {bounds!r}")
-    return {**bounds, "metric": metric}
+    for metric, bounds in guards.items():
+        if not isinstance(bounds, Mapping):
+            raise SpaceError(f"{path}: guards.{metric}: expected bounds such as {{below: 1.0}}, found {bounds!r}")
+    return [{**bounds, "metric": metric} for metric, bounds in guards.items()]
 
 
 def _check_types(path: Path, parameters: Any) -> None:

@@ -73,19 +73,12 @@ class HalvingSettings(StrictModel):
 
 
 class PlannedResources(NamedTuple):
-    """What a run has, with nothing left open.
+    """What a run has, with nothing left open."""
 
-    Attributes:
-        workers: Of one trial.
-        cpus: Of one worker.
-        gpus: Of one worker.
-        slots: Trials at a time.
-    """
-
-    workers: int
-    cpus: int
-    gpus: float
-    slots: int
+    workers: int  # of one trial
+    cpus: int  # of one worker
+    gpus: float  # of one worker
+    slots: int  # trials at a time
 
 
 class Resources(StrictModel):

@@ -29,11 +29,8 @@ class Capacity:
     ):
         """Begin with the slots that were planned.
 
-        Args:
-            resources: As they were planned.
-            look: Returns what the cluster has now.
-            grow: Told of a number of slots before a trial is given out to the last of them.
-            clock: Seconds.
+        `look` returns what the cluster has now; `grow` is told of a number of slots before a trial is given out to the
+        last of them; `clock` gives seconds.
         """
         self._resources, self._look, self._grow, self._clock = resources, look, grow, clock
         self._slots = resources.slots
@@ -52,8 +49,7 @@ class Capacity:
     def given_back(self, node_lost: bool = False) -> bool:
         """Note that a slot without workers has given its trial back, and say whether a lost node explains that.
 
-        Args:
-            node_lost: One is known to have been lost, so the cluster is looked at again.
+        The cluster is looked at again where one is known to have been lost.
         """
         if node_lost:
             self._look_again()

@@ -35,44 +35,28 @@ TRIAL_ACTOR_RESOURCES = {"cpu": 0, "node:__internal_head__": 0.001}
 
 
 class RunLocation(NamedTuple):
-    """Where a search runs.
+    """Where a search runs."""
 
-    Attributes:
-        folder: The run folder, absolute.
-        session: Its mark, by which other nodes know whether they see it; "" on a single machine.
-        look: Returns what the cluster has now, where the number of slots follows it; None where it is fixed.
-    """
-
-    folder: Path
-    session: str
+    folder: Path  # the run folder, absolute
+    session: str  # its mark, by which other nodes know whether they see it; "" on a single machine
+    # Returns what the cluster has now, where the number of slots follows it; None where it is fixed
     look: Callable[[], Available] | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunContext:
-    """What a search consists of.
+    """What a search consists of."""
 
-    Attributes:
-        space: With the resources found out.
-        study: What is searched.
-        location: Where it runs.
-        proposals: Where requests come from.
-        recorder: Where results go.
-        remaining: How many trials of the budget have to end.
-        reusable: Finished trials of earlier runs.
-        basis: What results depend on besides the configuration, as it is now; a checkpoint counts only where it is so.
-        interruption: Looked at between two events of Tune.
-    """
-
-    space: Space
+    space: Space  # with the resources found out
     study: Study
-    location: RunLocation
-    proposals: Proposals
-    recorder: Recorder
-    remaining: int
-    reusable: Reusable
+    location: RunLocation  # where it runs
+    proposals: Proposals  # where requests come from
+    recorder: Recorder  # where results go
+    remaining: int  # how many trials of the budget have to end
+    reusable: Reusable  # finished trials of earlier runs
+    # What results depend on besides the configuration, as it is now; a checkpoint counts only where it is so
     basis: Mapping[str, Any]
-    interruption: Interruption
+    interruption: Interruption  # looked at between two events of Tune
 
 
 def run_search(run: RunContext) -> str:
@@ -106,25 +90,20 @@ def run_search(run: RunContext) -> str:
             trial_name_creator=_trial_name,
             trial_dirname_creator=_trial_name,
         ),
-        run_config=_quiet(space, location.folder, _Interrupted(run.interruption, searcher)),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str(location.folder / "ray"),
+            verbose=0,
+            stop=_Interrupted(run.interruption, searcher),
+            callbacks=[*trackers(space, location.folder), ReleaseTrialMetrics()],  # the last is told last
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        ),
     )
     # At its end Tune looks for result files that its loggers would have written, and complains about each of them.
     logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
     with run.interruption.deferred():
         tuner.fit()
     return searcher.verdict
-
-
-def _quiet(space: Space, folder: Path, stopper: Stopper) -> tune.RunConfig:
-    """Return where Tune keeps its own files, and who follows the trials; nothing is printed."""
-    return tune.RunConfig(
-        name="tune",
-        storage_path=str(folder / "ray"),
-        verbose=0,
-        stop=stopper,
-        callbacks=[*trackers(space, folder), ReleaseTrialMetrics()],  # the last is told last
-        checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-    )
 
 
 def _scheduler(space: Space, proposals: Proposals, recorder: Recorder) -> HalvingScheduler | None:

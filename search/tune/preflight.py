@@ -22,15 +22,10 @@ class PreflightError(InputError):
 
 
 class Node(NamedTuple):
-    """What one machine has.
+    """What one machine has."""
 
-    Attributes:
-        cpus: CPU cores that may be used.
-        gpus: GPUs that may be used.
-    """
-
-    cpus: float
-    gpus: float
+    cpus: float  # CPU cores that may be used
+    gpus: float  # GPUs that may be used
 
     def places(self, cpus: int, gpus: float) -> int:
         """Return how many workers fit; a GPU that is shared is never shared across two devices."""
@@ -43,19 +38,12 @@ class Node(NamedTuple):
 
 
 class Available(NamedTuple):
-    """What there is.
+    """What there is."""
 
-    Attributes:
-        cpus: CPU cores that may be used.
-        gpus: GPUs that may be used.
-        where: How the message calls it, such as "this machine".
-        nodes: The machines of a cluster; () for a single machine.
-    """
-
-    cpus: float
-    gpus: float
-    where: str
-    nodes: tuple[Node, ...] = ()
+    cpus: float  # CPU cores that may be used
+    gpus: float  # GPUs that may be used
+    where: str  # how the message calls it, such as "this machine"
+    nodes: tuple[Node, ...] = ()  # the machines of a cluster; () for a single machine
 
     @property
     def machines(self) -> tuple[Node, ...]:
@@ -73,18 +61,10 @@ def local_resources() -> Available:
 
 
 def plan(wanted: Resources, available: Available, trials: int) -> Resources:
-    """Fill in what was left out, and refuse what cannot be had.
+    """Fill in what a space file left out, and refuse what cannot be had.
 
-    Without GPUs a worker gets one CPU; with GPUs it gets one of them and its share of the CPUs. There are as many
-    slots as fit, at most one per trial.
-
-    Args:
-        wanted: As in the space file.
-        available: What there is.
-        trials: How many trials there will be.
-
-    Returns:
-        The same with every field set.
+    Without GPUs a worker gets one CPU; with GPUs it gets one of them and its share of the CPUs. There are as many slots
+    as fit, at most one per trial.
 
     Raises:
         PreflightError: Not even one slot, or not all the slots asked for, fit.

@@ -17,12 +17,9 @@ class HalvingScheduler(FIFOScheduler):
     """Stops trials at rungs."""
 
     def __init__(self, space: Space, curves: Iterable[Mapping[str, Any]]):
-        """Prepare.
+        """Begin with the evaluations of trials that have ended before, each with `trial` and `epoch`.
 
-        Args:
-            space: With halving.
-            curves: Evaluations of trials that have ended before, each with `trial` and `epoch`; a resumed run knows
-                what it knew. Replicates are none of them.
+        So a resumed run knows what it knew. Replicates are none of them.
         """
         super().__init__()
         assert space.halving is not None, "a space without halving needs no scheduler"

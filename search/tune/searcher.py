@@ -178,11 +178,7 @@ class JournalSearcher(Searcher):
             self.disk_full = f"{DISK_FULL} ({failure})"
 
     def raise_if_disk_full(self) -> None:
-        """Raise where the disk proved full; Tune's loop calls this between two events.
-
-        Raises:
-            DiskFullError: It did.
-        """
+        """Raise DiskFullError where the disk proved full; Tune's loop calls this between two events."""
         if self.disk_full:
             raise DiskFullError(self.disk_full)
 

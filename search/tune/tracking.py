@@ -29,12 +29,7 @@ FLUSH_S = 5
 
 
 def trackers(space: Space, folder: Path) -> list[Callback]:
-    """Return the callbacks that a space asks for.
-
-    Args:
-        space: What is searched.
-        folder: The run folder.
-    """
+    """Return the callbacks that a space asks for."""
     found: list[Callback] = []
     if space.track.tensorboard:
         found.append(PerEpoch(EventFiles(folder / EVENTS_FOLDER)))

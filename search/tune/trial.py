@@ -1,8 +1,7 @@
 """The Tune side of a trial: a thin actor that hands each configuration to a warm worker group.
 
 The actor starts one group, gives it a new request by `reset_config`, replaces it when it ends before its time, and
-gives
-up when it cannot work. It computes nothing itself and holds no CPU: it would take that from its own workers.
+gives up when it cannot work. It computes nothing itself and holds no CPU: it would take that from its own workers.
 """
 
 from __future__ import annotations
@@ -43,12 +42,8 @@ class WarmTrial(tune.Trainable):
         """Keep the first request; nothing is taken or started yet.
 
         After an actor has died, Tune starts several and stops all but one of them before they have begun. Each would
-        take the slot from the next and start a group, whose placement group would outlive it.
-
-        Args:
-            config: Holds the request.
-            mailbox: Actor handle of the mailbox.
-            name: Of the run, for names on the dashboard.
+        take the slot from the next and start a group, whose placement group would outlive it. `name`, the run's, is for
+        the dashboard.
         """
         self._mailbox, self._name = mailbox, name
         self._taken = None
@@ -141,7 +136,8 @@ class WarmTrial(tune.Trainable):
         elif health.waited_s > patience_s and (ended or health.waited_s > patience_s + LATE_S):
             self._give_up(f"had no worker for {patience_s:g} s; are its CPUs and GPUs free on the cluster?")
         elif ended:
-            self._replace_group(f"worker group ended ({self._error()})")
+            error = (self._group.error if self._group is not None else "") or "no reason given"
+            self._replace_group(f"worker group ended ({error})")
 
     def _replace_group(self, cause: str) -> None:
         self._ended_groups += 1
@@ -149,9 +145,6 @@ class WarmTrial(tune.Trainable):
             self._start_group(cause)
         else:
             self._give_up(f"{cause}, {self._ended_groups} times")
-
-    def _error(self) -> str:
-        return (self._group.error if self._group is not None else "") or "no reason given"
 
     def _give_up(self, reason: str, node_lost: bool = False) -> None:
         ray.get(self._mailbox.give_up.remote(self._lease, f"slot {self._lease.slot}: {reason}", node_lost))

@@ -15,7 +15,7 @@ from search.record.recorder import Recorder, Snapshot
 from search.space.schema import Space
 from search.watch.monitor import FrontSoFar
 
-INTERVAL_S = 2.0
+INTERVAL_S = 2.0  # between two looks
 STATES = ("running", "finished", "stopped", "failed", "interrupted")
 DESCRIPTIONS = {
     "search_front_size": "Points on the Pareto front so far",
@@ -32,13 +32,6 @@ class Gauges:
     """Keeps the gauges of a run up to date, from entering to leaving it; Ray is there all that time."""
 
     def __init__(self, space: Space, recorder: Recorder, interval_s: float = INTERVAL_S):
-        """Prepare.
-
-        Args:
-            space: What is searched.
-            recorder: What happens.
-            interval_s: Seconds between two looks.
-        """
         self._space, self._recorder, self._interval_s = space, recorder, interval_s
         labels = {"search_trials": ("run", "state"), "search_objective": ("run", "slot", "objective")}
         labels["search_trial_on_slot"] = ("run", "slot")

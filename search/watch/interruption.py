@@ -21,11 +21,7 @@ class Interruption:
     """Signals of one process."""
 
     def __init__(self, on_second_signal: Callable[[], None]):
-        """Install the handlers.
-
-        Args:
-            on_second_signal: Called before the process ends at once; it must be quick.
-        """
+        """Install the handlers; `on_second_signal` is called before the process ends at once, and must be quick."""
         self._on_second_signal = on_second_signal
         self._flag = threading.Event()
         self._deferred = False
@@ -51,11 +47,7 @@ class Interruption:
             self._deferred = False
 
     def raise_if_requested(self) -> None:
-        """Raise where a signal has come.
-
-        Raises:
-            KeyboardInterrupt: One has.
-        """
+        """Raise KeyboardInterrupt where a signal has come."""
         if self.requested:
             raise KeyboardInterrupt
 

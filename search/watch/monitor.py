@@ -37,11 +37,6 @@ class FrontSoFar:
     """
 
     def __init__(self, space: Space):
-        """Begin with an empty front.
-
-        Args:
-            space: What is searched.
-        """
         self._space = space
         self._rows = 0
         self.summary = FrontSummary(summarise([], space.objectives, space.guards).front, 0.0)
@@ -60,13 +55,6 @@ class Monitor:
     """Shows how a run stands, from entering to leaving it."""
 
     def __init__(self, space: Space, recorder: Recorder, terminal: TextIO):
-        """Prepare to show a run.
-
-        Args:
-            space: What is searched.
-            recorder: What happens.
-            terminal: Where to show it.
-        """
         self._space = space
         self._recorder = recorder
         self._console = console(terminal)
@@ -165,12 +153,8 @@ def time_left_s(snapshot: Snapshot, space: Space, foreseen: int = 0) -> float | 
     """Estimate the seconds until the last trial ends; None while nothing is known.
 
     The pace is that of this session, slots and start of the groups included; before a trial has ended, that of the
-    epochs which are trained. The wall clock may end it sooner.
-
-    Args:
-        snapshot: How the run stands.
-        space: What is searched.
-        foreseen: Further replicates that there may be, before their number is known.
+    epochs which are trained. The wall clock may end it sooner. `foreseen` further replicates may come, before their
+    number is known.
     """
     replicates = snapshot.expected or foreseen + len(snapshot.replicates)
     missing = space.budget.trials + replicates - len(snapshot.rows)

@@ -19,14 +19,7 @@ FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 @contextmanager
 def output_to_log(log_file: Path) -> Iterator[TextIO]:
-    """Send stdout, stderr and logging to a file.
-
-    Args:
-        log_file: Appended to.
-
-    Yields:
-        The terminal, or whatever stdout was.
-    """
+    """Append stdout, stderr and logging to a file; yield the terminal, or whatever stdout was."""
     sys.stdout.flush()
     sys.stderr.flush()
     saved = os.dup(1), os.dup(2)

@@ -50,15 +50,10 @@ class WorkerGroup:
     """One long run of Ray Train, kept going by a thread."""
 
     def __init__(self, mailbox: Any, lease: SlotLease, resources: Resources, storage: Path, name: str, cause: str = ""):
-        """Start the group; this returns at once.
+        """Start the group for the slot of a lease; this returns at once.
 
-        Args:
-            mailbox: Actor handle of the mailbox.
-            lease: On the slot whose requests it takes.
-            resources: Of one worker.
-            storage: Where Ray Train may write.
-            name: Of this run of Ray Train, without the group's number; shown by the dashboard.
-            cause: Why the group before it ended; "" for none.
+        The dashboard shows this run of Ray Train, which writes to `storage`, by `name` and the group's number. `cause`
+        is why the group before it ended; "" for none.
         """
         slot, generation = lease.slot, ray.get(mailbox.new_group.remote(lease, cause))
         self._error = ""

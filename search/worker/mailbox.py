@@ -21,13 +21,6 @@ class Mailbox:
     """Requests and updates of all slots."""
 
     def __init__(self, slots: int, context: WorkerContext, clock: Callable[[], float] = monotonic):
-        """Open a mailbox.
-
-        Args:
-            slots: How many groups there will be.
-            context: What every worker is told once.
-            clock: Seconds.
-        """
         self._clock = clock
         self._slots = [Slot() for _ in range(slots)]
         self._leases = 0
@@ -41,11 +34,7 @@ class Mailbox:
     # Trial actors. Each method that takes a lease raises NotHeldError where the slot has gone to another actor.
 
     async def lease(self, holder: Any = True) -> SlotLease:
-        """Take the lowest free slot; wait for one if none is.
-
-        Args:
-            holder: Who takes it: the handle of a trial actor.
-        """
+        """Take the lowest free slot for a trial actor, by its handle; wait for one if none is."""
         async with self._changed:
             await self._changed.wait_for(lambda: any(slot.holder is None for slot in self._slots))
             number = next(number for number, slot in enumerate(self._slots) if slot.holder is None)
@@ -62,9 +51,7 @@ class Mailbox:
     async def new_group(self, lease: SlotLease, cause: str = DIED) -> int:
         """Begin a new group: shut down the workers of the last one, and return the new one's generation.
 
-        Args:
-            lease: On which slot.
-            cause: What happened to the worker of the last group, where one has a request.
+        `cause` is what happened to the worker of the last group, where one has a request.
         """
         async with self._changed:
             state = self._held(lease)
@@ -136,15 +123,10 @@ class Mailbox:
     # Workers
 
     async def next_request(self, slot: int, generation: int, worker: Any = None) -> TrialRequest | None:
-        """Wait for the next request; None shuts the worker down.
+        """Wait for the next request for a worker of a group, by its handle; None shuts the worker down.
 
         A worker that asks while a request is under way has taken the place of one that died: the request is handed out
         again, to go on from its last checkpoint. It fails where this has not helped it past that checkpoint.
-
-        Args:
-            slot: Where it works.
-            generation: Of its group.
-            worker: Its handle.
         """
         async with self._changed:
             if generation == self._slots[slot].generation:

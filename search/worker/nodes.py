@@ -46,11 +46,7 @@ class EndWithNode(UserCallback):
 
 
 def lost_node(nodes: Iterable[str]) -> str:
-    """Return the address of one of these nodes that is no longer alive; "" if all are.
-
-    Args:
-        nodes: Ray's identifiers of nodes.
-    """
+    """Return the address of one of these nodes, by Ray's identifiers, that is no longer alive; "" if all are."""
     dead = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes() if not node["Alive"]}
     return next((str(dead[node]) or node for node in nodes if node in dead), "")
 

@@ -23,60 +23,35 @@ class NotHeldError(RuntimeError):
 
 
 class SlotLease(NamedTuple):
-    """A trial actor's right to a slot.
-
-    Attributes:
-        slot: Which slot.
-        number: Of the lease. No two leases have the same, so a call under an old lease cannot touch the next one.
-    """
+    """A trial actor's right to a slot."""
 
     slot: int
-    number: int
+    number: int  # no two leases have the same, so a call under an old lease cannot touch the next one
 
 
 class SlotHealth(NamedTuple):
-    """How a slot stands, for the trial actor that looks after it.
+    """How a slot stands, for the trial actor that looks after it."""
 
-    Attributes:
-        waited_s: Seconds for which there has been no worker for its request; 0 where there is one, or no request.
-        alive: A worker of the present group has asked for work.
-        hung: The worker to be killed, since nothing was heard of it for too long; None for none.
-    """
-
-    waited_s: float
-    alive: bool
-    hung: Any
+    waited_s: float  # seconds for which there has been no worker for its request; 0 where there is one, or no request
+    alive: bool  # a worker of the present group has asked for work
+    hung: Any  # the worker to be killed, since nothing was heard of it for too long; None for none
 
 
 @dataclass
 class Assignment:
-    """One request on a slot, from its submission to the next one.
+    """One request on a slot, from its submission to the next one."""
 
-    Attributes:
-        request: What is to be run.
-        since: When it began to wait, or when its worker was last heard of, by the mailbox's clock.
-        waiting: It waits for a worker.
-        over: It has ended, or nobody wants it any more.
-        killed: Its worker was found hung.
-        saved: Epochs that its last checkpoint holds.
-        causes: What happened to its workers since that checkpoint.
-        updates: News that the trial actor has not fetched yet.
-        last: How far it has come.
-        trouble: Why the group cannot work; "" while it can.
-        node_lost: The trouble is that a node has left the cluster.
-    """
-
-    request: TrialRequest
-    since: float
-    waiting: bool = True
-    over: bool = False
-    killed: bool = False
-    saved: int = 0
-    causes: list[str] = field(default_factory=list)
-    updates: list[TrialUpdate] = field(default_factory=list)
-    last: TrialResult | None = None
-    trouble: str = ""
-    node_lost: bool = False
+    request: TrialRequest  # what is to be run
+    since: float  # when it began to wait, or when its worker was last heard of, by the mailbox's clock
+    waiting: bool = True  # it waits for a worker
+    over: bool = False  # it has ended, or nobody wants it any more
+    killed: bool = False  # its worker was found hung
+    saved: int = 0  # epochs that its last checkpoint holds
+    causes: list[str] = field(default_factory=list)  # what happened to its workers since that checkpoint
+    updates: list[TrialUpdate] = field(default_factory=list)  # news that the trial actor has not fetched yet
+    last: TrialResult | None = None  # how far it has come
+    trouble: str = ""  # why the group cannot work; "" while it can
+    node_lost: bool = False  # the trouble is that a node has left the cluster
 
     @property
     def running(self) -> bool:
@@ -99,29 +74,18 @@ class Assignment:
 
 @dataclass
 class Slot:
-    """A slot while one trial actor has it.
+    """A slot while one trial actor has it."""
 
-    Attributes:
-        holder: Handle of the trial actor; None where the slot is free.
-        lease: Number of the lease by which it has the slot; 0 where the slot is free.
-        generation: Which of its groups counts; workers of older ones are shut down.
-        alive: A worker of that group has asked for work.
-        busy: The worker has not asked for work since it took a request; that may be the one before, which was stopped.
-        worker: Handle of who took the last request; None for nobody.
-        nodes: The node of each of its workers, by rank.
-        longest_s: The longest time between two updates of a trial on this slot.
-        assignment: The last request that was submitted; None before the first one.
-    """
-
-    holder: Any = None
-    lease: int = 0
-    generation: int = 0
-    alive: bool = False
+    holder: Any = None  # handle of the trial actor; None where the slot is free
+    lease: int = 0  # number of the lease by which it has the slot; 0 where the slot is free
+    generation: int = 0  # which of its groups counts; workers of older ones are shut down
+    alive: bool = False  # a worker of that group has asked for work
+    # The worker has not asked for work since it took a request; that may be the one before, which was stopped
     busy: bool = False
-    worker: Any = None
-    nodes: dict[int, str] = field(default_factory=dict)
-    longest_s: float = 0.0
-    assignment: Assignment | None = None
+    worker: Any = None  # handle of who took the last request; None for nobody
+    nodes: dict[int, str] = field(default_factory=dict)  # the node of each of its workers, by rank
+    longest_s: float = 0.0  # the longest time between two updates of a trial on this slot
+    assignment: Assignment | None = None  # the last request that was submitted; None before the first one
 
     def next_generation(self) -> None:
         """Count no worker of the present group any more."""
@@ -129,12 +93,7 @@ class Slot:
         self.alive, self.busy, self.nodes = False, False, {}
 
     def health(self, clock_s: float, hung_after_s: float | None) -> SlotHealth:
-        """Say how the slot stands; a hung worker is named once.
-
-        Args:
-            clock_s: The present moment.
-            hung_after_s: Patience; None: as long as workers usually need.
-        """
+        """Say how the slot stands; a hung worker is named once. No patience given: as long as workers need."""
         assignment = self.assignment
         if assignment is None or assignment.over:
             return SlotHealth(0.0, self.alive, None)
@@ -174,8 +133,7 @@ class Slot:
     def blame(self, cause: str, clock_s: float) -> bool:
         """Note what happened to the worker that has the request: it is handed out again, or ends as failed.
 
-        Returns:
-            Whether a worker had it.
+        Return whether a worker had it.
         """
         assignment = self.assignment
         if assignment is None or not assignment.running:

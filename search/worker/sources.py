@@ -17,11 +17,7 @@ INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 
 def sources(study: type) -> list[str]:
-    """Return the package folders and module files that workers need, each once.
-
-    Args:
-        study: The study's class; its module is loaded.
-    """
+    """Return the package folders and module files that workers need for a study's class, each once."""
     wanted = {*OWN, study.__module__.partition(".")[0]}
     found = []
     for name, module in sorted(sys.modules.items()):

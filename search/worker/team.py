@@ -47,8 +47,7 @@ class Team:
     def __init__(self, grace_s: float = GRACE_S):
         """Join; every worker of torch's default process group has to.
 
-        Args:
-            grace_s: How long a worker that raised waits for the others to notice as well.
+        A worker that raised waits `grace_s` for the others to notice as well.
         """
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
         self._group: Any = dist.new_group(backend="gloo", timeout=IDLE)

@@ -44,15 +44,10 @@ class TrialLoop:
         deliver: Callable[[TrialUpdate], bool],
         basis: Mapping[str, Any] | None = None,
     ):
-        """Prepare a trial.
+        """Prepare trials of a space whose resources were found out.
 
-        Args:
-            study: What is searched.
-            space: With the resources found out.
-            folder: The run folder.
-            slot: Where this runs.
-            deliver: Takes news of the trial and returns whether to go on.
-            basis: What results depend on besides the configuration: a checkpoint is used only where it is the same.
+        `deliver` takes news of a trial and returns whether to go on. `basis` is what results depend on besides the
+        configuration: a checkpoint is used only where it is the same.
         """
         self._study = study
         self._space = space

@@ -38,11 +38,9 @@ class WorkerHealth:
     """Watches one worker process."""
 
     def __init__(self, most_trials: int | None, memory: Callable[[], Mapping[str, int]] = memory_bytes):
-        """Begin with a fresh process.
+        """Begin with a fresh process, which is replaced after `most_trials`; None: after any number.
 
-        Args:
-            most_trials: After so many it is replaced; None: after any number.
-            memory: Measures what is held, in bytes by name.
+        `memory` measures what is held, in bytes by name.
         """
         self._most_trials = most_trials
         self._memory = memory
@@ -77,7 +75,6 @@ class WorkerGauge:
     """The GPU memory of a worker's process, by slot; nothing where it has no GPU."""
 
     def __init__(self, run: str, slot: int):
-        """Prepare; set by `set`."""
         self._gauge: Any = None
         if torch.cuda.is_available():
             text = "GPU memory that torch holds for the trials of a slot"

@@ -61,10 +61,8 @@ def work(config: dict[str, Any]) -> None:
     myself = ray.get_runtime_context().current_actor  # by which the trial actor kills a worker that hangs
     while (request := ray.get(mailbox.next_request.remote(slot, generation, myself))) is not None:
         result = loop.run(request)
-        if undelivered:
-            raise undelivered[
-                0
-            ]  # no fault of the trial: a worker that has the mailbox again goes on from its checkpoint
+        if undelivered:  # no fault of the trial: a worker that has the mailbox again goes on from its checkpoint
+            raise undelivered[0]
         if team is not None and team.one_died:
             raise TeamLostError(team.lost)  # the trial has not ended: the mailbox hands it out again
         result = outbox.sent(result)

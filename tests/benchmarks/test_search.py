@@ -133,7 +133,7 @@ def test_searches_of_the_benchmark_find_the_made_up_front(grid, tmp_path):
         "--jobs",
         "1",
     ]
-    options = SimpleNamespace(**quality.command.make_context("quality", arguments).params)
+    options = SimpleNamespace(**quality.main.make_context("quality", arguments).params)
     for halving in (False, True):
         progress = quality.one_search((options, quality.Method("random", halving), 0))
         assert progress.hypervolume[-1] > 0.2
