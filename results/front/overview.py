@@ -75,8 +75,8 @@ class Overview:
 
     def run_of(self, table: pd.DataFrame) -> np.ndarray:
         """Return the label of the run of each row, (rows,), of a table with a column `run` if there are several."""
-        (only, *_) = self.runs
-        return (table["run"] if "run" in table else pd.Series(only, table.index, dtype=object)).to_numpy(dtype=object)
+        (first, *_) = self.runs
+        return table["run"].to_numpy(dtype=object) if "run" in table else np.full(len(table), first, dtype=object)
 
 
 def overview(runs: dict[str, Run], title: str) -> Overview:
