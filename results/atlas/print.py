@@ -41,35 +41,20 @@ DIGIT = 0.055  # inches, of the number of a code
 
 
 def write_pictures(view: AtlasView, folder: Path) -> list[Path]:
-    """Write all pictures; pictures of an earlier atlas in that folder go.
-
-    Args:
-        view: What to draw.
-        folder: Where.
-
-    Returns:
-        The files.
-    """
+    """Write all pictures and return their files; pictures of an earlier atlas in that folder go."""
     written: list[Path] = []
     with print_style(STYLE):
         pages = list(_pages(view))
         for number, page in enumerate(pages, start=1):
             name = "codes" if len(pages) == 1 else f"codes-{number}"
-            written += _save(draw_codes(view, page), folder, name)
-        written += _save(draw_matrix(view), folder, "matrix")
+            written += save(draw_codes(view, page), folder, PREFIX + name)
+        written += save(draw_matrix(view), folder, f"{PREFIX}matrix")
         for example in view.atlas.examples:
-            written += _save(draw_recording(view, example), folder, f"recording-{example.number}")
+            written += save(draw_recording(view, example), folder, f"{PREFIX}recording-{example.number}")
     for path in folder.glob(f"{PREFIX}*"):
         if path.suffix in (".png", ".svg") and path not in written:
             path.unlink()
     return written
-
-
-def _save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    paths = [folder / f"{PREFIX}{name}.{kind}" for kind in ("png", "svg")]
-    for path in paths:
-        save(figure, path)
-    return paths
 
 
 Line = tuple[str, int, list[int]]  # "heading" or "codes", the sub-action, the codes
