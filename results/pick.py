@@ -13,7 +13,8 @@ import numpy as np
 
 from results.command import PATH, at_most_one, run_command
 from results.exceptions import RecordError
-from results.export.best import BEST_FOLDER, CHECKPOINT_FILE, TRIAL_FOLDER, Chosen, export_point
+from results.export.best import BEST_FOLDER, CHECKPOINT_FILE, TRIAL_FOLDER, export_point
+from results.export.card import Chosen
 from results.export.choices import (
     KNEE,
     UTOPIA,
@@ -59,7 +60,8 @@ def pick(**options: Any) -> int:
     exported to RUN/best/NAME. Without a criterion: what can be chosen, and how sure each choice is.
     """
     at_most_one(minimise=options["minimise"], maximise=options["maximise"], knee=options["knee"])
-    return _pick(SimpleNamespace(**options))
+    _pick(SimpleNamespace(**options))
+    return 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,7 +80,7 @@ def _bound(text: str, kind: Literal["at most", "at least"]) -> Bound:
     return Bound(metric.strip(), kind, number)
 
 
-def _pick(options: SimpleNamespace) -> int:
+def _pick(options: SimpleNamespace) -> None:
     bounds = [_bound(text, "at most") for text in options.at_most]
     bounds += [_bound(text, "at least") for text in options.at_least]
     run = read_run(options.run)
@@ -93,7 +95,7 @@ def _pick(options: SimpleNamespace) -> int:
         if bounds or options.name:
             raise RecordError("bounds alone choose nothing; add --minimise METRIC, --maximise METRIC or --knee utopia")
         _offer(run, points)
-        return 0
+        return
     rows = within(run, points.table, able, bounds)
     if metric is not None:
         direction: Direction = "minimise" if options.minimise else "maximise"
@@ -103,9 +105,7 @@ def _pick(options: SimpleNamespace) -> int:
         row, default = _knee(run, points, rows, options.knee)
         what = what_of(RULES[options.knee][0])
     what += f" of the trials with {' and '.join(map(str, bounds))}" if bounds else ""
-    chosen = chosen_point(run, points, row, _name(run, options.name or default), what)
-    _export(run, chosen)
-    return 0
+    _export(run, chosen_point(run, points, row, _name(run, options.name or default), what))
 
 
 def _knee(run: Run, points: Points, rows: np.ndarray, rule: str) -> tuple[int, str]:
@@ -154,8 +154,7 @@ def _show(run: Run, chosen: Chosen) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=several, header_style="dim")
     for title in ("", "value", *(["std"] if several else [])):
         table.add_column(title, justify="left" if not title else "right", overflow="fold")
-    judged = [o.metric for o in run.space.objectives] + [guard.metric for guard in run.space.guards]
-    metrics = dict.fromkeys([*judged, *metric_names(run.trials, run.space)])
+    metrics = dict.fromkeys([*run.space.judged, *metric_names(run.trials, run.space)])
     for name in (*run.space.parameter_names, *metrics):
         if name in point and name != SEEDS_COLUMN:
             spread = chosen.seeds[name].std() if several and name in metrics else None

@@ -39,6 +39,11 @@ class Run(NamedTuple):
     curves: pd.DataFrame
     warnings: tuple[str, ...]
 
+    @property
+    def title(self) -> str:
+        """The name of its folder."""
+        return self.folder.resolve().name
+
 
 def read_run(folder: Path | str) -> Run:
     """Read all records of a run, for a report: damage costs the lines that it is in, and each loss is a warning.

@@ -56,13 +56,9 @@ class PredictionInterval(NamedTuple):
 def prediction_interval(
     recorded: Sequence[float], fresh: Sequence[float], metrics: int = 1, confidence: float = CONFIDENCE
 ) -> PredictionInterval:
-    """Return the band of one metric.
+    """Return the band of one metric, of so many that are judged together, from recorded and fresh seeds, one at least.
 
-    Args:
-        recorded: Its recorded seeds, at least one.
-        fresh: Its fresh seeds, at least one.
-        metrics: How many metrics are judged together.
-        confidence: With which all of them are inside if nothing has changed.
+    The confidence is that with which all of them are inside if nothing has changed.
 
     Raises:
         RecordError: One seed on either side: there is no spread to judge by.
