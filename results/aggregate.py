@@ -145,8 +145,8 @@ def _rebuild(run: Run, by: Sequence[str] | None, figures: bool) -> Rebuilt:
 def _working(apart: bool, function: Callable[..., Result], *arguments: Any) -> Iterator[Callable[[], Result]]:
     """Let a function work in a process of its own while the block does something else; leaving the block ends it.
 
-    It is a module's, which `pickle` takes as well as its arguments, and has the same effect if it is called again. To
-    start a process takes a second or two; if it is not to work apart, it is called when its result is asked for.
+    The function is a module's, `pickle` takes its arguments, and it has the same effect if it is called again. To start
+    a process takes a second or two: unless `apart`, the function is called when its result is asked for.
 
     Yields:
         What waits for the function's result; where its process cannot start, or dies, the function is called

@@ -109,13 +109,11 @@ def draw_codes(view: AtlasView, page: list[Line]) -> Figure:
     m, at = view.atlas.meaning, 0.02
     for kind, k, codes in page:
         if kind == "heading":
-            share = f"{100 * m.share[codes].sum():.3g} % of the tokens"
-            count = f"{len(codes)} code{'s' * (len(codes) > 1)}, {share}"
+            count = f"{len(codes)} code{'s' * (len(codes) > 1)}, {100 * m.share[codes].sum():.3g} % of the tokens"
             axes.plot([MARGIN + 0.04], [at + 0.165], "s", color=view.colours[k], markersize=5)
             name = axes.text(MARGIN + 0.15, at + 0.2, m.sub_actions[k], fontsize=8.5, fontweight="bold")
-            axes.annotate(
-                count, (1, 0), xycoords=name, xytext=(8, 2), textcoords="offset points", fontsize=7.5, color=SOFT
-            )
+            offset: dict[str, Any] = {"xytext": (8, 2), "textcoords": "offset points"}
+            axes.annotate(count, (1, 0), xycoords=name, **offset, fontsize=7.5, color=SOFT)
             at += HEADING
             continue
         for column, code in enumerate(codes):
@@ -205,13 +203,10 @@ def draw_recording(view: AtlasView, example: Example) -> Figure:
 
 def _plan(view: AtlasView, example: Example, shown: int) -> tuple[list[tuple[str, int]], list[float]]:
     """What the panels show from the top, each with its channel or row of tokens, and their heights in inches."""
-    kinds: list[tuple[str, int]] = []
-    for channel in range(shown):
-        kinds.append(("signal", channel))
-        if not view.fused:
-            kinds.append(("windows", channel))
     if view.fused:
-        kinds.append(("windows", 0))
+        kinds = [*(("signal", channel) for channel in range(shown)), ("windows", 0)]
+    else:
+        kinds = [(kind, channel) for channel in range(shown) for kind in ("signal", "windows")]
     return kinds, [SIGNAL if kind == "signal" else _band(example, which) for kind, which in kinds]
 
 

@@ -65,7 +65,7 @@ def costs(trials: pd.DataFrame) -> list[StateCost]:
 
 
 class NotCounted(NamedTuple):
-    """A trial, or a point with several seeds, that is no candidate for the front; its epochs are NA if unknown."""
+    """A trial, or a point with several seeds, that is no candidate for the front; epochs are pandas' NA if unknown."""
 
     run: str
     trial: str

@@ -163,9 +163,9 @@ def outside_note(view: Overview, points: np.ndarray, x: tuple[float, float], y: 
 
 
 def evenly(count: int, most: int) -> np.ndarray:
-    """Return positions to keep of `count`, ascending: all if they are few enough, else evenly spread, both ends in.
+    """Return positions to keep of a sequence, ascending: all if they are few enough, else evenly spread, both ends in.
 
-    There are to be at most so many; at least 2.
+    `count` is its length and `most`, at least 2, how many to keep.
     """
     if count <= most:
         return np.arange(count)
@@ -206,7 +206,7 @@ def add_grid(axes: Axes) -> None:
 
 
 def place_title(figure: Figure, name: str, text: str) -> None:
-    """Write the title of a figure with its legends, with as few breaks as fit between its left edge and one beside it.
+    """Write a figure's title, with as few breaks as fit between its left edge and a legend beside it, drawn before.
 
     The name of what is shown, such as the run's, stands on lines of its own if the title needs several.
     """

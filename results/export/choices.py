@@ -135,9 +135,9 @@ def check_name(run: Run, metric: str) -> None:
 
 
 def within(run: Run, table: pd.DataFrame, able: np.ndarray, bounds: Sequence[Bound]) -> np.ndarray:
-    """Return the rows of the points' table that keep every bound, at least one; of metrics that exist.
+    """Return the rows of the points' table that keep every bound, at least one row.
 
-    Those that are able, (points,), have finished and keep the guards.
+    The bounds are of metrics that exist; rows that are `able`, (points,), have finished and keep the guards.
 
     Raises:
         RecordError: None does; says the nearest value there is to each bound that is not kept.

@@ -32,6 +32,11 @@ class FrontSummary(NamedTuple):
 def front(trials: pd.DataFrame, objectives: Sequence[Objective], guards: Sequence[Guard]) -> pd.DataFrame:
     """Return the trials on the front, the best in the first objective first.
 
+    Args:
+        trials: Rows as `read_trials` gives them.
+        objectives: At least one.
+        guards: None to break if empty.
+
     Returns:
         The rows with a first column `names`: "knee" and the name of each objective that a point is the end of,
         joined by "+", or "". Ties are ordered by the further objectives, then by trial, so the order of the
@@ -61,6 +66,8 @@ def points_of(
     trials: pd.DataFrame, objectives: Sequence[Objective], guards: Sequence[Guard], parameters: Sequence[str]
 ) -> Points:
     """Return the points of trials, each shown as the one of its trials that is nearest to its means.
+
+    The parameters tell points apart, here and below as for `results.front.points.point_numbers`.
 
     Raises:
         RecordError: A finished trial exists, but no column of an objective or a guard does.
@@ -96,9 +103,15 @@ def broken_guards(trials: pd.DataFrame, guards: Sequence[Guard]) -> list[str]:
 
 
 def hypervolume(rows: pd.DataFrame, objectives: Sequence[Objective]) -> float:
-    """Return the volume that rows dominate up to the objectives' reference values, in the product of their units.
+    """Return the volume that rows dominate up to the objectives' reference values.
 
-    They are a front, or any rows with finite objectives: dominated ones add nothing, nor do those beyond the reference.
+    Args:
+        rows: A front, or any rows with finite objectives; dominated ones add nothing, nor do those beyond
+            the reference.
+        objectives: At least one.
+
+    Returns:
+        The volume in the product of the objectives' units; 0 for no rows.
 
     Example:
         >>> objectives = [Objective(metric=name, name=name, reference=5) for name in ("m", "n")]

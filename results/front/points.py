@@ -96,7 +96,7 @@ def gather(trials: pd.DataFrame, objectives: Sequence[Objective], parameters: Se
 
 
 def represent(points: Points, trials: pd.DataFrame, objectives: Sequence[Objective], unit: np.ndarray) -> Points:
-    """Let each point be shown as the trial whose objectives are nearest to its means, in a unit of each, (objectives,).
+    """Let each point be shown as the trial that is nearest to its means; `unit` is a length of 1, (objectives,).
 
     Returns:
         The points with the bookkeeping (trial, seed, times) of their representatives.

@@ -42,11 +42,8 @@ class Seeds(NamedTuple):
 def seeds_of(trials: pd.DataFrame, owner: np.ndarray, able: np.ndarray, objectives: Sequence[Objective]) -> Seeds:
     """Pick the finished trials.
 
-    Args:
-        trials: Rows as `read_trials` gives them.
-        owner: Row of each one's point in the points' table, (trials,).
-        able: Which may be on a front, (trials,), as `results.front.front.eligible` says.
-        objectives: Of the values.
+    `owner` is the row of each trial's point in the points' table, (trials,), and `able` says which may be on a front,
+    (trials,), as `results.front.front.eligible` does.
     """
     finished = (trials["state"] == "finished").to_numpy(dtype=bool)
     values = minimised(objective_values(trials, objectives), objectives)

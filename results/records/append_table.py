@@ -167,7 +167,7 @@ class AppendTable:
         self._write(text.encode())
 
     def remove(self, unwanted: Callable[[Mapping[str, str]], bool]) -> list[dict[str, str]]:
-        """Remove the rows that are unwanted, told as text, in one step; return them."""
+        """Remove rows in one step and return them; `unwanted` is told a row as text, and says whether it goes."""
         rows = read_content(self.path).rows
         dropped = [row for row in rows if unwanted(row)]
         if dropped:

@@ -41,9 +41,9 @@ def frame_text(frame: pd.DataFrame) -> str:
 
 
 def write_atomically(path: Path, data: str | bytes | Path) -> None:
-    """Replace a file by data, or by the file that has them, in one step.
+    """Replace a file in one step: a reader, or a crash, meets the old content or the new, never a part.
 
-    A reader, or a crash, meets the old content or the new, never a part.
+    `data` is the new content, or the file that has it.
     """
     part = path.with_name(f".{path.name}.part")
     with part.open("wb") as file:

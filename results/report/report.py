@@ -139,7 +139,7 @@ def _importance(view: Overview) -> dict[str, Any] | None:
         "chart": chart_html(importance_chart(parameters, targets), "importance") if told else "",
         "best": ", ".join(dict.fromkeys(f"{importance.best} of {importance.trials}" for importance in told)),
         "of_hypervolume": any(importance.target == HYPERVOLUME for importance in told),
-        "lacking": _sentence("; ".join(dict.fromkeys(lacking))),
+        "lacking": _capital("; ".join(dict.fromkeys(lacking))) + "." if lacking else "",
     }
 
 
@@ -154,7 +154,7 @@ def _parallel(view: Overview, encoding: Encoding) -> dict[str, Any]:
     ]
     width = AXIS_WIDTH_PX * len(lines.axes)
     chart = chart_html(parallel_chart(view, encoding, lines), "parallel", width)
-    return {"chart": chart, "thinned": [text[0].upper() + text[1:] for text in thinned if text]}
+    return {"chart": chart, "thinned": [_capital(text) for text in thinned if text]}
 
 
 def _others(view: Overview) -> dict[str, Any]:
@@ -196,5 +196,5 @@ def _yaml(value: object) -> str:
     return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100).rstrip()
 
 
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}." if text else ""
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]

@@ -2,8 +2,8 @@
 
 First the records: front.csv has to be what trials.csv gives, the folder what was exported, and the checkpoint has to
 measure what trials.csv has. Only then is the configuration trained again with seeds that the run has not used, and the
-means of its objectives have to fall into the band of `results.verify.band`, and those of its guards to keep their
-bounds.
+means of its objectives have to fall into the band of `results.verify.prediction_interval`, and those of its guards to
+keep their bounds.
 """
 
 from __future__ import annotations
