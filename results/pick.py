@@ -53,14 +53,39 @@ RULES = {"chord": (KNEE, knee), UTOPIA: (UTOPIA, nearest_to_utopia)}
 @click.option("--maximise", "--maximize", metavar="METRIC", help="largest of what is within the bounds")
 @click.option("--knee", type=click.Choice(sorted(RULES)), help="knee of the front of what is within the bounds")
 @click.option("--name", help=f"folder below RUN/{BEST_FOLDER}; default {DEFAULT_NAME}, or utopia for --knee")
-def pick(**options: Any) -> int:
+def pick(**given: Any) -> int:
     """Choose a configuration of a run: the best trial within bounds, or a knee of the front.
 
     It is chosen among the finished trials that keep the guards (means, where a point has several seeds), printed and
     exported to RUN/best/NAME. Without a criterion: what can be chosen, and how sure each choice is.
     """
-    at_most_one(minimise=options["minimise"], maximise=options["maximise"], knee=options["knee"])
-    _pick(SimpleNamespace(**options))
+    options = SimpleNamespace(**given)
+    at_most_one(minimise=options.minimise, maximise=options.maximise, knee=options.knee)
+    bounds = [_bound(text, "at most") for text in options.at_most]
+    bounds += [_bound(text, "at least") for text in options.at_least]
+    run = read_run(options.run)
+    for line in run.warnings:
+        print(f"warning: {line}", file=sys.stderr)
+    points = run_points(run)
+    able = eligible(points.table, run.space.objectives, run.space.guards)
+    metric = options.minimise or options.maximise
+    for name in [bound.metric for bound in bounds] + ([metric] if metric else []):
+        check_name(run, name)
+    if metric is None and options.knee is None:
+        if bounds or options.name:
+            raise RecordError("bounds alone choose nothing; add --minimise METRIC, --maximise METRIC or --knee utopia")
+        _offer(run, points)
+        return 0
+    rows = within(run, points.table, able, bounds)
+    if metric is not None:
+        direction: Direction = "minimise" if options.minimise else "maximise"
+        row, default = best_row(run, points.table, rows, metric, direction), DEFAULT_NAME
+        what = f"the {'smallest' if options.minimise else 'largest'} {metric}"
+    else:
+        row, default = _knee(run, points, rows, options.knee)
+        what = what_of(RULES[options.knee][0])
+    what += f" of the trials with {' and '.join(map(str, bounds))}" if bounds else ""
+    _export(run, chosen_point(run, points, row, _name(run, options.name or default), what))
     return 0
 
 
@@ -78,34 +103,6 @@ def _bound(text: str, kind: Literal["at most", "at least"]) -> Bound:
     if not equals or not metric or number != number:
         raise RecordError(f"--{kind.replace(' ', '-')} {text}: expected METRIC=VALUE, such as stitch_fvu=0.4")
     return Bound(metric.strip(), kind, number)
-
-
-def _pick(options: SimpleNamespace) -> None:
-    bounds = [_bound(text, "at most") for text in options.at_most]
-    bounds += [_bound(text, "at least") for text in options.at_least]
-    run = read_run(options.run)
-    for line in run.warnings:
-        print(f"warning: {line}", file=sys.stderr)
-    points = run_points(run)
-    able = eligible(points.table, run.space.objectives, run.space.guards)
-    metric = options.minimise or options.maximise
-    for name in [bound.metric for bound in bounds] + ([metric] if metric else []):
-        check_name(run, name)
-    if metric is None and options.knee is None:
-        if bounds or options.name:
-            raise RecordError("bounds alone choose nothing; add --minimise METRIC, --maximise METRIC or --knee utopia")
-        _offer(run, points)
-        return
-    rows = within(run, points.table, able, bounds)
-    if metric is not None:
-        direction: Direction = "minimise" if options.minimise else "maximise"
-        row, default = best_row(run, points.table, rows, metric, direction), DEFAULT_NAME
-        what = f"the {'smallest' if options.minimise else 'largest'} {metric}"
-    else:
-        row, default = _knee(run, points, rows, options.knee)
-        what = what_of(RULES[options.knee][0])
-    what += f" of the trials with {' and '.join(map(str, bounds))}" if bounds else ""
-    _export(run, chosen_point(run, points, row, _name(run, options.name or default), what))
 
 
 def _knee(run: Run, points: Points, rows: np.ndarray, rule: str) -> tuple[int, str]:

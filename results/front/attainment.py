@@ -23,7 +23,7 @@ from results.front.dominance import nondominated, volume
 from results.front.front import reference_point
 from results.front.groups import counted_points
 from results.front.overview import Overview, seeds_of_runs
-from results.front.seeds import Seeds, are_all, draws
+from results.front.seeds import are_all, draws
 from results.records.objectives import Objective, minimised
 
 PERCENTILES = (25, 50, 75)
@@ -102,17 +102,12 @@ def attainments(view: Overview) -> list[Attainment]:
         fronts = run_fronts(view)
         found.append(Attainment("runs", f"the fronts of {len(fronts)} runs", len(fronts), surfaces(fronts)))
     if view.points.repeated:
-        seeds = view_seeds(view)
+        seeds = seeds_of_runs(view.runs, view.trials, view.points)
         fronts = [nondominated(points) for points in draws(seeds)]
         which = "all" if are_all(seeds) else "random"
         what = f"the fronts of {len(fronts)} {which} draws of one seed per point"
         found.append(Attainment("seeds", what, len(fronts), surfaces(fronts)))
     return found
-
-
-def view_seeds(view: Overview) -> Seeds:
-    """Return the seeds of all points; each run's own guards say which may be on a front."""
-    return seeds_of_runs(view.runs, view.trials, view.points)
 
 
 def run_fronts(view: Overview) -> list[np.ndarray]:
