@@ -151,7 +151,8 @@ def _draw_panel(axes: Axes, view: Overview, encoding: Encoding, pair: tuple[int,
 def _draw_best(axes: Axes, view: Overview, points: np.ndarray) -> None:
     sign = view.objectives[0].sign
     best = np.minimum.accumulate(np.where(view.counted, points[:, 1] * sign, np.inf)) * sign
-    axes.step(*points[np.isfinite(best)].T, where="post", color=LINE, linewidth=1.4, zorder=2)
+    shown = np.isfinite(best)
+    axes.step(points[shown, 0], best[shown], where="post", color=LINE, linewidth=1.4, zorder=2)
 
 
 def _draw_staircase(axes: Axes, view: Overview) -> None:
