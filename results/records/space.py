@@ -67,7 +67,8 @@ class RunSpace(BaseModel):
     @property
     def judged(self) -> tuple[str, ...]:
         """The metrics of the objectives, then those of the guards, each once."""
-        return tuple(dict.fromkeys(of.metric for of in (*self.objectives, *self.guards)))
+        metrics = [objective.metric for objective in self.objectives] + [guard.metric for guard in self.guards]
+        return tuple(dict.fromkeys(metrics))
 
 
 def read_space(folder: Path | str) -> RunSpace:

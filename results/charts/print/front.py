@@ -194,14 +194,15 @@ def _draw_spread(
     """
     owner = view.points.owner[view.seeds]
     colours = [encoding.colours[row] for row in owner]
-    axes.scatter(*seeds.T, s=SEED_SIZE, c=colours, alpha=SEED_ALPHA, linewidths=0, zorder=3)
+    axes.scatter(seeds[:, 0], seeds[:, 1], s=SEED_SIZE, c=colours, alpha=SEED_ALPHA, linewidths=0, zorder=3)
     rows = np.unique(owner)
     verdicts = np.array([view.verdicts[row] for row in rows], dtype=object)
     for verdict, alpha in BAR_ALPHA.items():  # one call for many bars: a call for each takes 20 s for 1,600 points
         chosen = rows[verdicts == verdict]
         bars = np.where(std[chosen] > 0, std[chosen], np.nan)  # no bar, nor its ends, where there is no spread
         axes.errorbar(
-            *means[chosen].T,
+            means[chosen, 0],
+            means[chosen, 1],
             xerr=bars[:, 0],
             yerr=bars[:, 1],
             fmt="none",
