@@ -131,13 +131,12 @@ def labelled_runs(folders: Sequence[Path | str]) -> dict[str, Run]:
 
 
 def _rebuild(run: Run, by: Sequence[str] | None, figures: bool) -> Rebuilt:
-    name = run.folder.resolve().name
-    view = overview({name: run}, title=name)
+    view = overview({run.title: run}, title=run.title)
     groupings = groupings_of(view, by)
     with _working(figures and len(view.trials) >= MANY_TRIALS, _draw, view, groupings, run.folder) as drawn:
         exported, missing = export_best(run, front_choices(run))
         history = run.folder / HISTORY_FILE
-        write_atomically(history, frame_text(view.histories[name]))
+        write_atomically(history, frame_text(view.histories[run.title]))
         (front, *shown) = _write(view, run.folder, figures, drawn, missing)
     return Rebuilt(run.folder, view, (front, history, *exported, *shown), (*view.warnings, *missing))
 
@@ -146,11 +145,8 @@ def _rebuild(run: Run, by: Sequence[str] | None, figures: bool) -> Rebuilt:
 def _working(apart: bool, function: Callable[..., Result], *arguments: Any) -> Iterator[Callable[[], Result]]:
     """Let a function work in a process of its own while the block does something else; leaving the block ends it.
 
-    Args:
-        apart: Whether to start a process, which takes a second or two; else the function is called when its result is
-            asked for.
-        function: Of a module; it has the same effect if it is called again.
-        arguments: What `pickle` takes.
+    The function is a module's, `pickle` takes its arguments, and it has the same effect if it is called again. To start
+    a process takes a second or two: unless `apart`, the function is called when its result is asked for.
 
     Yields:
         What waits for the function's result; where its process cannot start, or dies, the function is called

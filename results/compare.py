@@ -50,12 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def compare_runs(
     groups: tuple[Sequence[Path], Sequence[Path]], names: tuple[str, str], out: Path
 ) -> tuple[list[Path], list[str]]:
-    """Compare two groups of runs, and write tables and figure.
-
-    Args:
-        groups: The run folders of each.
-        names: Of the groups.
-        out: Folder for what is written; made if it is missing.
+    """Compare two groups of runs, and write tables and figure to a folder that is made if it is missing.
 
     Returns:
         The files, and what came out, in lines to print.
@@ -75,9 +70,12 @@ def compare_runs(
     out.mkdir(parents=True, exist_ok=True)
     paths = [*write_table(table, out, "runs", "Fronts of single runs; indicators against the front of all of them")]
     paths += write_table(_test_table(found), out, "test", sentence(found))
-    if len(view.objectives) == 2 and len(view.front):
+    warnings = [*view.warnings, *_unequal(view)]
+    if len(view.objectives) != 2:
+        warnings.append("differences of attainment are drawn for two objectives only")
+    elif len(view.front):
         paths += draw_difference((fronts[:count], fronts[count:]), names, view.objectives, out, "difference")
-    notes = [f"warning: {line}" for line in (*view.warnings, *_unequal(view), *_undrawn(view))]
+    notes = [f"warning: {line}" for line in warnings]
     return paths, [*_lines(table), sentence(found), f"Test: {found.method}.", *notes]
 
 
@@ -92,17 +90,11 @@ def _run_table(view: Overview, fronts: Sequence[np.ndarray], names: tuple[str, s
 
 
 def _test_table(found: Comparison) -> pd.DataFrame:
-    one, other = range(2)
-    row = {
-        **{f"{what}_{group + 1}": getattr(found, of)[group] for group in (one, other)
-           for what, of in (("group", "names"), ("runs", "runs"), ("mean", "means"), ("std", "stds"))},
-        "difference": found.difference,
-        "effect_a": found.effect,
-        "p": found.p,
-        "smallest_possible_p": found.smallest_p,
-        "method": found.method,
-    }  # fmt: skip
-    return pd.DataFrame([row])
+    row: dict[str, object] = {}
+    for number, of in enumerate(zip(found.names, found.runs, found.means, found.stds, strict=True), start=1):
+        row |= {f"{what}_{number}": value for what, value in zip(("group", "runs", "mean", "std"), of, strict=True)}
+    row |= {"difference": found.difference, "effect_a": found.effect, "p": found.p}
+    return pd.DataFrame([row | {"smallest_possible_p": found.smallest_p, "method": found.method}])
 
 
 def _lines(table: pd.DataFrame) -> list[str]:
@@ -119,10 +111,6 @@ def _unequal(view: Overview) -> list[str]:
         f"the runs ended {min(ended)} to {max(ended)} trials; a larger budget alone gives a larger hypervolume, so "
         "compare runs of equal budget"
     ]
-
-
-def _undrawn(view: Overview) -> list[str]:
-    return [] if len(view.objectives) == 2 else ["differences of attainment are drawn for two objectives only"]
 
 
 def _names(given: Sequence[str] | None) -> tuple[str, str]:

@@ -18,12 +18,7 @@ def follow(folder: Path, say: Callable[[str], None], pause_s: float = RELOAD_S) 
     """Draw the report again whenever a trial has ended, until no search works on the run any more.
 
     The page loads itself again every few seconds; the last one drawn stays as it is. Nothing but `report.html` is
-    written: the rest is the search's, at its end.
-
-    Args:
-        folder: The run folder.
-        say: Told of each new page, in a line.
-        pause_s: Seconds between two looks.
+    written: the rest is the search's, at its end. `say` is told of each new page, in a line.
 
     Raises:
         RecordError: The folder is no run folder, or a record in it cannot be read.
@@ -63,8 +58,8 @@ def _draw(folder: Path, reload_s: int | None) -> str:
     from results.front.overview import overview
     from results.report.report import write_report
 
-    name = folder.resolve().name
-    view = overview({name: read_run(folder)}, title=name)
+    run = read_run(folder)
+    view = overview({run.title: run}, title=run.title)
     write_report(view, folder / REPORT_FILE, reload_s=reload_s)
     ended = len(view.trials)
     return f"{folder / REPORT_FILE}: {ended} trials ended, {len(view.front)} on the front" + (

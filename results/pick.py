@@ -13,7 +13,8 @@ import numpy as np
 
 from results.command import PATH, at_most_one, run_command
 from results.exceptions import RecordError
-from results.export.best import BEST_FOLDER, CHECKPOINT_FILE, TRIAL_FOLDER, Chosen, export_point
+from results.export.best import BEST_FOLDER, CHECKPOINT_FILE, TRIAL_FOLDER, export_point
+from results.export.card import Chosen
 from results.export.choices import (
     KNEE,
     UTOPIA,
@@ -52,33 +53,14 @@ RULES = {"chord": (KNEE, knee), UTOPIA: (UTOPIA, nearest_to_utopia)}
 @click.option("--maximise", "--maximize", metavar="METRIC", help="largest of what is within the bounds")
 @click.option("--knee", type=click.Choice(sorted(RULES)), help="knee of the front of what is within the bounds")
 @click.option("--name", help=f"folder below RUN/{BEST_FOLDER}; default {DEFAULT_NAME}, or utopia for --knee")
-def pick(**options: Any) -> int:
+def pick(**given: Any) -> int:
     """Choose a configuration of a run: the best trial within bounds, or a knee of the front.
 
     It is chosen among the finished trials that keep the guards (means, where a point has several seeds), printed and
     exported to RUN/best/NAME. Without a criterion: what can be chosen, and how sure each choice is.
     """
-    at_most_one(minimise=options["minimise"], maximise=options["maximise"], knee=options["knee"])
-    return _pick(SimpleNamespace(**options))
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line, and return its exit code."""
-    return run_command(pick, arguments, stopped="stopped")
-
-
-def _bound(text: str, kind: Literal["at most", "at least"]) -> Bound:
-    metric, equals, value = text.partition("=")
-    try:
-        number = float(value)
-    except ValueError:
-        number = float("nan")
-    if not equals or not metric or number != number:
-        raise RecordError(f"--{kind.replace(' ', '-')} {text}: expected METRIC=VALUE, such as stitch_fvu=0.4")
-    return Bound(metric.strip(), kind, number)
-
-
-def _pick(options: SimpleNamespace) -> int:
+    options = SimpleNamespace(**given)
+    at_most_one(minimise=options.minimise, maximise=options.maximise, knee=options.knee)
     bounds = [_bound(text, "at most") for text in options.at_most]
     bounds += [_bound(text, "at least") for text in options.at_least]
     run = read_run(options.run)
@@ -103,9 +85,24 @@ def _pick(options: SimpleNamespace) -> int:
         row, default = _knee(run, points, rows, options.knee)
         what = what_of(RULES[options.knee][0])
     what += f" of the trials with {' and '.join(map(str, bounds))}" if bounds else ""
-    chosen = chosen_point(run, points, row, _name(run, options.name or default), what)
-    _export(run, chosen)
+    _export(run, chosen_point(run, points, row, _name(run, options.name or default), what))
     return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, and return its exit code."""
+    return run_command(pick, arguments, stopped="stopped")
+
+
+def _bound(text: str, kind: Literal["at most", "at least"]) -> Bound:
+    metric, equals, value = text.partition("=")
+    try:
+        number = float(value)
+    except ValueError:
+        number = float("nan")
+    if not equals or not metric or number != number:
+        raise RecordError(f"--{kind.replace(' ', '-')} {text}: expected METRIC=VALUE, such as stitch_fvu=0.4")
+    return Bound(metric.strip(), kind, number)
 
 
 def _knee(run: Run, points: Points, rows: np.ndarray, rule: str) -> tuple[int, str]:
@@ -154,8 +151,7 @@ def _show(run: Run, chosen: Chosen) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=several, header_style="dim")
     for title in ("", "value", *(["std"] if several else [])):
         table.add_column(title, justify="left" if not title else "right", overflow="fold")
-    judged = [o.metric for o in run.space.objectives] + [guard.metric for guard in run.space.guards]
-    metrics = dict.fromkeys([*judged, *metric_names(run.trials, run.space)])
+    metrics = dict.fromkeys([*run.space.judged, *metric_names(run.trials, run.space)])
     for name in (*run.space.parameter_names, *metrics):
         if name in point and name != SEEDS_COLUMN:
             spread = chosen.seeds[name].std() if several and name in metrics else None

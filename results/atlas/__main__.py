@@ -31,29 +31,6 @@ def atlas(exported: Path, out: Path | None, per_class: int) -> int:
 
     What every code looks like and means, and recordings as codes; a page and pictures for print.
     """
-    print("\n".join(map(str, write_atlas(exported, out, per_class))))
-    return 0
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line, and return its exit code."""
-    return run_command(atlas, arguments, bad_input=ValueError)
-
-
-def write_atlas(exported: Path, out: Path | None = None, per_class: int = 2) -> list[Path]:
-    """Write the page and the pictures.
-
-    Args:
-        exported: See `model.pretrained.exported.find_exported`.
-        out: The folder, made if it is not there; None takes `best/knee.atlas` for `best/knee`.
-        per_class: Example recordings of each class.
-
-    Returns:
-        The files written, the page first.
-
-    Raises:
-        ValueError: One line that says what is missing, damaged or does not fit.
-    """
     # The one room of `results` that asks the model: what comes back are plain arrays, and all else here draws them.
     from model.pretrained.atlas import make_atlas
     from model.pretrained.exported import find_exported
@@ -67,7 +44,13 @@ def write_atlas(exported: Path, out: Path | None = None, per_class: int = 2) -> 
     view = AtlasView(make_atlas(files, per_class), f"Atlas of {files.name}", _origin(files))
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / PAGE, atlas_page(view))
-    return [folder / PAGE, *write_pictures(view, folder)]
+    print(folder / PAGE, *write_pictures(view, folder), sep="\n")
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, and return its exit code."""
+    return run_command(atlas, arguments, bad_input=ValueError)
 
 
 def _origin(files: ExportedFiles) -> str:

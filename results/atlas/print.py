@@ -41,35 +41,20 @@ DIGIT = 0.055  # inches, of the number of a code
 
 
 def write_pictures(view: AtlasView, folder: Path) -> list[Path]:
-    """Write all pictures; pictures of an earlier atlas in that folder go.
-
-    Args:
-        view: What to draw.
-        folder: Where.
-
-    Returns:
-        The files.
-    """
+    """Write all pictures and return their files; pictures of an earlier atlas in that folder go."""
     written: list[Path] = []
     with print_style(STYLE):
         pages = list(_pages(view))
         for number, page in enumerate(pages, start=1):
             name = "codes" if len(pages) == 1 else f"codes-{number}"
-            written += _save(draw_codes(view, page), folder, name)
-        written += _save(draw_matrix(view), folder, "matrix")
+            written += save(draw_codes(view, page), folder, PREFIX + name)
+        written += save(draw_matrix(view), folder, f"{PREFIX}matrix")
         for example in view.atlas.examples:
-            written += _save(draw_recording(view, example), folder, f"recording-{example.number}")
+            written += save(draw_recording(view, example), folder, f"{PREFIX}recording-{example.number}")
     for path in folder.glob(f"{PREFIX}*"):
         if path.suffix in (".png", ".svg") and path not in written:
             path.unlink()
     return written
-
-
-def _save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    paths = [folder / f"{PREFIX}{name}.{kind}" for kind in ("png", "svg")]
-    for path in paths:
-        save(figure, path)
-    return paths
 
 
 Line = tuple[str, int, list[int]]  # "heading" or "codes", the sub-action, the codes
@@ -124,13 +109,11 @@ def draw_codes(view: AtlasView, page: list[Line]) -> Figure:
     m, at = view.atlas.meaning, 0.02
     for kind, k, codes in page:
         if kind == "heading":
-            share = f"{100 * m.share[codes].sum():.3g} % of the tokens"
-            count = f"{len(codes)} code{'s' * (len(codes) > 1)}, {share}"
+            count = f"{len(codes)} code{'s' * (len(codes) > 1)}, {100 * m.share[codes].sum():.3g} % of the tokens"
             axes.plot([MARGIN + 0.04], [at + 0.165], "s", color=view.colours[k], markersize=5)
             name = axes.text(MARGIN + 0.15, at + 0.2, m.sub_actions[k], fontsize=8.5, fontweight="bold")
-            axes.annotate(
-                count, (1, 0), xycoords=name, xytext=(8, 2), textcoords="offset points", fontsize=7.5, color=SOFT
-            )
+            offset: dict[str, Any] = {"xytext": (8, 2), "textcoords": "offset points"}
+            axes.annotate(count, (1, 0), xycoords=name, **offset, fontsize=7.5, color=SOFT)
             at += HEADING
             continue
         for column, code in enumerate(codes):
@@ -220,13 +203,10 @@ def draw_recording(view: AtlasView, example: Example) -> Figure:
 
 def _plan(view: AtlasView, example: Example, shown: int) -> tuple[list[tuple[str, int]], list[float]]:
     """What the panels show from the top, each with its channel or row of tokens, and their heights in inches."""
-    kinds: list[tuple[str, int]] = []
-    for channel in range(shown):
-        kinds.append(("signal", channel))
-        if not view.fused:
-            kinds.append(("windows", channel))
     if view.fused:
-        kinds.append(("windows", 0))
+        kinds = [*(("signal", channel) for channel in range(shown)), ("windows", 0)]
+    else:
+        kinds = [(kind, channel) for channel in range(shown) for kind in ("signal", "windows")]
     return kinds, [SIGNAL if kind == "signal" else _band(example, which) for kind, which in kinds]
 
 

@@ -116,14 +116,7 @@ def matrix(view: AtlasView) -> Markup:
 
 
 def recording(view: AtlasView, example: Example, channels: Sequence[int], *, with_sub_actions: bool) -> Markup:
-    """Draw some channels of a recording.
-
-    Args:
-        view: The atlas.
-        example: The recording.
-        channels: Which are drawn.
-        with_sub_actions: Whether the sub-actions over time stand below them.
-    """
+    """Draw some channels of a recording, and below them, if asked for, the sub-actions over time."""
     parts: list[str] = []
     at = 6.0
     for channel in channels:

@@ -22,13 +22,7 @@ SHAPES_DRAWN_AS_LINES = 12  # channels of a code; more are drawn as a heat map
 
 @dataclass(frozen=True, eq=False)
 class AtlasView:
-    """An atlas with what its pictures agree on.
-
-    Attributes:
-        atlas: What is drawn.
-        title: Of the page.
-        origin: One line that says where the configuration comes from; "" where nobody knows.
-    """
+    """An atlas with what its pictures agree on; `origin` is a line that says where the configuration comes from."""
 
     atlas: CodeAtlas
     title: str
@@ -43,10 +37,7 @@ class AtlasView:
     @cached_property
     def colours(self) -> list[str]:
         """Colour of each sub-action."""
-        colours = [""] * len(self.by_use)
-        for rank, k in enumerate(self.by_use):
-            colours[k] = PALETTE[rank % len(PALETTE)]
-        return colours
+        return [PALETTE[rank % len(PALETTE)] for rank in np.argsort(self.by_use)]
 
     @cached_property
     def first(self) -> np.ndarray:
@@ -104,10 +95,7 @@ class AtlasView:
     @property
     def extent(self) -> float:
         """A whole series in `unit`."""
-        samples = self.atlas.native_samples
-        if self.atlas.rate_hz is not None:
-            return (samples - 1) / self.atlas.rate_hz
-        return float(samples - 1)
+        return (self.atlas.native_samples - 1) / (self.atlas.rate_hz or 1.0)
 
     @property
     def unit(self) -> str:
@@ -123,9 +111,7 @@ class AtlasView:
 def lanes_of(start: np.ndarray, length: np.ndarray) -> list[int]:
     """Return a lane for each window, so that no two windows of one lane overlap; as few lanes as possible.
 
-    Args:
-        start: (N,).
-        length: (N,), same unit.
+    Starts, (N,), and lengths, (N,), are in the same unit.
     """
     ends: list[float] = []
     lanes = [0] * len(start)
@@ -139,14 +125,9 @@ def lanes_of(start: np.ndarray, length: np.ndarray) -> list[int]:
 
 
 def over_time(example: Example, bins: int) -> np.ndarray:
-    """Return the sub-actions over time: the mean over all tokens whose window covers the middle of a bin.
+    """Return the sub-actions over time, `(bins, K)`: the mean over all tokens whose window covers the middle of a bin.
 
-    Args:
-        example: The recording.
-        bins: Equal parts of the recording.
-
-    Returns:
-        `(bins, K)`; zeros where no window lies.
+    Bins are equal parts of the recording; where no window lies, there are zeros.
     """
     middle = (np.arange(bins) + 0.5) / bins
     start, end = example.start.reshape(-1, 1), (example.start + example.length).reshape(-1, 1)

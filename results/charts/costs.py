@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -45,7 +46,7 @@ class StateCost(NamedTuple):
     @property
     def seconds_per_epoch(self) -> float:
         """NaN where no epoch was trained."""
-        return self.seconds / self.epochs if self.epochs else float("nan")
+        return self.seconds / self.epochs if self.epochs else math.nan
 
 
 def costs(trials: pd.DataFrame) -> list[StateCost]:
@@ -57,29 +58,14 @@ def costs(trials: pd.DataFrame) -> list[StateCost]:
             continue
         seconds = metric_values(rows, "seconds")
         known = seconds[np.isfinite(seconds)]
-        by_state.append(
-            StateCost(
-                state=state,
-                trials=len(rows),
-                epochs=int(rows["epochs"].fillna(0).sum()),
-                seconds=float(known.sum()),
-                median_s=float(np.median(known)) if len(known) else float("nan"),
-                longest_s=float(known.max()) if len(known) else float("nan"),
-            )
-        )
+        median_s, longest_s = (float(np.median(known)), float(known.max())) if len(known) else (math.nan, math.nan)
+        epochs = int(rows["epochs"].fillna(0).sum())
+        by_state.append(StateCost(state, len(rows), epochs, float(known.sum()), median_s, longest_s))
     return by_state
 
 
 class NotCounted(NamedTuple):
-    """A trial, or a point with several seeds, that is no candidate for the front.
-
-    Attributes:
-        run: Label of its run.
-        trial: Its id.
-        state: As recorded.
-        reason: Why.
-        epochs: Trained; pandas' NA if unknown.
-    """
+    """A trial, or a point with several seeds, that is no candidate for the front; epochs are pandas' NA if unknown."""
 
     run: str
     trial: str
@@ -89,12 +75,9 @@ class NotCounted(NamedTuple):
 
 
 class Reason(NamedTuple):
-    """A reason and the trials that it holds for.
+    """A reason and the trials that it holds for, in the order of the record.
 
-    Attributes:
-        state: As recorded.
-        text: The reason; numbers that differ from trial to trial are "…".
-        trials: Which, in the order of the record.
+    In its text, numbers that differ from trial to trial are "…".
     """
 
     state: str
@@ -105,16 +88,15 @@ class Reason(NamedTuple):
 def not_counted(view: Overview) -> list[NotCounted]:
     """Return every trial, or point with several seeds, that is no candidate for the front, with the reason."""
     trials = []
-    pooled = view.points.table
     for label, run in view.runs.items():
-        points = pooled[pooled["run"] == label] if "run" in pooled else pooled
+        points = view.points.table[view.run_of(view.points.table) == label]
         broken = broken_guards(points, run.space.guards)
         counts = view.points.seeds[points.index.to_numpy()]
         for (_, row), guards, seeds in zip(points.iterrows(), broken, counts, strict=True):
             of = f" by the means of {seeds} seeds" if seeds > 1 else ""
-            missing = _not_finite(view, row)
+            missing = [o.metric for o in view.objectives if not abs(row.get(o.metric, math.nan)) < math.inf]
             if row["state"] != "finished" or guards or missing:
-                kept = f"guard not kept{of}: {guards}" if guards else missing
+                kept = f"guard not kept{of}: {guards}" if guards else f"no finite {', '.join(missing)}"
                 reason = row["reason"] or (kept if row["state"] == "finished" else "no reason recorded")
                 trials.append(NotCounted(label, str(row["trial"]), str(row["state"]), reason, row["epochs"]))
     return trials
@@ -134,8 +116,3 @@ def reasons(trials: Sequence[NotCounted]) -> list[Reason]:
         exact = {member.reason for member in members}
         counted.append(Reason(state, exact.pop() if len(exact) == 1 else text, members))
     return sorted(counted, key=lambda reason: -len(reason.trials))
-
-
-def _not_finite(view: Overview, row: pd.Series) -> str:
-    missing = [o.metric for o in view.objectives if not abs(row.get(o.metric, float("nan"))) < float("inf")]
-    return f"no finite {', '.join(missing)}" if missing else ""

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from results.charts.style import CATEGORICAL, evenly, thinned_note
-from results.front.overview import Overview
+from results.front.overview import Overview, row_keys
 from results.records.objectives import Objective
 
 Kind = Literal["failed", "stopped", "other", "front", "named"]
@@ -38,14 +38,7 @@ class Curve(NamedTuple):
 
 
 class CurveGroup(NamedTuple):
-    """Curves that look alike.
-
-    Attributes:
-        name: For the legend.
-        kind: How they are drawn.
-        curves: Those that are drawn.
-        total: How many there are.
-    """
+    """Curves that look alike: those that are drawn, of how many in all."""
 
     name: str
     kind: Kind
@@ -60,24 +53,23 @@ def curve_groups(view: Overview, objective: Objective) -> list[CurveGroup]:
     A group of many is thinned to `MOST_CURVES` trials, the front's to `MOST_ON_FRONT`, a curve of many epochs to
     `MOST_EPOCHS`.
     """
-    kinds = _kinds(view)
     measured = {
         label: _measured(run.curves, objective.metric)
         for label, run in view.runs.items()
         if objective.metric in run.curves
     }
-    groups: dict[tuple[Kind, str], list[tuple[str, str]]] = {(kind, title): [] for kind, title in TITLES.items()}
+    groups: dict[tuple[Kind, str], list[tuple[str, np.ndarray]]] = {(kind, title): [] for kind, title in TITLES.items()}
     for names in view.front["names"]:
         if names:
             groups.setdefault(("named", names.replace("+", " + ")), [])
-    for key, group in kinds.items():
-        if key[1] in measured.get(key[0], {}):
-            groups[group].append(key)
-    several = len(view.runs) > 1
+    for (label, trial), group in _kinds(view).items():
+        if trial in measured.get(label, {}):
+            title = f"trial {label} · {trial}" if len(view.runs) > 1 else f"trial {trial}"
+            groups[group].append((title, measured[label][trial]))
     return [
-        CurveGroup(name, kind, [_curve(measured, keys[position], several) for position in chosen], len(keys))
-        for (kind, name), keys in groups.items()
-        if len(chosen := evenly(len(keys), MOST_ON_FRONT if kind == "front" else MOST_CURVES))
+        CurveGroup(name, kind, [_curve(*found[position]) for position in chosen], len(found))
+        for (kind, name), found in groups.items()
+        if len(chosen := evenly(len(found), MOST_ON_FRONT if kind == "front" else MOST_CURVES))
     ]
 
 
@@ -100,19 +92,16 @@ def group_colours(groups: Sequence[CurveGroup]) -> list[str]:
 
 def _kinds(view: Overview) -> dict[tuple[str, str], tuple[Kind, str]]:
     """Return the group of every trial, by run and trial; all seeds of a point have its names."""
-    keys = ["run", "trial"] if "run" in view.trials else ["trial"]
-    named = dict(zip(view.front[keys].itertuples(index=False, name=None), view.front["names"], strict=True))
-    rows = list(view.points.table[keys].itertuples(index=False, name=None))
-    (only, *_) = view.runs
+    named = dict(zip(row_keys(view.front), view.front["names"], strict=True))
+    rows = row_keys(view.points.table)
     groups: dict[tuple[str, str], tuple[Kind, str]] = {}
-    trials = view.trials[keys].itertuples(index=False, name=None)
+    trials = zip(view.run_of(view.trials), view.trials["trial"], strict=True)
     for key, state, owner in zip(trials, view.trials["state"], view.points.owner, strict=True):
         names = named.get(rows[owner])
         kind: Kind = "other" if names is None else "named" if names else "front"
         if state != "finished":
             kind = "stopped" if state == "stopped" else "failed"
-        name = (names or "").replace("+", " + ") if kind == "named" else TITLES[kind]
-        groups[key if len(key) == 2 else (only, *key)] = (kind, name)
+        groups[key] = (kind, (names or "").replace("+", " + ") if kind == "named" else TITLES[kind])
     return groups
 
 
@@ -131,9 +120,5 @@ def _measured(curves: pd.DataFrame, metric: str) -> dict[str, np.ndarray]:
     return dict(zip(trials.tolist(), np.split(pairs, ends[:-1], axis=1), strict=True)) if len(trials) else {}
 
 
-def _curve(measured: dict[str, dict[str, np.ndarray]], key: tuple[str, str], several: bool) -> Curve:
-    label, trial = key
-    points = measured[label][trial]
-    kept = evenly(points.shape[1], MOST_EPOCHS)
-    title = f"trial {label} · {trial}" if several else f"trial {trial}"
-    return Curve(title, *points[:, kept].tolist())
+def _curve(title: str, points: np.ndarray) -> Curve:
+    return Curve(title, *points[:, evenly(points.shape[1], MOST_EPOCHS)].tolist())

@@ -58,20 +58,15 @@ def same_space(view: Overview) -> bool:
 
 @lru_cache(maxsize=8)  # the page and the print share it
 def importances(view: Overview) -> tuple[tuple[str, ...], list[Importance]]:
-    """Return the parameters, and their importances for each objective and for the hypervolume.
-
-    Args:
-        view: Runs that search the same parameters.
-    """
+    """Return the parameters, the same in all runs, and their importances for each objective and the hypervolume."""
     space = next(iter(view.runs.values())).space
     parameters = [parameter for parameter in space.parameters if _distribution(parameter) is not None]
     targets = _targets(view)
     configurations = _configurations(view, parameters)
     names = [*(objective.metric for objective in view.objectives), HYPERVOLUME]
-    usable = np.array([found is not None for found in configurations], dtype=bool) & np.isfinite(targets).all(axis=1)
-    rows = np.flatnonzero(usable)
-    lacking = _lacking(parameters, len(rows))
-    if lacking:
+    known = np.array([found is not None for found in configurations], dtype=bool)
+    rows = np.flatnonzero(known & np.isfinite(targets).all(axis=1))
+    if lacking := _lacking(parameters, len(rows)):
         return tuple(p.name for p in parameters), [Importance(name, (), 0, len(rows), lacking) for name in names]
     counted = [configurations[row] or {} for row in rows]
     study = _study(parameters, counted, targets[rows])
@@ -82,20 +77,16 @@ def importances(view: Overview) -> tuple[tuple[str, ...], list[Importance]]:
 
 def by_importance(parameters: Sequence[str], told: Sequence[Importance]) -> list[int]:
     """Return the positions of the parameters, the one that is most important for any target first."""
-    most = [
-        max((importance.shares[position] for importance in told), default=0.0) for position in range(len(parameters))
-    ]
-    return sorted(range(len(parameters)), key=lambda position: (-most[position], position))
+    most = np.max([importance.shares for importance in told], axis=0)
+    return np.argsort(-most, kind="stable").tolist()
 
 
 def dominated_volumes(view: Overview) -> np.ndarray:
     """Return the volume that each trial dominates on its own, (trials,); 0 if it does not count, NaN if unfinished."""
     values = minimised(objective_values(view.trials, view.objectives), view.objectives)
-    away = np.maximum(reference_point(view.objectives) - values, 0.0)
-    volumes = np.prod(away, axis=1)
-    several = "run" in view.trials
+    volumes = np.prod(np.maximum(reference_point(view.objectives) - values, 0.0), axis=1)
     for label, run in view.runs.items():
-        rows = (view.trials["run"] == label).to_numpy() if several else np.ones(len(volumes), dtype=bool)
+        rows = view.run_of(view.trials) == label
         counts = eligible(view.trials[rows], view.objectives, run.space.guards)
         volumes[np.flatnonzero(rows)[~counts]] = 0.0
     finished = (view.trials["state"] == "finished").to_numpy(dtype=bool)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from results.front.overview import Overview
+from results.front.overview import Overview, row_keys
 from results.records.objectives import Objective, minimised, objective_values
 
 
@@ -33,13 +33,8 @@ def attained_outline(view: Overview) -> np.ndarray:
 def outline(corners: np.ndarray, worst: np.ndarray, objectives: Sequence[Objective]) -> np.ndarray:
     """Return the boundary of what some points dominate, up to a worst corner, in the objectives' own directions.
 
-    Args:
-        corners: The points, to be minimised, (points, 2).
-        worst: The corner at which both objectives are worst, to be minimised, (2,).
-        objectives: The two.
-
-    Returns:
-        The way along it, (2 points + 1, 2); the points themselves are at odd places.
+    Points, (points, 2), and corner, (2,), are to be minimised. The way along the boundary is (2 points + 1, 2); the
+    points themselves are at odd places.
     """
     if not len(corners):
         return np.empty((0, 2))
@@ -51,7 +46,6 @@ def outline(corners: np.ndarray, worst: np.ndarray, objectives: Sequence[Objecti
 
 def named_points(view: Overview) -> dict[int, str]:
     """Return the names of the knee and the ends, " + " between those of one point, by row of the points' table."""
-    keys = ["run", "trial"] if "run" in view.front else ["trial"]
-    rows = {key: row for row, key in enumerate(view.points.table[keys].itertuples(index=False, name=None))}
-    front = zip(view.front[keys].itertuples(index=False, name=None), view.front["names"], strict=True)
+    rows = {key: row for row, key in enumerate(row_keys(view.points.table))}
+    front = zip(row_keys(view.front), view.front["names"], strict=True)
     return {rows[key]: names.replace("+", " + ") for key, names in front if names}

@@ -33,12 +33,7 @@ MANY = 20  # more lines of the front than this are drawn thinner
 
 
 class Axis(NamedTuple):
-    """One axis.
-
-    Attributes:
-        title: The parameter's or metric's name.
-        ticks: Places in [0, 1] and what stands there.
-    """
+    """The axis of a parameter or metric: its title, and ticks as places in [0, 1] with what stands there."""
 
     title: str
     ticks: list[tuple[float, str]]
@@ -63,32 +58,27 @@ class ParallelLines(NamedTuple):
     others: int
     fronts: int
 
+    @property
+    def lowest(self) -> float:
+        """The lowest place that an axis has."""
+        return min([0.0, *(place for axis in self.axes for place, _ in axis.ticks)])
+
 
 def parallel_lines(view: Overview) -> ParallelLines:
     """Return the lines of all points that have objectives; of many that are not on the front an even share."""
     table = view.points.table
     others = [row for row, verdict in enumerate(view.verdicts) if verdict in ("dominated", "guard")]
     fronts = [row for row, verdict in enumerate(view.verdicts) if verdict == "front"]
-    rows = [others[n] for n in evenly(len(others), MOST_LINES)] + _shown_of_front(view, fronts)
+    # Of the front, an even share of many, and every named one.
+    chosen = {fronts[n] for n in evenly(len(fronts), MOST_FRONT)} | named_points(view).keys()
+    rows = [others[n] for n in evenly(len(others), MOST_LINES)] + [row for row in fronts if row in chosen]
     values = objective_values(table, view.objectives)
     order = np.argsort(np.argsort(values[rows, 0], kind="stable"), kind="stable")
-    axes, columns = [], []
-    for name in view.parameter_names:
-        axis, places = _parameter_axis(view, name, table.iloc[rows], order)
-        axes.append(axis)
-        columns.append(places)
-    for number, objective in enumerate(view.objectives):
-        axis, places = _objective_axis(view, objective, values[:, number], rows)
-        axes.append(axis)
-        columns.append(places)
+    drawn = [_parameter_axis(view, name, table.iloc[rows], order) for name in view.parameter_names]
+    drawn += [_objective_axis(view, o, values[:, number], rows) for number, o in enumerate(view.objectives)]
+    places = np.stack([places for _, places in drawn], axis=1)
     verdicts = [view.verdicts[row] for row in rows]
-    return ParallelLines(axes, np.stack(columns, axis=1), rows, verdicts, len(others), len(fronts))
-
-
-def _shown_of_front(view: Overview, fronts: list[int]) -> list[int]:
-    """Return the rows of the front to draw: an even share of many, and every named one."""
-    chosen = {fronts[n] for n in evenly(len(fronts), MOST_FRONT)} | named_points(view).keys()
-    return [row for row in fronts if row in chosen]
+    return ParallelLines([axis for axis, _ in drawn], places, rows, verdicts, len(others), len(fronts))
 
 
 def _parameter_axis(view: Overview, name: str, rows: pd.DataFrame, order: np.ndarray) -> tuple[Axis, np.ndarray]:
@@ -127,7 +117,7 @@ def _number_places(
 ) -> tuple[list[tuple[float, str]], np.ndarray]:
     numbers = np.array([float(v) if there else np.nan for v, there in zip(values, known, strict=True)], dtype=float)
     ends = [end for parameter in declared for end in (parameter.low, parameter.high) if end is not None]
-    ends += [end for end in (np.nanmin(numbers), np.nanmax(numbers)) if known.any()] if known.any() else []
+    ends += [np.nanmin(numbers), np.nanmax(numbers)] if known.any() else []
     low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
     logarithmic = any(parameter.type == "log" for parameter in declared) and low > 0
     whole = all(parameter.type == "int" for parameter in declared)

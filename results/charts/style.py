@@ -133,21 +133,15 @@ def _markers(points: pd.DataFrame, parameter: Parameter | None) -> tuple[tuple[i
 def axis_limits(
     view: Overview, values: np.ndarray, reference: float, seeds: np.ndarray | None = None
 ) -> tuple[float, float]:
-    """Return the limits of an axis.
+    """Return the limits of an axis for the values of points, (points,), and of seeds that are drawn beside them.
 
     All points that count are inside, with their seeds; those that break a guard are if they lie no farther away than
-    the range of the others, so that a hopeless one does not squash the rest.
-
-    Args:
-        view: What is drawn.
-        values: The axis' value of each point, (points,).
-        reference: Shown with 0 if there is no finished trial.
-        seeds: The axis' values of seeds that are drawn beside their points; None for none.
+    the range of the others, so that a hopeless one does not squash the rest. The reference is shown with 0 if there is
+    no finished trial.
     """
-    verdicts = np.array(view.verdicts, dtype=object)
-    counted = values[np.isin(verdicts, ["front", "dominated"])]
+    counted = values[view.counted]
     counted = counted if seeds is None or not len(counted) else np.concatenate([counted, seeds])
-    broken = values[verdicts == "guard"]
+    broken = values[np.array(view.verdicts, dtype=object) == "guard"]
     shown = counted if len(counted) else broken
     if not len(shown):
         shown = np.array([0.0, reference])
@@ -171,9 +165,7 @@ def outside_note(view: Overview, points: np.ndarray, x: tuple[float, float], y: 
 def evenly(count: int, most: int) -> np.ndarray:
     """Return positions to keep of a sequence, ascending: all if they are few enough, else evenly spread, both ends in.
 
-    Args:
-        count: Length of the sequence.
-        most: How many to keep at most, at least 2.
+    `count` is its length and `most`, at least 2, how many to keep.
     """
     if count <= most:
         return np.arange(count)
@@ -197,10 +189,7 @@ def print_style(changes: Mapping[Any, Any] | None = None) -> Iterator[None]:
 def new_figure(width_in: float, height_in: float, layout: Any = "constrained") -> Figure:
     """Return a figure of a size in inches, with a canvas of its own: no window system is asked.
 
-    Args:
-        width_in: Width.
-        height_in: Height.
-        layout: Layout engine, or its name; None for places that are set by hand.
+    The layout is an engine, or its name; None for places that are set by hand.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -217,12 +206,9 @@ def add_grid(axes: Axes) -> None:
 
 
 def place_title(figure: Figure, name: str, text: str) -> None:
-    """Write a figure's title, with as few breaks as fit between its left edge and a legend beside it.
+    """Write a figure's title, with as few breaks as fit between its left edge and a legend beside it, drawn before.
 
-    Args:
-        figure: With its legends, if it gets any.
-        name: What is shown, such as the run's name; stands on lines of its own if the title needs several.
-        text: What is shown of it.
+    The name of what is shown, such as the run's, stands on lines of its own if the title needs several.
     """
     figure.draw_without_rendering()  # settles where the legends are
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
@@ -244,18 +230,19 @@ def settle(figure: Figure) -> None:
     figure.set_layout_engine("none")
 
 
-def save(figure: Figure, path: Path, dpi: int = DPI) -> None:
-    """Write a figure as PNG or SVG, by the file's ending, in one step and without a date.
+def save(figure: Figure, folder: Path, stem: str, dpi: int = DPI) -> list[Path]:
+    """Write a figure as `<stem>.png` and `<stem>.svg`, each in one step and without a date; return the files.
 
     `Figure.savefig` would draw it a second time first, for the sake of what may be asked of a figure.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-    file = io.BytesIO()
+    png, svg = io.BytesIO(), io.BytesIO()
     figure.set_dpi(dpi)
-    if path.suffix == ".png":
-        FigureCanvasAgg(figure).print_png(file, metadata={"Software": ""})
-    else:
-        FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None, "Creator": None})
-    write_atomically(path, file.getvalue())
+    FigureCanvasAgg(figure).print_png(png, metadata={"Software": ""})
+    FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None})
+    paths = [folder / f"{stem}.png", folder / f"{stem}.svg"]
+    for path, file in zip(paths, (png, svg), strict=True):
+        write_atomically(path, file.getvalue())
+    return paths

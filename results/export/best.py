@@ -12,11 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import pandas as pd
 import yaml
 
 from results.exceptions import RecordError
-from results.export.card import Exported, model_card
+from results.export.card import Chosen, model_card
 from results.export.record import RECORD_FILE, ExportRecord, read_record, sha256
 from results.records.files import read_mapping, write_atomically
 from results.records.run import Run, metric_names
@@ -27,24 +26,6 @@ TRIAL_FOLDER = "trials"
 CONFIGURATION_FILE, CHECKPOINT_FILE = "configuration.yaml", "model.safetensors"
 VOCABULARY_FILE, CONFIG_FILE, CARD_FILE = "vocabulary.yaml", "config.json", "README.md"
 TABLES = (".csv", ".json")  # whatever a study writes beside its checkpoint; there may be none
-
-
-class Chosen(NamedTuple):
-    """A point that is exported.
-
-    Attributes:
-        name: Of its folder.
-        what: What it is, such as "the knee of the front".
-        point: Its row: means over its seeds, and the trial that stands for it.
-        seeds: Its finished trials.
-        notes: Lines about the choice for the model card.
-    """
-
-    name: str
-    what: str
-    point: pd.Series
-    seeds: pd.DataFrame
-    notes: tuple[str, ...] = ()
 
 
 class Written(NamedTuple):
@@ -80,17 +61,15 @@ def export_point(run: Run, chosen: Chosen, chosen_from: Literal["front", "pick"]
     """
     target = run.folder / BEST_FOLDER / chosen.name
     earlier = _own(target)
-    source = run.folder / TRIAL_FOLDER / str(chosen.point["trial"])
-    contents, warnings = _contents(run, chosen, source, target)
-    trials = tuple(str(trial) for trial in chosen.seeds["trial"])
+    contents, warnings = _contents(run, chosen, target)
     files = {name: sha256(content) for name, content in contents.items()}
     record = ExportRecord(
-        run=_title(run),
+        run=run.title,
         name=chosen.name,
         chosen_from=chosen_from,
         what=chosen.what,
         trial=str(chosen.point["trial"]),
-        trials=trials,
+        trials=tuple(map(str, chosen.seeds["trial"])),
         files=files,
     )
     target.mkdir(parents=True, exist_ok=True)
@@ -112,8 +91,9 @@ def _own(target: Path) -> ExportRecord | None:
     return earlier
 
 
-def _contents(run: Run, chosen: Chosen, source: Path, target: Path) -> tuple[dict[str, Path | bytes], list[str]]:
+def _contents(run: Run, chosen: Chosen, target: Path) -> tuple[dict[str, Path | bytes], list[str]]:
     """Return what is written, by file name, and a line for each file that the trial lacks."""
+    source = run.folder / TRIAL_FOLDER / str(chosen.point["trial"])
     contents: dict[str, Path | bytes] = {}
     warnings = []
     configuration, checkpoint = source / CONFIGURATION_FILE, source / CHECKPOINT_FILE
@@ -130,16 +110,13 @@ def _contents(run: Run, chosen: Chosen, source: Path, target: Path) -> tuple[dic
         warnings.append(f"{configuration} is missing: {target / CONFIGURATION_FILE} was not written")
     if checkpoint.is_file():
         contents[CHECKPOINT_FILE] = checkpoint
-        about = checkpoint_about(checkpoint)
-        if about:  # as the checkpoint's own package writes it
-            contents[CONFIG_FILE] = (
-                json.dumps({"about": about}, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
-            ).encode()
+        if about := checkpoint_about(checkpoint):  # as the checkpoint's own package writes it
+            config = json.dumps({"about": about}, indent=2, ensure_ascii=False, sort_keys=True)
+            contents[CONFIG_FILE] = f"{config}\n".encode()
     else:
         warnings.append(f"{checkpoint} is missing: {target / CHECKPOINT_FILE} was not written")
     contents |= {path.name: path for path in sorted(source.glob("*")) if path.suffix in TABLES and path.is_file()}
-    exported = Exported(run, _title(run), chosen.name, chosen.what, chosen.point, chosen.seeds, chosen.notes)
-    contents[CARD_FILE] = model_card(exported, (*contents, CARD_FILE, RECORD_FILE)).encode()
+    contents[CARD_FILE] = model_card(run, chosen, (*contents, CARD_FILE, RECORD_FILE)).encode()
     return contents, warnings
 
 
@@ -160,19 +137,15 @@ def checkpoint_about(path: Path) -> dict[str, Any]:
 
 
 def _header(run: Run, chosen: Chosen) -> str:
-    row, metrics = chosen.point, metric_names(run.trials, run.space)
-    lines = [f"# {_title(run)}: {chosen.what}, trial {row['trial']}."]
+    row = chosen.point
+    lines = [f"# {run.title}: {chosen.what}, trial {row['trial']}."]
     several = len(chosen.seeds) > 1
     if several:
         lines.append(f"# Of {len(chosen.seeds)} seeds of this point it is the nearest to their means, which are:")
-    for metric in metrics:
+    for metric in metric_names(run.trials, run.space):
         std = row.get(f"{metric}_std") if several else None
         lines.append(f"# {metric}: {cell(row[metric])}" + (f" ± {short(std)}" if std is not None else ""))
     return "\n".join(lines) + "\n"
-
-
-def _title(run: Run) -> str:
-    return run.folder.resolve().name
 
 
 def _remove(folder: Path, names: set[str]) -> None:

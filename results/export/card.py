@@ -38,26 +38,22 @@ TEMPLATES = Environment(  # Markdown, so nothing is escaped
 )
 
 
-class Exported(NamedTuple):
-    """What a card is about.
+class Chosen(NamedTuple):
+    """A point that is exported.
 
     Attributes:
-        run: The run.
-        title: Its name.
-        name: Of the folder below `best/`.
-        what: What the point is, in words.
+        name: Of its folder.
+        what: What it is, such as "the knee of the front".
         point: Its row: means over its seeds, and the trial that stands for it.
         seeds: Its finished trials.
-        notes: Lines about the choice.
+        notes: Lines about the choice for the model card.
     """
 
-    run: Run
-    title: str
     name: str
     what: str
     point: pd.Series
     seeds: pd.DataFrame
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 class Measured(NamedTuple):
@@ -68,38 +64,33 @@ class Measured(NamedTuple):
     std: float
 
 
-def model_card(exported: Exported, files: Sequence[str]) -> str:
-    """Return the card.
-
-    Args:
-        exported: What it is about.
-        files: Names of the files beside it, itself included.
-    """
-    run, measured = exported.run, _measured(exported)
+def model_card(run: Run, chosen: Chosen, files: Sequence[str]) -> str:
+    """Return the card of a point of a run, with the names of the files beside it, itself included."""
+    measured = _measured(run, chosen)
     goals = {guard.metric: "guard" for guard in run.space.guards}
     goals |= {o.metric: f"objective, {o.better}" for o in run.space.objectives}
     return TEMPLATES.get_template("export/card.md.j2").render(
-        exported=exported,
+        run=run,
+        chosen=chosen,
         files=files,
         about_files=FILES,
-        front_matter=_front_matter(exported, measured),
-        folder=f"{exported.title}/best/{exported.name}",
+        front_matter=_front_matter(run, chosen, measured),
+        folder=f"{run.title}/best/{chosen.name}",
         finished=int((run.trials["state"] == "finished").sum()),
-        seeds=sorted(int(seed) for seed in exported.seeds["seed"].dropna()),
-        epochs=short(exported.point["epochs"]) or "?",
+        seeds=sorted(int(seed) for seed in chosen.seeds["seed"].dropna()),
+        epochs=short(chosen.point["epochs"]) or "?",
         measured=[(f"`{one.metric}`", short(one.mean), short(one.std), goals.get(one.metric, "")) for one in measured],
-        guards=_guards(exported),
+        guards=_guards(run, chosen),
         data=_data(run),
-        parameters=[(f"`{name}`", short(exported.point[name])) for name in run.space.parameter_names],
+        parameters=[(f"`{name}`", short(chosen.point[name])) for name in run.space.parameter_names],
     )
 
 
-def _front_matter(exported: Exported, measured: Sequence[Measured]) -> str:
+def _front_matter(run: Run, chosen: Chosen, measured: Sequence[Measured]) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
-    study = exported.run.space.provenance.get("study")
-    dataset = str(study.get("dataset", exported.title)) if isinstance(study, Mapping) else exported.title
-    judged = [o.metric for o in exported.run.space.objectives] + [g.metric for g in exported.run.space.guards]
+    study = run.space.provenance.get("study")
+    dataset = str(study.get("dataset", run.title)) if isinstance(study, Mapping) else run.title
     results = [
         EvalResult(
             task_type=TASK,
@@ -110,39 +101,35 @@ def _front_matter(exported: Exported, measured: Sequence[Measured]) -> str:
             metric_type=one.metric,
             metric_name=one.metric,
             metric_value=one.mean,
-            metric_args={"seeds": len(exported.seeds)}
-            | ({} if math.isnan(one.std) else {"standard_deviation": one.std}),
+            metric_args={"seeds": len(chosen.seeds)} | ({} if math.isnan(one.std) else {"standard_deviation": one.std}),
         )
         for one in measured
-        if one.metric in judged
+        if one.metric in run.space.judged
     ]
     data = ModelCardData(
         library_name=LIBRARY,
         tags=list(TAGS),
-        model_name=f"{exported.title}-{exported.name}",
+        model_name=f"{run.title}-{chosen.name}",
         eval_results=results or None,
     )
     return data.to_yaml().strip()
 
 
-def _measured(exported: Exported) -> list[Measured]:
+def _measured(run: Run, chosen: Chosen) -> list[Measured]:
     """Return every metric that was measured, objectives and guards first."""
-    run = exported.run
-    first = [o.metric for o in run.space.objectives] + [guard.metric for guard in run.space.guards]
-    names = [name for name in dict.fromkeys([*first, *metric_names(run.trials, run.space)]) if name in exported.point]
     measured = []
-    for name in names:
-        mean, values = float(exported.point[name]), metric_values(exported.seeds, name)
+    for name in dict.fromkeys([*run.space.judged, *metric_names(run.trials, run.space)]):
+        mean, values = float(chosen.point.get(name, math.nan)), metric_values(chosen.seeds, name)
         several = len(values) > 1 and all(map(math.isfinite, values))
         if math.isfinite(mean):
             measured.append(Measured(name, mean, statistics.stdev(values.tolist()) if several else math.nan))
     return measured
 
 
-def _guards(exported: Exported) -> list[tuple[str, str, str]]:
+def _guards(run: Run, chosen: Chosen) -> list[tuple[str, str, str]]:
     rows = []
-    for guard in exported.run.space.guards:
-        value = metric_values(exported.point.to_frame().T, guard.metric)
+    for guard in run.space.guards:
+        value = metric_values(chosen.point.to_frame().T, guard.metric)
         rows.append((f"`{guard}`", short(float(value[0])), "yes" if guard.holds(value)[0] else "no"))
     return rows
 

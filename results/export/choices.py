@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from results.exceptions import RecordError
-from results.export.best import Chosen
+from results.export.card import Chosen
 from results.front.dominance import NEAR_FRACTION
 from results.front.front import best_points, eligible, front, points_of, reference_point
 from results.front.knee import RESAMPLES, Rule, Stability, knee, nearest_to_utopia, stabilities
@@ -20,6 +20,7 @@ from results.records.run import Run, metric_names
 from results.records.text import short
 
 KNEE, UTOPIA = "knee", "utopia"
+WHAT = {KNEE: "the knee of the front", UTOPIA: "the point of the front that is nearest to the utopia point"}
 SIGNS = {"at most": "≤", "at least": "≥"}
 
 
@@ -60,8 +61,7 @@ def named_choices(run: Run, points: Points) -> list[Choice]:
     values = minimised(objective_values(run.trials, objectives), objectives)
     finished = (run.trials["state"] == "finished").to_numpy(dtype=bool)
     seeds = [values[(points.owner == row) & finished] for row in able]
-    reference = reference_point(objectives)
-    sure = stabilities(seeds, reference, [choose for _, _, choose in rules])
+    sure = stabilities(seeds, reference_point(objectives), [choose for _, _, choose in rules])
     return [Choice(name, rule, int(able[how.chosen]), how) for (name, rule, _), how in zip(rules, sure, strict=True)]
 
 
@@ -86,11 +86,7 @@ def chosen_point(run: Run, points: Points, row: int, name: str, what: str, notes
 
 def what_of(name: str) -> str:
     """Return what a named point is, in words."""
-    if name == KNEE:
-        return "the knee of the front"
-    if name == UTOPIA:
-        return "the point of the front that is nearest to the utopia point"
-    return f"the best {name} of the front"
+    return WHAT.get(name, f"the best {name} of the front")
 
 
 def stability_text(how: Stability) -> str:
@@ -139,13 +135,9 @@ def check_name(run: Run, metric: str) -> None:
 
 
 def within(run: Run, table: pd.DataFrame, able: np.ndarray, bounds: Sequence[Bound]) -> np.ndarray:
-    """Return the rows that keep every bound, at least one.
+    """Return the rows of the points' table that keep every bound, at least one row.
 
-    Args:
-        run: For messages.
-        table: Points, metrics as means over seeds.
-        able: Which of them, (points,), finished and keep the guards.
-        bounds: Of metrics that exist.
+    The bounds are of metrics that exist; rows that are `able`, (points,), have finished and keep the guards.
 
     Raises:
         RecordError: None does; says the nearest value there is to each bound that is not kept.
@@ -153,7 +145,7 @@ def within(run: Run, table: pd.DataFrame, able: np.ndarray, bounds: Sequence[Bou
     if not able.any():
         raise RecordError(f"{run.folder}: no trial has finished and keeps the guards, so there is nothing to pick")
     kept = [bound.holds(metric_values(table, bound.metric)) for bound in bounds]
-    inside = able & np.logical_and.reduce([able, *kept])
+    inside = np.logical_and.reduce([able, *kept])
     if inside.any():
         return np.flatnonzero(inside)
     alone = [bound for bound, holds in zip(bounds, kept, strict=True) if not (able & holds).any()]

@@ -38,16 +38,9 @@ NUMBER = re.compile(r"(-?)(\d+(?:\.\d+)?)(?:e([+-]\d+))?")
 
 
 def write_table(frame: pd.DataFrame, folder: Path, stem: str, note: str) -> tuple[Path, Path]:
-    """Write a table as CSV, exactly, and as LaTeX, to be read.
+    """Write a table as CSV, exactly, and as LaTeX, to be read, into a folder that exists; return the two files.
 
-    Args:
-        frame: The table.
-        folder: Where to; it exists.
-        stem: Name of the files without their endings.
-        note: What the table shows, in one line; a comment in the LaTeX file.
-
-    Returns:
-        The two files.
+    The note says what the table shows, in one line; it is a comment in the LaTeX file.
     """
     csv, tex = folder / f"{stem}.csv", folder / f"{stem}.tex"
     write_atomically(csv, frame_text(frame))
@@ -78,9 +71,9 @@ def escape(text: str) -> str:
 
 
 def _row(cells: list[str]) -> str:
+    text = " & ".join(cells)
     # A row that begins with a bracket would be read as the argument of the row break before it.
-    first = "{}" + cells[0] if cells and cells[0].startswith("[") else None
-    return " & ".join([first or cells[0], *cells[1:]] if cells else []) + r" \\"
+    return ("{}" if text.startswith("[") else "") + text + r" \\"
 
 
 def _is_number(value: object) -> bool:

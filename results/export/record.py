@@ -20,8 +20,8 @@ class ExportRecord(BaseModel):
     """What one folder holds.
 
     Attributes:
-        run: Name of the run.
-        name: Name of the folder.
+        run: Its name.
+        name: Of the folder.
         chosen_from: "front" for a named point of the front, which every rebuild writes anew; "pick" for a choice of the
             user, which stays.
         what: What the point is, in words.

@@ -20,10 +20,10 @@ import numpy as np
 import pandas as pd
 
 from results.front.dominance import nondominated, volume
-from results.front.front import eligible, reference_point
+from results.front.front import reference_point
 from results.front.groups import counted_points
-from results.front.overview import Overview
-from results.front.seeds import Seeds, are_all, draws, seeds_of
+from results.front.overview import Overview, seeds_of_runs
+from results.front.seeds import are_all, draws
 from results.records.objectives import Objective, minimised
 
 PERCENTILES = (25, 50, 75)
@@ -102,7 +102,7 @@ def attainments(view: Overview) -> list[Attainment]:
         fronts = run_fronts(view)
         found.append(Attainment("runs", f"the fronts of {len(fronts)} runs", len(fronts), surfaces(fronts)))
     if view.points.repeated:
-        seeds = view_seeds(view)
+        seeds = seeds_of_runs(view.runs, view.trials, view.points)
         fronts = [nondominated(points) for points in draws(seeds)]
         which = "all" if are_all(seeds) else "random"
         what = f"the fronts of {len(fronts)} {which} draws of one seed per point"
@@ -110,35 +110,23 @@ def attainments(view: Overview) -> list[Attainment]:
     return found
 
 
-def view_seeds(view: Overview) -> Seeds:
-    """Return the seeds of all points; each run's own guards say which may be on a front."""
-    able = [eligible(run.trials, view.objectives, run.space.guards) for run in view.runs.values()]
-    return seeds_of(view.trials, view.points.owner, np.concatenate(able), view.objectives)
-
-
 def run_fronts(view: Overview) -> list[np.ndarray]:
     """Return the front of each run, to be minimised, (points, objectives)."""
     values, counted = counted_points(view)
-    if "run" not in view.points.table:
-        return [nondominated(values[counted])]
-    runs = view.points.table["run"].to_numpy(dtype=object)
+    runs = view.run_of(view.points.table)
     return [nondominated(values[counted & (runs == label)]) for label in view.runs]
 
 
 def surface_table(found: Attainment, objectives: Sequence[Objective]) -> pd.DataFrame:
     """Return a row per percentage: how many fronts have to reach a place, and what the surface dominates."""
-    reference = reference_point(objectives)
-    rows = [
-        {
-            "percent": percentile,
-            "needed": needed(percentile, found.sets),
-            "fronts": found.sets,
-            "corners": len(corners),
-            "hypervolume": volume(corners, reference),
-        }
-        for percentile, corners in found.surfaces.items()
-    ]
-    return pd.DataFrame(rows)
+    columns = {
+        "percent": list(found.surfaces),
+        "needed": [needed(percentile, found.sets) for percentile in found.surfaces],
+        "fronts": found.sets,
+        "corners": [len(corners) for corners in found.surfaces.values()],
+        "hypervolume": [volume(corners, reference_point(objectives)) for corners in found.surfaces.values()],
+    }
+    return pd.DataFrame(columns)
 
 
 def corner_table(found: Attainment, objectives: Sequence[Objective]) -> pd.DataFrame:
@@ -168,34 +156,24 @@ class Rectangle(NamedTuple):
 def attainment_difference(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> list[Rectangle]:
     """Return the rectangles in which two groups of fronts may differ; they do not overlap.
 
-    Args:
-        first: Points to be minimised, (points, 2), of each front; one may be empty.
-        second: Those of the other group.
+    A front is points to be minimised, (points, 2); one may be empty.
     """
     groups = [[front for front in group if len(front)] for group in (first, second)]
-    sizes = [len(first), len(second)]
     if not all(groups):
         return []
     # moocore counts sets, of both groups alike, and only such as have points. So each group is repeated until both
     # have the same number, and an empty front becomes a point that is farther away than any other.
-    common = math.lcm(*sizes)
+    common = math.lcm(len(first), len(second))
     far = np.max([front.max(axis=0) for group in groups for front in group], axis=0)
     far = far + np.maximum(np.abs(far), 1.0)
     data = [
-        stacked([front if len(front) else far[None] for front in group] * (common // size))
-        for group, size in zip((first, second), sizes, strict=True)
+        stacked([front if len(front) else far[None] for front in group] * (common // len(group)))
+        for group in (first, second)
     ]
-    reached = [_sorted(moocore.eaf(points, sets)) for points, sets in data]
-    if np.array_equal(reached[0], reached[1]):
+    reached = [moocore.eaf(points, sets) for points, sets in data]
+    if np.array_equal(*(rows[np.lexsort(rows.T)] for rows in reached)):
         return []  # eafdiff fails where there is no difference at all
     found = moocore.eafdiff(*(np.column_stack(each) for each in data), rectangles=True)
     inside = found[(found[:, :2] < far).all(axis=1)]
-    return [Rectangle(row[:2], _unbounded(row[2:4], far), float(row[4]) / common) for row in inside]
-
-
-def _unbounded(corner: np.ndarray, far: np.ndarray) -> np.ndarray:
-    return np.where(corner >= far, np.inf, corner)
-
-
-def _sorted(rows: np.ndarray) -> np.ndarray:
-    return rows[np.lexsort(rows.T)]
+    high = np.where(inside[:, 2:4] >= far, np.inf, inside[:, 2:4])
+    return [Rectangle(row[:2], worst, float(row[4]) / common) for row, worst in zip(inside, high, strict=True)]

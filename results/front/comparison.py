@@ -54,7 +54,6 @@ def compare(first: Sequence[float], second: Sequence[float], names: tuple[str, s
     from scipy.stats import PermutationMethod, mannwhitneyu
 
     everything = [*first, *second]
-    exchanges = math.comb(len(everything), len(first))
     if len(set(everything)) == 1:
         p, method, u = 1.0, "all hypervolumes are equal", len(first) * len(second) / 2
     elif min(len(first), len(second)) == 1:  # scipy exchanges no single run
@@ -64,7 +63,7 @@ def compare(first: Sequence[float], second: Sequence[float], names: tuple[str, s
         u, p = mannwhitneyu(first, second, alternative="two-sided", method="exact")
         method = "Mann-Whitney, exact"
     else:
-        every = exchanges <= MOST_EXCHANGES
+        every = math.comb(len(everything), len(first)) <= MOST_EXCHANGES
         exchange = PermutationMethod(n_resamples=np.inf if every else MOST_EXCHANGES, rng=np.random.default_rng(SEED))
         u, p = mannwhitneyu(first, second, alternative="two-sided", method=exchange, use_continuity=False)
         how = "every exchange" if every else f"{MOST_EXCHANGES} random exchanges"

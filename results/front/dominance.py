@@ -17,9 +17,14 @@ import numpy as np
 NEAR_FRACTION = 0.05
 
 
+def on_front(points: np.ndarray) -> np.ndarray:
+    """Say which points, (points, objectives), no other one dominates, (points,); equal ones all are."""
+    return moocore.is_nondominated(points, keep_weakly=True) if len(points) else np.zeros(0, dtype=bool)
+
+
 def nondominated(points: np.ndarray) -> np.ndarray:
     """Return the points, (points, objectives), that no other one dominates; equal ones are all kept."""
-    return points[moocore.is_nondominated(points, keep_weakly=True)] if len(points) else points
+    return points[on_front(points)]
 
 
 def volume(points: np.ndarray, reference: np.ndarray) -> float:
@@ -28,14 +33,10 @@ def volume(points: np.ndarray, reference: np.ndarray) -> float:
 
 
 def front_extent(front: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Return how far a front reaches in each objective, (objectives,), all above 0.
+    """Return how far a front to be minimised, (points, objectives), reaches in each objective, (objectives,), above 0.
 
     Where it does not, as with one point, its distance to the reference stands in: the other length that is known.
-    1 where there is none either.
-
-    Args:
-        front: Points to be minimised, (points, objectives); may be empty.
-        reference: Reference point, (objectives,).
+    1 where there is none either, as for an empty front.
     """
     if not len(front):
         return np.ones(len(reference))
@@ -48,13 +49,9 @@ def front_extent(front: np.ndarray, reference: np.ndarray) -> np.ndarray:
 def near_front(
     points: np.ndarray, front: np.ndarray, reference: np.ndarray, fraction: float = NEAR_FRACTION
 ) -> np.ndarray:
-    """Say which points, (points,), are on or near a front.
+    """Say which points to be minimised, (points, objectives), are on or near their front, (front, objectives).
 
-    Args:
-        points: To be minimised, (points, objectives).
-        front: The non-dominated ones of them, (front, objectives).
-        reference: Reference point, (objectives,).
-        fraction: By how much of the front's extent each objective may be better.
+    The fraction is by how much of the front's extent each objective may be better.
     """
     better = points - fraction * front_extent(front, reference)
     everywhere = np.all(front[None] <= better[:, None], axis=2)
@@ -71,24 +68,14 @@ class GrowingFront:
     """
 
     def __init__(self, objectives: int, volume: Callable[[np.ndarray], float]):
-        """Start without a point.
-
-        Args:
-            objectives: How many.
-            volume: Volume that a front, (points, objectives), dominates.
-        """
+        """Start without a point; `volume` is told a front, (points, objectives), and says what it dominates."""
         self._points: dict[int, np.ndarray] = {}
         self._front = np.empty((0, objectives))
         self._volume = volume
         self.size, self.volume = 0, 0.0
 
     def set(self, number: int, point: np.ndarray | None) -> None:
-        """Let a point come, change or go.
-
-        Args:
-            number: Which.
-            point: Where it is, (objectives,), to be minimised; None where it does not count.
-        """
+        """Let a point, (objectives,), to be minimised, come or change; None, which does not count, lets it go."""
         before = self._points.pop(number, None)
         if point is not None:
             self._points[number] = point
@@ -103,6 +90,5 @@ class GrowingFront:
         return bool((no_worse & (self._front < point).any(axis=1)).any())
 
     def _renew(self, points: np.ndarray) -> None:
-        kept = moocore.is_nondominated(points, keep_weakly=True) if len(points) else np.zeros(0, dtype=bool)
-        self._front = points[kept]
+        self._front = nondominated(points)
         self.size, self.volume = len(self._front), self._volume(self._front)

@@ -12,26 +12,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import moocore
 import numpy as np
 import pandas as pd
 
 from results.exceptions import RecordError
-from results.front.dominance import GrowingFront, front_extent, volume
+from results.front.dominance import GrowingFront, front_extent, on_front, volume
 from results.front.knee import knee
 from results.front.points import Points, gather, represent, running_means, trial_order
 from results.records.objectives import Guard, Objective, metric_values, minimised, objective_values
 
-HISTORY_COLUMNS = ("trials", "epochs", "seconds", "front_size", "hypervolume")
-
 
 class FrontSummary(NamedTuple):
-    """Where a search stands.
-
-    Attributes:
-        front: The rows on the front, as `front` gives them.
-        hypervolume: Volume between the front and the reference point.
-    """
+    """Where a search stands: the rows on the front, as `front` gives them, and the volume that they dominate."""
 
     front: pd.DataFrame
     hypervolume: float
@@ -61,7 +53,7 @@ def front(trials: pd.DataFrame, objectives: Sequence[Objective], guards: Sequenc
     """
     candidates = trials[eligible(trials, objectives, guards)]
     points = minimised(objective_values(candidates, objectives), objectives)
-    best = moocore.is_nondominated(points, keep_weakly=True) if len(points) else np.zeros(0, dtype=bool)
+    best = on_front(points)
     rows, points = candidates[best], points[best]
     ties = [trial_order(trial) for trial in rows["trial"]]
     order = sorted(range(len(rows)), key=lambda row: (*points[row], ties[row]))
@@ -75,11 +67,7 @@ def points_of(
 ) -> Points:
     """Return the points of trials, each shown as the one of its trials that is nearest to its means.
 
-    Args:
-        trials: Rows as `read_trials` gives them.
-        objectives: At least one.
-        guards: None to break if empty.
-        parameters: Columns that tell points apart; none makes every trial a point of its own.
+    The parameters tell points apart, here and below as for `results.front.points.point_numbers`.
 
     Raises:
         RecordError: A finished trial exists, but no column of an objective or a guard does.
@@ -110,12 +98,8 @@ def eligible(trials: pd.DataFrame, objectives: Sequence[Objective], guards: Sequ
 
 def broken_guards(trials: pd.DataFrame, guards: Sequence[Guard]) -> list[str]:
     """Return, for each trial, the guards it breaks, joined by ", "; "" where it keeps all."""
-    lines: list[list[str]] = [[] for _ in range(len(trials))]
-    for guard in guards:
-        for line, holds in zip(lines, guard.holds(metric_values(trials, guard.metric)), strict=True):
-            if not holds:
-                line.append(str(guard))
-    return [", ".join(line) for line in lines]
+    kept = [(str(guard), guard.holds(metric_values(trials, guard.metric))) for guard in guards]
+    return [", ".join(text for text, holds in kept if not holds[row]) for row in range(len(trials))]
 
 
 def hypervolume(rows: pd.DataFrame, objectives: Sequence[Objective]) -> float:
@@ -146,12 +130,6 @@ def hypervolume_history(
     the one it had. Rows without an end come last, in their order. A point counts by the means over the seeds that it
     had by then, so a further seed may let the volume shrink.
 
-    Args:
-        trials: Rows as `read_trials` gives them.
-        objectives: At least one.
-        guards: None to break if empty.
-        parameters: Columns that tell points apart; none makes every trial a point of its own.
-
     Returns:
         Columns trials (so far), epochs (trained so far), seconds (since the first start), front_size, hypervolume.
     """
@@ -165,15 +143,14 @@ def hypervolume_history(
         growth.set(int(number), point if counts else None)
         sizes.append(growth.size)
         volumes.append(growth.volume)
-    seconds = (ended["ended"] - ended["started"].min()).dt.total_seconds() if len(ended) else []
-    columns: tuple[Any, ...] = (
-        np.arange(1, len(ended) + 1),
-        ended["epochs"].fillna(0).cumsum().to_numpy(dtype=int) if len(ended) else [],
-        np.asarray(seconds, dtype=float),
-        sizes,
-        volumes,
-    )
-    return pd.DataFrame(dict(zip(HISTORY_COLUMNS, columns, strict=True)))
+    columns = {
+        "trials": np.arange(1, len(ended) + 1),
+        "epochs": ended["epochs"].fillna(0).cumsum().to_numpy(dtype=int),
+        "seconds": (ended["ended"] - ended["started"].min()).dt.total_seconds().to_numpy(dtype=float),
+        "front_size": sizes,
+        "hypervolume": volumes,
+    }
+    return pd.DataFrame(columns)
 
 
 def best_points(rows: pd.DataFrame) -> dict[str, int]:
@@ -190,11 +167,7 @@ def summarise(
 ) -> FrontSummary:
     """Return front and hypervolume of trials that are in memory, cheaply enough for a live display.
 
-    Args:
-        rows: Trials with at least `trial` and `state`, finished ones with their metrics.
-        objectives: At least one.
-        guards: None to break if empty.
-        parameters: Columns that tell points apart; none makes every trial a point of its own.
+    A trial has at least `trial` and `state`, a finished one its metrics.
 
     Raises:
         RecordError: A finished trial exists, but none has the metric of an objective or a guard.

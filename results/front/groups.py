@@ -16,7 +16,9 @@ import numpy as np
 import pandas as pd
 
 from results.exceptions import RecordError
-from results.front.indicators import Indicators, indicators
+from results.front.dominance import nondominated, volume
+from results.front.front import reference_point
+from results.front.indicators import indicators
 from results.front.overview import Overview
 from results.records.objectives import minimised, objective_values
 from results.records.space import Parameter
@@ -59,11 +61,7 @@ def default_columns(view: Overview) -> list[str]:
 
 
 def group(view: Overview, name: str) -> Grouping:
-    """Group the points of a view.
-
-    Args:
-        view: One run, or several.
-        name: A column, or several joined by commas.
+    """Group the points of a view by a column, or by several joined by commas.
 
     Raises:
         RecordError: No run has such a column.
@@ -88,8 +86,7 @@ def group_table(view: Overview, grouping: Grouping) -> pd.DataFrame:
     """
     values, counted = counted_points(view)
     union = minimised(objective_values(view.front, view.objectives), view.objectives)
-    labels = list(view.points.table[RUN]) if RUN in view.points.table else [""] * len(counted)
-    runs = np.array([*labels, None], dtype=object)[:-1]
+    runs, reference = view.run_of(view.points.table), reference_point(view.objectives)
     rows, spreads = [], []
     for number, label in enumerate(grouping.labels):
         chosen = grouping.members == number
@@ -97,11 +94,10 @@ def group_table(view: Overview, grouping: Grouping) -> pd.DataFrame:
         finished = int(view.points.seeds[chosen].sum())
         names = dict(zip(grouping.columns, label, strict=True))
         rows.append({**names, "trials": finished, "points": int((chosen & counted).sum()), **quality._asdict()})
-        each = [
-            indicators(values[chosen & counted & (runs == run)], union, view.objectives)
-            for run in dict.fromkeys(runs[chosen])
-        ]
-        spreads.append(_spread(each))
+        fronts = [nondominated(values[chosen & counted & (runs == run)]) for run in dict.fromkeys(runs[chosen])]
+        volumes = [volume(front, reference) for front in fronts]
+        std = statistics.stdev(volumes) if len(volumes) > 1 else float("nan")
+        spreads.append({"runs": len(fronts), "hypervolume_mean": statistics.fmean(volumes), "hypervolume_std": std})
     table = pd.DataFrame(rows)
     if len(view.runs) > 1 and RUN not in grouping.columns:
         table = pd.concat([table, pd.DataFrame(spreads)], axis=1)
@@ -111,13 +107,7 @@ def group_table(view: Overview, grouping: Grouping) -> pd.DataFrame:
 def counted_points(view: Overview) -> tuple[np.ndarray, np.ndarray]:
     """Return all points, to be minimised, (points, objectives), and which of them count, (points,)."""
     values = minimised(objective_values(view.points.table, view.objectives), view.objectives)
-    return values, np.array([verdict in ("front", "dominated") for verdict in view.verdicts], dtype=bool)
-
-
-def _spread(each: Sequence[Indicators]) -> dict[str, float]:
-    volumes = [quality.hypervolume for quality in each]
-    std = statistics.stdev(volumes) if len(volumes) > 1 else float("nan")
-    return {"runs": len(volumes), "hypervolume_mean": statistics.fmean(volumes), "hypervolume_std": std}
+    return values, view.counted
 
 
 def _levels(view: Overview, column: str) -> tuple[list[int], list[str], bool]:
@@ -149,7 +139,7 @@ def _ranges(values: Sequence[Any], known: np.ndarray) -> tuple[list[int], list[s
 def _values(view: Overview, column: str) -> list[Any]:
     """Return the value of a column at each point; None where a run does not have it."""
     table = view.points.table
-    runs = list(table[RUN]) if RUN in table else [next(iter(view.runs))] * len(table)
+    runs = view.run_of(table).tolist()
     if column == RUN:
         return runs
     fixed = {label: _fixed(run.space.fixed, column) for label, run in view.runs.items()}
@@ -175,8 +165,5 @@ def _fixed(fixed: Mapping[str, Any], dotted: str) -> Any:
 
 def _parameters(view: Overview) -> dict[str, Parameter]:
     """Return the searched parameters in the order of `view.parameter_names`, as the first run that has them says."""
-    found: dict[str, Parameter] = {}
-    for run in view.runs.values():
-        for parameter in run.space.parameters:
-            found.setdefault(parameter.name, parameter)
-    return found
+    every = [parameter for run in view.runs.values() for parameter in run.space.parameters]
+    return {name: next(p for p in every if p.name == name) for name in view.parameter_names}

@@ -44,16 +44,15 @@ class Indicators(NamedTuple):
 
 
 def indicators(points: np.ndarray, union: np.ndarray, objectives: Sequence[Objective]) -> Indicators:
-    """Judge the front of some points.
+    """Judge the front of some points to be minimised, (points, objectives); dominated ones change nothing.
 
-    Args:
-        points: To be minimised, (points, objectives); dominated ones change nothing.
-        union: The front of these and all other points, (points, objectives).
-        objectives: What they are of.
+    `union` is the front of these and all other points, (points, objectives).
     """
     front, reference = nondominated(points), reference_point(objectives)
     own, whole = (volume(each, reference) for each in (front, union))
-    shared = _on(front, union)
+    # The front's points that the union's front has too: those that nothing in the union dominates.
+    places = {tuple(point) for point in union.tolist()}
+    shared = sum(tuple(point) in places for point in front.tolist())
     epsilon = igd = math.nan
     if len(front):
         unit = front_extent(union, reference)
@@ -69,9 +68,3 @@ def indicators(points: np.ndarray, union: np.ndarray, objectives: Sequence[Objec
         shared,
         shared / len(union) if len(union) else math.nan,
     )
-
-
-def _on(front: np.ndarray, union: np.ndarray) -> int:
-    """Count the points of a front that the union's front has too: those that nothing in the union dominates."""
-    places = {tuple(point) for point in union.tolist()}
-    return sum(tuple(point) in places for point in front.tolist())

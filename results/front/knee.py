@@ -112,13 +112,8 @@ def stabilities(
 ) -> list[Stability]:
     """Bootstrap the choices of several rules, all on the same resamples.
 
-    Args:
-        seeds: Of each point that may be on the front, its objectives to be minimised, (seeds, objectives); at least one
-            point.
-        reference: Reference point, (objectives,).
-        rules: What is chosen of a front.
-        resamples: How many are drawn.
-        seed: Of the draws.
+    `seeds` are those of each point that may be on the front, at least one: objectives to be minimised, (seeds,
+    objectives). The reference point is (objectives,); `seed` is that of the draws.
     """
     means = np.array([of.mean(axis=0) for of in seeds])
     best = _sorted_front(means, np.arange(len(means)))

@@ -16,7 +16,7 @@ import pandas as pd
 from results.exceptions import RecordError
 from results.front.front import broken_guards, eligible, front, hypervolume, hypervolume_history, points_of
 from results.front.points import SEEDS_COLUMN, Points, with_spread
-from results.front.seeds import PROBABILITY_COLUMN, front_probability, seeds_of
+from results.front.seeds import PROBABILITY_COLUMN, Seeds, front_probability, seeds_of
 from results.records.objectives import Objective, objective_values
 from results.records.run import Run, metric_names
 from results.records.tables import TRIAL_COLUMNS
@@ -30,7 +30,7 @@ class Overview:
 
     Attributes:
         title: Name of the run, or of the union.
-        runs: The runs by label.
+        runs: By label.
         objectives: What all of them were judged by.
         trials: All trials; with a first column `run` if there are several runs.
         points: The points of the trials; its table has a first column `run` as well if there are several runs.
@@ -64,34 +64,37 @@ class Overview:
         return "point" if self.points.repeated else "trial"
 
     @property
+    def counted(self) -> np.ndarray:
+        """Which rows of the points' table, (rows,), are candidates for the front: on it, or dominated."""
+        return np.array([verdict in ("front", "dominated") for verdict in self.verdicts], dtype=bool)
+
+    @property
     def seeds(self) -> np.ndarray:
         """Positions of the trials, (seeds,), that are seeds of a point with several, if the point counts."""
-        counts = np.array([verdict in ("front", "dominated") for verdict in self.verdicts], dtype=bool)
-        return np.flatnonzero((counts & (self.points.seeds > 1))[self.points.owner])
+        return np.flatnonzero((self.counted & (self.points.seeds > 1))[self.points.owner])
+
+    def run_of(self, table: pd.DataFrame) -> np.ndarray:
+        """Return the label of the run of each row, (rows,), of a table with a column `run` if there are several."""
+        (first, *_) = self.runs
+        return table["run"].to_numpy(dtype=object) if "run" in table else np.full(len(table), first, dtype=object)
 
 
 def overview(runs: dict[str, Run], title: str) -> Overview:
-    """Put runs together.
-
-    Args:
-        runs: At least one run, by the label that tells it from the others.
-        title: What to call them.
+    """Put runs together, at least one, by the label that tells each from the others.
 
     Raises:
         RecordError: The runs' objectives differ, or a finished trial lacks an objective or a guard.
     """
-    _check_same_objectives(runs)
-    objectives = next(iter(runs.values())).space.objectives
+    objectives = _same_objectives(runs)
     points = {
         label: points_of(run.trials, objectives, run.space.guards, run.space.parameter_names)
         for label, run in runs.items()
     }
     able = {label: eligible(points[label].table, objectives, run.space.guards) for label, run in runs.items()}
     trials = _together(runs, {label: run.trials for label, run in runs.items()})
-    pooled = _pooled(runs, points, trials)
+    pooled = with_spread(_pooled(runs, points, trials), objectives)
     counts = np.concatenate(list(able.values()))
-    best = front(pooled.table[counts], objectives, ())
-    best = _with_probability(best, pooled, trials, runs)
+    best = _with_probability(front(pooled.table[counts], objectives, ()), pooled, trials, runs)
     return Overview(
         title=title,
         runs=runs,
@@ -116,11 +119,9 @@ def _with_probability(best: pd.DataFrame, points: Points, trials: pd.DataFrame, 
     """Say of each point of a front with several seeds how probable it is to be on it."""
     if not points.repeated or PROBABILITY_COLUMN in best:
         return best
-    objectives = next(iter(runs.values())).space.objectives
-    able = [eligible(run.trials, objectives, run.space.guards) for run in runs.values()]
-    seeds = seeds_of(trials, points.owner, np.concatenate(able), objectives)
-    places = {key: row for row, key in enumerate(_keys(points.table))}
-    rows = [places[key] for key in _keys(best)]
+    seeds = seeds_of_runs(runs, trials, points)
+    places = {key: row for row, key in enumerate(row_keys(points.table))}
+    rows = [places[key] for key in row_keys(best)]
     best = best.copy()
     column = [front_probability(seeds, row) if points.seeds[row] > 1 else np.nan for row in rows]
     beside = SEEDS_COLUMN if SEEDS_COLUMN in best else "trial"
@@ -128,21 +129,29 @@ def _with_probability(best: pd.DataFrame, points: Points, trials: pd.DataFrame, 
     return best
 
 
-def _keys(table: pd.DataFrame) -> list[tuple[object, ...]]:
+def seeds_of_runs(runs: dict[str, Run], trials: pd.DataFrame, points: Points) -> Seeds:
+    """Return the seeds of all points; each run's own guards say which may be on a front."""
+    objectives = next(iter(runs.values())).space.objectives
+    able = [eligible(run.trials, objectives, run.space.guards) for run in runs.values()]
+    return seeds_of(trials, points.owner, np.concatenate(able), objectives)
+
+
+def row_keys(table: pd.DataFrame) -> list[tuple[object, ...]]:
     """Return what names each row: its trial, with its run where there are several."""
     columns = [name for name in ("run", "trial") if name in table]
     return list(table[columns].itertuples(index=False, name=None))
 
 
-def _check_same_objectives(runs: dict[str, Run]) -> None:
-    (first, reference), *others = runs.items()
-    for _, run in others:
-        if _judged(run.space.objectives) != _judged(reference.space.objectives):
+def _same_objectives(runs: dict[str, Run]) -> tuple[Objective, ...]:
+    (first, reference), *_ = runs.items()
+    objectives = reference.space.objectives
+    for run in runs.values():
+        if _judged(run.space.objectives) != _judged(objectives):
             raise RecordError(
                 f"{run.folder}: its objectives ({_text(run.space.objectives)}) differ from those of {first} "
-                f"({_text(reference.space.objectives)}); give runs with the same metrics, directions and "
-                "reference values"
+                f"({_text(objectives)}); give runs with the same metrics, directions and reference values"
             )
+    return objectives
 
 
 def _judged(objectives: Sequence[Objective]) -> list[tuple[str, str, float]]:
@@ -159,11 +168,7 @@ def _together(runs: dict[str, Run], tables: dict[str, pd.DataFrame]) -> pd.DataF
         return next(iter(tables.values()))
     parameters = dict.fromkeys(name for run in runs.values() for name in run.space.parameter_names)
     metrics = sorted({name for run in runs.values() for name in metric_names(run.trials, run.space)})
-    frames = []
-    for label, table in tables.items():
-        frame = table.copy()
-        frame.insert(0, "run", label)
-        frames.append(frame)
+    frames = [table.assign(run=label) for label, table in tables.items()]
     filled = [frame for frame in frames if len(frame)] or frames[:1]
     # Columns that only some runs have are filled with missing values.
     return pd.concat(filled, ignore_index=True).reindex(columns=["run", *TRIAL_COLUMNS, *parameters, *metrics])
@@ -171,34 +176,24 @@ def _together(runs: dict[str, Run], tables: dict[str, pd.DataFrame]) -> pd.DataF
 
 def _pooled(runs: dict[str, Run], points: dict[str, Points], trials: pd.DataFrame) -> Points:
     """Return the points of all runs as one table."""
-    if not any(each.repeated for each in points.values()):
-        table = trials
-    else:
-        table = _together(runs, {label: each.table for label, each in points.items()})
+    repeated = any(each.repeated for each in points.values())
     offsets = np.cumsum([0, *(len(each.seeds) for each in points.values())])
-    objectives = next(iter(runs.values())).space.objectives
-    pooled = Points(
-        table,
+    return Points(
+        _together(runs, {label: each.table for label, each in points.items()}) if repeated else trials,
         np.concatenate([each.seeds for each in points.values()]),
         np.concatenate([each.std for each in points.values()]),
         np.concatenate([each.owner + offset for each, offset in zip(points.values(), offsets, strict=False)]),
     )
-    return with_spread(pooled, objectives)
 
 
 def _verdicts(
     points: pd.DataFrame, counts: np.ndarray, best: pd.DataFrame, objectives: Sequence[Objective]
 ) -> tuple[Verdict, ...]:
-    on_front = set(_keys(best))
+    front_keys = set(row_keys(best))
+    on_front = np.array([key in front_keys for key in row_keys(points)], dtype=bool)
     finite = np.isfinite(objective_values(points, objectives)).all(axis=1)
     shown = finite & (points["state"] == "finished").to_numpy(dtype=bool)
-    verdicts: list[Verdict] = []
-    for key, able, visible in zip(_keys(points), counts, shown, strict=True):
-        if key in on_front:
-            verdicts.append("front")
-        else:
-            verdicts.append("dominated" if able else "guard" if visible else "unfinished")
-    return tuple(verdicts)
+    return tuple(np.select([on_front, counts, shown], ["front", "dominated", "guard"], "unfinished").tolist())
 
 
 def _no_front(label: str, run: Run, able: np.ndarray) -> tuple[str, ...]:

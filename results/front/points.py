@@ -55,9 +55,8 @@ def std_column(objective: Objective) -> str:
 def point_numbers(trials: pd.DataFrame, parameters: Sequence[str]) -> np.ndarray:
     """Return the number of each trial's point, (trials,), from 0 by first appearance.
 
-    Args:
-        trials: With a column `state`; one that did not finish is a point of its own.
-        parameters: Columns that tell points apart; none makes every trial a point of its own.
+    Points are told apart by the columns `parameters`; none of these makes every trial a point of its own. A trial that
+    did not finish is one always.
     """
     if not parameters:
         return np.arange(len(trials))
@@ -74,13 +73,7 @@ def point_numbers(trials: pd.DataFrame, parameters: Sequence[str]) -> np.ndarray
 
 
 def gather(trials: pd.DataFrame, objectives: Sequence[Objective], parameters: Sequence[str]) -> Points:
-    """Pool trials into points; the first trial of each stands for it until `represent` chooses.
-
-    Args:
-        trials: Rows as `read_trials` gives them.
-        objectives: What the standard deviations are of.
-        parameters: Columns that tell points apart; none makes every trial a point of its own.
-    """
+    """Pool trials into points, as `point_numbers` does; the first of each stands for it until `represent` chooses."""
     owner = point_numbers(trials, parameters)
     finished = (trials["state"] == "finished").to_numpy(dtype=bool)
     rows = int(owner.max()) + 1 if len(owner) else 0
@@ -103,19 +96,11 @@ def gather(trials: pd.DataFrame, objectives: Sequence[Objective], parameters: Se
 
 
 def represent(points: Points, trials: pd.DataFrame, objectives: Sequence[Objective], unit: np.ndarray) -> Points:
-    """Let each point be shown as the trial whose objectives are nearest to its means.
-
-    Args:
-        points: As `gather` gives them.
-        trials: What they were gathered from.
-        objectives: What is compared.
-        unit: Length of 1 in each objective, (objectives,).
+    """Let each point be shown as the trial that is nearest to its means; `unit` is a length of 1, (objectives,).
 
     Returns:
         The points with the bookkeeping (trial, seed, times) of their representatives.
     """
-    if not points.repeated:
-        return points
     values, means = objective_values(trials, objectives), objective_values(points.table, objectives)
     _, chosen = np.unique(points.owner, return_index=True)
     for row in np.flatnonzero(points.seeds > 1):
@@ -148,11 +133,7 @@ def with_spread(points: Points, objectives: Sequence[Objective]) -> Points:
 
 
 def running_means(trials: pd.DataFrame, parameters: Sequence[str]) -> tuple[np.ndarray, pd.DataFrame]:
-    """Return how points looked while their seeds ended.
-
-    Args:
-        trials: In the order in which they ended.
-        parameters: Columns that tell points apart; none makes every trial a point of its own.
+    """Return how points looked while their seeds ended; the trials are in the order in which they did.
 
     Returns:
         The number of each trial's point, (trials,), and the trials with every metric replaced by its mean over the

@@ -42,11 +42,8 @@ class Seeds(NamedTuple):
 def seeds_of(trials: pd.DataFrame, owner: np.ndarray, able: np.ndarray, objectives: Sequence[Objective]) -> Seeds:
     """Pick the finished trials.
 
-    Args:
-        trials: Rows as `read_trials` gives them.
-        owner: Row of each one's point in the points' table, (trials,).
-        able: Which may be on a front, (trials,), as `results.front.front.eligible` says.
-        objectives: Of the values.
+    `owner` is the row of each trial's point in the points' table, (trials,), and `able` says which may be on a front,
+    (trials,), as `results.front.front.eligible` does.
     """
     finished = (trials["state"] == "finished").to_numpy(dtype=bool)
     values = minimised(objective_values(trials, objectives), objectives)
@@ -57,11 +54,8 @@ def front_probability(seeds: Seeds, point: int) -> float:
     """Return the probability that a point is non-dominated in a draw, which is exact.
 
     The draws of points are independent, so it is, averaged over the point's seeds, the product over all other points
-    of the share of their seeds that do not dominate it: no draw has to be made.
-
-    Args:
-        seeds: Of all points.
-        point: Row of the points' table, with at least one finished trial.
+    of the share of their seeds that do not dominate it: no draw has to be made. The point is a row of the points' table
+    with at least one finished trial.
     """
     others = seeds.owner != point
     numbers, place, counts = np.unique(seeds.owner[others], return_inverse=True, return_counts=True)
@@ -77,10 +71,8 @@ def front_probability(seeds: Seeds, point: int) -> float:
 def draws(seeds: Seeds, most: int = DRAWS) -> Iterator[np.ndarray]:
     """Yield the points of draws, (points that count in it, objectives).
 
-    Args:
-        seeds: Of all points.
-        most: If there are no more possible draws than this, each comes once; else as many, drawn at random (the same
-            ones whenever it is called).
+    If there are no more possible draws than `most`, each comes once; else as many, drawn at random (the same ones
+    whenever it is called).
     """
     members = [np.flatnonzero(seeds.owner == point) for point in np.unique(seeds.owner)]
     members = [chosen for chosen in members if seeds.able[chosen].any()]

@@ -25,68 +25,58 @@ class Content(NamedTuple):
 
     Attributes:
         header: Column names; empty where the file has no complete line.
-        rows: One mapping from column to text per row.
+        rows: Texts by column.
         lines: Line number of each row in the file, from 1.
-        tail: Text after the last line feed: what is left of a row that was cut off. "" when the file is whole.
+        cut: One line about a last line that is unfinished and what of the file counts; "" for a whole file.
     """
 
     header: tuple[str, ...]
     rows: list[dict[str, str]]
     lines: list[int]
-    tail: str
-
-    def cut(self, path: Path) -> str:
-        """Say, in one line, that the last line of a file is unfinished and what of it counts; "" for a whole file."""
-        begin = self.tail if len(self.tail) <= 40 else self.tail[:40] + "…"
-        return f"{path}: the last line was cut off ({begin!r}); {len(self.rows)} complete rows kept" if begin else ""
+    cut: str
 
 
 def read_content(path: Path, damage: Damage = refuse) -> Content:
     """Read a CSV file; a missing file reads as an empty one.
 
-    Args:
-        path: The file.
-        damage: Told of every complete line that does not fit the header or is not text. If it returns, the line is
-            left out.
+    `damage` is told of every complete line that does not fit the header or is not text; if it returns, the line is left
+    out.
 
     Raises:
         RecordError: The file cannot be read, or has no sound header.
     """
-    return parse_content(path, *split_tail(read_bytes(path)), damage)
+    complete, tail = read_lines(path)
+    content = parse_content(path, complete, damage)
+    return content._replace(cut=cut_off(path, tail, len(content.rows)))
 
 
-def read_bytes(path: Path) -> bytes:
-    """Return what a file holds; nothing if it is missing.
+def read_lines(path: Path) -> tuple[bytes, str]:
+    """Return the complete lines of a file, without the last line feed, and what follows them; nothing if it is missing.
 
     Raises:
         RecordError: It cannot be read.
     """
     try:
-        return path.read_bytes()
+        complete, _, tail = path.read_bytes().rpartition(b"\n")
     except FileNotFoundError:
-        return b""
+        return b"", ""
     except OSError as error:
         raise RecordError(f"{path}: cannot be read ({error.strerror}); give a readable file") from error
-
-
-def split_tail(data: bytes) -> tuple[bytes, str]:
-    """Return the complete lines of a file, without the last line feed, and what follows them."""
-    complete, _, tail = data.rpartition(b"\n")
     return complete, tail.decode("utf-8", errors="replace")
 
 
-def parse_content(
-    path: Path, complete: bytes, tail: str, damage: Damage, header: tuple[str, ...] = (), first_line: int = 1
-) -> Content:
-    """Read complete lines, as `read_content` does.
+def cut_off(path: Path, tail: str, rows: int) -> str:
+    """Say, in one line, that a file ends with an unfinished line and what of it counts; "" where there is no tail."""
+    begin = tail if len(tail) <= 40 else tail[:40] + "…"
+    return f"{path}: the last line was cut off ({begin!r}); {rows} complete rows kept" if begin else ""
 
-    Args:
-        path: Where they are from.
-        complete: The lines, without the last line feed.
-        tail: What follows them.
-        damage: As in `read_content`.
-        header: Of the file; () if the first line that is not empty holds it.
-        first_line: Number of the first line.
+
+def parse_content(
+    path: Path, complete: bytes, damage: Damage, header: tuple[str, ...] = (), first_line: int = 1
+) -> Content:
+    """Read complete lines without the last line feed, as `read_content` does.
+
+    The header is () if the first line that is not empty holds it.
     """
     rows: list[dict[str, str]] = []
     lines: list[int] = []
@@ -102,7 +92,7 @@ def parse_content(
         else:
             rows.append(dict(zip(header, cells, strict=True)))
             lines.append(number)
-    return Content(header, rows, lines, tail)
+    return Content(header, rows, lines, "")
 
 
 def _cells(path: Path, number: int, line: bytes, damage: Damage) -> list[str]:
@@ -124,11 +114,11 @@ def _header(path: Path, number: int, cells: list[str]) -> tuple[str, ...]:
 
 def repair(path: Path) -> str:
     """Cut away an unfinished last line, in one step; say so in a line, "" when the file is whole or missing."""
-    content = read_content(path)
-    if content.tail:
+    cut = read_content(path).cut
+    if cut:
         complete, newline, _ = path.read_bytes().rpartition(b"\n")
         write_atomically(path, complete + newline)
-    return content.cut(path)
+    return cut
 
 
 class AppendTable:
@@ -170,30 +160,19 @@ class AppendTable:
             self.header = (*self._leading, *sorted(new))
             text = csv_lines([self.header])
         elif new:
-            self._widen(new)
+            rows = read_content(self.path).rows
+            self.header = (*self._leading, *sorted({*self.header[len(self._leading) :], *new}))
+            self._rewrite(rows)
         text += csv_lines([[cell(row.get(name)) for name in self.header]])
         self._write(text.encode())
 
     def remove(self, unwanted: Callable[[Mapping[str, str]], bool]) -> list[dict[str, str]]:
-        """Remove rows in one step.
-
-        Args:
-            unwanted: Told a row as text, says whether it goes.
-
-        Returns:
-            The removed rows.
-        """
+        """Remove rows in one step and return them; `unwanted` is told a row as text, and says whether it goes."""
         rows = read_content(self.path).rows
         dropped = [row for row in rows if unwanted(row)]
         if dropped:
             self._rewrite([row for row in rows if not unwanted(row)])
         return dropped
-
-    def _widen(self, new: set[str]) -> None:
-        rows = read_content(self.path).rows
-        further = sorted({*self.header[len(self._leading) :], *new})
-        self.header = (*self._leading, *further)
-        self._rewrite(rows)
 
     def _rewrite(self, rows: list[dict[str, str]]) -> None:
         lines = [[row.get(name, "") for name in self.header] for row in rows]

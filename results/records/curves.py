@@ -17,9 +17,10 @@ import pyarrow
 from pyarrow import csv
 
 from results.exceptions import DamagedLine, RecordError
-from results.records.append_table import parse_content, read_bytes, split_tail
+from results.records.append_table import cut_off, parse_content, read_lines
 from results.records.files import Damage, LeftOut, refuse
 from results.records.tables import CURVE_COLUMNS
+from results.records.text import parsed
 
 BLOCK_BYTES = 4_000_000
 EMPTY = pd.DataFrame({name: np.empty(0, dtype=object if name == "trial" else float) for name in CURVE_COLUMNS})
@@ -35,12 +36,7 @@ class Header(NamedTuple):
 def parse_curves(
     path: Path, damage: Damage = refuse, metrics: Collection[str] | None = None
 ) -> tuple[pd.DataFrame, str]:
-    """Read a file of curves.
-
-    Args:
-        path: The file; a missing one reads as an empty one.
-        damage: Told of every complete line that does not fit. If it returns, the line is left out.
-        metrics: Which to read, of those that there are; None for all.
+    """Read a file of curves, as `read_content` does; of the metrics that there are these alone, None for all.
 
     Returns:
         Trial as text, all else as floats, NaN where not measured; and one line about a last line that was cut off, ""
@@ -49,35 +45,28 @@ def parse_curves(
     Raises:
         RecordError: The file cannot be read, or its header does not begin with `CURVE_COLUMNS`.
     """
-    complete, tail = split_tail(read_bytes(path))
-    head = parse_content(path, complete.partition(b"\n")[0], "", refuse)
-    if head.header and head.header[: len(CURVE_COLUMNS)] != CURVE_COLUMNS:
+    complete, tail = read_lines(path)
+    names = parse_content(path, complete.partition(b"\n")[0], refuse).header
+    if names and names[: len(CURVE_COLUMNS)] != CURVE_COLUMNS:
         raise RecordError(f"{path}, line 1: expected {', '.join(CURVE_COLUMNS)} first; restore the header")
-    header = Header(head.header, tuple(n for n in head.header if n in CURVE_COLUMNS or metrics is None or n in metrics))
+    header = Header(names, tuple(n for n in names if n in CURVE_COLUMNS or metrics is None or n in metrics))
     blocks = [_block(path, header, block, line, damage) for block, line in _blocks(complete)]
-    frame = EMPTY if not head.header else _frame(path, header, b"", 2, refuse)
+    frame = _frame(path, header, b"", 2, refuse) if names else EMPTY
     frame = pd.concat(blocks, ignore_index=True) if blocks else frame
-    return frame, head._replace(rows=[{}] * len(frame), tail=tail).cut(path)
+    return frame, cut_off(path, tail, len(frame))
 
 
 def read_for_report(path: Path, left_out: LeftOut, metrics: Collection[str]) -> pd.DataFrame:
-    """Read a file of curves, whatever state it is in; what is lost is noted.
+    """Read a file of curves, whatever state it is in; what is lost is noted, and a file that cannot be read is empty.
 
-    Args:
-        path: The file.
-        left_out: Told of the losses.
-        metrics: Which to read: a third of the time is that of metrics which no report shows.
-
-    Returns:
-        As `parse_curves`; without a row where the file cannot be read.
+    A third of the time to read all metrics is that of those which no report shows.
     """
     try:
         frame, cut = parse_curves(path, left_out, metrics)
     except RecordError as error:
         left_out.say(f"{error}; the report has no learning curves")
         return EMPTY
-    if cut:
-        left_out.say(cut)
+    left_out.say(cut)
     return frame
 
 
@@ -114,22 +103,15 @@ def _block(path: Path, header: Header, block: bytes, first_line: int, damage: Da
 
 def _frame(path: Path, header: Header, block: bytes, first_line: int, damage: Damage) -> pd.DataFrame:
     """Read a block line by line."""
-    content = parse_content(path, block, "", damage, header.names, first_line)
+    content = parse_content(path, block, damage, header.names, first_line)
     numeric = [name for name in header.wanted if name != "trial"]
     trials, numbers = [], []
     for row, line in zip(content.rows, content.lines, strict=True):
         try:
-            numbers.append([_number(name, row[name]) for name in numeric])
+            numbers.append([parsed(name, row[name], float) if row[name] else math.nan for name in numeric])
             trials.append(row["trial"])
         except ValueError as error:
             damage(DamagedLine(path, line, str(error), "correct or delete the line"))
     frame = pd.DataFrame(np.array(numbers, dtype=float).reshape(len(trials), len(numeric)), columns=numeric)
     frame.insert(header.wanted.index("trial"), "trial", np.array(trials, dtype=object))
     return frame
-
-
-def _number(name: str, text: str) -> float:
-    try:
-        return float(text) if text else math.nan
-    except ValueError as error:
-        raise ValueError(f"{name}: {text!r} does not fit ({error})") from error

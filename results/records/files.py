@@ -43,9 +43,7 @@ def frame_text(frame: pd.DataFrame) -> str:
 def write_atomically(path: Path, data: str | bytes | Path) -> None:
     """Replace a file in one step: a reader, or a crash, meets the old content or the new, never a part.
 
-    Args:
-        path: The file.
-        data: Its new content, or the file that has it.
+    `data` is the new content, or the file that has it.
     """
     part = path.with_name(f".{path.name}.part")
     with part.open("wb") as file:
@@ -81,14 +79,9 @@ class _UniqueKeys(yaml.SafeLoader):
 
 
 def read_mapping(source: Path | bytes, name: Path, remedy: str) -> dict[str, Any]:
-    """Read a YAML file that holds a mapping.
+    """Read a YAML file that holds a mapping; messages call it by the name, and say the remedy.
 
     Numbers are those of the writer, PyYAML's: it leaves a text such as 1e3 without quotes.
-
-    Args:
-        source: The file, or its content.
-        name: What a message calls it.
-        remedy: What to do about a file that cannot be read.
 
     Raises:
         RecordError: It cannot be read, is not YAML, has a key twice, or holds no mapping.
@@ -138,8 +131,9 @@ class LeftOut:
             self._lines.append(f"{damage.path}, line {damage.line}: {damage.problem}; the line is left out")
 
     def say(self, line: str) -> None:
-        """Note another loss."""
-        self._lines.append(line)
+        """Note another loss; "" is none."""
+        if line:
+            self._lines.append(line)
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 SPELLINGS = {"minimize": "minimise", "maximize": "maximise"}
+COMPARISONS = {"<": np.less, "≤": np.less_equal, ">": np.greater, "≥": np.greater_equal}
 
 Direction = Annotated[
     Literal["minimise", "maximise"],
@@ -71,39 +72,29 @@ class Guard(BaseModel):
 
     @model_validator(mode="after")
     def _has_a_bound(self) -> Guard:
-        if all(bound is None for bound in (self.below, self.at_most, self.above, self.at_least)):
+        if not self._bounds():
             raise ValueError(f"guard {self.metric!r} has no bound; give below, at_most, above or at_least")
         return self
 
     def holds(self, values: np.ndarray) -> np.ndarray:
         """Say which values, (trials,), keep every bound; NaN keeps none."""
         kept = ~np.isnan(values)
-        if self.below is not None:
-            kept &= values < self.below
-        if self.at_most is not None:
-            kept &= values <= self.at_most
-        if self.above is not None:
-            kept &= values > self.above
-        if self.at_least is not None:
-            kept &= values >= self.at_least
+        for sign, bound in self._bounds():
+            kept &= COMPARISONS[sign](values, bound)
         return kept
 
+    def _bounds(self) -> list[tuple[str, float]]:
+        bounds = zip(COMPARISONS, (self.below, self.at_most, self.above, self.at_least), strict=True)
+        return [(sign, bound) for sign, bound in bounds if bound is not None]
+
     def __str__(self) -> str:
-        signs = {"<": self.below, "≤": self.at_most, ">": self.above, "≥": self.at_least}
-        return ", ".join(f"{self.metric} {sign} {bound:g}" for sign, bound in signs.items() if bound is not None)
+        return ", ".join(f"{self.metric} {sign} {bound:g}" for sign, bound in self._bounds())
 
 
 def minimised(values: np.ndarray, objectives: Sequence[Objective]) -> np.ndarray:
-    """Turn objective values so that smaller is better in every column.
+    """Return values, (points, objectives) or (objectives,) for one point, with the columns to maximise negated.
 
     The only place where a direction is looked at; reference points go through it as well.
-
-    Args:
-        values: (points, objectives), or (objectives,) for one point.
-        objectives: The columns' objectives, in order.
-
-    Returns:
-        The values with the columns to maximise negated, in the same shape.
     """
     return np.asarray(values, dtype=float) * np.array([objective.sign for objective in objectives])
 

@@ -16,11 +16,7 @@ from results.records.append_table import read_content
 from results.records.curves import parse_curves, read_for_report
 from results.records.files import LeftOut
 from results.records.space import RunSpace, read_space
-from results.records.tables import (
-    CURVES_FILE,
-    TRIAL_COLUMNS,
-    TRIALS_FILE,
-)
+from results.records.tables import CURVES_FILE, TRIAL_COLUMNS, TRIALS_FILE
 from results.records.trials import parse_trials, without_texts
 
 log = logging.getLogger(__name__)
@@ -43,6 +39,11 @@ class Run(NamedTuple):
     curves: pd.DataFrame
     warnings: tuple[str, ...]
 
+    @property
+    def title(self) -> str:
+        """The name of its folder."""
+        return self.folder.resolve().name
+
 
 def read_run(folder: Path | str) -> Run:
     """Read all records of a run, for a report: damage costs the lines that it is in, and each loss is a warning.
@@ -55,8 +56,7 @@ def read_run(folder: Path | str) -> Run:
     space = read_space(folder)
     path = folder / TRIALS_FILE
     content = read_content(path, left_out)
-    if cut := content.cut(path):
-        left_out.say(cut)
+    left_out.say(content.cut)
     trials = parse_trials(path, without_texts(path, content, space, left_out), space, left_out)
     curves = read_for_report(folder / CURVES_FILE, left_out, [objective.metric for objective in space.objectives])
     return Run(folder, space, trials, curves, left_out.warnings)
@@ -79,8 +79,8 @@ def read_trials(folder: Path | str, space: RunSpace | None = None) -> pd.DataFra
     """
     path = Path(folder) / TRIALS_FILE
     content = read_content(path)
-    if cut := content.cut(path):
-        log.warning(cut)
+    if content.cut:
+        log.warning(content.cut)
     return parse_trials(path, content, space or read_space(folder))
 
 

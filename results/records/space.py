@@ -55,8 +55,7 @@ class RunSpace(BaseModel):
     @model_validator(mode="after")
     def _names_differ(self) -> RunSpace:
         names = [objective.name for objective in self.objectives]
-        twice = [name for name in names if names.count(name) > 1]
-        if twice:
+        if twice := [name for name in names if names.count(name) > 1]:
             raise ValueError(f"two objectives are named {twice[0]!r}")
         return self
 
@@ -64,6 +63,12 @@ class RunSpace(BaseModel):
     def parameter_names(self) -> tuple[str, ...]:
         """Column names of the parameters, in the space's order."""
         return tuple(parameter.name for parameter in self.parameters)
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """The metrics of the objectives, then those of the guards, each once."""
+        metrics = [objective.metric for objective in self.objectives] + [guard.metric for guard in self.guards]
+        return tuple(dict.fromkeys(metrics))
 
 
 def read_space(folder: Path | str) -> RunSpace:

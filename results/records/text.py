@@ -8,11 +8,14 @@ crash recognisable.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import UTC, date, datetime
+from typing import TypeVar
 
 import pandas as pd
 
 MISSING = "–"  # of a parameter that a point does not have
+Value = TypeVar("Value")
 
 
 def cell(value: object) -> str:
@@ -37,7 +40,16 @@ def cell(value: object) -> str:
     return " ".join(str(value).replace("\0", " ").splitlines())
 
 
-MISSING = "–"  # of a parameter that a point does not have
+def parsed(name: str, text: str, parse: Callable[[str], Value]) -> Value:
+    """Return the value of a cell.
+
+    Raises:
+        ValueError: It does not fit; names the column and the text.
+    """
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise ValueError(f"{name}: {text!r} does not fit ({error})") from error
 
 
 def short(value: object) -> str:

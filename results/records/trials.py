@@ -15,33 +15,19 @@ from results.records.append_table import Content
 from results.records.files import Damage, LeftOut, refuse
 from results.records.space import Parameter, RunSpace
 from results.records.tables import STATES, TRIAL_COLUMNS
-from results.records.text import cell
+from results.records.text import cell, parsed
 
 LARGEST = 2**63 - 1
 # Of the columns that every trial has, and that are not text; all further ones are parameters and metrics.
-KINDS = {
-    "state": "state",
-    "seed": "int",
-    "epochs": "int",
-    "seconds": "float",
-    "started": "moment",
-    "first_step": "moment",
-    "ended": "moment",
-}
+KINDS = {"state": "state", "seed": "int", "epochs": "int", "seconds": "float"}
+KINDS |= dict.fromkeys(("started", "first_step", "ended"), "moment")
 Parser = Callable[[str], Any]
 
 
 def parse_trials(path: Path, content: Content, space: RunSpace, damage: Damage = refuse) -> pd.DataFrame:
-    """Turn rows of text into columns.
+    """Turn rows of text into the columns that `results.records.run.read_trials` returns.
 
-    Args:
-        path: Where they are from.
-        content: The rows.
-        space: Names the parameters.
-        damage: Told of every row that does not fit. If it returns, the row is left out.
-
-    Returns:
-        As `results.records.run.read_trials`.
+    `damage` is told of every row that does not fit; if it returns, the row is left out.
 
     Raises:
         RecordError: The header lacks a column.
@@ -68,7 +54,7 @@ def _sound_rows(path: Path, content: Content, parsers: Mapping[str, Parser], dam
     seen: dict[str, int] = {}
     for row, line in zip(content.rows, content.lines, strict=True):
         try:
-            parsed = _parsed(row, parsers)
+            values = {n: parsed(n, row[n], parse) if row[n] or n == "state" else None for n, parse in parsers.items()}
         except ValueError as error:
             damage(DamagedLine(path, line, str(error), "correct or delete the line"))
             continue
@@ -78,24 +64,13 @@ def _sound_rows(path: Path, content: Content, parsers: Mapping[str, Parser], dam
             damage(DamagedLine(path, line, problem, "delete one of the two or name the trial"))
             continue
         seen[trial] = line
-        sound.append(parsed)
+        sound.append(values)
     return sound
-
-
-def _parsed(row: Mapping[str, str], parsers: Mapping[str, Parser]) -> dict[str, Any]:
-    parsed: dict[str, Any] = {}
-    for name, parse in parsers.items():
-        try:
-            parsed[name] = parse(row[name]) if row[name] or name == "state" else None
-        except ValueError as error:
-            raise ValueError(f"{name}: {row[name]!r} does not fit ({error})") from error
-    return parsed
 
 
 def without_texts(path: Path, content: Content, space: RunSpace, left_out: LeftOut) -> Content:
     """Return a table without the columns that are no metric, since most of their cells are no numbers; note each."""
-    judged = {*(objective.metric for objective in space.objectives), *(guard.metric for guard in space.guards)}
-    known = {*TRIAL_COLUMNS, *space.parameter_names, *judged}
+    known = {*TRIAL_COLUMNS, *space.parameter_names, *space.judged}
     texts = [name for name in content.header if name not in known and not _mostly_numbers(content, name)]
     for name in texts:
         left_out.say(f"{path}: column {name!r} is unknown and holds no numbers; it is left out")

@@ -40,12 +40,9 @@ def _kind(texts: Sequence[str]) -> str:
 
 
 def chart_html(chart: Figure, name: str, least_width_px: int = 0) -> Markup:
-    """Return a chart as HTML.
+    """Return a chart as HTML; its name is the id of its element, the only one in the page.
 
-    Args:
-        chart: What to draw.
-        name: Id of its element, the only one of that name in the page.
-        least_width_px: On a narrower screen the chart is scrolled sideways; 0 lets it shrink with the page.
+    On a screen narrower than `least_width_px` the chart is scrolled sideways; 0 lets it shrink with the page.
     """
     config = {"responsive": True, "displaylogo": False, "displayModeBar": False}
     drawn = chart.to_html(full_html=False, include_plotlyjs=False, config=config, div_id=name)

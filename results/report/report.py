@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from markupsafe import Markup
 
-from results.charts.costs import NotCounted, costs, not_counted, reasons
+from results.charts.costs import costs, not_counted, reasons
 from results.charts.curves import curve_groups, thinning_notes
 from results.charts.importance import HYPERVOLUME, importances, same_space
 from results.charts.parallel import parallel_lines
@@ -40,13 +40,9 @@ EXAMPLES = 5
 
 
 def write_report(view: Overview, path: Path, warnings: Sequence[str] = (), reload_s: int | None = None) -> None:
-    """Write the report.
+    """Write the report, in one step, with warnings to show beside the view's own.
 
-    Args:
-        view: What to report on.
-        path: The HTML file to write, in one step.
-        warnings: Lines to show beside the view's own.
-        reload_s: Seconds after which an open page loads itself again; None for a page that stays.
+    An open page loads itself again after `reload_s` seconds; None for a page that stays.
     """
     from plotly.offline import get_plotlyjs
 
@@ -115,7 +111,7 @@ def _front(view: Overview, encoding: Encoding) -> dict[str, Any]:
 
 
 def _growth(view: Overview) -> dict[str, Any]:
-    charts = hypervolume_charts(view) if any(len(history) for history in view.histories.values()) else []
+    charts = hypervolume_charts(view) if any(map(len, view.histories.values())) else []
     drawn = [chart_html(chart, f"hypervolume-{number}") for number, chart in enumerate(charts)]
     return {"charts": drawn, "legend": run_legend(view)}
 
@@ -143,7 +139,7 @@ def _importance(view: Overview) -> dict[str, Any] | None:
         "chart": chart_html(importance_chart(parameters, targets), "importance") if told else "",
         "best": ", ".join(dict.fromkeys(f"{importance.best} of {importance.trials}" for importance in told)),
         "of_hypervolume": any(importance.target == HYPERVOLUME for importance in told),
-        "lacking": _sentence("; ".join(dict.fromkeys(lacking))),
+        "lacking": _capital("; ".join(dict.fromkeys(lacking))) + "." if lacking else "",
     }
 
 
@@ -158,7 +154,7 @@ def _parallel(view: Overview, encoding: Encoding) -> dict[str, Any]:
     ]
     width = AXIS_WIDTH_PX * len(lines.axes)
     chart = chart_html(parallel_chart(view, encoding, lines), "parallel", width)
-    return {"chart": chart, "thinned": [text[0].upper() + text[1:] for text in thinned if text]}
+    return {"chart": chart, "thinned": [_capital(text) for text in thinned if text]}
 
 
 def _others(view: Overview) -> dict[str, Any]:
@@ -167,7 +163,7 @@ def _others(view: Overview) -> dict[str, Any]:
     skip = 0 if len(view.runs) > 1 else 1
     counted = []
     for reason in reasons(trials):
-        named = ", ".join(_name(view, trial) for trial in reason.trials[:EXAMPLES])
+        named = ", ".join(" · ".join((trial.run, trial.trial)[skip:]) for trial in reason.trials[:EXAMPLES])
         more = ", …" if len(reason.trials) > EXAMPLES else ""
         counted.append([f"{len(reason.trials)}", reason.state, reason.text, named + more])
     return {
@@ -176,10 +172,6 @@ def _others(view: Overview) -> dict[str, Any]:
         "columns": ["run", "trial", "state", "reason", "epochs"][skip:],
         "rows": [[t.run, t.trial, t.state, t.reason, short(t.epochs)][skip:] for t in trials[:MOST_LISTED]],
     }
-
-
-def _name(view: Overview, trial: NotCounted) -> str:
-    return f"{trial.run} · {trial.trial}" if len(view.runs) > 1 else trial.trial
 
 
 def _cost(view: Overview) -> dict[str, Any]:
@@ -204,5 +196,5 @@ def _yaml(value: object) -> str:
     return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100).rstrip()
 
 
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}." if text else ""
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]

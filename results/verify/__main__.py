@@ -2,8 +2,8 @@
 
 First the records: front.csv has to be what trials.csv gives, the folder what was exported, and the checkpoint has to
 measure what trials.csv has. Only then is the configuration trained again with seeds that the run has not used, and the
-means of its objectives have to fall into the band of `results.verify.band`, and those of its guards to keep their
-bounds.
+means of its objectives have to fall into the band of `results.verify.prediction_interval`, and those of its guards to
+keep their bounds.
 """
 
 from __future__ import annotations
@@ -47,17 +47,6 @@ def verify(folder: Path, seeds: int) -> int:
     Says whether they fall into the recorded band. The exit code is 0 if records agree and fresh seeds fall into the
     band, 1 if not, 2 for bad input, 130 after Ctrl-C.
     """
-    return _verify(folder, seeds)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line, and return its exit code."""
-    return run_command(verify, arguments, stopped="stopped before a verdict")
-
-
-def _verify(folder: Path, seeds: int) -> int:
-    from rich.console import Console
-
     run = read_run(run_of(folder))
     for line in run.warnings:
         print(f"warning: {line}", file=sys.stderr)
@@ -65,6 +54,17 @@ def _verify(folder: Path, seeds: int) -> int:
     least = 1 if len(recorded) > 1 else 2
     if seeds < least:
         raise RecordError(f"--seeds {seeds}: expected {least} or more; {len(recorded)} seeds are recorded")
+    return _verify(run, folder, recorded, seeds)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, and return its exit code."""
+    return run_command(verify, arguments, stopped="stopped before a verdict")
+
+
+def _verify(run: Run, folder: Path, recorded: pd.DataFrame, seeds: int) -> int:
+    from rich.console import Console
+
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
     wrong = [*front_differences(run), *export_differences(run, folder)]
     if wrong:
@@ -74,7 +74,9 @@ def _verify(folder: Path, seeds: int) -> int:
     wrong = retraining.other_data(run)
     measured = None if wrong else retraining.measure(folder)
     if measured is not None:
-        wrong = remeasured_differences(measured, _judged(run, recorded))
+        # What trials.csv has of the trial whose checkpoint was exported, in all that it is judged by.
+        judged = {name: float(metric_values(recorded, name)[0]) for name in run.space.judged}
+        wrong = remeasured_differences(measured, judged)
     if wrong:
         return _differ(wrong)
     said = "measures what trials.csv has" if measured is not None else "was not measured: the study cannot load one"
@@ -89,12 +91,6 @@ def _differ(lines: Sequence[str]) -> int:
         print(f"differs: and in {len(lines) - LINES_SHOWN} more places", file=sys.stderr)
     print("the records do not agree; nothing was trained", file=sys.stderr)
     return DIFFERS
-
-
-def _judged(run: Run, recorded: pd.DataFrame) -> dict[str, float]:
-    """Return what trials.csv has of the trial whose checkpoint was exported, in all that it is judged by."""
-    names = [o.metric for o in run.space.objectives] + [guard.metric for guard in run.space.guards]
-    return {name: float(metric_values(recorded, name)[0]) for name in dict.fromkeys(names)}
 
 
 def fresh_seeds(run: Run, count: int) -> list[int]:

@@ -56,13 +56,9 @@ class PredictionInterval(NamedTuple):
 def prediction_interval(
     recorded: Sequence[float], fresh: Sequence[float], metrics: int = 1, confidence: float = CONFIDENCE
 ) -> PredictionInterval:
-    """Return the band of one metric.
+    """Return the band of one metric from its recorded and its fresh seeds, at least one of each.
 
-    Args:
-        recorded: Its recorded seeds, at least one.
-        fresh: Its fresh seeds, at least one.
-        metrics: How many metrics are judged together.
-        confidence: With which all of them are inside if nothing has changed.
+    The confidence is that with which all metrics that are judged together are inside if nothing has changed.
 
     Raises:
         RecordError: One seed on either side: there is no spread to judge by.

@@ -26,12 +26,8 @@ class Retraining:
     """A configuration with its study.
 
     Attributes:
-        configuration: Complete, as the trial was given it.
+        configuration: Complete, as the trial was given it, from an exported folder of the run.
         device: "cpu", or "cuda" where the run's trials had GPUs.
-
-    Args:
-        run: The run.
-        folder: An exported folder of it.
 
     Raises:
         RecordError: The study cannot be imported, or refuses data or configuration.
@@ -100,12 +96,7 @@ def _line(error: Exception) -> str:
 
 
 def remeasured_differences(measured: Mapping[str, float], recorded: Mapping[str, float]) -> list[str]:
-    """Return a line for each metric in which a checkpoint does not measure what was recorded.
-
-    Args:
-        measured: Of the checkpoint.
-        recorded: The metrics that are compared, as trials.csv has them.
-    """
+    """Return a line for each metric recorded in trials.csv that a checkpoint does not measure as it was."""
     lines = []
     for name, value in recorded.items():
         now = measured.get(name, math.nan)

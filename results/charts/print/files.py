@@ -20,7 +20,6 @@ from results.front.overview import Overview
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-KINDS = ("png", "svg")
 FRONT, CURVES, IMPORTANCE = "front", "curves-", "importance"
 NAMES = (FRONT, "hypervolume", IMPORTANCE, "parallel", "cost")
 
@@ -28,18 +27,14 @@ NAMES = (FRONT, "hypervolume", IMPORTANCE, "parallel", "cost")
 def write_importance(view: Overview, folder: Path) -> list[Path]:
     """Draw the picture of the importances, which alone takes about as long to work out as all others to draw.
 
-    Args:
-        view: What to draw.
-        folder: Where to; made if it is missing.
-
     Returns:
-        The files written; none if there is nothing to draw.
+        The files written to the folder, which is made if it is missing; none if there is nothing to draw.
     """
     return _write(importance_picture(view), folder)
 
 
 def write_others(view: Overview, folder: Path) -> list[Path]:
-    """Draw every other picture that there is something to draw for; arguments as for `write_importance`."""
+    """Draw every other picture that there is something to draw for, as `write_importance` does."""
     return _write(pictures(view), folder)
 
 
@@ -47,21 +42,18 @@ def remove_others(folder: Path, kept: Collection[Path]) -> None:
     """Remove pictures of an earlier time."""
     for old in folder.iterdir():
         ours = old.stem in NAMES or old.stem.startswith(CURVES)
-        if ours and old.suffix[1:] in KINDS and old not in kept:
+        if ours and old.suffix in (".png", ".svg") and old not in kept:
             old.unlink()
 
 
 def _write(pictures: dict[str, Callable[[], Figure]], folder: Path) -> list[Path]:
     folder.mkdir(exist_ok=True)
-    written = []
+    written: list[Path] = []
     with print_style():
         for name, draw in pictures.items():
             figure = draw()
             settle(figure)
-            for kind in KINDS:
-                path = folder / f"{name}.{kind}"
-                save(figure, path)
-                written.append(path)
+            written += save(figure, folder, name)
     return written
 
 

@@ -55,21 +55,16 @@ VERTICAL = {-1: "top", 0: "center", 1: "bottom"}
 
 def front_figure(view: Overview) -> Figure:
     """Return the front as a figure; to be called, and saved, in the style for print."""
-    values = objective_values(view.points.table, view.objectives)
-    pairs = list(combinations(range(len(view.objectives)), 2))
+    pairs = list(combinations(range(1, len(view.objectives) + 1), 2)) or [(0, 1)]
     encoding = encode(view)
-    figure, panels = _panels(max(len(pairs), 1))
+    figure, panels = _panels(len(pairs))
     _draw_legend(figure, view, encoding)
     place_title(figure, view.title, _counted(view))
     figure.draw_without_rendering()  # settles the axes, so that labels can be placed
-    if pairs:
-        for panel, (x, y) in zip(panels, pairs, strict=True):
-            _draw_pair(panel, view, encoding, values, (x, y), with_staircase=len(pairs) == 1)
-    else:
-        _draw_single(panels[0], view, encoding, values[:, 0])
+    points = [_draw_panel(panel, view, encoding, pair) for panel, pair in zip(panels, pairs, strict=True)]
     figure.draw_without_rendering()
-    for panel, (x, y) in zip(panels, pairs or [(-1, 0)], strict=True):
-        _label(panel, view, values, x, y)
+    for panel, places in zip(panels, points, strict=True):
+        _label(panel, view, places)
     return figure
 
 
@@ -83,10 +78,7 @@ def _draw_legend(figure: Figure, view: Overview, encoding: Encoding) -> None:
 
     groups: list[tuple[str, Sequence[Line2D]]] = [
         (encoding.colour_title, [entry(label, colour, "o") for label, colour in encoding.colour_legend]),
-        (
-            encoding.marker_title,
-            [entry(label, LINE, SYMBOLS[number]) for label, number in encoding.marker_legend],
-        ),
+        (encoding.marker_title, [entry(label, LINE, SYMBOLS[number]) for label, number in encoding.marker_legend]),
     ]
     kinds = {
         "front": entry("on the front", LINE, "o", markeredgecolor="white"),
@@ -106,9 +98,8 @@ def _draw_legend(figure: Figure, view: Overview, encoding: Encoding) -> None:
             titles.append(len(handles))
             handles += [entry(title, "none", ""), *entries]
     if handles:
-        legend = figure.legend(
-            handles=handles, loc="outside right upper", frameon=False, handletextpad=0.3, labelspacing=0.35
-        )
+        style: dict[str, Any] = {"frameon": False, "handletextpad": 0.3, "labelspacing": 0.35}
+        legend = figure.legend(handles=handles, loc="outside right upper", **style)
         for number in titles:
             legend.get_texts()[number].set_fontweight("bold")
 
@@ -132,52 +123,36 @@ def _counted(view: Overview) -> str:
     return f"{counted}, hypervolume {view.hypervolume:.4g}"
 
 
-def _draw_pair(
-    axes: Axes,
-    view: Overview,
-    encoding: Encoding,
-    values: np.ndarray,
-    pair: tuple[int, int],
-    *,
-    with_staircase: bool,
-) -> None:
-    x, y = pair
-    seeds = objective_values(view.trials, view.objectives)[view.seeds]
-    for axis, column in (("x", x), ("y", y)):
-        objective = view.objectives[column]
-        getattr(axes, f"set_{axis}label")(f"{objective.label}\n{objective.better}")
-        limits = axis_limits(view, values[:, column], objective.reference, seeds[:, column])
-        getattr(axes, f"set_{axis}lim")(*limits)
+def _draw_panel(axes: Axes, view: Overview, encoding: Encoding, pair: tuple[int, int]) -> np.ndarray:
+    """Draw two columns, 0 the order of the record and from 1 the objectives; return the points' places, (points, 2)."""
+    order = np.arange(1, len(view.verdicts) + 1, dtype=float)
+    trials = np.column_stack([order[view.points.owner], objective_values(view.trials, view.objectives)])
+    points = np.column_stack([order, objective_values(view.points.table, view.objectives)])[:, pair]
+    std = np.column_stack([np.full_like(order, np.nan), view.points.std])[:, pair]
+    seeds = trials[view.seeds][:, pair]
+    for name, column, places, beside in zip("xy", pair, points.T, seeds.T, strict=True):
+        if column:
+            objective = view.objectives[column - 1]
+            limits = axis_limits(view, places, objective.reference, beside)
+            axes.set(**{f"{name}label": f"{objective.label}\n{objective.better}", f"{name}lim": limits})
+        else:
+            axes.set(xlabel=f"{view.unit}, in the order of the record", xlim=(0, len(points) + 1))
     add_grid(axes)
-    if with_staircase and len(view.front):
+    if len(view.objectives) == 1:
+        _draw_best(axes, view, points)
+    elif len(view.objectives) == 2 and len(view.front):
         _draw_staircase(axes, view)
-    _draw_spread(axes, view, encoding, values[:, [x, y]], seeds[:, [x, y]], view.points.std[:, [x, y]])
-    _draw_points(axes, view, encoding, values[:, [x, y]])
-    _note(axes, view, values[:, [x, y]])
-
-
-def _draw_single(axes: Axes, view: Overview, encoding: Encoding, values: np.ndarray) -> None:
-    objective = view.objectives[0]
-    seeds = objective_values(view.trials, view.objectives)[view.seeds, 0]
-    axes.set_xlabel(f"{view.unit}, in the order of the record")
-    axes.set_ylabel(f"{objective.label}\n{objective.better}")
-    axes.set_ylim(*axis_limits(view, values, objective.reference, seeds))
-    axes.set_xlim(0, len(values) + 1)
-    add_grid(axes)
-    counted = [verdict in ("front", "dominated") for verdict in view.verdicts]
-    kept = np.where(counted, values * objective.sign, np.inf)
-    best = np.minimum.accumulate(kept) * objective.sign if len(kept) else kept
-    shown = np.isfinite(best)
-    axes.step(_order(values)[shown], best[shown], where="post", color=LINE, linewidth=1.4, zorder=2)
-    points = np.stack([_order(values), values], axis=1)
-    places = np.stack([_order(values)[view.points.owner[view.seeds]], seeds], axis=1)
-    _draw_spread(axes, view, encoding, points, places, np.hstack([np.full((len(points), 1), np.nan), view.points.std]))
+    _draw_spread(axes, view, encoding, points, seeds, std)
     _draw_points(axes, view, encoding, points)
     _note(axes, view, points)
+    return points
 
 
-def _order(values: np.ndarray) -> np.ndarray:
-    return np.arange(1, len(values) + 1, dtype=float)
+def _draw_best(axes: Axes, view: Overview, points: np.ndarray) -> None:
+    sign = view.objectives[0].sign
+    best = np.minimum.accumulate(np.where(view.counted, points[:, 1] * sign, np.inf)) * sign
+    shown = np.isfinite(best)
+    axes.step(points[shown, 0], best[shown], where="post", color=LINE, linewidth=1.4, zorder=2)
 
 
 def _draw_staircase(axes: Axes, view: Overview) -> None:
@@ -194,18 +169,14 @@ def _draw_points(axes: Axes, view: Overview, encoding: Encoding, points: np.ndar
         "dominated": {"s": 32, "alpha": 0.42, "linewidths": 0, "zorder": 4},
         "front": {"s": 74, "alpha": 1.0, "linewidths": 0.9, "zorder": 5},
     }
+    verdicts, markers = np.array(view.verdicts, dtype=object), np.array(encoding.markers)
     for verdict, style in styles.items():
+        hollow = verdict == "guard"
         for number, symbol in enumerate(SYMBOLS):
-            chosen = [
-                row
-                for row, (found, marker) in enumerate(zip(view.verdicts, encoding.markers, strict=True))
-                if found == verdict and marker == number
-            ]
+            chosen = np.flatnonzero((verdicts == verdict) & (markers == number))
             colours = [encoding.colours[row] for row in chosen]
-            hollow = verdict == "guard"
             axes.scatter(
-                points[chosen, 0],
-                points[chosen, 1],
+                *points[chosen].T,
                 marker=symbol,
                 facecolors="none" if hollow else colours,
                 edgecolors=colours if hollow else "white",
@@ -218,13 +189,8 @@ def _draw_spread(
 ) -> None:
     """Draw the spread of every point that counts and has several seeds; nothing where none has.
 
-    Args:
-        axes: Where to.
-        view: What is drawn.
-        encoding: How points look.
-        means: Place of each point, (points, 2).
-        seeds: Place of each trial of `view.seeds`, (seeds, 2).
-        std: Half the length of each point's bars, (points, 2); NaN draws none.
+    Means are the places of the points, (points, 2), and seeds those of the trials of `view.seeds`, (seeds, 2); std is
+    half the length of each point's bars, (points, 2), and NaN draws none.
     """
     owner = view.points.owner[view.seeds]
     colours = [encoding.colours[row] for row in owner]
@@ -256,10 +222,8 @@ def _note(axes: Axes, view: Overview, points: np.ndarray) -> None:
         axes.text(0.5, 0.5, "no finished trial", transform=axes.transAxes, ha="center", color=FAINT)
 
 
-def _label(axes: Axes, view: Overview, values: np.ndarray, x: int, y: int) -> None:
+def _label(axes: Axes, view: Overview, points: np.ndarray) -> None:
     """Write the names of the knee and the ends beside their points."""
-    across = _order(values[:, y]) if x < 0 else values[:, x]
-    points = np.stack([across, values[:, y]], axis=1)
     shown = points[[verdict != "unfinished" for verdict in view.verdicts]]
     names = sorted(named_points(view).items(), key=lambda item: "knee" not in item[1].split(" + "))
     _place_labels(axes, {text: points[row] for row, text in names}, np.vstack([shown, _line_samples(view)]))
@@ -278,14 +242,10 @@ def _place_labels(axes: Axes, points: dict[str, np.ndarray], obstacles: np.ndarr
     """Write labels beside their points, on nothing else.
 
     A few labels among some hundred points need no optimiser: each label tries the same places, the side towards the
-    ideal corner first, and takes the one that covers least.
-
-    Args:
-        axes: Settled axes: their limits and their place in the figure no longer change.
-        points: The labels and their points, (2,) each, in data coordinates.
-        obstacles: Points not to cover, (points, 2), in data coordinates.
+    ideal corner first, and takes the one that covers least. The axes are settled: their limits and their place in the
+    figure no longer change. Points, (2,) each, and obstacles not to cover, (points, 2), are in data coordinates.
     """
-    pixels = axes.transData.transform(obstacles) if len(obstacles) else np.empty((0, 2))
+    pixels = axes.transData.transform(obstacles)
     taken: list[np.ndarray] = []
     for text, point in points.items():
         tries = []

@@ -12,16 +12,9 @@ import numpy as np
 
 from results.charts.print.groups import draw_attainment, draw_groups
 from results.export.latex import write_table
-from results.front.attainment import (
-    Attainment,
-    attainments,
-    corner_table,
-    run_fronts,
-    surface_table,
-    view_seeds,
-)
+from results.front.attainment import Attainment, attainments, corner_table, run_fronts, surface_table
 from results.front.groups import Grouping, default_columns, group, group_table
-from results.front.overview import Overview
+from results.front.overview import Overview, seeds_of_runs
 
 FRONTS_FOLDER = "fronts"
 STEMS = ("by_", "attainment_")
@@ -29,11 +22,7 @@ ENDINGS = (".csv", ".tex", ".png", ".svg")
 
 
 def groupings_of(view: Overview, by: Sequence[str] | None) -> list[Grouping]:
-    """Return the groupings that are asked for.
-
-    Args:
-        view: One run, or several.
-        by: Columns, or several joined by commas; None for the usual ones.
+    """Return the groupings by columns, or by several joined by commas; None for the usual ones.
 
     Raises:
         RecordError: No run has such a column.
@@ -42,12 +31,7 @@ def groupings_of(view: Overview, by: Sequence[str] | None) -> list[Grouping]:
 
 
 def write_fronts(view: Overview, groupings: Sequence[Grouping], folder: Path) -> tuple[Path, ...]:
-    """Write `fronts/`; tables and figures of earlier groupings go.
-
-    Args:
-        view: One run, or several.
-        groupings: What fronts are grouped by.
-        folder: The run's folder, or the union's.
+    """Write `fronts/` into a run's folder, or the union's; tables and figures of earlier groupings go.
 
     Returns:
         The files; none for a view without a front.
@@ -92,6 +76,6 @@ def _dots(view: Overview, found: Attainment) -> np.ndarray:
     """Return the points that the fronts consist of; of seeds, those of the points on the front."""
     if found.over == "runs":
         return np.vstack(run_fronts(view))
-    seeds = view_seeds(view)
+    seeds = seeds_of_runs(view.runs, view.trials, view.points)
     on_front = np.array([verdict == "front" for verdict in view.verdicts], dtype=bool)
     return seeds.values[seeds.able & on_front[seeds.owner]]

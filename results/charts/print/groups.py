@@ -40,17 +40,7 @@ MOST_DOTS = 4000
 
 
 def draw_groups(view: Overview, grouping: Grouping, folder: Path, stem: str) -> list[Path]:
-    """Draw the front of each group.
-
-    Args:
-        view: One run, or several, of two objectives.
-        grouping: Of its points.
-        folder: Where to; it exists.
-        stem: Name of the files without their endings.
-
-    Returns:
-        The files.
-    """
+    """Draw the front of each group of a view of two objectives; return the files."""
     values, counted = counted_points(view)
     fronts = [nondominated(values[(grouping.members == n) & counted]) for n in range(len(grouping.labels))]
     names = [" · ".join(label) for label in grouping.labels]
@@ -77,18 +67,9 @@ def draw_groups(view: Overview, grouping: Grouping, folder: Path, stem: str) -> 
 def draw_attainment(
     found: Attainment, dots: np.ndarray, objectives: Sequence[Objective], title: str, folder: Path, stem: str
 ) -> list[Path]:
-    """Draw what a quarter, half and three quarters of some fronts reach.
+    """Draw what a quarter, half and three quarters of some fronts of two objectives reach; return the files.
 
-    Args:
-        found: The surfaces, of two objectives.
-        dots: The points that the fronts are made of, to be minimised, (points, 2).
-        objectives: The two.
-        title: Above the axes.
-        folder: Where to; it exists.
-        stem: Name of the files without their endings.
-
-    Returns:
-        The files.
+    Dots are the points that the fronts are made of, to be minimised, (points, 2).
     """
     with _page_figure(folder, stem, title) as (figure, axes, paths):
         corners = np.vstack([*found.surfaces.values()])
@@ -116,17 +97,9 @@ def draw_difference(
     folder: Path,
     stem: str,
 ) -> list[Path]:
-    """Draw where one group of runs reaches more often than another, and the half of each.
+    """Draw where one group of runs reaches more often than another, and the half of each; return the files.
 
-    Args:
-        fronts: Of each run of the two groups, to be minimised, (points, 2) each.
-        names: Of the two groups.
-        objectives: The two.
-        folder: Where to; it exists.
-        stem: Name of the files without their endings.
-
-    Returns:
-        The files.
+    Of each run of the two groups there is a front to be minimised, (points, 2).
     """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LinearSegmentedColormap, Normalize
@@ -158,13 +131,7 @@ def draw_difference(
 
 @contextmanager
 def _page_figure(folder: Path, stem: str, title: str) -> Iterator[tuple[Figure, Axes, list[Path]]]:
-    """Give a figure to draw on; at the end it is written to `<stem>.png` and `<stem>.svg`.
-
-    Args:
-        folder: Where to; it exists.
-        stem: Name of the files without their endings.
-        title: Above the axes.
-    """
+    """Give a figure to draw on; at the end it is written to `<stem>.png` and `<stem>.svg` of a folder that exists."""
     paths: list[Path] = []
     with print_style(STYLE):
         figure = new_figure(WIDTH_IN, HEIGHT_IN)
@@ -173,18 +140,11 @@ def _page_figure(folder: Path, stem: str, title: str) -> Iterator[tuple[Figure, 
         add_grid(axes)
         yield figure, axes, paths
         settle(figure)
-        for ending in ("png", "svg"):
-            paths.append(folder / f"{stem}.{ending}")
-            save(figure, paths[-1], DPI)
+        paths += save(figure, folder, stem, DPI)
 
 
 def _frame_axes(axes: Axes, points: np.ndarray, objectives: Sequence[Objective]) -> np.ndarray:
-    """Label the axes and let them hold some points.
-
-    Args:
-        axes: Of two objectives.
-        points: To be minimised, (points, 2).
-        objectives: The two.
+    """Label the axes of two objectives and let them hold points to be minimised, (points, 2).
 
     Returns:
         The corner of the axes at which both objectives are worst, (2,), to be minimised.
@@ -194,6 +154,5 @@ def _frame_axes(axes: Axes, points: np.ndarray, objectives: Sequence[Objective])
     best, worst = low - MARGIN_FRACTION * span, high + MARGIN_FRACTION * span
     ends = np.sort(minimised(np.stack([best, worst]), objectives), axis=0)
     for name, objective, limits in zip("xy", objectives, ends.T, strict=True):
-        getattr(axes, f"set_{name}lim")(*limits)
-        getattr(axes, f"set_{name}label")(f"{objective.label}\n{objective.better}")
+        axes.set(**{f"{name}lim": limits, f"{name}label": f"{objective.label}\n{objective.better}"})
     return worst

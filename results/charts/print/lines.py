@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from results.charts.curves import ENDED_EARLY, WIDTH, CurveGroup, group_colours
 from results.charts.growth import growth, progress_axes, run_colours
-from results.charts.parallel import MISSING_PLACE, ParallelLines, looks, wrapped
+from results.charts.parallel import ParallelLines, looks, wrapped
 from results.charts.style import FAINT, INK, LINE, TEXT_WIDTH_IN, Encoding, add_grid, new_figure, place_title
 from results.front.overview import Overview
 from results.records.objectives import Objective
@@ -81,16 +81,14 @@ def parallel_figure(view: Overview, encoding: Encoding, lines: ParallelLines) ->
             offset: dict[str, Any] = {"xytext": (4, 0), "textcoords": "offset points"}
             axes.annotate(text, (number, place), **offset, va="center", size=TICK_POINTS, bbox=box, zorder=5)
     for layer, (kind, colour, width, members) in enumerate(looks(encoding, lines)):
-        width_points = width * WIDTH_POINTS
         places = lines.places[members].T
-        axes.plot(range(count), places, color=colour, linewidth=width_points, zorder=2 + 0.01 * layer)
+        axes.plot(range(count), places, color=colour, linewidth=width * WIDTH_POINTS, zorder=2 + 0.01 * layer)
         if kind == "front":
             axes.plot(range(count), places, color=colour, linestyle="none", marker=".", markersize=5, zorder=4)
     axes.set_xticks(range(count), [wrapped(axis.title, "\n") for axis in lines.axes], color=INK)
     axes.tick_params(axis="x", top=False, labeltop=True, bottom=False, labelbottom=False, length=0)
     axes.set_xlim(-0.3, count - 0.4)
-    missing = any(place == MISSING_PLACE for axis in lines.axes for place, _ in axis.ticks)
-    axes.set_ylim((MISSING_PLACE if missing else 0) - 0.04, 1.04)
+    axes.set_ylim(lines.lowest - 0.04, 1.04)
     axes.yaxis.set_visible(False)
     axes.spines[:].set_visible(False)
     coloured = f", in the colours of {encoding.colour_title}" if encoding.colour_title else ""

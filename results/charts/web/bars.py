@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from results.charts.costs import StateCost
 from results.charts.importance import Importance, by_importance
@@ -14,20 +14,16 @@ from results.charts.web.front import blank_chart
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+NAMES_BESIDE_BARS: dict[str, Any] = {"autorange": "reversed", "showgrid": False, "ticks": "", "automargin": True}
+
 
 def importance_chart(parameters: Sequence[str], found: Sequence[Importance]) -> Figure:
     """Return a bar per parameter and target, the most important parameter on top."""
     told = [importance for importance in found if importance.shares]
     order = by_importance(parameters, told)
     chart = blank_chart("share of the importance", "")
-    chart.update_layout(
-        margin_l=16,
-        barmode="group",
-        bargap=0.3,
-        height=150 + 22 * len(order) * max(len(told), 1),
-    )
+    chart.update_layout(margin_l=16, barmode="group", bargap=0.3, height=150 + 22 * len(order) * len(told))
     for importance in told:
-        number = found.index(importance)
         shares = [importance.shares[position] for position in order]
         chart.add_bar(
             y=[html.escape(parameters[position]) for position in order],
@@ -37,21 +33,19 @@ def importance_chart(parameters: Sequence[str], found: Sequence[Importance]) -> 
             cliponaxis=False,
             orientation="h",
             name=html.escape(importance.target),
-            marker={"color": CATEGORICAL[number % len(CATEGORICAL)]},
+            marker={"color": CATEGORICAL[found.index(importance) % len(CATEGORICAL)]},
             hovertemplate=f"{html.escape(importance.target)}<br>%{{y}}: %{{x:.1%}}<extra></extra>",
         )
-    longest = max((share for importance in told for share in importance.shares), default=1.0)
+    longest = max(share for importance in told for share in importance.shares)
     chart.update_xaxes(tickformat=".0%", range=[0, 1.2 * longest])  # room for the number behind the longest bar
-    chart.update_yaxes(autorange="reversed", showgrid=False, ticks="", automargin=True)
+    chart.update_yaxes(**NAMES_BESIDE_BARS)
     return chart
 
 
 def cost_chart(costs: Sequence[StateCost]) -> Figure:
     """Return how the seconds, the epochs and the trials are shared out among the states."""
     chart = blank_chart("share", "")
-    chart.update_layout(
-        margin_l=16, barmode="stack", height=250, legend={"y": 1.02, "yanchor": "bottom", "traceorder": "normal"}
-    )
+    chart.update_layout(margin_l=16, barmode="stack", height=250)
     totals = [sum(getattr(cost, quantity) for cost in costs) for quantity in ("trials", "epochs", "seconds")]
     for cost in costs:
         amounts = (cost.trials, cost.epochs, cost.seconds)
@@ -70,5 +64,5 @@ def cost_chart(costs: Sequence[StateCost]) -> Figure:
             hovertemplate=f"{cost.title}<br>%{{customdata}}, %{{x:.1%}}<extra></extra>",
         )
     chart.update_xaxes(tickformat=".0%", range=[0, 1.05], dtick=0.25)
-    chart.update_yaxes(autorange="reversed", showgrid=False, ticks="", automargin=True)
+    chart.update_yaxes(**NAMES_BESIDE_BARS)
     return chart

@@ -42,10 +42,9 @@ def front_charts(view: Overview, encoding: Encoding) -> list[Figure]:
     pairs = list(combinations(range(len(view.objectives)), 2))
     if not pairs:
         order = np.arange(1, len(values) + 1, dtype=float)
-        points = np.stack([order, values[:, 0]], axis=1)
         chart = blank_chart(f"{view.unit}, in the order of the record", axis_title(view.objectives[0]))
-        _seeds(chart, view, encoding, np.stack([order[view.points.owner], seeds[:, 0]], axis=1))
-        return [_points(chart, view, encoding, points, (None, 0))]
+        _seeds(chart, view, encoding, np.column_stack([order[view.points.owner], seeds]))
+        return [_points(chart, view, encoding, np.column_stack([order, values]), (None, 0))]
     charts = []
     for x, y in pairs:
         chart = blank_chart(axis_title(view.objectives[x]), axis_title(view.objectives[y]))
@@ -86,14 +85,7 @@ def blank_chart(x: str, y: str) -> Figure:
         hoverlabel={"bgcolor": "white", "bordercolor": FAINT, "font": {"color": INK}, "align": "left"},
         paper_bgcolor="white",
         plot_bgcolor="white",
-        legend={
-            "orientation": "h",
-            "y": 1.02,
-            "yanchor": "bottom",
-            "x": 0,
-            "traceorder": "normal",
-            "font": {"size": 12},
-        },
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "traceorder": "normal", "font_size": 12},
         hovermode="closest",
         dragmode=False,
     )
@@ -180,29 +172,17 @@ def _name_points(chart: Figure, view: Overview, points: np.ndarray) -> None:
     names = named_points(view)
     named = points[list(names)].reshape(-1, 2)
     extent = np.ptp(points[np.isfinite(points).all(axis=1)], axis=0) if names else np.ones(2)
-    for name, place, away in zip(
-        names.values(), named, _offsets(named / np.where(extent > 0, extent, 1.0)), strict=True
-    ):
-        chart.add_annotation(
-            x=float(place[0]),
-            y=float(place[1]),
-            text=f"<b>{name}</b>",
-            ax=away[0],
-            ay=away[1],
-            arrowcolor=FAINT,
-            arrowwidth=1,
-            arrowhead=0,
-            standoff=7,
-            bgcolor="rgba(255,255,255,0.8)",
-            borderpad=1,
-        )
+    offsets = _offsets(named / np.where(extent > 0, extent, 1.0))
+    arrow: dict[str, Any] = {"arrowcolor": FAINT, "arrowwidth": 1, "arrowhead": 0, "standoff": 7}
+    box: dict[str, Any] = {"bgcolor": "rgba(255,255,255,0.8)", "borderpad": 1}
+    for name, (x, y), (ax, ay) in zip(names.values(), named.tolist(), offsets, strict=True):
+        chart.add_annotation(x=x, y=y, text=f"<b>{name}</b>", ax=ax, ay=ay, **arrow, **box)
 
 
 def _offsets(places: np.ndarray) -> list[tuple[int, int]]:
     """Return where labels stand from their points, in pixels, so that those of points close together stay apart.
 
-    Args:
-        places: The points, (labels, 2), in units of the chart's range, which is taken for that of a narrow screen.
+    Points, (labels, 2), are in units of the chart's range, which is taken for that of a narrow screen.
     """
     chosen: list[tuple[int, int]] = []
     taken: list[np.ndarray] = []
@@ -219,11 +199,11 @@ def hover_texts(view: Overview) -> list[str]:
     table = view.points.table
     names = [*(o.metric for o in view.objectives), *view.parameter_names]
     columns = {name: [short(value) for value in table[name]] if name in table else [""] * len(table) for name in names}
-    runs = [f"{run}, " for run in table["run"]] if "run" in view.trials else [""] * len(table)
     texts = []
-    for row, (run, trial, seeds) in enumerate(zip(runs, table["trial"], view.points.seeds, strict=True)):
+    for row, (run, trial, seeds) in enumerate(zip(view.run_of(table), table["trial"], view.points.seeds, strict=True)):
         several = f", and {seeds - 1} further seeds" if seeds > 1 else ""
-        lines = [f"<b>{html.escape(run)}trial {html.escape(str(trial))}</b>{several}"]
+        label = f"{run}, " if len(view.runs) > 1 else ""
+        lines = [f"<b>{html.escape(label)}trial {html.escape(str(trial))}</b>{several}"]
         for objective, std in zip(view.objectives, view.points.std[row], strict=True):
             spread = f" ± {short(std)}" if seeds > 1 else ""
             lines.append(f"{html.escape(objective.metric)} = {columns[objective.metric][row]}{spread}")

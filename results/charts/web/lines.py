@@ -15,7 +15,7 @@ import pandas as pd
 
 from results.charts.curves import ENDED_EARLY, WIDTH, Curve, CurveGroup, group_colours
 from results.charts.growth import growth, progress_axes, run_colours
-from results.charts.parallel import MISSING_PLACE, ParallelLines, looks, wrapped
+from results.charts.parallel import ParallelLines, looks, wrapped
 from results.charts.style import FAINT, INK, LINE, Encoding
 from results.charts.web.front import LegendGroup, axis_title, blank_chart, hover_texts
 from results.front.overview import Overview
@@ -121,11 +121,13 @@ def parallel_chart(view: Overview, encoding: Encoding, lines: ParallelLines) -> 
         rows = [lines.rows[n] for n in members]
         # The whole configuration for the front alone: at every crossing of hundreds of lines it would be megabytes.
         texts = [hover[row] if kind == "front" else f"trial {html.escape(names[row])}" for row in rows]
-        style: dict[str, Any] = {
-            "mode": "lines+markers" if kind == "front" else "lines",
-            "line": {"color": colour, "width": width},
-        }
-        chart.add_scatter(**_crossings(lines.places[members], texts), **style, marker={"size": 5}, showlegend=False)
+        chart.add_scatter(
+            **_crossings(lines.places[members], texts),
+            mode="lines+markers" if kind == "front" else "lines",
+            line={"color": colour, "width": width},
+            marker={"size": 5},
+            showlegend=False,
+        )
     _draw_axes(chart, lines)
     return chart
 
@@ -144,28 +146,14 @@ def _crossings(places: np.ndarray, texts: list[str]) -> dict[str, Any]:
 
 def _draw_axes(chart: Figure, lines: ParallelLines) -> None:
     count = len(lines.axes)
-    missing = any(place == MISSING_PLACE for axis in lines.axes for place, _ in axis.ticks)
+    line: dict[str, Any] = {"y0": 0, "y1": 1, "line": {"color": LINE, "width": 1}, "layer": "below"}
+    beside: dict[str, Any] = {"showarrow": False, "xanchor": "left", "xshift": 5, "font": {"size": 11, "color": INK}}
+    beside |= {"bgcolor": "rgba(255,255,255,0.75)", "borderpad": 0}
+    ticks = [(n, place, text) for n, axis in enumerate(lines.axes) for place, text in axis.ticks]
     chart.update_layout(
         margin={"l": 8, "r": 8, "t": 72, "b": 12},
-        shapes=[
-            {"type": "line", "x0": n, "x1": n, "y0": 0, "y1": 1, "line": {"color": LINE, "width": 1}, "layer": "below"}
-            for n in range(count)
-        ],
-        annotations=[
-            {
-                "x": number,
-                "y": place,
-                "text": html.escape(text),
-                "showarrow": False,
-                "xanchor": "left",
-                "xshift": 5,
-                "font": {"size": 11, "color": INK},
-                "bgcolor": "rgba(255,255,255,0.75)",
-                "borderpad": 0,
-            }
-            for number, axis in enumerate(lines.axes)
-            for place, text in axis.ticks
-        ],
+        shapes=[{"type": "line", "x0": n, "x1": n} | line for n in range(count)],
+        annotations=[{"x": n, "y": place, "text": html.escape(text)} | beside for n, place, text in ticks],
     )
     chart.update_xaxes(
         tickvals=list(range(count)),
@@ -179,4 +167,4 @@ def _draw_axes(chart: Figure, lines: ParallelLines) -> None:
         tickfont={"size": 12, "color": INK},
         linecolor=FAINT,
     )
-    chart.update_yaxes(visible=False, range=[(MISSING_PLACE if missing else 0) - 0.05, 1.05])
+    chart.update_yaxes(visible=False, range=[lines.lowest - 0.05, 1.05])

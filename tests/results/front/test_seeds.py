@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from results import read_run, rebuild, unite
-from results.front.attainment import view_seeds
-from results.front.overview import overview
+from results.front.overview import overview, seeds_of_runs
 from results.front.seeds import DRAWS, Seeds, are_all, draws, front_probability
 
 COORDINATE = st.integers(0, 3).map(float)
@@ -91,7 +90,7 @@ def test_the_front_has_it_as_a_column_beside_the_seeds(maker):
     for number in range(2):
         assert by_trial[number] == pytest.approx(brute_force(points, number))
     assert math.isnan(by_trial[2]), "one seed says nothing of how its point varies"
-    assert view_seeds(made.view).able.sum() == 6
+    assert seeds_of_runs(made.view.runs, made.view.trials, made.view.points).able.sum() == 6
 
 
 def test_a_run_without_replicates_has_no_such_column(maker):

@@ -4,9 +4,12 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from results import rebuild
+from results import read_run, rebuild
+from results.charts.print.front import front_figure
 from results.charts.style import new_figure, place_title, print_style
+from results.front.overview import overview
 
+OBJECTIVES = [{"metric": "stitch_fvu", "name": "recon", "direction": "minimise", "reference": 1.0}]
 NAMES = ["cost", "curves-kl", "curves-recon", "front", "hypervolume", "importance", "parallel"]
 
 
@@ -45,6 +48,13 @@ def test_other_numbers_of_objectives(maker, objectives):
     assert len([path for path in made.paths if path.parent.name == "figures"]) == 2 * (5 + objectives) - (
         2 if objectives == 3 else 0  # no learning curve of `depth` was recorded
     )
+
+
+def test_one_objective_is_drawn_with_the_best_value_so_far(maker):
+    folder = maker.write(maker.rows([(0.9, 0), (0.3, 0), (0.6, 0)]), objectives=OBJECTIVES, artefacts=False)
+    with print_style():
+        (axes,) = front_figure(overview({"demo": read_run(folder)}, "demo")).axes
+    assert axes.lines[0].get_xydata().tolist() == [[1, 0.9], [2, 0.3], [3, 0.3]]
 
 
 @pytest.mark.parametrize("name", ["short", "a run with a long name and many words in it", "x" * 70])
