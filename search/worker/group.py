@@ -34,7 +34,7 @@ def _trainer_class(workers: int) -> type[DataParallelTrainer]:
     """Return the trainer for so many workers: a lone one needs no process group, and nothing but it loads torch."""
     if workers == 1:
         return DataParallelTrainer
-    from ray.train.torch import TorchTrainer
+    from ray.train.v2.torch.torch_trainer import TorchTrainer
 
     return TorchTrainer
 

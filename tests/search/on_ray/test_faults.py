@@ -18,14 +18,15 @@ from benchmarks.search.fault_run import EPOCHS, FaultRun, running_in_journal
 from results.records.run import read_curves, read_trials
 
 pytestmark = pytest.mark.slow
+HUNG_AFTER_S = 8.0  # a busy machine may take some seconds to notice a death, which is none of hanging
 # By the trial's seed. None of the first two trials, whose controller is killed: a trial that fares ill twice fails.
 MISHAPS = {"5": "nan", "6": "hang", "7": "raise", "8": "hang_always", "9": "die_late"}
 MISHAPS |= {"10": "build", "11": "die", "12": "die_once"}
-FAILED = {
+FAILED = {  # patterns of their reasons; which checkpoint is the last before a fault in epoch 7, is a matter of pace
     "2": "diverged: loss is nan in epoch 2",
     "4": "KeyError: 'no such thing'",
-    "5": "hung (no news for 4 s) 2 times after epoch 6, its last checkpoint",
-    "7": "RuntimeError: cannot build this one",
+    "5": rf"hung \(no news for {HUNG_AFTER_S:g} s\) 2 times after epoch [1-6], its last checkpoint",
+    "7": "RuntimeError: this one",
     "8": "worker died 2 times",
 }
 
@@ -57,7 +58,7 @@ def train_runs(output: str) -> set[str]:
 
 
 def test_no_fault_of_a_worker_loses_or_repeats_an_epoch(tmp_path):
-    run = FaultRun(tmp_path, {"misbehave": MISHAPS}, {"trials": 16, "hung_after_s": 4.0})
+    run = FaultRun(tmp_path, {"misbehave": MISHAPS}, {"trials": 16, "hung_after_s": HUNG_AFTER_S})
     run.start()
     try:
         trials = run.until_running()
@@ -66,7 +67,7 @@ def test_no_fault_of_a_worker_loses_or_repeats_an_epoch(tmp_path):
         run.until_moving(trials, run.kill(r"^ray::TrainController"))
         run.until(lambda: len(run.rows()) >= 3 and run.moments(), "a trial under way")
         run.kill(r"^ray::ResourceTrainable")
-        second = FaultRun(tmp_path, {"misbehave": MISHAPS}, {"trials": 16, "hung_after_s": 4.0})
+        second = FaultRun(tmp_path, {"misbehave": MISHAPS}, {"trials": 16, "hung_after_s": HUNG_AFTER_S})
         second.start("--resume", output="second.txt")
         assert second.finish() == 2
         assert "another search is writing to it" in (tmp_path / "second.txt").read_text()
@@ -76,7 +77,9 @@ def test_no_fault_of_a_worker_loses_or_repeats_an_epoch(tmp_path):
         run.close()
     trials = read_trials(run.run).set_index("trial")
     assert sorted(map(int, trials.index)) == list(range(16))
-    assert trials[trials["state"] == "failed"]["reason"].to_dict() == FAILED
+    reasons = trials[trials["state"] == "failed"]["reason"]
+    assert list(reasons.index) == list(FAILED)
+    assert all(re.fullmatch(pattern, reasons[number]) for number, pattern in FAILED.items()), reasons.to_dict()
     assert trials.loc[[*FAILED], "first"].isna().all()
     finished = trials[trials["state"] == "finished"]
     assert len(finished) == 16 - len(FAILED)
@@ -92,7 +95,7 @@ def test_no_fault_of_a_worker_loses_or_repeats_an_epoch(tmp_path):
         assert files == {"configuration.yaml", "model.safetensors"}
     assert running_in_journal(run.run) == 0
     assert not list((run.run / "trials").glob("*/unfinished"))
-    assert "trial 6: goes on after epoch 6, from its checkpoint" in run.log
+    assert re.search("trial 6: goes on after epoch [1-6], from its checkpoint", run.log)
     assert "is given out again: its actor died" in run.output
     assert "had no worker" not in run.output, "the slot of the actor that died has its CPU again"
     expected = ["best", "curves.csv", "figures", "front.csv", "front.png", "fronts", "hypervolume.csv", "log.txt"]
