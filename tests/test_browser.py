@@ -3,6 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+pytestmark = pytest.mark.slow  # a browser
+
 PAGE = """<!doctype html><meta charset="utf-8"><title>page</title>
 <div id="wide" style="height: 20px; width: {width}px" onmouseover="this.textContent = 'seen'">unseen</div>
 <script>{script}</script>"""

@@ -204,6 +204,7 @@ def test_only_the_search_loads_ray_and_the_results_no_torch() -> None:
             assert not packages_imported(path) & forbidden, path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("statement", "heavy"),
     [

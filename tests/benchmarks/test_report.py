@@ -14,6 +14,7 @@ from results import read_run
 from results.front.overview import overview
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objectives", [1, 2, 3])
 def test_a_made_up_run_reads_as_a_recorded_one(tmp_path: Path, objectives: int) -> None:
     write_run(tmp_path, 200, objectives)

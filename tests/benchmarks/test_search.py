@@ -118,6 +118,7 @@ def test_slots_work_side_by_side(grid):
     assert listed.ends[2] == (2, 48, True), "the slot of the trial that was stopped took the next one at once"
 
 
+@pytest.mark.slow
 def test_searches_of_the_benchmark_find_the_made_up_front(grid, tmp_path):
     arguments = [
         "--table",

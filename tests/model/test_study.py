@@ -103,6 +103,7 @@ def test_merging_is_a_part_of_a_point(study: ShapeActionStudy, resolved: dict) -
         study.check(resolved | {"merging": merging, "num_sub_actions": 1})
 
 
+@pytest.mark.slow
 def test_each_merging_has_its_own_sub_actions_and_is_repeated_by_what_is_exported(npz: Path, tmp_path: Path) -> None:
     classes = {
         "sit": ["sit down", "push the lever", "pull the lever", "hold the wheel"],
@@ -130,6 +131,7 @@ def test_each_merging_has_its_own_sub_actions_and_is_repeated_by_what_is_exporte
         study.check(apart | {"num_sub_actions": 2})
 
 
+@pytest.mark.slow
 def test_layouts_and_channels_are_searched_and_the_length_is_shared(resolved: dict) -> None:
     def point(**architecture: object) -> dict:
         return resolved | {"architecture": resolved["architecture"] | {"length": "native", **architecture}}

@@ -40,6 +40,7 @@ def test_it_trains_on_real_data_and_prints_every_metric(tmp_path: Path, capsys: 
         assert file.get_slice("code_meanings").get_shape() == [16, 12]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("values", "arguments", "message"),
     [
@@ -59,6 +60,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert printed.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_training_that_diverges_says_so_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = write(tmp_path, epochs=12, training={"learning_rate": 1e30, "warmup_fraction": 0.0})
     assert main([config, "--device", "cpu", "--out", str(tmp_path / "out")]) == 1

@@ -131,6 +131,7 @@ def test_unions_that_make_no_sense_are_refused(maker, tmp_path):
         unite([first, third], third, figures=False)
 
 
+@pytest.mark.slow
 def test_importing_loads_neither_torch_nor_ray_nor_drawing():
     code = (
         "import sys, results, results.front, results.__main__\n"

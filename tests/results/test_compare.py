@@ -122,6 +122,7 @@ def test_the_command(maker, tmp_path, capsys):
     assert sorted(path.name for path in maker.root.glob("a0/*")) == ["curves.csv", "space.yaml", "trials", "trials.csv"]
 
 
+@pytest.mark.slow
 def test_few_runs_different_budgets_and_a_run_without_a_front(maker, tmp_path, capsys):
     (first,) = group(maker, "a", [0.0])
     second = str(maker.write([maker.row(0, "failed")], "b"))
@@ -132,6 +133,7 @@ def test_few_runs_different_budgets_and_a_run_without_a_front(maker, tmp_path, c
     assert "warning: the runs ended 1 to 3 trials" in printed
 
 
+@pytest.mark.slow
 def test_equal_runs_have_no_difference_to_draw(maker, tmp_path, capsys):
     first, second = group(maker, "a", [0.0]), group(maker, "b", [0.0])
     assert main([*first, "--with", *second, "--out", str(tmp_path / "out")]) == 0
@@ -159,6 +161,7 @@ def test_bad_input_is_one_line(maker, capsys, change, message):
     assert err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_as_a_program():
     command = [sys.executable, "-m", "results.compare", "--help"]
     assert "--with RUN" in subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -68,6 +68,7 @@ def test_bad_input_is_one_line(maker, capsys, spoil, message):
     assert message in err
 
 
+@pytest.mark.slow
 def test_no_finished_trial(maker, capsys):
     folder = maker.write([maker.row(0, "failed")])
     assert main([str(folder)]) == 2
@@ -107,7 +108,7 @@ def test_ctrl_c_ends_in_one_line(maker, capsys, monkeypatch, module):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    work = {"results": "rebuild", "results.compare": "compare_runs", "results.pick": "_pick"}
+    work = {"results": "rebuild", "results.compare": "compare_runs", "results.pick": "read_run"}
     monkeypatch.setattr(command, work[module], interrupted)
     run = str(maker.write(maker.trade(4)))
     assert command.main([run] + (["--with", run] if module == "results.compare" else [])) == 130

@@ -291,6 +291,7 @@ def test_a_training_step_is_the_same_with_and_without_the_table(
     assert_same([found[0][0], *found[0][1].values()], [found[1][0], *found[1][1].values()])
 
 
+@pytest.mark.slow
 def test_training_by_table_repeats_itself_and_restores_from_what_the_direct_form_saved(
     configuration: Configuration, class_text: ClassText, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -117,6 +117,7 @@ def test_what_cannot_be_trained_on_is_not_written(
     assert not (folder.parent / "out.npz").exists()
 
 
+@pytest.mark.slow
 def test_a_converted_set_trains(folder: Path, capsys: pytest.CaptureFixture[str], small: dict) -> None:
     out = folder.parent / "my set.npz"
     assert main(["csv", str(folder), str(out), "--window", "50", "--step", "20"]) == 0
@@ -130,6 +131,7 @@ def test_a_converted_set_trains(folder: Path, capsys: pytest.CaptureFixture[str]
     assert np.isfinite(run.evaluate()["stitch_fvu"])
 
 
+@pytest.mark.slow
 def test_the_command_runs_as_it_is_documented(folder: Path) -> None:
     out = folder.parent / "out.npz"
     command = [sys.executable, "-m", "model.dataset", "csv", str(folder), str(out)]

@@ -13,6 +13,8 @@ from model.extraction.labels import read_class_labels
 from model.extraction.prompt import Request
 from model.sub_actions.vocabulary import load_vocabulary
 
+pytestmark = pytest.mark.slow  # a language model that has to be trained
+
 LABELS = "name: toy\nsensor: accelerometer\nplace: wrist\nclasses: [walk, rest]"
 TEMPLATE = (
     "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}{% if add_generation_prompt %}<say>{% endif %}"

@@ -59,6 +59,7 @@ def kept(folder):
     return [json.loads(line) for line in (folder / "out.answers.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_a_good_answer(extract, place, language_model_server):
     code, out, _ = extract("--seed", "7", "--temperature", "0.5")
     assert code == 0
@@ -260,6 +261,7 @@ def test_nobody_listens(extract):
     assert "secret" not in err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems queue differently")
 def test_nobody_takes_the_call(extract):
     with socket.create_server(("127.0.0.1", 0), backlog=0) as busy:

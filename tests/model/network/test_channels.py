@@ -207,6 +207,7 @@ def test_a_fused_run_learns(fused: dict, class_text: ClassText) -> None:
     assert after["text_accuracy"] == 1.0
 
 
+@pytest.mark.slow
 def test_a_fused_run_is_restored_and_exported_exactly(fused: dict, class_text: ClassText, tmp_path: Path) -> None:
     values = fused | {"training": {"batch_size": 4, "mask_fraction": 0.2}}
     whole = run_of(values, class_text)

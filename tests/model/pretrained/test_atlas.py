@@ -8,6 +8,8 @@ from model.network.batch import as_batch
 from model.pretrained.atlas import CodeAtlas, make_atlas
 from model.pretrained.exported import find_exported, load_exported
 
+pytestmark = pytest.mark.slow  # models that have to be trained
+
 NAMES = ("decoder", "head", "averaged", "many")
 
 

@@ -16,6 +16,8 @@ from model.network.batch import as_batch
 from model.network.building import longest_window
 from model.pretrained.exported import find_exported, load_exported
 
+pytestmark = pytest.mark.slow  # models that have to be trained
+
 NAMES = ("decoder", "head", "averaged", "many")
 
 

@@ -64,6 +64,7 @@ def test_pictures_repeat_to_the_byte(few, tmp_path):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_default_that_is_not_possible_is_said_and_the_nearest_is_taken(few, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main([str(few)]) == 0
@@ -93,6 +94,7 @@ def test_a_threshold_says_how_many_it_leaves(tmp_path, capsys):
     assert "note: the threshold 0.7 leaves" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_several_vocabularies_are_one_table_of_scores(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     files = [str(SHIPPED), str(SHIPPED.with_name("epilepsy.yaml"))]

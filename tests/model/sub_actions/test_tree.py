@@ -123,6 +123,7 @@ def test_merges_are_those_of_the_definition(case, linkage, keep_apart):
     assert all(later >= earlier - TIE for earlier, later in pairwise(distances))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("linkage", "keep_apart"), WAYS)
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(case=cases(), seed=st.integers(0, 2**32), shuffled=st.randoms(use_true_random=False))
@@ -213,6 +214,7 @@ def test_the_order_of_the_leaves_keeps_every_group_together():
             assert places == list(range(places[0], places[0] + len(places)))
 
 
+@pytest.mark.slow
 def test_a_long_chain_is_no_matter():
     angles = np.cumsum(np.linspace(0.001, 0.002, 1050))
     rows = np.stack([np.cos(angles), np.sin(angles)], axis=1)

@@ -54,6 +54,7 @@ def test_training_learns_shapes_and_alignment(small: dict, class_text: ClassText
     assert after["contrastive_unfused"] < 0.8 * after["contrastive_chance"]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(small: dict, class_text: ClassText) -> None:
     def losses(seed: int) -> list[dict[str, float]]:
         run = run_of(Configuration(**small | {"seed": seed}), class_text)
@@ -63,6 +64,7 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(small: dict, 
     assert losses(0) != losses(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [1, 4])
 def test_a_restored_run_goes_on_as_if_it_had_never_stopped(
     small: dict, class_text: ClassText, tmp_path: Path, at: int

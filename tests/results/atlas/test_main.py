@@ -20,6 +20,8 @@ from results.atlas.page import atlas_page
 from results.atlas.print import write_pictures
 from results.atlas.view import AtlasView
 
+pytestmark = pytest.mark.slow  # a browser, and models that have to be trained
+
 NAMES = ("decoder", "head", "averaged", "many")
 PHONE, DESK = 400, 1280
 
@@ -62,7 +64,6 @@ def test_the_page_says_what_the_checkpoint_says(written: dict[str, Path], small_
     assert "time (s)" in page
 
 
-@pytest.mark.slow
 def test_the_same_model_gives_the_same_files(small_exports: dict, written: dict[str, Path], tmp_path: Path) -> None:
     assert main([str(small_exports["head"][0]), "--out", str(tmp_path), "--per-class", "1"]) == 0
     for path in written["head"].iterdir():
@@ -82,7 +83,6 @@ def test_every_picture_for_print_is_drawn_in_both_forms(written: dict[str, Path]
         assert "<svg" in (written[name] / f"{stem}.svg").read_text(encoding="utf-8")[:2000]
 
 
-@pytest.mark.slow
 def test_it_lies_beside_the_configuration_and_replaces_an_earlier_one(
     small_exports: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -166,7 +166,6 @@ def large(codes: int, channels: int, classes: int, *, fused: bool, samples: int 
     return AtlasView(atlas, "Atlas of large", "large: the knee of the front, trial 1.")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("fused", [True, False])
 def test_a_large_codebook_of_many_channels_is_a_small_file(fused: bool) -> None:
     page = atlas_page(large(512, 45, 12, fused=fused, samples=3_000))
@@ -176,7 +175,6 @@ def test_a_large_codebook_of_many_channels_is_a_small_file(fused: bool) -> None:
     assert "4 more channels" in page
 
 
-@pytest.mark.slow
 def test_a_large_codebook_is_cut_into_pages_for_print(tmp_path: Path) -> None:
     view = large(180, 1, 1, fused=False)
     names = {path.name for path in write_pictures(view, tmp_path)}
@@ -274,7 +272,6 @@ def test_a_browser_says_what_the_mouse_is_on(browser: Any, written: dict[str, Pa
     assert browser.errors() == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("width", [DESK, PHONE])
 @pytest.mark.parametrize("fused", [True, False])
 def test_a_browser_opens_a_large_atlas(browser: Any, tmp_path: Path, width: int, fused: bool) -> None:

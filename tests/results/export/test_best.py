@@ -101,6 +101,7 @@ def test_a_folder_that_no_export_wrote_is_left_and_named(maker):
     assert names(folder / "best/recon") == ALWAYS
 
 
+@pytest.mark.slow
 def test_points_that_the_front_no_longer_has_go(maker):
     folder = maker.write(maker.rows(POINTS))
     rebuild(folder, figures=False)
@@ -133,6 +134,7 @@ def weights(about):
     return struct.pack("<Q", len(header)) + header
 
 
+@pytest.mark.slow
 def test_what_a_checkpoint_says_of_itself_becomes_its_config(maker, tmp_path):
     folder = maker.write(maker.rows(POINTS))
     (folder / "trials/1/model.safetensors").write_bytes(weights({"classes": ["a", "b"]}))
@@ -144,6 +146,7 @@ def test_what_a_checkpoint_says_of_itself_becomes_its_config(maker, tmp_path):
         assert checkpoint_about(tmp_path / "odd.safetensors") == {}
 
 
+@pytest.mark.slow
 def test_the_card_is_one_that_the_hub_reads(maker):
     study = {"dataset": "Gait", "data_fingerprint": "ab12", "recordings": {"train": 28, "validation": 12}}
     provenance = {"versions": {"torch": "2.13.0"}, "study": {**study, "nested": {"deep": {"x": 1}}}}

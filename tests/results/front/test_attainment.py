@@ -86,6 +86,7 @@ def together(folders):
     return overview({folder.name: read_run(folder) for folder in folders}, "all")
 
 
+@pytest.mark.slow
 def test_a_union_has_surfaces_over_its_runs(maker, tmp_path):
     view = together(write_runs(maker))
     home = write_fronts(view, groupings_of(view, ["run"]), tmp_path)[0].parent
@@ -114,6 +115,7 @@ def test_maximised_objectives_give_the_mirror_image(maker, tmp_path):
     np.testing.assert_allclose(first["action_kl_ratio"], -second["gain"])
 
 
+@pytest.mark.slow
 def test_seeds_have_surfaces_of_all_their_draws(maker, tmp_path):
     rows = maker.rows([[0.2, 0.6], [0.3, 0.5], [0.6, 0.2], [0.5, 0.3]])
     for number, row in enumerate(rows):

@@ -2,6 +2,7 @@
 
 import moocore
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -64,6 +65,7 @@ def brute_front(points):
     return [p for p in points if not any(all(a <= b for a, b in zip(q, p, strict=True)) and q != p for q in points)]
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(0, 5), st.none() | POINT), max_size=25))
 @settings(max_examples=200, deadline=None)
 def test_after_every_change_it_is_the_front_of_what_there_is(changes):

@@ -117,6 +117,7 @@ def write(folder, by=None):
     return write_fronts(view, groupings_of(view, by), folder)
 
 
+@pytest.mark.slow
 def test_what_earlier_groupings_wrote_goes(maker):
     folder = maker.write(maker.trade(20))
     write(folder)

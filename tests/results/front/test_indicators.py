@@ -66,6 +66,7 @@ def brute_unit(union, reference):
     return unit
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 3])
 @given(data=st.data())
 @settings(max_examples=150, deadline=None)

@@ -110,6 +110,7 @@ def test_a_lucky_seed_leaves_the_front_when_its_mean_is_known():
     assert history["front_size"].tolist() == [1, 1, 2, 3, 3, 2]
 
 
+@pytest.mark.slow
 def test_the_history_is_the_front_of_every_prefix():
     rng = np.random.default_rng(3)
     trials = table([(int(x), *point) for x, point in zip(rng.integers(0, 9, 40), rng.random((40, 2)), strict=True)])
@@ -207,6 +208,7 @@ def test_pictures_show_means_bars_and_seeds(repeated):
     assert named["recon"] == {"trial 0", "trial 4", "trial 5"}, "every seed's curve has its point's name"
 
 
+@pytest.mark.slow
 def test_other_numbers_of_objectives_are_drawn_too(maker):
     one = [{"metric": "stitch_fvu", "name": "recon", "direction": "minimise", "reference": 1.0}]
     rows = maker.rows([[0.5, 0.5], [0.25, 0.5], [0.75, 0.5]])
@@ -219,6 +221,7 @@ def test_other_numbers_of_objectives_are_drawn_too(maker):
     assert [chart.data[0].x[0] for chart in front_charts(made.view, encode(made.view))] == [0.25, 0.25, 0.5]
 
 
+@pytest.mark.slow
 def test_a_union_keeps_points_of_different_runs_apart(repeated, maker, tmp_path):
     other = maker.write(maker.rows([[0.2, 0.9], [0.1, 0.95]]), "other")
     _, union = unite([repeated, other], tmp_path / "out", figures=False)

@@ -37,6 +37,7 @@ def brute_force(points, number):
     return on / math.prod(map(len, points))
 
 
+@pytest.mark.slow
 @given(POINTS)
 @settings(max_examples=300, deadline=None)
 def test_it_is_the_share_of_all_draws(points):
@@ -98,6 +99,7 @@ def test_a_run_without_replicates_has_no_such_column(maker):
     assert "front_probability" not in made.front
 
 
+@pytest.mark.slow
 def test_in_a_union_the_points_of_other_runs_are_drawn_too(maker, tmp_path):
     first = maker.write(repeated_rows(maker), "first")
     second = maker.write(maker.rows([[0.22, 0.55]]), "second")
@@ -107,6 +109,7 @@ def test_in_a_union_the_points_of_other_runs_are_drawn_too(maker, tmp_path):
     assert front["front_probability"].iloc[0] < alone["front_probability"].iloc[0]
 
 
+@pytest.mark.slow
 def test_maximised_objectives_are_turned(maker):
     rows = repeated_rows(maker)
     plain = rebuild(maker.write(rows, "plain"), figures=False).front

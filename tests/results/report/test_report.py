@@ -25,6 +25,7 @@ def report(report_page):
     return report_page.read_text()
 
 
+@pytest.mark.slow
 def test_report_opens_offline(report):
     assert len(report) > 1_000_000, "plotly.js is not inside"
     markup = re.sub(r"(?<=<script)([^>]*>).*?(?=</script>)", r"\1", report, flags=re.DOTALL)

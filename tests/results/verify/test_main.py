@@ -108,6 +108,7 @@ def test_a_run_that_is_as_recorded_falls_into_its_band(noisy, capsys, seeds, spr
     assert "in the band: all objectives inside, all guards kept" in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_a_study_that_has_become_worse_falls_outside(noisy, monkeypatch, capsys, seeds):
     folder = noisy(seeds)
@@ -117,6 +118,7 @@ def test_a_study_that_has_become_worse_falls_outside(noisy, monkeypatch, capsys,
     assert re.search("outside the band: stitch_fvu.* outside; the fresh means break stitch_fvu < 1\n", out)
 
 
+@pytest.mark.slow
 def test_seeds_that_diverge_are_outside(noisy, monkeypatch, capsys):
     folder = noisy()
     monkeypatch.setattr(NoisyRun, "shift", float("nan"))
@@ -143,6 +145,7 @@ def whole_tables(folder):
     rebuild(folder, figures=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -167,6 +170,7 @@ def test_records_that_do_not_agree_are_named_and_nothing_is_trained(noisy, monke
     assert "the records do not agree; nothing was trained" in err
 
 
+@pytest.mark.slow
 def test_a_rebuild_mends_a_front_that_was_tampered_with(noisy):
     folder = noisy(1)
     tamper_front(folder)

@@ -34,6 +34,7 @@ def test_it_keeps_its_promise(recorded, fresh):
     assert np.mean(draws) == pytest.approx(0.95, abs=4 * math.sqrt(0.95 * 0.05 / 2000))
 
 
+@pytest.mark.slow
 def test_two_metrics_together_keep_it_too():
     rng = np.random.default_rng(1)
     both = [

@@ -159,6 +159,7 @@ def sequence(space, folder, finish, slots, seed):
     return requests
 
 
+@pytest.mark.slow
 def test_in_batches_no_proposal_depends_on_which_trial_ends_first(space, tmp_path, finish):
     def run(name, seed, batch):
         folder = tmp_path / name

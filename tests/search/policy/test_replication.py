@@ -202,6 +202,7 @@ def test_an_interruption_changes_nothing_whenever_it_comes(repeating, tmp_path, 
         assert broken.rows() == whole.rows()
 
 
+@pytest.mark.slow
 def test_more_trials_and_more_seeds_on_resumption(repeating, tmp_path, finish):
     player = Player(repeating(2, budget={"trials": 8}), tmp_path / "grown", finish)
     player.play()

@@ -167,6 +167,7 @@ def test_evaluations_are_about_ten_per_trial(space: Space):
     assert epochs == {1: 1, 10: 1, 60: 6, 64: 7}
 
 
+@pytest.mark.slow
 def test_reading_a_space_loads_neither_torch_nor_ray():
     code = (
         "import sys, search.space.reading, search.tune.preflight; print({'torch', 'ray', 'optuna'} & set(sys.modules))"

@@ -96,6 +96,7 @@ def slurm(folder: Path, hold: str) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=folder, env={**os.environ, **environment})
 
 
+@pytest.mark.slow
 def test_the_slurm_script_starts_ray_on_every_node_and_ends_with_the_exit_code_of_the_search(tmp_path):
     assert slurm(tmp_path, "").wait(timeout=300) == 3
     calls = (tmp_path / "calls").read_text().splitlines()
@@ -106,6 +107,7 @@ def test_the_slurm_script_starts_ray_on_every_node_and_ends_with_the_exit_code_o
     assert calls.count("ended") == 2
 
 
+@pytest.mark.slow
 def test_the_slurm_script_hands_an_interruption_on(tmp_path):
     import time
 

@@ -31,6 +31,7 @@ def write(folder: Path, parameters: dict, architecture: dict) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_channels_and_patches_are_searched(tmp_path: Path) -> None:
     parameters = {"architecture.channels": ["separate", "fused"], "architecture.patches": [20, 50]}
     file = write(tmp_path, parameters, {"length": "native"})
@@ -45,6 +46,7 @@ def test_channels_and_patches_are_searched(tmp_path: Path) -> None:
         assert run.train.x.shape == (28, 6, 100)
 
 
+@pytest.mark.slow
 def test_a_layout_that_does_not_fit_is_refused_before_the_search(tmp_path: Path) -> None:
     file = write(tmp_path, {"architecture.patches": [50, 1200]}, {"length": 500})
     with pytest.raises(SpaceError, match=r"parameters\.architecture\.patches: 1200 patches of 1 samples cover 1200"):

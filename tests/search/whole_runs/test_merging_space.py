@@ -57,6 +57,7 @@ def test_the_merging_is_searched(tmp_path: Path) -> None:
     assert owned[True] != owned[False]
 
 
+@pytest.mark.slow
 def test_a_merging_that_cannot_be_is_refused_before_the_search(tmp_path: Path) -> None:
     file = write(tmp_path, {"merging.keep_opposites_apart": [True], "merging.linkage": ["average", "single"]}, 7)
     with pytest.raises(SpaceError, match=r"merging.*needs linkage average or complete, not single"):

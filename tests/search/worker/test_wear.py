@@ -23,6 +23,7 @@ def test_a_fault_of_the_device_and_a_number_of_trials_wear_a_worker_out():
     assert [after(health), after(health)] == ["", "it has run 2 trials"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("held", "said"),
     [
@@ -41,6 +42,7 @@ def test_memory_that_creeps_up_wears_a_worker_out(held, said):
     assert found == said
 
 
+@pytest.mark.slow
 def test_what_is_only_waiting_to_be_freed_does_not_count():
     held = iter([0.5, 0.5, 3.0, 0.6])
     health = WorkerHealth(None, lambda: {"GPU memory": int(next(held) * GIB)})
