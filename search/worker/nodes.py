@@ -5,7 +5,9 @@ node is there. Where it has gone, its CPUs may never come back, so the groups wi
 go to other slots.
 
 Ray keeps the placement group of an actor that died for as long as the job lasts. Ray Train has a cleaner for that, but
-it learns of a placement group only once its workers are up, and it needs the dashboard.
+it learns of a placement group only once its workers are up, and it asks the dashboard. On a cluster without one it asks
+whichever cluster's dashboard has that port on the machine, which knows of no such actor, and takes the workers of a run
+that lives (seen with Ray 2.60). So runs have none, and the trial actors clean up.
 """
 
 from __future__ import annotations
@@ -43,6 +45,17 @@ class EndWithNode(UserCallback):
         """
         if lost := lost_node(ray.get(self._mailbox.nodes.remote(self._slot))):
             raise NodeLostError(f"node {lost} has left the cluster")
+
+
+def without_cleaner(trainer: Any) -> Any:
+    """Return the class of a trainer whose runs have no cleaner of their own."""
+
+    class Trainer(trainer):
+        def _create_default_callbacks(self) -> list[Any]:
+            every = super()._create_default_callbacks()
+            return [callback for callback in every if type(callback).__name__ != "PlacementGroupCleanerCallback"]
+
+    return Trainer
 
 
 def lost_node(nodes: Iterable[str]) -> str:

@@ -27,7 +27,8 @@ FAILED = {  # patterns of their reasons; which checkpoint is the last before a f
     "4": "KeyError: 'no such thing'",
     "5": rf"hung \(no news for {HUNG_AFTER_S:g} s\) 2 times after epoch [1-6], its last checkpoint",
     "7": "RuntimeError: this one",
-    "8": "worker died 2 times",
+    # Its second worker takes seconds to come, and until it is there a dead one looks like one that hangs.
+    "8": rf"(worker died|hung \(no news for {HUNG_AFTER_S:g} s\))( 2 times|, then .*)",
 }
 
 
@@ -64,6 +65,7 @@ def test_no_fault_of_a_worker_loses_or_repeats_an_epoch(tmp_path):
         trials = run.until_running()
         both = {"toy-slot0-group1", "toy-slot1-group1"}
         run.until(lambda: train_runs(run.output) == both, "runs of Ray Train")
+        assert not run.processes("PlacementGroupCleaner"), "it may take the workers of a run that lives"
         run.until_moving(trials, run.kill(r"^ray::TrainController"))
         run.until(lambda: len(run.rows()) >= 3 and run.moments(), "a trial under way")
         run.kill(r"^ray::ResourceTrainable")
@@ -78,7 +80,7 @@ def test_no_fault_of_a_worker_loses_or_repeats_an_epoch(tmp_path):
     trials = read_trials(run.run).set_index("trial")
     assert sorted(map(int, trials.index)) == list(range(16))
     reasons = trials[trials["state"] == "failed"]["reason"]
-    assert list(reasons.index) == list(FAILED)
+    assert set(reasons.index) == set(FAILED), reasons.to_dict()
     assert all(re.fullmatch(pattern, reasons[number]) for number, pattern in FAILED.items()), reasons.to_dict()
     assert trials.loc[[*FAILED], "first"].isna().all()
     finished = trials[trials["state"] == "finished"]
