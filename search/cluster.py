@@ -80,12 +80,13 @@ def start_local(available: Available) -> Dashboard:
     given: dict[str, Any] = {"num_cpus": int(available.cpus), "num_gpus": int(available.gpus), **QUIET}
     try:
         context = ray.init(address="local", include_dashboard=True, _metrics_export_port=_metrics_port(), **given)
-    except (ImportError, RuntimeError, OSError) as error:
+    except Exception as error:
+        # Ray raises a bare Exception where its processes are not up in time, as when two clusters start together.
         log.warning("Ray did not start with a dashboard, trying without: %s", error)
         ray.shutdown()
         try:
             context = ray.init(address="local", include_dashboard=False, **given)
-        except (RuntimeError, OSError) as second:
+        except Exception as second:
             raise ClusterError(f"Ray does not start on this machine: {_last_line(second)}") from second
     return _dashboard(context)
 
