@@ -105,11 +105,11 @@ def unite(
     named = " and ".join(runs) if len(runs) <= MOST_NAMED else f"{len(runs)} runs"
     view = overview(runs, title=f"Union of {named}")
     groupings = groupings_of(view, by)
-    rebuilt = [_rebuild(run, None, figures) for run in runs.values()]
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RecordError(f"{out}: cannot be made ({error.strerror}); give --out another folder") from error
+    rebuilt = [_rebuild(run, None, figures) for run in runs.values()]
     with _working(figures and len(view.trials) >= MANY_TRIALS, _draw, view, groupings, out) as drawn:
         return rebuilt, Rebuilt(out, view, _write(view, out, figures, drawn), view.warnings)
 

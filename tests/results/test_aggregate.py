@@ -42,14 +42,6 @@ def test_a_run_is_rebuilt_from_its_records(maker):
 
 
 @pytest.mark.slow
-def test_the_same_records_give_the_same_bytes(maker):
-    folder = maker.write(maker.trade(20))
-    first = {path: path.read_bytes() for path in rebuild(folder).paths}
-    second = {path: path.read_bytes() for path in rebuild(folder).paths}
-    assert first == second
-
-
-@pytest.mark.slow
 def test_no_finished_trial_still_gives_a_report(maker):
     folder = maker.write([maker.row(0, "failed", reason="worker <died>")])
     made = rebuild(folder)
@@ -147,7 +139,7 @@ def contents(folder):
 
 
 @pytest.mark.slow
-def test_a_large_run_is_drawn_beside_its_report_to_the_same_bytes(maker, monkeypatch):
+def test_the_same_records_give_the_same_bytes_and_a_large_run_is_drawn_beside_its_report(maker, monkeypatch):
     rows = maker.trade(30)
     folder = maker.write(rows)
     rebuild(folder)

@@ -23,21 +23,14 @@ def test_one_run(maker, capsys):
 
 
 @pytest.mark.slow
-def test_several_runs(maker, tmp_path, capsys):
-    first, second = maker.write(maker.rows(POINTS), "first"), maker.write(maker.rows(POINTS), "second")
-    assert main([str(first), str(second), "--out", str(tmp_path / "union")]) == 0
-    out = capsys.readouterr().out
-    assert "Union of first and second: 6 on the front" in out
-    assert (tmp_path / "union" / "report.html").is_file()
-
-
-@pytest.mark.slow
-def test_union_goes_to_runs_union_by_default(maker, tmp_path, monkeypatch, capsys):
+def test_several_runs_are_united_in_runs_union_by_default(maker, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     maker.write(maker.rows(POINTS), "first")
     maker.write(maker.rows(POINTS), "second")
     assert main(["first", "second"]) == 0
+    assert "Union of first and second: 6 on the front" in capsys.readouterr().out
     assert (tmp_path / "runs/union/front.csv").is_file()
+    assert (tmp_path / "runs/union/report.html").is_file()
 
 
 def damage(folder):
@@ -83,12 +76,12 @@ def test_out_needs_several_runs(maker, capsys):
     assert "--out is for the union of several runs" in capsys.readouterr().err
 
 
-@pytest.mark.slow
 def test_unwritable_output_is_one_line(maker, tmp_path, capsys):
     first, second = maker.write(maker.rows(POINTS), "first"), maker.write(maker.rows(POINTS), "second")
     (tmp_path / "file").write_text("")
     assert main([str(first), str(second), "--out", str(tmp_path / "file")]) == 2
     assert "file: cannot be made" in capsys.readouterr().err
+    assert not (first / "front.csv").exists(), "said before anything is drawn"
 
 
 @pytest.mark.slow

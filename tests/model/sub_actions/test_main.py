@@ -89,8 +89,8 @@ def test_opposites_are_told_of_and_kept_apart(few, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_a_threshold_says_how_many_it_leaves(tmp_path, capsys):
-    assert main([str(SHIPPED), "--threshold", "0.7", "--linkage", "complete", "--out", str(tmp_path)]) == 0
+def test_a_threshold_says_how_many_it_leaves(few, tmp_path, capsys):
+    assert main([str(few), "--threshold", "0.7", "--linkage", "complete", "--out", str(tmp_path)]) == 0
     assert "note: the threshold 0.7 leaves" in capsys.readouterr().out
 
 
