@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.progress import track
 
 from model.command import PATH, run_command
+from model.dataset.formats.unlabelled import AnnotationData, NamedRecording, channel_order, open_data
 from model.dataset.sources import DataError
-from model.dataset.unlabelled import AnnotationData, NamedRecording, channel_order, open_data
 from model.files import write_table
 
 if TYPE_CHECKING:

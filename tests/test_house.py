@@ -23,7 +23,7 @@ LAYERS = {
         "files command",
         "checkpoint hub_weights",
         "dataset codebook",
-        "sub_actions",
+        "dataset.formats sub_actions",
         "configuration",
         "network extraction",
         "evaluation",

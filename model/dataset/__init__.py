@@ -5,9 +5,8 @@
 - `preprocessing`: gaps, windows, resampling, normalisation, on arrays
 - `recordings`: recordings as files hold them, and whether they can be used
 - `ts`, `npz`: the two formats that are trained on
-- `csv_folder`, `pamap2`, `ucihar`: the formats that are converted
 - `archives`: the folder of an unpacked archive, and tables of numbers in text files
-- `unlabelled`: recordings that are to be annotated
+- `formats/`: the formats that are converted, one file each
 """
 
 from model.dataset.loading import Dataset, Recordings, load_dataset, make_dataset

@@ -20,13 +20,13 @@ from rich.progress import track
 from rich.table import Table
 
 from model.command import PATH, at_most_one, run_command
-from model.dataset.csv_folder import read_csv_recordings
+from model.dataset.formats.csv_folder import read_csv_recordings
+from model.dataset.formats.pamap2 import DEFAULT_COLUMNS, PLACES, SENSORS, read_pamap2
+from model.dataset.formats.ucihar import read_ucihar
 from model.dataset.loading import Dataset, make_dataset
 from model.dataset.npz import write_npz
-from model.dataset.pamap2 import DEFAULT_COLUMNS, PLACES, SENSORS, read_pamap2
 from model.dataset.recordings import ConvertedSet
 from model.dataset.sources import DataError
-from model.dataset.ucihar import read_ucihar
 from model.files import replacing
 
 

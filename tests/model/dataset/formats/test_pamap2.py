@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from model.dataset.__main__ import main
+from model.dataset.formats.pamap2 import ACTIVITIES, CHANNELS, select_channels
 from model.dataset.loading import load_dataset
-from model.dataset.pamap2 import ACTIVITIES, CHANNELS, select_channels
 
 # Rows at 100 per second: nothing in particular, two windows of lying, walking too short, rope jumping with one window.
 PROTOCOL = [(0, 50), (1, 370), (0, 7), (4, 290), (24, 365), (0, 40)]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from model.dataset.csv_folder import check_like_first, read_recording
+from model.dataset.formats.csv_folder import check_like_first, read_recording
 from model.dataset.npz import read_unlabelled
 from model.dataset.sources import DataError
 from model.dataset.ts import find_named, read_ts
