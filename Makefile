@@ -10,8 +10,8 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
-# Side by side: whole files, the real runs one after another (tests/conftest.py); no more than four, for the memory.
-PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# Whole files side by side; of all tests, two rows of real runs (tests/conftest.py), which wait a lot, and the rest.
+PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check lint install clean
@@ -29,10 +29,10 @@ run: $(READY) ## Search spaces/tradeoff.yaml into runs/tradeoff, or continue tha
 	fi
 
 test: lint ## Lint, types and every test, real Ray included
-	$(PYTEST)
+	$(PYTEST) -n 3
 
 check: lint ## Lint, types and the fast tests
-	$(PYTEST) -m "not slow and not gpu"
+	$(PYTEST) -n logical --maxprocesses 4 -m "not slow and not gpu"
 
 lint: $(READY) ## Ruff (rules and format) and mypy
 	$(BIN)/python -m ruff check .

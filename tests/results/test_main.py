@@ -29,8 +29,8 @@ def test_several_runs_are_united_in_runs_union_by_default(maker, tmp_path, monke
     maker.write(maker.rows(POINTS), "second")
     assert main(["first", "second"]) == 0
     assert "Union of first and second: 6 on the front" in capsys.readouterr().out
-    assert (tmp_path / "runs/union/front.csv").is_file()
-    assert (tmp_path / "runs/union/report.html").is_file()
+    made = sorted(path.name for path in (tmp_path / "runs/union").iterdir())
+    assert made == ["figures", "front.csv", "front.png", "fronts", "report.html"]
 
 
 def damage(folder):

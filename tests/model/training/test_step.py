@@ -56,7 +56,7 @@ def numbers(seen: dict) -> dict[str, float]:
 def test_several_replicas_train_as_one_does(
     small: dict, quantizer: str, replicas: Callable[[str, int, dict], list[dict]]
 ) -> None:
-    configuration = small | {"quantizer": quantizer, "classify": "both", "epochs": 6}
+    configuration = small | {"quantizer": quantizer, "classify": "both", "epochs": 3}
     configuration |= {"architecture": small["architecture"] | {"levels": "both"}}
     # Steps of 5, 5 and 2 recordings: parts of unequal size, and with three replicas a step that is not divided.
     configuration |= {"training": {"batch_size": 5, "mask_fraction": 0.2, "crop": 0.2, "revive_below": 0.5}}

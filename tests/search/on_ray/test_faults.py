@@ -18,6 +18,7 @@ from benchmarks.search.fault_run import EPOCHS, FaultRun, running_in_journal
 from results.records.run import read_curves, read_trials
 
 pytestmark = pytest.mark.slow
+TRIALS = 14
 HUNG_AFTER_S = 8.0  # a busy machine may take some seconds to notice a death, which is none of hanging
 # By the trial's seed. None of the first two trials, whose controller is killed: a trial that fares ill twice fails.
 MISHAPS = {"5": "nan", "6": "hang", "7": "raise", "8": "hang_always", "9": "die_late"}
@@ -59,7 +60,7 @@ def train_runs(output: str) -> set[str]:
 
 
 def test_no_fault_of_a_worker_loses_or_repeats_an_epoch(tmp_path):
-    run = FaultRun(tmp_path, {"misbehave": MISHAPS}, {"trials": 16, "hung_after_s": HUNG_AFTER_S})
+    run = FaultRun(tmp_path, {"misbehave": MISHAPS}, {"trials": TRIALS, "hung_after_s": HUNG_AFTER_S})
     run.start()
     try:
         trials = run.until_running()
@@ -69,7 +70,7 @@ def test_no_fault_of_a_worker_loses_or_repeats_an_epoch(tmp_path):
         run.until_moving(trials, run.kill(r"^ray::TrainController"))
         run.until(lambda: len(run.rows()) >= 3 and run.moments(), "a trial under way")
         run.kill(r"^ray::ResourceTrainable")
-        second = FaultRun(tmp_path, {"misbehave": MISHAPS}, {"trials": 16, "hung_after_s": HUNG_AFTER_S})
+        second = FaultRun(tmp_path, {"misbehave": MISHAPS}, {"trials": TRIALS, "hung_after_s": HUNG_AFTER_S})
         second.start("--resume", output="second.txt")
         assert second.finish() == 2
         assert "another search is writing to it" in (tmp_path / "second.txt").read_text()
@@ -78,13 +79,13 @@ def test_no_fault_of_a_worker_loses_or_repeats_an_epoch(tmp_path):
     finally:
         run.close()
     trials = read_trials(run.run).set_index("trial")
-    assert sorted(map(int, trials.index)) == list(range(16))
+    assert sorted(map(int, trials.index)) == list(range(TRIALS))
     reasons = trials[trials["state"] == "failed"]["reason"]
     assert set(reasons.index) == set(FAILED), reasons.to_dict()
     assert all(re.fullmatch(pattern, reasons[number]) for number, pattern in FAILED.items()), reasons.to_dict()
     assert trials.loc[[*FAILED], "first"].isna().all()
     finished = trials[trials["state"] == "finished"]
-    assert len(finished) == 16 - len(FAILED)
+    assert len(finished) == TRIALS - len(FAILED)
     assert finished["chain"].tolist() == undisturbed(finished, EPOCHS)
     assert (finished["train_worker"] == 1).all(), "every trial is trained by a worker of Ray Train"
     assert (finished["threads_given"] == 1).all(), "a worker has as many threads as CPUs"

@@ -1,9 +1,11 @@
+import platform
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from search.record.recorder import Recorder
-from search.record.run_folder import RunFolder, RunFolderError, check_unchanged
+from search.record.run_folder import RunFolder, RunFolderError, check_unchanged, provenance
 from search.space.reading import SpaceError
 from search.trials import TrialRequest, TrialResult
 
@@ -93,3 +95,11 @@ def test_a_run_does_not_go_on_with_longer_trials(space):
     budget = space.budget.model_copy(update={"epochs": 20})
     with pytest.raises(SpaceError, match=r"budget\.epochs: is 20, but the run in runs/toy was started with 10"):
         check_unchanged(edited(space, budget=budget), space, FILE, Path("runs/toy"))
+
+
+def test_a_run_says_which_python_and_which_packages_made_it():
+    found = provenance({"data": "none"}, "digest", {"budget": {"trials": 2}}, {})
+    assert found["python"] == platform.python_version()
+    assert found["versions"]["torch"] == metadata.version("torch")
+    assert (found["code"], found["study"], found["written"]) == ("digest", {"data": "none"}, {"budget": {"trials": 2}})
+    assert "set" not in found

@@ -46,6 +46,12 @@ def test_workers_are_placed_node_by_node(wanted, nodes, expected):
     assert found.workers == wanted.get("workers", 1)
 
 
+def test_what_all_slots_need_together_is_counted_for_cpus_and_gpus():
+    message = r"3 slots x \(2 CPUs and 2 GPUs\) = 6 CPUs and 6 GPUs, but the cluster has 8 CPUs and 4 GPUs; 2 would fit"
+    with pytest.raises(PreflightError, match=message):
+        plan(Resources(cpus=2, gpus=2, slots=3), Available(8, 4, "the cluster"), 16)
+
+
 def test_the_message_says_how_large_the_nodes_are():
     available = Available(6, 0, "the cluster", (Node(4, 0), Node(2, 0)))
     message = r"needs 5 CPUs, but the cluster has 6 CPUs and no GPU on 2 nodes, at most 4 CPUs on one of them"
