@@ -15,6 +15,8 @@ from small_exports import train_small
 
 # More threads than cores that are free slow tiny products a hundredfold. Set before anything loads numpy or torch.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# MiniRocket on a few recordings: Python's pace is enough, and to compile it takes half a minute.
+os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
 
 # Thousands of tests and the libraries they load are looked through in vain: a third of the time that collecting takes.
 gc.set_threshold(50_000, 20, 50)

@@ -49,7 +49,7 @@ def test_no_finished_trial_still_gives_a_report(maker):
     assert "none of 1 recorded trials finished; the hypervolume is 0" in made.warnings[0]
     assert "worker &lt;died&gt;" in (folder / "report.html").read_text()
     assert list((folder / "best").iterdir()) == []
-    assert rebuild(maker.space("empty")).hypervolume == 0
+    assert rebuild(maker.space("empty"), figures=False).hypervolume == 0
 
 
 def test_all_guards_broken_says_which(maker):
