@@ -1,7 +1,7 @@
 """One training run and its figures, the order of runs, and the processes that do them, each run in a fresh one.
 
 Time is the process's CPU time of training alone (not of loading, evaluation or pictures): on a shared machine others
-decide over the wall clock. Run as a module it does one task, which lies in a file as JSON:
+decide over the wall clock. `python -m benchmarks.quality` starts a process for each task, which lies in a file as JSON:
 
     python -m benchmarks.quality.runs TASK.json
 """

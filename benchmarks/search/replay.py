@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
+from benchmarks.command_line import BenchmarkError
 from results.front.dominance import GrowingFront, volume
 from results.records.objectives import minimised
 from search.space.schema import Space
@@ -45,16 +46,22 @@ def read_table(path: Path, space: Space) -> Table:
     """Read what `table.py` wrote.
 
     Raises:
-        ValueError: A configuration was not trained to the end, or a metric of the space is missing.
+        BenchmarkError: It is no such table: a metric of the space is missing, or the end of a training.
     """
-    rows = pd.read_csv(path)
+    try:
+        rows = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise BenchmarkError(f"{path}: is no table ({reason}); make it again with benchmarks.search.table") from error
     names = tuple(space.parameters)
     missing = [name for name in (*names, *space.metrics) if name not in rows]
     if missing:
-        raise ValueError(f"{path}: has no column {missing[0]}; make it again with benchmarks.search.table")
+        raise BenchmarkError(f"{path}: has no column {missing[0]}; make it again with benchmarks.search.table")
     curves = rows.pivot(index="configuration", columns="epoch").sort_index(axis=1)
     if curves.isna().any(axis=None):
-        raise ValueError(f"{path}: not every configuration has every epoch; make it again with benchmarks.search.table")
+        raise BenchmarkError(
+            f"{path}: not every configuration has every epoch; make it again with benchmarks.search.table"
+        )
     first = rows.drop_duplicates("configuration").sort_values("configuration")
     points = {tuple(map(_plain, values)): n for n, values in enumerate(first[list(names)].itertuples(index=False))}
     metrics = {metric: curves[metric].to_numpy(dtype=float) for metric in space.metrics}

@@ -3,7 +3,7 @@
 CPU: the highest resident size during the steps minus the resident size just before them, when torch is imported, its
 kernels are loaded (by a step of a tiny model) and the model and the data are built; so it holds gradients, optimiser
 state, activations and temporaries, but neither the libraries nor the weights. CUDA: the same difference of torch's
-allocated bytes. Run as a module, it prints one number of bytes:
+allocated bytes. `python -m benchmarks.trainer` starts such a process, which prints one number of bytes:
 
     python -m benchmarks.trainer.memory '{"kind": "quantised", "sizes": [64, 32, 16], "device": "cpu", "threads": 1}'
 """

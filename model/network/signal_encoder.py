@@ -47,7 +47,7 @@ class PatchEncoder(nn.Module):
         self.blocks = SelfAttentionStack(layers, sizes)
 
     def forward(self, x: Tensor, kept: Tensor | None = None, level: Tensor | None = None) -> Tensor:
-        """Embeds every patch of `x (series, length)`: `(series, patches, width)`.
+        """Embeds the patches of `x (series, length)`: `(series, patches, width)`, or `(series, kept patches, width)`.
 
         Of each series only the patches that `kept (series, kept patches)` names, int64, where it is given: the others
         are not seen and cost nothing. All are told `level (series, width)` beside their samples.

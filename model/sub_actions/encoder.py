@@ -36,10 +36,10 @@ class TextEncoder:
         self._tokenizer, self._model = _load(_embedded_folder() if name is None else name)
 
     def encode(self, phrases: Sequence[str]) -> np.ndarray:
-        """Embed each phrase: mean over its tokens, padding left out, then unit length.
+        """Embed each phrase, float32, (phrases, width): mean over its tokens, padding left out, then unit length.
 
-        Each different phrase is embedded once and in sorted batches, so the answer for a phrase does not
-        depend on the order or repetition of the phrases: float32, (phrases, width).
+        Each different phrase is embedded once and in sorted batches, so the answer for a phrase does not depend on the
+        order or repetition of the phrases.
 
         Raises:
             TextEncoderError: There is no phrase, or one is empty or longer than the model reads.

@@ -33,7 +33,7 @@ MANY = 20  # more lines of the front than this are drawn thinner
 
 
 class Axis(NamedTuple):
-    """The axis of a parameter or metric: its title, and ticks as places in [0, 1] with what stands there."""
+    """The axis of a parameter or metric: its title, and ticks, places in [0, 1] or `MISSING_PLACE` with their texts."""
 
     title: str
     ticks: list[tuple[float, str]]
@@ -60,7 +60,7 @@ class ParallelLines(NamedTuple):
 
     @property
     def lowest(self) -> float:
-        """The lowest place that an axis has."""
+        """0, or the place of missing values where an axis has that."""
         return min([0.0, *(place for axis in self.axes for place, _ in axis.ticks)])
 
 

@@ -27,7 +27,7 @@ class Content(NamedTuple):
         header: Column names; empty where the file has no complete line.
         rows: Texts by column.
         lines: Line number of each row in the file, from 1.
-        cut: One line about a last line that is unfinished and what of the file counts; "" for a whole file.
+        cut: One line about an unfinished last line and what of the file counts; "" for a whole file, and for a text.
     """
 
     header: tuple[str, ...]

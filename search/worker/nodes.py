@@ -1,4 +1,4 @@
-"""What is lost when nodes and actors die, and every private interface of Ray that this package uses.
+"""What is lost when nodes and actors die, and the private interfaces of Ray that this package uses.
 
 Ray Train replaces a worker that died and waits for CPUs as long as a group may take to start. That is right while the
 node is there. Where it has gone, its CPUs may never come back, so the groups with workers on it end, and their trials

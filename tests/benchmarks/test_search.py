@@ -58,6 +58,17 @@ def test_mistakes_are_one_line(capsys, monkeypatch, tmp_path, script, arguments,
     assert message in lines[0]
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("", "is no table"), ("x\n1,2\n1,2,3\n", "is no table"), ("x\n1\n", "has no column codebook_size")],
+)
+def test_what_is_no_table_is_one_line(capsys, tmp_path, text, reason):
+    (tmp_path / "grid.csv").write_text(text)
+    assert quality.main(["--table", str(tmp_path / "grid.csv")]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert f"grid.csv: {reason}" in line
+
+
 @pytest.fixture
 def grid(tmp_path) -> Path:
     """A table of the benchmark's grid with made-up values: recon falls with w, kl rises, both fall with epochs."""
