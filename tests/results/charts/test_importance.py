@@ -90,6 +90,7 @@ def test_volumes_by_hand(maker):
 def test_too_little_is_said(maker):
     _, found = importances(view_of(maker.write(maker.rows([[0.1 * n, 0.5] for n in range(1, 10)]))))
     assert {importance.lacking for importance in found} == {"9 finished trials with finite objectives, 10 are needed"}
+    assert {(importance.best, importance.trials) for importance in found} == {(0, 9)}
     _, found = importances(view_of(maker.write(maker.rows([[0.01 * n, 0.5] for n in range(1, 13)]), "equal")))
     assert [importance.lacking for importance in found] == ["", "12 of 12 trials are equally good", ""]
 
