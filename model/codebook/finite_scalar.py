@@ -38,16 +38,17 @@ class FiniteScalarQuantizer(nn.Module):
         """The grid through the projection, `(codes, code_dim)`."""
         return self.project_out(self.grid.implicit_codebook)
 
-    def forward(self, z: Tensor) -> Quantized:
-        """Quantises `z (..., code_dim)`."""
-        point, index = self._round(z)
+    def forward(self, z: Tensor, indices: Tensor | None = None) -> Quantized:
+        """Rounds `z (..., code_dim)`, or takes it where `indices (...)` say, with the gradient of rounding."""
+        point, index = self._round(z, indices)
         return Quantized(self.project_out(point), index, z.new_zeros(()))
 
-    def _round(self, z: Tensor) -> tuple[Tensor, Tensor]:
+    def _round(self, z: Tensor, indices: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Grid points `(..., numbers)` with the gradient of straight-through rounding, and their indices `(...,)`."""
         point, index = self.grid(self.project_in(z).reshape(1, -1, len(self.levels)))
         # Bounded, since the index of a NaN could be anything.
         index = index.view(z.shape[:-1]).long().clamp(0, len(self.grid.implicit_codebook) - 1)
+        index = index if indices is None else indices
         point = point.view(*z.shape[:-1], len(self.levels))
         # Exactly the grid's value; the library's rounding leaves a trace of what was rounded.
         return point + (self.grid.implicit_codebook[index] - point).detach(), index

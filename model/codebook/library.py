@@ -5,15 +5,15 @@
 - `SimQuantizer` (SimVQ, Zhu et al. 2024, arXiv 2411.02038): a frozen book behind one learnt linear map.
 
 With each the task's gradient reaches the encoder alone: passed on as it is, or turned and scaled from the code to the
-encoder's output (`rotation_trick`, Fifty et al. 2024, arXiv 2410.06424). The library chooses the code, makes that
-gradient and updates the averages. Its own k-means and its own replacement of dead codes are not used: they draw from
-torch's global random state. Importing this file costs about a second, so `model.network.building` does it when it is
-needed.
+encoder's output (`rotation_trick`, Fifty et al. 2024, arXiv 2410.06424). The library makes that turn and updates the
+averages. Codes are chosen here, since a token may be given another code than the nearest; and the library's k-means and
+its replacement of dead codes are not used: they draw from torch's global random state. Importing this file costs about
+a second, so `model.network.building` does it when it is needed.
 """
 
 from __future__ import annotations
 
-from typing import Self
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -45,19 +45,19 @@ class StraightThroughQuantizer(nn.Module):
 
     def __init__(self, codes: int, dim: int, commitment: float, entropy: float, rotation_trick: bool = False):
         super().__init__()
-        self.book = _book(codes, dim, rotation_trick, learnable_codebook=True, ema_update=False)
-        self.commitment, self.entropy = commitment, entropy
+        self.book = _book(codes, dim, learnable_codebook=True, ema_update=False)
+        self.commitment, self.entropy, self.rotation_trick = commitment, entropy, rotation_trick
 
     @property
     def codes(self) -> Tensor:
         """The book, `(codes, code_dim)`."""
         return self.book.codebook
 
-    def forward(self, z: Tensor) -> Quantized:
-        """Quantises `z (..., code_dim)`."""
-        quantized, chosen = _choose(self.book, z, self.codes)
-        loss = codebook_loss(z, chosen) + self.commitment * commitment_loss(z, chosen)
-        return quantized._replace(loss=loss + _entropy(self.entropy, z, self.codes))
+    def forward(self, z: Tensor, indices: Tensor | None = None) -> Quantized:
+        """See `Quantizer`."""
+        chosen = _choose(z, self.codes, indices, self.rotation_trick)
+        loss = codebook_loss(z, chosen.at) + self.commitment * commitment_loss(z, chosen.at)
+        return Quantized(chosen.code, chosen.indices, loss + _entropy(self.entropy, z, self.codes))
 
     @torch.no_grad()
     def init_codes(self, z: Tensor, seed: int) -> None:
@@ -86,19 +86,19 @@ class EMAQuantizer(nn.Module):
         self, codes: int, dim: int, commitment: float, entropy: float, rotation_trick: bool = False, decay: float = 0.9
     ):
         super().__init__()
-        self.book = _book(codes, dim, rotation_trick, learnable_codebook=False, ema_update=True, decay=decay)
-        self.commitment, self.entropy = commitment, entropy
+        self.book = _book(codes, dim, learnable_codebook=False, ema_update=True, decay=decay)
+        self.commitment, self.entropy, self.rotation_trick = commitment, entropy, rotation_trick
 
     @property
     def codes(self) -> Tensor:
         """The book, `(codes, code_dim)`."""
         return self.book.codebook
 
-    def forward(self, z: Tensor) -> Quantized:
-        """Quantises `z (..., code_dim)`; the averages stay as they are until `ema_update`."""
-        quantized, chosen = _choose(self.book, z, self.codes)
-        loss = self.commitment * commitment_loss(z, chosen)
-        return quantized._replace(loss=loss + _entropy(self.entropy, z, self.codes))
+    def forward(self, z: Tensor, indices: Tensor | None = None) -> Quantized:
+        """See `Quantizer`; the averages stay as they are until `ema_update`."""
+        chosen = _choose(z, self.codes, indices, self.rotation_trick)
+        loss = self.commitment * commitment_loss(z, chosen.at)
+        return Quantized(chosen.code, chosen.indices, loss + _entropy(self.entropy, z, self.codes))
 
     @torch.no_grad()
     def init_codes(self, z: Tensor, seed: int) -> None:
@@ -130,24 +130,25 @@ class EMAQuantizer(nn.Module):
 class SimQuantizer(nn.Module):
     """Nearest code of a frozen book seen through a linear map; every step of the map moves all codes together.
 
-    The map learns from the codebook loss alone: the library cuts the task's gradient off before it. Arguments as for
-    `StraightThroughQuantizer`.
+    The map learns from the codebook loss alone, as in the library. Arguments as for `StraightThroughQuantizer`.
     """
 
     def __init__(self, codes: int, dim: int, commitment: float, entropy: float, rotation_trick: bool = False):
         super().__init__()
-        self.book = SimVQ(dim, codes, rotation_trick=rotation_trick, input_to_quantize_commit_loss_weight=commitment)
-        self.entropy = entropy
+        self.book = SimVQ(dim, codes)
+        self.commitment, self.entropy, self.rotation_trick = commitment, entropy, rotation_trick
 
     @property
     def codes(self) -> Tensor:
         """The book as the map shows it, `(codes, code_dim)`."""
         return self.book.codebook
 
-    def forward(self, z: Tensor) -> Quantized:
-        """Quantises `z (..., code_dim)`."""
-        quantized, _ = _choose(self.book, z, self.codes)
-        return quantized._replace(loss=quantized.loss + _entropy(self.entropy, z, self.codes))
+    def forward(self, z: Tensor, indices: Tensor | None = None) -> Quantized:
+        """See `Quantizer`."""
+        codes = self.codes
+        chosen = _choose(z, codes, indices, self.rotation_trick)
+        loss = codebook_loss(z, chosen.at) + self.commitment * commitment_loss(z, chosen.at)
+        return Quantized(chosen.code, chosen.indices, loss + _entropy(self.entropy, z, codes))
 
     @torch.no_grad()
     def init_codes(self, z: Tensor, seed: int) -> None:
@@ -174,41 +175,37 @@ def rotate(z: Tensor, chosen: Tensor) -> Tensor:
     return rotate_to(z, chosen)
 
 
-class _Book(VectorQuantize):
-    """The library's codebook, alike in both modes: in evaluation it passes no gradient, and nothing else differs."""
+class _Choice(NamedTuple):
+    """What tokens are given: the codes with the gradient that the encoder gets, those with the book's own, and rows."""
 
-    def train(self, mode: bool = True) -> Self:
-        """Stays in training mode."""
-        return super().train(True)
+    code: Tensor  # (..., code_dim)
+    at: Tensor  # (..., code_dim)
+    indices: Tensor  # (...,)
 
 
-def _book(codes: int, dim: int, rotation_trick: bool, **kind: bool | float) -> VectorQuantize:
-    """The library's codebook, with everything switched off that would change it in the forward pass."""
-    book = _Book(
+def _choose(z: Tensor, codes: Tensor, indices: Tensor | None, rotation_trick: bool) -> _Choice:
+    index = squared_distances(z, codes).argmin(-1) if indices is None else indices
+    chosen = functional.embedding(index, codes)
+    path = rotate(z, chosen.detach()) if rotation_trick else z
+    # Exactly the code: what was rotated has gone through rounding.
+    return _Choice(path + (chosen - path).detach(), chosen, index)
+
+
+def _book(codes: int, dim: int, **kind: bool | float) -> VectorQuantize:
+    """The library's codebook, with everything switched off that would change it unasked."""
+    book = VectorQuantize(
         dim,
         codes,
-        rotation_trick=rotation_trick,
         commitment_weight=0.0,  # the losses are ours, so that codebook and commitment have weights of their own
         threshold_ema_dead_code=0,
         freeze_codebook=True,
         sync_codebook=False,
         **kind,
     )
-    # A buffer that each forward pass reads as a bool, for which a GPU would have to be waited for; always true here.
+    # A buffer that the averages read as a bool, for which a GPU would have to be waited for; always true here.
     del book._codebook.initted
     book._codebook.initted = True
     return book
-
-
-def _choose(book: nn.Module, z: Tensor, codes: Tensor) -> tuple[Quantized, Tensor]:
-    """Lets the library choose; gives what it says, and the chosen codes with their own gradient.
-
-    The value of `Quantized.code` is exactly the code; the library's has gone through a rotation or through float32.
-    """
-    path, index, loss = book(z.reshape(1, -1, z.shape[-1]))
-    path, index = path.view_as(z), index.view(z.shape[:-1])
-    chosen = functional.embedding(index, codes)
-    return Quantized(path + (chosen - path).detach(), index, loss), chosen
 
 
 def _entropy(weight: float, z: Tensor, codes: Tensor) -> Tensor:

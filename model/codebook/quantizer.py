@@ -35,8 +35,8 @@ class Quantizer(Protocol):
         """The book, `(codes, code_dim)`; `Quantized.indices` are its rows, `Quantized.code` their values."""
         ...
 
-    def __call__(self, z: Tensor) -> Quantized:
-        """Quantises `z (..., code_dim)`."""
+    def __call__(self, z: Tensor, indices: Tensor | None = None) -> Quantized:
+        """Quantises `z (..., code_dim)`: to the codes that `indices (...)` name, or where it is None to the nearest."""
         ...
 
     def init_codes(self, z: Tensor, seed: int) -> None:
@@ -95,10 +95,10 @@ class SynchronisedQuantizer(nn.Module):
         self.codes = nn.Parameter(torch.randn(codes, dim) / dim**0.5)
         self.commitment, self.entropy, self.to_encoder = commitment, entropy, to_encoder
 
-    def forward(self, z: Tensor) -> Quantized:
-        """Quantises `z (..., code_dim)`."""
+    def forward(self, z: Tensor, indices: Tensor | None = None) -> Quantized:
+        """See `Quantizer`."""
         distance = squared_distances(z, self.codes)
-        index = distance.argmin(-1)
+        index = distance.argmin(-1) if indices is None else indices
         chosen = functional.embedding(index, self.codes)
         loss = codebook_loss(z, chosen) + self.commitment * commitment_loss(z, chosen)
         if self.entropy:

@@ -123,11 +123,17 @@ class LossWeights(Frozen):
 class Alignment(Frozen):
     """The text path and how it meets the signal."""
 
+    key: Literal["shared", "own"] = Field(
+        "shared", description="soft labels to train towards: of the run's answer key, or of the trial's own attention"
+    )
+    key_steps: Annotated[int, Field(ge=0)] = Field(600, description="steps in which the answer key is trained")
     width: Count = Field(64, description="width of the shared projection")
     heads: Count = 4
     attention_temperature: Annotated[float, Field(gt=0.0)] = Field(0.1, description="of the cosine attention")
     contrastive_temperature: Annotated[float, Field(gt=0.0)] = 0.1
-    momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(0.99, description="of the moving-average aligner")
+    momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(
+        0.99, description="of the moving-average aligner, with key: own"
+    )
 
     @model_validator(mode="after")
     def _heads_fit(self) -> Alignment:

@@ -21,18 +21,19 @@ from model.network.batch import Batch, by_recording
 from model.network.channels import per_series, per_token
 from model.network.heads import accumulate_meanings, kl_divergence
 from model.network.shape_action import ShapeActionNetwork
-from model.network.shapes import extract_pieces, normalise_pieces, stitch
+from model.network.shapes import extract_pieces, normalise_pieces, stitch, straight_lines
 
 CONTROL_SEED = 20_240  # of the shuffled-code controls
 
 
 class SplitOutputs(NamedTuple):
-    """What the signal path and the soft labels give for a split; `S` series in `R` rows of `N` tokens."""
+    """What the signal path and the answer key give for a split; `S` series in `R` rows of `N` tokens."""
 
     tokens: Tensor  # (B, tokens of a recording, width)
     z: Tensor  # (R · N, code_dim)
     indices: Tensor  # (R · N,)
-    p: Tensor  # (R · N, K)
+    p: Tensor  # (R · N, K), soft labels of the answer key
+    log_q: Tensor  # (R · N, K), predicted
     start: Tensor  # (S, N)
     length: Tensor  # (S, N)
     offset: Tensor  # (S, N)
@@ -47,14 +48,25 @@ def collect(model: ShapeActionNetwork, split: Batch, recordings: int = 64) -> Sp
     model.eval()
     parts = []
     for first in range(0, len(split.x), recordings):
-        x, y, level, _ = split.take(slice(first, first + recordings))
-        out = model(x.flatten(0, 1), level=level)
-        tokens = by_recording(out.tokens, len(x))
-        a, p = out.attributes, model.teacher.label(tokens, y)
-        z, index, p = (part.flatten(0, 1) for part in (a.z, out.quantized.indices, p))
-        parts.append(SplitOutputs(tokens, z, index, p, a.start, a.length, a.offset, a.scale, out.series))
+        part = split.take(slice(first, first + recordings))
+        out = model(part.x.flatten(0, 1), level=part.level)
+        tokens, a = by_recording(out.tokens, len(part.x)), out.attributes
+        p = model.teacher.mark(part, *model.windows(a, len(part.x)))
+        flat = (a.z, out.quantized.indices, p, out.log_q)
+        of_token = (each.flatten(0, 1) for each in flat)
+        parts.append(SplitOutputs(tokens, *of_token, a.start, a.length, a.offset, a.scale, out.series))
     model.train(was_training)
     return SplitOutputs(*(torch.cat(field) for field in zip(*parts, strict=True)))
+
+
+def class_means(p: Tensor, y: Tensor, owned: Tensor) -> Tensor:
+    """The mean soft label of each class, `(classes, K)`: uniform on what a class owns where there is no token of it.
+
+    `p (tokens, K)` are the labels of the training split, `y (tokens,)` its classes, `owned (classes, K)` of bool.
+    """
+    total = p.new_zeros(owned.shape).index_add_(0, y, p)
+    count = torch.bincount(y, minlength=len(owned))[:, None]
+    return torch.where(count > 0, total / count.clamp_min(1), owned / owned.sum(-1, keepdim=True))
 
 
 @torch.no_grad()
@@ -101,6 +113,8 @@ def classify(
 def _features(model: ShapeActionNetwork, split: SplitOutputs) -> downstream.Features:
     numbers = torch.stack([split.start, split.length, split.offset, split.scale], dim=-1)
     numbers = per_token(numbers, model.channels_per_token)
+    if not model.reads_codes:
+        numbers = torch.cat([numbers, split.log_q.exp().view(*numbers.shape[:2], -1)], dim=-1)
     index = split.indices.view(numbers.shape[:2])
     return downstream.features(_array(model.quantizer.codes), _array(index), _array(numbers), len(split.tokens))
 
@@ -123,7 +137,7 @@ def evaluate(
     y = held_out.y.repeat_interleave(seen.tokens.shape[1])
     return {
         **_reconstruction(model, held_out, seen, longest),
-        **_action(seen, learnt.p.mean(0), table, y, model.teacher.text.owned),
+        **_action(model, learnt, train.y, seen, table, y),
         **_codebook(model, seen, table, y),
         **_alignment(model, held_out, seen, temperature),
         **_downstream(classify(model, learnt, train.y, seen, held_out.y)),
@@ -152,11 +166,13 @@ def _reconstruction(model: ShapeActionNetwork, split: Batch, seen: SplitOutputs,
 
     shapes = drawn(seen.indices)
     error, covered = stitched_fvu(seen.indices)
+    lines = stitch(straight_lines(pieces), seen.start, seen.length, samples, longest).series
     shuffled_error, _ = stitched_fvu(_shuffled(seen.indices))
     target = normalise_pieces(pieces)
     return {
         "series_fvu": float(metrics.fvu(split.x, seen.series.view_as(split.x))),
         "stitch_fvu": float(error),
+        "line_fvu": float(metrics.fvu(split.x, lines.view_as(split.x))),
         "shape_skill": float(metrics.shape_skill(scale * shapes + offset, pieces, seen.length)),
         "shape_correlation": float(metrics.shape_correlation(shapes, pieces, seen.length)),
         "scale_ratio": float(seen.scale.mean() / target.scale.mean().clamp_min(1e-12)),
@@ -168,15 +184,22 @@ def _reconstruction(model: ShapeActionNetwork, split: Batch, seen: SplitOutputs,
     }
 
 
-def _action(seen: SplitOutputs, mean: Tensor, table: Tensor, y: Tensor, owned: Tensor) -> dict[str, float]:
-    log_q = table[seen.indices]
+def _action(
+    model: ShapeActionNetwork, learnt: SplitOutputs, train_y: Tensor, seen: SplitOutputs, table: Tensor, y: Tensor
+) -> dict[str, float]:
+    owned, mean, log_q = model.teacher.text.owned, learnt.p.mean(0), table[seen.indices]
+    classes = class_means(learnt.p, train_y.repeat_interleave(learnt.tokens.shape[1]), owned)[y]
     return {
         "action_kl": float(kl_divergence(seen.p, log_q).mean()),
         "action_kl_ratio": float(metrics.kl_ratio(seen.p, log_q, mean)),
         "action_kl_ratio_shuffled": float(metrics.kl_ratio(seen.p, table[_shuffled(seen.indices)], mean)),
+        "token_kl_ratio": float(metrics.kl_ratio(seen.p, seen.log_q if not model.reads_codes else log_q, mean)),
+        "class_oracle_ratio": float(metrics.kl_ratio(seen.p, classes.clamp_min(1e-12).log(), mean)),
+        "within_class_kl_ratio": float(metrics.kl_ratio(seen.p, metrics.restricted(log_q, owned[y]), classes)),
         "target_information": float(metrics.target_information(seen.p, mean)),
         "token_specificity": float(metrics.token_specificity(seen.p, y, owned)),
         "set_mass": float(metrics.set_mass(log_q, y, owned)),
+        "key_agreement": float(model.teacher.key.agreement),
     }
 
 

@@ -51,11 +51,19 @@ def shape_correlation(shapes: Tensor, pieces: Tensor, length: Tensor) -> Tensor:
 def kl_ratio(p: Tensor, log_q: Tensor, mean: Tensor) -> Tensor:
     """Σ KL(p ‖ q) / Σ KL(p ‖ p̄): 0 is perfect, 1 a predictor that always says p̄.
 
-    Soft labels `p` and predicted log-probabilities are `(tokens, sub_actions)`; `mean (sub_actions,)` is p̄ of the
-    training split.
+    Soft labels `p` and predicted log-probabilities are `(tokens, sub_actions)`; `mean` is p̄ of the training split,
+    `(sub_actions,)`, or that of each token's class, `(tokens, sub_actions)`.
     """
     baseline = kl_divergence(p, mean.clamp_min(_TINY).log()).sum()
     return kl_divergence(p, log_q).sum() / baseline.clamp_min(_TINY)
+
+
+def restricted(log_q: Tensor, owned: Tensor) -> Tensor:
+    """Log-probabilities `(tokens, sub_actions)` of a prediction that knows the class: q on S_y, normalised.
+
+    `owned (tokens, sub_actions)` of bool are the sub-actions of each token's class.
+    """
+    return log_q.clamp_min(-1e4).masked_fill(~owned, float("-inf")).log_softmax(-1)
 
 
 def target_information(p: Tensor, mean: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 RECONSTRUCTION = (
     "series_fvu",
     "stitch_fvu",
+    "line_fvu",
     "shape_skill",
     "shape_correlation",
     "scale_ratio",
@@ -16,9 +17,13 @@ ACTION = (
     "action_kl",
     "action_kl_ratio",
     "action_kl_ratio_shuffled",
+    "token_kl_ratio",
+    "class_oracle_ratio",
+    "within_class_kl_ratio",
     "target_information",
     "token_specificity",
     "set_mass",
+    "key_agreement",
 )
 CODEBOOK = (
     "code_perplexity",

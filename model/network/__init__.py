@@ -9,7 +9,8 @@
 - `attributes`: code, window, offset and scale of each token
 - `shapes`: pieces of a series, decoded and stitched, with their errors
 - `heads`: codes and tokens to sub-actions and classes
-- `alignment`: signal meets text: the contrastive loss and the soft labels
+- `alignment`: signal meets text: the contrastive loss
+- `teacher`: the answer key, which gives the soft labels, with the aligner and the class text
 """
 
 from model.network.batch import Batch

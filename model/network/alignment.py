@@ -1,7 +1,8 @@
-"""Signal meets text: the shared projection, two cross-attentions, the contrastive loss and the soft labels.
+"""Signal meets text: the shared projection, two cross-attentions, the contrastive loss and its soft labels.
 
-Owns everything that sees a recording's class text. What it returns trains the signal path through the contrastive
-loss and gives the soft labels; nothing of it is quantised or decoded, since at inference there is the signal alone.
+What it returns trains the signal path through the contrastive loss; nothing of it is quantised or decoded, since at
+inference there is the signal alone. Its attention gives soft labels too, with `alignment.key: own`; `teacher` has those
+that count.
 The contrastive loss is the supervised one of Khosla et al. 2020 (arXiv 2004.11362, L_out), across the two modalities.
 """
 
@@ -247,53 +248,3 @@ class MovingAverage(nn.Module):
     def update(self, module: nn.Module) -> None:
         """Moves the copy one step towards `module`."""
         torch._foreach_lerp_(list(self.average.parameters()), list(module.parameters()), 1 - self.momentum)
-
-
-class TextTeacher(nn.Module):
-    """The aligner, its moving average and the class text: what sees labels, in training alone.
-
-    Args:
-        aligner: Trained by the contrastive loss.
-        text: The phrases of each class.
-        momentum: Of the moving average that gives the soft labels.
-    """
-
-    def __init__(self, aligner: Aligner, text: ClassText, momentum: float):
-        super().__init__()
-        self.aligner, self.text = aligner, text
-        self.slow = MovingAverage(aligner, momentum)
-
-    def align(self, tokens: Tensor, y: Tensor, wording: Tensor | None = None) -> Aligned:
-        """Aligns recordings with their class text.
-
-        Args:
-            tokens: `(B, signal tokens, width)`, unfused, all channels of a recording.
-            y: `(B,)`, classes.
-            wording: Optional `(B, M)`, which wording of each phrase is read; None reads the first.
-        """
-        return self.aligner(tokens, self.text.phrases(y, wording), self.text.present[y])
-
-    @torch.no_grad()
-    def label(self, tokens: Tensor, y: Tensor, wording: Tensor | None = None) -> Tensor:
-        """Soft labels of the moving-average aligner.
-
-        Args:
-            tokens: `(B, signal tokens, width)`.
-            y: `(B,)`, classes.
-            wording: As for `align`.
-
-        Returns:
-            `(B, signal tokens, K)`, detached.
-        """
-        aligned = self.slow.average(tokens, self.text.phrases(y, wording), self.text.present[y])
-        return soft_labels(aligned.attention, self.text.phrase_to_sub_action[y])
-
-    def update(self) -> None:
-        """Moves the average one step towards the aligner."""
-        self.slow.update(self.aligner)
-
-    def similarities(self, tokens: Tensor) -> Tensor:
-        """Cosines `(B, classes)` of pooled, unfused tokens with the pooled text of each class; no label is seen."""
-        signal = self.aligner.project_signal(tokens).mean(1)
-        anchors = pool(self.aligner.project_text(self.text.text), self.text.present)
-        return functional.normalize(signal, dim=-1) @ functional.normalize(anchors, dim=-1).T

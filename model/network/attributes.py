@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.network.channels import per_series, per_token
+from model.network.channels import per_token
 
 MIN_LENGTH_FRACTION = 1 / 64  # l_min of the paper
 
@@ -81,37 +81,46 @@ def _head(width: int, outputs: int) -> nn.Sequential:
 
 
 class AttributeDecoder(nn.Module):
-    """Token to attributes; each of the channels that a token describes has its own offset and scale."""
+    """Token to code and window; offset and scale are not decoded, they follow from the piece in the window."""
 
     def __init__(self, width: int, code_dim: int, placement: Placement, channels: int = 1):
         super().__init__()
         self.placement, self.channels = placement, channels
         self.to_code = _head(width, code_dim)
         self.to_window = _head(width, 2)
-        self.to_level = _head(width, 2 * channels)
 
-    def forward(self, tokens: Tensor) -> Attributes:
-        """Attributes of `tokens (rows, tokens, width)`."""
+    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """`z`, `start` and `length` of `Attributes`, of `tokens (rows, tokens, width)`."""
         window = self.placement.place(self.to_window(tokens))
         start, length = (part.repeat_interleave(self.channels, dim=0) for part in window)
-        offset, scale = per_series(self.to_level(tokens), self.channels).unbind(-1)
-        return Attributes(self.to_code(tokens), start, length, offset, functional.softplus(scale))
+        return self.to_code(tokens), start, length
 
 
 class AttributeEncoder(nn.Module):
-    """Attributes, with the quantised code, back to a token, which describes so many channels."""
+    """Attributes, with the quantised code, back to a token.
 
-    def __init__(self, width: int, code_dim: int, channels: int = 1):
+    Args:
+        width: Of a token.
+        code_dim: Width of a code.
+        channels: Channels that a token describes.
+        sub_actions: Sub-actions whose probabilities a token carries beside its code (Method 1); 0 for none.
+    """
+
+    def __init__(self, width: int, code_dim: int, channels: int = 1, sub_actions: int = 0):
         super().__init__()
-        self.channels = channels
-        self.project = nn.Linear(code_dim + 2 + 2 * channels, width)
+        self.channels, self.sub_actions = channels, sub_actions
+        self.project = nn.Linear(code_dim + 2 + 2 * channels + sub_actions, width)
 
-    def forward(self, code: Tensor, attributes: Attributes) -> Tensor:
-        """Tokens `(rows, tokens, width)` of `code (rows, tokens, code_dim)` and the numbers beside it."""
+    def forward(self, code: Tensor, attributes: Attributes, log_q: Tensor) -> Tensor:
+        """Tokens `(rows, tokens, width)` of codes `(rows, tokens, code_dim)` and what stands beside them.
+
+        `log_q (rows, tokens, K)` is left out where a token carries no probabilities.
+        """
         # All channels of a token share its window, so one of them says it.
         window = torch.stack([attributes.start, attributes.length], dim=-1)[:: self.channels]
         levels = per_token(torch.stack([attributes.offset, attributes.scale], dim=-1), self.channels)
-        return self.project(torch.cat([code, window, levels], dim=-1))
+        actions = [log_q.exp()] if self.sub_actions else []
+        return self.project(torch.cat([code, window, levels, *actions], dim=-1))
 
 
 def diversity_loss(start: Tensor, length: Tensor, margin: float = 0.2) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from model.codebook.quantizer import Quantizer, SynchronisedQuantizer
 from model.configuration.layout import Layout
 from model.configuration.reading import Configuration, ConfigurationError
-from model.network.alignment import Aligner, ClassText, TextTeacher
+from model.network.alignment import Aligner, ClassText
 from model.network.attributes import AnchoredWindows, AttributeDecoder, AttributeEncoder, FreeWindows, Placement
 from model.network.channels import FusedChannels, SeparateChannels
 from model.network.heads import ActionDecoder, ActionHead, ClassHeads
@@ -17,6 +17,7 @@ from model.network.offset_scale import OffsetScaleEmbedding
 from model.network.shape_action import SeriesRebuilder, ShapeActionNetwork, SignalEncoder
 from model.network.shapes import ShapeDecoder
 from model.network.signal_encoder import AnchoredQueries, PatchEncoder, SeriesDecoder
+from model.network.teacher import AnswerKey, TextTeacher
 from model.network.transformer import BlockSizes
 
 
@@ -81,14 +82,15 @@ def _assemble(configuration: Configuration, text: ClassText, channels: int, layo
     handling = FusedChannels(channels, sizes.width) if fused else SeparateChannels()
     each = handling.per_token
     decoder = SeriesDecoder(length, sizes.tokens, blocks, sizes.decoder_layers, each)
-    action = (
-        ActionDecoder(sizes.code_dim, configuration.num_sub_actions)
-        if configuration.method == "action_decoder"
-        else ActionHead(sizes.width, configuration.num_sub_actions)
-    )
+    action: ActionDecoder | ActionHead = ActionDecoder(sizes.code_dim, configuration.num_sub_actions)
+    of_head = 0
+    if configuration.method == "action_head":
+        of_head = configuration.num_sub_actions
+        action = ActionHead(sizes.width, of_head)
     aligner = Aligner(
         sizes.width, text.text.shape[-1], alignment.width, alignment.heads, alignment.attention_temperature
     )
+    own = alignment.key == "own"
     classes = offset_scale = None
     if configuration.classify != "none":
         classes = ClassHeads(configuration.classify, sizes.code_dim, sizes.width, len(text.text))
@@ -96,17 +98,19 @@ def _assemble(configuration: Configuration, text: ClassText, channels: int, layo
         offset_scale = OffsetScaleEmbedding(channels, sizes.width, sizes.levels)
     return ShapeActionNetwork(
         to_tokens=SignalEncoder(encoder, queries, handling, offset_scale),
-        attributes=AttributeDecoder(sizes.width, sizes.code_dim, _placement(configuration), each),
+        attributes=AttributeDecoder(sizes.width, sizes.code_dim, placement(configuration), each),
         quantizer=build_quantizer(configuration),
         shapes=ShapeDecoder(sizes.code_dim, sizes.shape_samples, sizes.shape_hidden, each),
-        rebuild=SeriesRebuilder(AttributeEncoder(sizes.width, sizes.code_dim, each), decoder),
+        rebuild=SeriesRebuilder(AttributeEncoder(sizes.width, sizes.code_dim, each, of_head), decoder),
         action=action,
-        teacher=TextTeacher(aligner, text, alignment.momentum),
+        teacher=TextTeacher(aligner, text, AnswerKey(text, channels), alignment.momentum if own else None),
+        synthesis=configuration.synthesis,
         classes=classes,
     )
 
 
-def _placement(configuration: Configuration) -> Placement:
+def placement(configuration: Configuration) -> Placement:
+    """Return where windows may lie."""
     windows = configuration.windows
     if windows.placement == "free":
         return FreeWindows()

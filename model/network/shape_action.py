@@ -12,14 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from model.codebook.decoding import decode
-from model.codebook.quantizer import Quantized, Quantizer
-from model.network.alignment import TextTeacher
+from model.codebook.quantizer import Quantized, Quantizer, squared_distances
 from model.network.attributes import AttributeDecoder, AttributeEncoder, Attributes
+from model.network.batch import by_recording
 from model.network.channels import ChannelHandling, per_series
 from model.network.heads import ActionDecoder, ActionHead, ClassHeads
 from model.network.offset_scale import OffsetScaleEmbedding
-from model.network.shapes import ShapeDecoder
+from model.network.shapes import ShapeDecoder, extract_pieces, fit_offset_scale, shape_errors
 from model.network.signal_encoder import AnchoredQueries, PatchEncoder, SeriesDecoder
+from model.network.teacher import TextTeacher
 
 
 class SignalOutput(NamedTuple):
@@ -30,6 +31,7 @@ class SignalOutput(NamedTuple):
 
     tokens: Tensor  # (R, N, width), before they meet the text
     attributes: Attributes
+    pieces: Tensor  # (S, N, shape samples), what lies in each window
     quantized: Quantized
     shapes: Tensor  # (S, N, shape samples), normalised
     decoded: Tensor  # (S, N, shape samples), scale · shape + offset
@@ -70,9 +72,9 @@ class SeriesRebuilder(nn.Module):
         super().__init__()
         self.attributes, self.decoder = attributes, decoder
 
-    def forward(self, code: Tensor, attributes: Attributes) -> Tensor:
-        """The series from `code (R, N, code_dim)` and the numbers beside it."""
-        return self.decoder(self.attributes(code, attributes))
+    def forward(self, code: Tensor, attributes: Attributes, log_q: Tensor) -> Tensor:
+        """The series from `code (R, N, code_dim)` and what stands beside it."""
+        return self.decoder(self.attributes(code, attributes, log_q))
 
 
 class ShapeActionNetwork(nn.Module):
@@ -80,12 +82,14 @@ class ShapeActionNetwork(nn.Module):
 
     Args:
         to_tokens: Series to tokens.
-        attributes: Token to attributes.
+        attributes: Token to code and window.
         quantizer: The codebook.
         shapes: Code to shape.
         rebuild: Attributes to series.
         action: What predicts sub-actions; a head on the token (Method 1) or a decoder of the code (Method 2).
         teacher: Signal meets text; gives the contrastive loss and the soft labels.
+        synthesis: γ, how much the choice of a code looks at what it draws: it takes the least of
+            ‖z − c_j‖² / Var(c) + γ · e_j, e_j the error of its shape at the best offset and scale. 0 takes the nearest.
         classes: Optional classification from codes, tokens or both.
     """
 
@@ -99,9 +103,11 @@ class ShapeActionNetwork(nn.Module):
         rebuild: SeriesRebuilder,
         action: ActionHead | ActionDecoder,
         teacher: TextTeacher,
+        synthesis: float = 0.0,
         classes: ClassHeads | None = None,
     ):
         super().__init__()
+        self.synthesis = synthesis
         self.to_tokens, self.attributes, self.quantizer = to_tokens, attributes, quantizer
         self.shapes, self.rebuild, self.action = shapes, rebuild, action
         self.teacher, self.classes = teacher, classes
@@ -127,20 +133,39 @@ class ShapeActionNetwork(nn.Module):
         with self._mixed(x):
             tokens = self.to_tokens(x, kept, level)
         tokens = tokens.float() if self.mixed_precision else tokens
-        attributes = self.attributes(tokens)
-        quantized = self.quantizer(attributes.z)
+        z, start, length = self.attributes(tokens)
+        pieces = extract_pieces(x, start, length, self.shapes.samples)
+        quantized = self.quantizer(z, self._choice(z, pieces))
         if not quantize:
-            quantized = Quantized(attributes.z, quantized.indices, quantized.loss.new_zeros(()))
+            quantized = Quantized(z, quantized.indices, quantized.loss.new_zeros(()))
         book = self.quantizer.codes if quantize else None
         shapes = per_series(decode(self.shapes, quantized, book), self.channels_per_token)
+        attributes = Attributes(z, start, length, *fit_offset_scale(shapes, pieces))
         decoded = attributes.scale[..., None] * shapes + attributes.offset[..., None]
-        with self._mixed(x):
-            series = self.rebuild(quantized.code, attributes)
         log_q = decode(self.action, quantized, book) if self.reads_codes else self.action(tokens)
-        return SignalOutput(tokens, attributes, quantized, shapes, decoded, series.to(x.dtype), log_q)
+        with self._mixed(x):
+            series = self.rebuild(quantized.code, attributes, log_q)
+        return SignalOutput(tokens, attributes, pieces, quantized, shapes, decoded, series.to(x.dtype), log_q)
+
+    @torch.no_grad()
+    def _choice(self, z: Tensor, pieces: Tensor) -> Tensor | None:
+        """The code of each token, `(R, N)`; None is the nearest."""
+        if not self.synthesis:
+            return None
+        codes = self.quantizer.codes
+        errors = shape_errors(self.shapes(codes), pieces, self.channels_per_token)
+        spread = codes.var(0, correction=0).sum().clamp_min(1e-12)
+        return (squared_distances(z, codes) / spread + self.synthesis * errors).argmin(-1)
 
     def _mixed(self, x: Tensor) -> torch.autocast:
         return torch.autocast(x.device.type, torch.bfloat16, enabled=self.mixed_precision)
+
+    def windows(self, attributes: Attributes, recordings: int) -> tuple[Tensor, Tensor]:
+        """Start and length of the windows of so many recordings, each `(recordings, tokens of a recording)`."""
+        # The series of a row share its windows, so the first of them says it.
+        of_row = (part[:: self.channels_per_token] for part in (attributes.start, attributes.length))
+        start, length = (by_recording(part[..., None], recordings)[..., 0] for part in of_row)
+        return start, length
 
     @property
     def channels_per_token(self) -> int:

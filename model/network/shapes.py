@@ -52,6 +52,37 @@ def normalise_pieces(pieces: Tensor) -> Normalised:
     return Normalised(centred / scale[..., None], offset, scale)
 
 
+def fit_offset_scale(shapes: Tensor, pieces: Tensor) -> tuple[Tensor, Tensor]:
+    """The μ and σ ≥ 0 with which `σ · shape + μ` comes closest to each piece, by least squares.
+
+    μ is the piece's mean, σ = max(0, ⟨ŝ, s − μ⟩ / ⟨ŝ, ŝ⟩). Differentiable in `shapes (..., samples)`, of mean 0, and in
+    `pieces (..., samples)`.
+    """
+    offset = pieces.mean(-1)
+    along = (shapes * (pieces - offset[..., None])).mean(-1)
+    return offset, functional.relu(along) / shapes.square().mean(-1).clamp_min(_TINY)
+
+
+@torch.no_grad()
+def shape_errors(table: Tensor, pieces: Tensor, channels: int) -> Tensor:
+    """What each code would leave unexplained of each token's piece, at its best offset and scale.
+
+    Args:
+        table: `(J, channels · samples)`, the decoded shapes of the book.
+        pieces: `(series, tokens, samples)`.
+        channels: Channels that a token describes; their errors are averaged.
+
+    Returns:
+        `(rows, tokens, J)`, mean squared errors.
+    """
+    centred = pieces - pieces.mean(-1, keepdim=True)
+    shapes = table.unflatten(-1, (channels, -1)).transpose(0, 1)  # (channels, J, samples)
+    shapes = shapes / shapes.square().mean(-1, keepdim=True).clamp_min(_TINY).sqrt()
+    of_row = centred.unflatten(0, (-1, channels))  # (rows, channels, tokens, samples)
+    along = functional.relu(of_row @ shapes.transpose(-1, -2)) / centred.shape[-1]
+    return (of_row.square().mean(-1, keepdim=True) - along.square()).mean(1)
+
+
 class ShapeDecoder(nn.Module):
     """Code to a normalised shape per channel: mean 0, variance 1, so that offset and scale are the token's alone."""
 
@@ -124,12 +155,23 @@ def normalised_shape_loss(shapes: Tensor, target: Normalised, length: Tensor) ->
     return (weight * error).sum() / weight.sum().clamp_min(_TINY)
 
 
+def straight_lines(pieces: Tensor) -> Tensor:
+    """The best straight line through each of `pieces (..., samples)`, in the same shape."""
+    mean = pieces.mean(-1, keepdim=True)
+    u = _line(pieces)
+    return mean + ((pieces - mean) @ u)[..., None] * u
+
+
 def line_errors(pieces: Tensor) -> Tensor:
     """Squared error, Σ over samples, of the best straight line through each of `pieces (..., samples)`: `(...,)`."""
-    u = torch.linspace(-1, 1, pieces.shape[-1], dtype=pieces.dtype, device=pieces.device)
-    u = u / u.norm()
     centred = pieces - pieces.mean(-1, keepdim=True)
-    return (centred.square().sum(-1) - (centred @ u).square()).clamp_min(0.0)
+    return (centred.square().sum(-1) - (centred @ _line(pieces)).square()).clamp_min(0.0)
+
+
+def _line(pieces: Tensor) -> Tensor:
+    """The rising line of norm 1 and mean 0 over the samples of pieces."""
+    u = torch.linspace(-1, 1, pieces.shape[-1], dtype=pieces.dtype, device=pieces.device)
+    return u / u.norm()
 
 
 def unexplained_by_shapes(decoded: Tensor, pieces: Tensor, length: Tensor) -> Tensor:

@@ -20,7 +20,6 @@ from model.network.batch import Batch, by_recording
 from model.network.heads import kl_divergence
 from model.network.shape_action import ShapeActionNetwork, SignalOutput
 from model.network.shapes import (
-    extract_pieces,
     normalise_pieces,
     normalised_shape_loss,
     shape_loss,
@@ -55,12 +54,12 @@ def loss_terms(
     """
     x = batch.x.flatten(0, 1)
     a = output.attributes
-    pieces = extract_pieces(x, a.start, a.length, output.decoded.shape[-1])
+    pieces = output.pieces
     target = normalise_pieces(pieces.detach())
     stitched = stitch(output.decoded, a.start, a.length, x.shape[-1], longest)
     tokens, code = (by_recording(part, len(batch.x)) for part in (output.tokens, output.quantized.code))
     classes = model.classes
-    labels = model.teacher.label(tokens, batch.y, batch.wording).reshape(output.log_q.shape)
+    labels = model.teacher.target(tokens, batch, *model.windows(a, len(batch.x))).reshape(output.log_q.shape)
     return LossTerms(
         series=(x - output.series).square().mean(),
         quantization=output.quantized.loss,

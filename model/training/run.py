@@ -17,9 +17,11 @@ from model.evaluation.evaluate import SplitOutputs, classify, collect, evaluate,
 from model.evaluation.meaning import CODES_FILE, CodeMeaning, write_codes
 from model.network.alignment import ClassText
 from model.network.batch import Batch
-from model.network.building import build_model, longest_window
+from model.network.building import build_model, longest_window, placement
+from model.network.teacher import AnswerKey
 from model.pretrained.shape_action import ShapeAction
 from model.sub_actions.scores import VocabularyFiles
+from model.training.answer_key import fit_answer_key
 from model.training.augmentation import random_crop
 from model.training.losses import mean_terms
 from model.training.replicas import Replicas
@@ -41,6 +43,7 @@ class ShapeActionRun:
         replicas: Who shares the recordings of each step; every replica is given all of them, and the same
             configuration. None is this process alone.
         vocabulary: Files about the vocabulary to write beside an exported model; None for none.
+        key: The answer key that all trials of a search share; None trains one from the two splits.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class ShapeActionRun:
         metadata: dict[str, Any] | None = None,
         replicas: Replicas | None = None,
         vocabulary: VocabularyFiles | None = None,
+        key: AnswerKey | None = None,
     ):
         self.configuration, self.train, self.validation = configuration, train, validation
         self.metadata, self.replicas, self.vocabulary = metadata or {}, replicas or Replicas(), vocabulary
@@ -60,6 +64,13 @@ class ShapeActionRun:
         channels, samples = train.x.shape[1:]
         self.model = build_model(configuration, text, channels, samples).to(device)
         self._check(validation)
+        if key is None:
+            c = configuration
+            key, _ = fit_answer_key(
+                text, (train, validation), placement(c), c.architecture.tokens, c.alignment.key_steps
+            )
+        self.model.teacher.key.load_state_dict(key.state_dict())
+        self.model.teacher.key.requires_grad_(False)
         if self.model.to_tokens.levels is not None:
             if train.level is None:
                 raise ValueError(

@@ -21,7 +21,7 @@ def split(n: int, seed: int) -> Batch:
 @pytest.fixture(params=["action_head", "action_decoder"])
 def model(small: dict, class_text: ClassText, request: pytest.FixtureRequest) -> ShapeActionNetwork:
     configuration = Configuration(**small | {"method": request.param})
-    return build_model(configuration, class_text)
+    return build_model(configuration, class_text, 2)
 
 
 def measure(model: ShapeActionNetwork, configuration: Configuration) -> dict[str, float]:
@@ -50,7 +50,7 @@ def test_meanings_of_codes_are_distributions(model: ShapeActionNetwork) -> None:
 def test_a_decoder_that_says_the_mean_label_has_ratio_1(
     small: dict, class_text: ClassText, configuration: Configuration
 ) -> None:
-    model = build_model(configuration, class_text)
+    model = build_model(configuration, class_text, 2)
     train, held_out = split(9, 0), split(6, 1)
     mean = collect(model, train).p.mean(0)
     last = model.action.layers[-1]
@@ -62,7 +62,7 @@ def test_a_decoder_that_says_the_mean_label_has_ratio_1(
 
 
 def test_codes_that_all_look_alike_are_not_necessary(class_text: ClassText, configuration: Configuration) -> None:
-    model = build_model(configuration, class_text)
+    model = build_model(configuration, class_text, 2)
     torch.nn.init.zeros_(model.shapes.layers[-1].weight)
     measured = measure(model, configuration)
     assert measured["code_necessity"] == pytest.approx(0.0, abs=1e-6)

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from model.configuration.reading import Configuration
-from model.network.alignment import Aligner, ClassText, MovingAverage, TextTeacher, contrastive_loss, soft_labels
+from model.network.alignment import Aligner, ClassText, MovingAverage, contrastive_loss, soft_labels
 from model.network.batch import Batch
+from model.network.teacher import AnswerKey, TextTeacher
 from model.study import ShapeActionStudy
 from model.training.run import ShapeActionRun
 
@@ -18,7 +19,7 @@ WIDTH, TEXT_WIDTH = 16, 12
 @pytest.fixture
 def teacher(class_text: ClassText) -> TextTeacher:
     torch.manual_seed(0)
-    return TextTeacher(Aligner(WIDTH, TEXT_WIDTH, 8, 2, 0.1), class_text, 0.9)
+    return TextTeacher(Aligner(WIDTH, TEXT_WIDTH, 8, 2, 0.1), class_text, AnswerKey(class_text, 1), momentum=0.9)
 
 
 def tokens(recordings: int, seed: int = 0) -> torch.Tensor:
@@ -30,9 +31,10 @@ def test_class_text_knows_padding_and_owned_sub_actions(class_text: ClassText) -
     assert class_text.owned.int().tolist() == [[1, 1, 0, 0, 0], [1, 0, 1, 0, 0], [0, 0, 0, 1, 1]]
 
 
-def test_soft_labels_are_distributions_on_the_own_set(teacher: TextTeacher) -> None:
+def test_the_aligners_own_labels_are_distributions_on_the_own_set(teacher: TextTeacher) -> None:
     y = torch.tensor([0, 1, 2, 1])
-    p = teacher.label(tokens(4), y)
+    window = torch.full((4, 6), 0.1)
+    p = teacher.target(tokens(4), Batch(torch.zeros(4, 1, 64), y), window, window)
     torch.testing.assert_close(p.sum(-1), torch.ones(4, 6))
     assert float((p * ~teacher.text.owned[y][:, None]).abs().max()) == 0.0
     assert not p.requires_grad
@@ -48,7 +50,7 @@ def test_padding_changes_nothing(teacher: TextTeacher) -> None:
     """Class 1 has two phrases and is padded to three; alone it needs no padding."""
     alone = ClassText([teacher.text.text[1, :2]], [[0, 2]], 5)
     padded = teacher.align(tokens(2), torch.tensor([1, 1]))
-    bare = TextTeacher(teacher.aligner, alone, 0.9).align(tokens(2), torch.tensor([0, 0]))
+    bare = TextTeacher(teacher.aligner, alone, AnswerKey(alone, 1)).align(tokens(2), torch.tensor([0, 0]))
     torch.testing.assert_close(padded.fused_signal, bare.fused_signal)
     torch.testing.assert_close(padded.fused_text, bare.fused_text)
     torch.testing.assert_close(padded.text, bare.text)

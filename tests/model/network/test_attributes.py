@@ -10,6 +10,7 @@ from model.network.attributes import (
     AnchoredWindows,
     AttributeDecoder,
     AttributeEncoder,
+    Attributes,
     FreeWindows,
     diversity_loss,
 )
@@ -51,13 +52,17 @@ def test_free_windows_follow_the_paper() -> None:
     torch.testing.assert_close(length, share[..., 1] * (1 - start - 1 / 64) + 1 / 64)
 
 
-def test_attributes_have_their_shapes_and_a_positive_scale() -> None:
-    decoder, encoder = AttributeDecoder(16, 4, AnchoredWindows(8)), AttributeEncoder(16, 4)
-    attributes = decoder(torch.randn(3, 8, 16, generator=torch.Generator().manual_seed(0)))
-    assert attributes.z.shape == (3, 8, 4)
-    assert all(field.shape == (3, 8) for field in attributes[1:])
-    assert float(attributes.scale.min()) > 0
-    assert encoder(attributes.z, attributes).shape == (3, 8, 16)
+@pytest.mark.parametrize("sub_actions", [0, 5])
+def test_attributes_have_their_shapes_and_go_back_to_a_token(sub_actions: int) -> None:
+    decoder = AttributeDecoder(16, 4, AnchoredWindows(8))
+    encoder = AttributeEncoder(16, 4, sub_actions=sub_actions)
+    z, start, length = decoder(torch.randn(3, 8, 16, generator=torch.Generator().manual_seed(0)))
+    assert z.shape == (3, 8, 4)
+    assert start.shape == length.shape == (3, 8)
+    attributes = Attributes(z, start, length, start, length)
+    first, second = (encoder(z, attributes, torch.full((3, 8, 5), q).log()) for q in (0.2, 0.1))
+    assert first.shape == (3, 8, 16)
+    assert torch.equal(first, second) == (sub_actions == 0)
 
 
 def test_diversity_loss_by_a_loop() -> None:

@@ -136,8 +136,9 @@ def test_a_token_sees_every_channel_of_its_recording_and_of_no_other(model: Shap
 @pytest.mark.parametrize("method", ["action_head", "action_decoder"])
 def test_the_action_loss_reaches_encoder_and_channels(fused: dict, class_text: ClassText, method: str) -> None:
     model = build_model(Configuration(**fused | {"method": method}), class_text, CHANNELS)
-    output = model(recordings(3).x.flatten(0, 1))
-    p = model.teacher.label(output.tokens, torch.tensor([0, 1, 2]))
+    batch = recordings(3)
+    output = model(batch.x.flatten(0, 1))
+    p = model.teacher.mark(batch, *model.windows(output.attributes, 3))
     kl_divergence(p, output.log_q).mean().backward()
     handling = model.to_tokens.channels
     for parameter in (model.to_tokens.encoder.project.weight, handling.embedding, handling.mixture):
@@ -146,7 +147,7 @@ def test_the_action_loss_reaches_encoder_and_channels(fused: dict, class_text: C
 
 
 def test_decoding_the_codebook_is_decoding_the_tokens(model: ShapeActionNetwork) -> None:
-    z = model.attributes(model.to_tokens(recordings(4).x.flatten(0, 1))).z.detach().requires_grad_()
+    z = model.attributes(model.to_tokens(recordings(4).x.flatten(0, 1)))[0].detach().requires_grad_()
     weights = torch.randn(4, 8, 3 * 16)
     gradients = []
     for form in ("direct", "table"):
@@ -168,8 +169,10 @@ def test_terms_that_depend_on_the_rows_are_those_of_a_loop(fused: dict, class_te
     output = model(batch.x.flatten(0, 1))
     terms = loss_terms(model, batch, output, longest_window(configuration), 0.1)
     kl, series = [], []
+    start, length = model.windows(output.attributes, 5)
     for b in range(5):
-        p = model.teacher.label(output.tokens[b : b + 1], batch.y[b : b + 1])[0]
+        one = slice(b, b + 1)
+        p = model.teacher.mark(batch.take(one), start[one], length[one])[0]
         kl += [torch.where(p > 0, p * (p.log() - output.log_q[b]), torch.zeros(())).sum(-1)]
         series += [((batch.x[b, c] - output.series[3 * b + c]) ** 2).mean() for c in range(3)]
     torch.testing.assert_close(terms.action, torch.cat(kl).mean())

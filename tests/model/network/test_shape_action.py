@@ -5,6 +5,7 @@ import torch
 
 from model.configuration.reading import Configuration
 from model.network.alignment import ClassText
+from model.network.batch import Batch
 from model.network.building import build_model
 from model.network.heads import kl_divergence
 from model.network.shape_action import ShapeActionNetwork
@@ -15,13 +16,13 @@ def series(n: int = 6) -> torch.Tensor:
 
 
 def build(small: dict, text: ClassText, **changes: object) -> ShapeActionNetwork:
-    return build_model(Configuration(**small | changes), text).eval()
+    return build_model(Configuration(**small | changes), text, channels=2).eval()
 
 
 def action_loss(model: ShapeActionNetwork) -> torch.Tensor:
     output = model(series())
-    tokens = output.tokens.reshape(3, 16, 16)
-    p = model.teacher.label(tokens, torch.tensor([0, 1, 2])).reshape(6, 8, 5)
+    batch = Batch(series().view(3, 2, 64), torch.tensor([0, 1, 2]))
+    p = model.teacher.mark(batch, *model.windows(output.attributes, 3)).reshape(6, 8, 5)
     return kl_divergence(p, output.log_q).mean()
 
 

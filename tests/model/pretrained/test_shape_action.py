@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from model.checkpoint import CheckpointError
 from model.configuration.reading import Configuration
 from model.network.alignment import ClassText
+from model.network.batch import Batch
 from model.network.building import build_model
 from model.pretrained.shape_action import ShapeAction
 
@@ -41,7 +42,7 @@ def outputs(model: ShapeAction) -> list[torch.Tensor]:
     level = torch.rand(3, 2, 2, generator=torch.Generator().manual_seed(1)) + 0.5
     out = model.network(x, level=level)
     y = torch.tensor([0, 1, 2])
-    labels = model.network.teacher.label(out.tokens.view(3, -1, out.tokens.shape[-1]), y)
+    labels = model.network.teacher.mark(Batch(x.view(3, 2, 64), y, level), *model.network.windows(out.attributes, 3))
     return [out.tokens, *out.attributes, *out.quantized, out.shapes, out.decoded, out.series, out.log_q, labels]
 
 

@@ -25,7 +25,7 @@ def test_every_term_is_the_formula_applied_to_what_the_model_gives(
     small: dict, class_text: ClassText, batch: Batch
 ) -> None:
     configuration = Configuration(**small | {"classify": "both"})
-    model = build_model(configuration, class_text).eval()
+    model = build_model(configuration, class_text, 2).eval()
     output = model(batch.x.flatten(0, 1))
     longest = longest_window(configuration)
     terms = loss_terms(model, batch, output, longest, 0.1)
@@ -33,7 +33,7 @@ def test_every_term_is_the_formula_applied_to_what_the_model_gives(
     tokens = output.tokens.reshape(5, 2 * 8, 16)
     pieces = extract_pieces(x, a.start, a.length, 16)
     aligned = model.teacher.align(tokens, batch.y)
-    p = model.teacher.label(tokens, batch.y).reshape(10, 8, 5)
+    p = model.teacher.mark(batch, *model.windows(a, 5)).reshape(10, 8, 5)
     q = output.log_q.exp()
     kl = torch.where(p > 0, p * (p / q).log(), torch.zeros(())).sum(-1).mean()
     fused = contrastive_loss(aligned.fused_signal, aligned.fused_text, batch.y, 0.1)
@@ -104,7 +104,7 @@ TOKEN_SIDE = ("to_tokens.encoder", "to_tokens.tokenizer")
 def test_the_classification_loss_trains_the_side_that_it_is_attached_to(
     small: dict, class_text: ClassText, batch: Batch, attach: str, quantizer: str
 ) -> None:
-    model = build_model(Configuration(**small | {"classify": attach, "quantizer": quantizer}), class_text)
+    model = build_model(Configuration(**small | {"classify": attach, "quantizer": quantizer}), class_text, 2)
     loss = loss_terms(model, batch, model(batch.x.flatten(0, 1)), 1.0, 0.1).classification
     if attach == "none":
         assert model.classes is None
@@ -118,7 +118,7 @@ def test_the_classification_loss_trains_the_side_that_it_is_attached_to(
             for name, p in model.named_parameters()
             if name.startswith(side)
         )
-        for side in (*CODE_SIDE, *TOKEN_SIDE, "attributes.to_window", "attributes.to_level", "rebuild", "teacher")
+        for side in (*CODE_SIDE, *TOKEN_SIDE, "attributes.to_window", "rebuild", "teacher")
     }
     # A code comes of a token, so the loss on codes goes on into the tokens; the loss on tokens never reaches a code.
     assert {side for side, by in reached.items() if by} == {
@@ -143,7 +143,7 @@ def test_means_over_an_epoch_carry_every_term() -> None:
 
 def test_the_watched_correlation_is_that_of_the_metric(small: dict, class_text: ClassText, batch: Batch) -> None:
     configuration = Configuration(**small)
-    model = build_model(configuration, class_text).eval()
+    model = build_model(configuration, class_text, 2).eval()
     output = model(batch.x.flatten(0, 1))
     terms = loss_terms(model, batch, output, longest_window(configuration), 0.1)
     a = output.attributes

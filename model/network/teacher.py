@@ -1,0 +1,161 @@
+"""What sees labels, in training alone: the answer key, and the aligner with the class text.
+
+The answer key says which sub-action the pieces in a token's window show, and gives the soft labels. It reads the pieces
+and the text of the sub-actions, never a token: a token has seen the whole recording and knows its class, and among the
+phrases of a class it would then be free to say anything. `model.training.answer_key` trains it once for all trials of a
+run, by the loss of partial labels (Cour, Sapp and Taskar, JMLR 2011; Feng et al. 2020, arXiv 2007.08929); trials are
+trained towards it and marked by it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model.network.alignment import Aligned, Aligner, ClassText, MovingAverage, pool, soft_labels
+from model.network.batch import Batch
+from model.network.shapes import extract_pieces, normalise_pieces
+
+PIECE_SAMPLES = 32
+WIDTH = 64
+TEMPERATURE = 0.1  # of the cosine attention on the sub-actions' text
+SMALLEST_SCALE = 0.01  # of a channel's median movement; nothing at all has no logarithm
+
+
+class AnswerKey(nn.Module):
+    """From the pieces of all channels in a window to a distribution over the sub-actions.
+
+    A piece is described by its normalised shape, its log-scale and its offset, both in the recording's own units (its
+    mean taken out) relative to the channel's median deviation in the training split. The level of the whole recording
+    is left out: it says the class, and with it names become free again.
+
+    Args:
+        text: The phrases of each class and the sub-actions that they fell into.
+        channels: Channels of a recording.
+    """
+
+    def __init__(self, text: ClassText, channels: int):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Linear(channels * (PIECE_SAMPLES + 2), WIDTH),
+            nn.GELU(),
+            nn.Linear(WIDTH, WIDTH),
+            nn.GELU(),
+            nn.Linear(WIDTH, WIDTH),
+        )
+        self.project = nn.Linear(text.text.shape[-1], WIDTH)
+        self.register_buffer("text", sub_action_text(text), persistent=False)
+        self.register_buffer("owned", text.owned, persistent=False)
+        self.register_buffer("unit", torch.ones(channels))
+        self.register_buffer("agreement", torch.zeros(()))
+        self.text: Tensor  # (K, text_width)
+        self.owned: Tensor  # (classes, K) of bool
+        self.unit: Tensor  # (channels,), the median deviation of a channel over the training recordings
+        self.agreement: Tensor  # scalar, share of held-out windows that a key of another seed names alike; 0 before
+
+    def describe(self, x: Tensor, level: Tensor | None, start: Tensor, length: Tensor) -> Tensor:
+        """What the pieces of all channels in each window look like.
+
+        Args:
+            x: `(B, C, T)`, normalised.
+            level: `(B, C, 2)`, offset and scale before normalisation; None takes the series as they are.
+            start: `(B, windows)`, fraction of the series.
+            length: `(B, windows)`, fraction of the series.
+
+        Returns:
+            `(B, windows, C · (PIECE_SAMPLES + 2))`, without gradient.
+        """
+        channels = x.shape[1]
+        window = [part.detach().repeat_interleave(channels, dim=0) for part in (start, length)]
+        piece = normalise_pieces(extract_pieces(x.flatten(0, 1), *window, PIECE_SAMPLES))
+        moves = self.unit.new_ones(x.shape[:2]) if level is None else level[..., 1] / self.unit
+        moves = moves.flatten()[:, None]
+        scale = (piece.scale * moves).clamp_min(SMALLEST_SCALE).log()
+        numbers = torch.stack([piece.offset * moves, scale], dim=-1)
+        described = torch.cat([piece.shape, numbers], dim=-1)
+        return described.unflatten(0, (-1, channels)).transpose(1, 2).flatten(2)
+
+    def forward(self, described: Tensor) -> Tensor:
+        """Log-probabilities `(..., K)` of the sub-actions; the class is not known."""
+        query = functional.normalize(self.body(described), dim=-1)
+        keys = functional.normalize(self.project(self.text), dim=-1)
+        return functional.log_softmax(query @ keys.T / TEMPERATURE, dim=-1)
+
+    @torch.no_grad()
+    def label(self, x: Tensor, level: Tensor | None, start: Tensor, length: Tensor, y: Tensor) -> Tensor:
+        """Soft labels `(B, windows, K)`: the distribution, restricted to what the class `y (B,)` owns.
+
+        The other arguments are those of `describe`.
+        """
+        log_a = self(self.describe(x, level, start, length))
+        return log_a.masked_fill(~self.owned[y][:, None], float("-inf")).softmax(-1)
+
+
+def sub_action_text(text: ClassText) -> Tensor:
+    """The mean embedding of the phrases of each sub-action, normalised: `(K, text_width)`."""
+    summed = torch.einsum("cmw,cmk->kw", text.text, text.phrase_to_sub_action)
+    return functional.normalize(summed, dim=-1)
+
+
+def partial_label_loss(log_a: Tensor, owned: Tensor) -> Tensor:
+    """The mean of −ln Σ_{k in S_y} a_k over windows, plus that of KL(uniform on S_y ‖ mean of a) over recordings.
+
+    The first asks each window for something its class does, the second the recording for all that its class does.
+    `log_a (B, windows, K)` are the log-probabilities a, `owned (B, K)` of bool the sub-actions of each recording's
+    class.
+    """
+    own = log_a.masked_fill(~owned[:, None], float("-inf"))
+    share = owned / owned.sum(-1, keepdim=True)
+    mean = log_a.exp().mean(1).clamp_min(1e-9)
+    occurs = (torch.xlogy(share, share) - share * mean.log()).sum(-1)
+    return -own.logsumexp(-1).mean() + occurs.mean()
+
+
+class TextTeacher(nn.Module):
+    """The aligner, the answer key and the class text.
+
+    Args:
+        aligner: Trained by the contrastive loss.
+        text: The phrases of each class.
+        key: Gives the labels that every trial is marked by, and trained towards unless it has its own.
+        momentum: Of a moving average of the aligner that gives the labels to train towards; None takes the key.
+    """
+
+    def __init__(self, aligner: Aligner, text: ClassText, key: AnswerKey, momentum: float | None = None):
+        super().__init__()
+        self.aligner, self.text, self.key = aligner, text, key
+        self.slow = None if momentum is None else MovingAverage(aligner, momentum)
+
+    def align(self, tokens: Tensor, y: Tensor, wording: Tensor | None = None) -> Aligned:
+        """Aligns recordings with their class text.
+
+        Args:
+            tokens: `(B, signal tokens, width)`, unfused, all channels of a recording.
+            y: `(B,)`, classes.
+            wording: Optional `(B, M)`, which wording of each phrase is read; None reads the first.
+        """
+        return self.aligner(tokens, self.text.phrases(y, wording), self.text.present[y])
+
+    def mark(self, batch: Batch, start: Tensor, length: Tensor) -> Tensor:
+        """Soft labels `(B, signal tokens, K)` of the answer key, of windows `(B, signal tokens)`, without gradient."""
+        return self.key.label(batch.x, batch.level, start, length, batch.y)
+
+    @torch.no_grad()
+    def target(self, tokens: Tensor, batch: Batch, start: Tensor, length: Tensor) -> Tensor:
+        """What the tokens `(B, signal tokens, width)` are trained towards; otherwise as `mark`."""
+        if self.slow is None:
+            return self.mark(batch, start, length)
+        aligned = self.slow.average(tokens, self.text.phrases(batch.y, batch.wording), self.text.present[batch.y])
+        return soft_labels(aligned.attention, self.text.phrase_to_sub_action[batch.y])
+
+    def update(self) -> None:
+        """Moves the average, where there is one, one step towards the aligner."""
+        if self.slow is not None:
+            self.slow.update(self.aligner)
+
+    def similarities(self, tokens: Tensor) -> Tensor:
+        """Cosines `(B, classes)` of pooled, unfused tokens with the pooled text of each class; no label is seen."""
+        signal = self.aligner.project_signal(tokens).mean(1)
+        anchors = pool(self.aligner.project_text(self.text.text), self.text.present)
+        return functional.normalize(signal, dim=-1) @ functional.normalize(anchors, dim=-1).T
