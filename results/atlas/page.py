@@ -36,12 +36,14 @@ def atlas_page(view: AtlasView) -> str:
 
 
 def _figures(view: AtlasView) -> list[tuple[str, str]]:
-    share, k = view.atlas.meaning.share[view.used], view.atlas.configuration.num_sub_actions
+    share, told_apart = view.atlas.meaning.share[view.used], str(len(view.colours))
+    if view.alternatives:
+        told_apart += f" of {view.atlas.configuration.num_sub_actions}"
     perplexity = float(np.exp(-(share * np.log(share)).sum()))
     return [
         (f"{len(view.used)} of {len(view.first)}", "codes in use"),
         (f"{perplexity:.1f}", "code perplexity"),
-        (f"{len(view.colours)} of {k}", "sub-actions told apart") if view.alternatives else (str(k), "sub-actions"),
+        (told_apart, "sub-actions told apart" if view.alternatives else "sub-actions"),
         (str(len(view.atlas.channels)), "channels, fused" if view.fused else "channels"),
         (str(view.atlas.configuration.architecture.tokens), f"tokens per {'recording' if view.fused else 'channel'}"),
     ]
