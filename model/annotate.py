@@ -138,18 +138,22 @@ def _rows(model: ShapeAction, pieces: Iterator[Piece], file: str) -> Iterator[tu
                 tokens = model.tokenize(np.stack([piece.x for piece in alike]))
             except ValueError as error:
                 raise DataError(f"{file}: {error}") from None
+            chosen, probability = (part[..., 0] for part in tokens.alternatives.likeliest(tokens.probabilities))
             for number, piece in enumerate(alike):
-                yield from _rows_of(piece, tokens, number, model)
+                yield from _rows_of(piece, tokens, number, chosen[number], probability[number], model)
 
 
-def _rows_of(piece: Piece, tokens: Tokens, number: int, model: ShapeAction) -> Iterator[tuple[object, ...]]:
+def _rows_of(
+    piece: Piece, tokens: Tokens, number: int, chosen: np.ndarray, probability: np.ndarray, model: ShapeAction
+) -> Iterator[tuple[object, ...]]:
+    """Yield the rows of one piece, the `number`th of `tokens`, with its likeliest alternatives, `(rows, N)` each."""
     rows, each = tokens.codes.shape[1:]
     channels = model.metadata["channels"] if rows > 1 or model.network.channels_per_token == 1 else [ALL_CHANNELS]
     for row in range(rows):
         for n in range(each):
             at = number, row, n
             start = piece.at + float(tokens.start[at])
-            sub_action = int(tokens.sub_action[at])
+            sub_action = int(chosen[row, n])
             yield (
                 piece.recording,
                 channels[row],
@@ -158,8 +162,8 @@ def _rows_of(piece: Piece, tokens: Tokens, number: int, model: ShapeAction) -> I
                 f"{start + float(tokens.length[at]):.2f}",
                 int(tokens.codes[at]),
                 sub_action,
-                f"{tokens.probabilities[at][sub_action]:.4f}",
-                tokens.names[sub_action],
+                f"{probability[row, n]:.4f}",
+                tokens.alternatives.names[sub_action],
             )
 
 

@@ -7,7 +7,7 @@ the search turned into a training run. Importing it loads no torch, so that a co
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,6 +18,7 @@ from model.configuration.reading import Configuration, ConfigurationError, parse
 from model.configuration.sections import Merging
 from model.dataset.loading import load_dataset
 from model.evaluation.names import METRICS
+from model.sub_actions.alternatives import ownership_sets
 from model.sub_actions.cut import SubActions, merge_phrases, valid_range
 from model.sub_actions.scores import VocabularyFiles, nearest_count, vocabulary_files, vocabulary_record
 from model.sub_actions.vocabulary import Vocabulary, load_vocabulary, match_classes
@@ -168,6 +169,18 @@ class ShapeActionStudy:
             )
         with _blaming("num_sub_actions"):
             self.text.merged(c.num_sub_actions, c.merging)
+
+    def notes(self, configurations: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Return one line: how many sub-actions can be told apart at the least and at the largest K."""
+        asked = {(c.num_sub_actions, c.merging) for c in map(parse_configuration, configurations)}
+        counts = {k for k, _ in asked}
+        found = [
+            (min(len(set(ownership_sets(self.text.merged(*point).owned))) for point in asked if point[0] == k), k)
+            for k in sorted({min(counts), max(counts)})
+        ]
+        said = ", ".join(f"{distinct} of {k} distinct at K = {k}" for distinct, k in found)
+        alike = any(distinct < k for distinct, k in found)
+        return [f"sub-actions: {said}{'; names owned by the same classes are shown as alternatives' if alike else ''}"]
 
     def provenance(self) -> dict[str, Any]:
         """Return where the data and the text come from, for the run's record."""

@@ -130,6 +130,17 @@ def build_study(prepared: Prepared, file: Path) -> Study:
     return study
 
 
+def study_notes(study: Study, space: Space) -> list[str]:
+    """Return what the study has to say of the corners of the space; nothing where it has no `notes`."""
+    notes = getattr(study, "notes", None)
+    if notes is None:
+        return []
+    try:
+        return list(notes([space.configuration(parameters, space.seed) for _, parameters in space.corners()]))
+    except Exception as error:  # a study may raise whatever it likes; for want of a note no search ends
+        return [f"the study has no notes: {type(error).__name__}: {one_line(error)}"]
+
+
 def run_provenance(prepared: Prepared, study: Study) -> dict[str, Any]:
     """Return where the run comes from; a resumed run keeps its beginning."""
     if prepared.recorded is not None:

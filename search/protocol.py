@@ -39,6 +39,9 @@ class Study(Protocol):
 
     Attributes:
         metrics: Names of what `TrainingRun.evaluate` measures.
+
+    A study may also have `notes(configurations)`, which returns lines for people, such as a limit that the space meets:
+    they are shown before the first trial begins. It is given the corners of the space, each as for `check`.
     """
 
     metrics: ClassVar[tuple[str, ...]]

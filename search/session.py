@@ -20,7 +20,7 @@ from results.front.front import FrontSummary, summarise
 from results.front.points import SEEDS_COLUMN
 from search import cluster
 from search.policy.proposals import Proposals
-from search.preparation import Options, Prepared, run_provenance, settle_resources
+from search.preparation import Options, Prepared, run_provenance, settle_resources, study_notes
 from search.protocol import Study
 from search.record.disk import DiskFullError
 from search.record.earlier_runs import (
@@ -162,6 +162,8 @@ class Session:
             f"{_work(run)}; {run.space.budget.epochs} epochs each, {resources.slots} at a time with {each} each, "
             f"into {self._folder.shown}; the first begins when its workers are up"
         )
+        for line in study_notes(self._study, run.space):
+            self._say(line)
 
     def _conclude(self, run: RunContext, verdict: str) -> int:
         """Rebuild the results and say what came out."""

@@ -111,6 +111,14 @@ class StudySuite:
         for corner in range(len(list(self.space.corners()))):
             study.check(self.configuration(corner))
 
+    def test_notes_are_lines(self) -> None:
+        """`notes`, where the study has them, are lines of text about the corners of the space."""
+        notes = getattr(self.study, "notes", None)
+        corners = [self.configuration(corner) for corner in range(len(list(self.space.corners())))]
+        for line in notes(corners) if notes else []:
+            assert isinstance(line, str), f"notes has to return lines of text, not {line!r}"
+            assert "\n" not in line, f"a note is one line, not {line!r}"
+
     def test_provenance_is_plain_and_the_same_each_time(self) -> None:
         """`provenance` is what JSON can hold, and equal for equal data: it decides what may be resumed and reused."""
         study = self.study

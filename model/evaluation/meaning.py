@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 
 from model.checkpoint import CheckpointError
 from model.files import write_table
+from model.sub_actions.alternatives import Alternatives
 
 CODES_FILE = "codes.csv"
 SHOWN = 3  # likeliest sub-actions in the table
@@ -79,11 +80,6 @@ class CodeMeaning:
     def share(self) -> np.ndarray:
         """`(J,)`, each code's part of all tokens; sums to 1."""
         return self.tokens / self.tokens.sum()
-
-    def top(self, code: int, n: int = SHOWN) -> list[tuple[str, float]]:
-        """The `n` likeliest sub-actions of a code with their probabilities, the likeliest first."""
-        order = np.argsort(-self.distribution[code], kind="stable")[:n]
-        return [(self.sub_actions[k], float(self.distribution[code, k])) for k in order]
 
     def tensors(self) -> dict[str, np.ndarray]:
         """The arrays under their names in a checkpoint."""
@@ -171,9 +167,14 @@ def load_code_meaning(path: Path) -> CodeMeaning:
     return CodeMeaning(**arrays, sub_actions=tuple(metadata["sub_actions"]), classes=tuple(metadata["classes"]))
 
 
-def write_codes(path: Path, meaning: CodeMeaning) -> None:
-    """Writes the table for people: a row per code, its use, its confidence and its likeliest sub-actions."""
-    shown = min(SHOWN, len(meaning.sub_actions))
+def write_codes(path: Path, meaning: CodeMeaning, owned: np.ndarray) -> None:
+    """Writes the table for people: a row per code, its use, its confidence and its likeliest sub-actions.
+
+    Those that the same classes own, by `owned (classes, K)`, are alternatives, "a | b", with one probability.
+    """
+    alternatives = Alternatives.of(meaning.sub_actions, owned)
+    chosen, probability = alternatives.likeliest(meaning.distribution, SHOWN)
+    shown = chosen.shape[-1]
     header = ["code", "tokens", "share", "recordings", "sureness", "stray"]
     for rank in range(1, shown + 1):
         header += [f"sub_action_{rank}", f"probability_{rank}"]
@@ -182,7 +183,7 @@ def write_codes(path: Path, meaning: CodeMeaning) -> None:
         row: list[object] = [code, int(meaning.tokens[code]), f"{meaning.share[code]:.4f}"]
         row += [f"{meaning.recordings[code]:.1f}", f"{meaning.confidence[code]:.3f}"]
         row.append("" if np.isnan(meaning.mean_kl[code]) else f"{meaning.mean_kl[code]:.3f}")
-        for name, probability in meaning.top(code, shown):
-            row += [name, f"{probability:.3f}"]
+        for k, p in zip(chosen[code], probability[code], strict=True):
+            row += [alternatives.names[k], f"{p:.3f}"]
         rows.append(row)
     write_table(path, header, rows)

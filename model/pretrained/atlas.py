@@ -8,7 +8,7 @@ class stands beside it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +21,7 @@ from model.network.batch import Batch, as_batch, by_recording
 from model.network.building import longest_window
 from model.network.shapes import stitch
 from model.pretrained.exported import ExportedFiles, ExportedModel, load_exported
+from model.sub_actions.alternatives import Alternatives
 
 CANDIDATES = 64  # recordings of a class among which its examples are chosen
 AT_ONCE = 16  # recordings that the model sees at a time
@@ -38,17 +39,21 @@ class Example(NamedTuple):
     start: np.ndarray  # (R, N), fraction of the series
     length: np.ndarray  # (R, N), fraction of the series
     codes: np.ndarray  # (R, N)
-    q: np.ndarray  # (R, N, K), predicted distribution over the sub-actions
+    q: np.ndarray  # (R, N, S), predicted distribution over the alternatives
 
 
 @dataclass(frozen=True, eq=False)
 class CodeAtlas:
-    """Everything that is drawn; `J` codes, `K` sub-actions."""
+    """Everything that is drawn; `J` codes, `K` sub-actions in `S` sets of alternatives.
 
-    meaning: CodeMeaning  # shapes, sub-actions, use and sureness of every code; from the training split
+    Sub-actions that exactly the same classes own are one here, named "a | b", the most used one of the training split
+    first; their probabilities are added up.
+    """
+
+    meaning: CodeMeaning  # shapes, alternatives, use and sureness of every code; from the training split
     configuration: Configuration  # what was trained
     channels: tuple[str, ...]  # names, (C,); a row of tokens is a channel, or all where the shapes have several
-    owned: np.ndarray  # bool, (classes, K), the sub-actions of each class
+    owned: np.ndarray  # bool, (classes, S), the alternatives of each class
     examples: tuple[Example, ...]  # of the validation split, class by class
     validation: int  # recordings of that split
     dataset: str  # its name
@@ -63,14 +68,20 @@ def make_atlas(files: ExportedFiles, per_class: int) -> CodeAtlas:
         ValueError: One line that names what is missing, damaged or does not fit; see `model.pretrained.exported`.
     """
     exported = load_exported(files)
-    meaning = load_code_meaning(files.checkpoint)
-    data = exported.dataset
+    meaning, owned = load_code_meaning(files.checkpoint), exported.model.teacher.text.owned.numpy()
+    alternatives, data = Alternatives.of(meaning.sub_actions, owned), exported.dataset
+    first = alternatives.leaders(meaning.share @ meaning.distribution)
     return CodeAtlas(
-        meaning=meaning,
+        meaning=replace(
+            meaning,
+            distribution=alternatives.joined(meaning.distribution),
+            accumulated=alternatives.joined(meaning.accumulated),
+            sub_actions=tuple(alternatives.names[k] for k in first),
+        ),
         configuration=exported.configuration,
         channels=data.channel_names,
-        owned=exported.model.teacher.text.owned.numpy(),
-        examples=_examples(exported, per_class),
+        owned=owned[:, first],
+        examples=_examples(exported, alternatives, per_class),
         validation=len(data.validation.y),
         dataset=data.name,
         native_samples=data.native_length,
@@ -78,7 +89,7 @@ def make_atlas(files: ExportedFiles, per_class: int) -> CodeAtlas:
     )
 
 
-def _examples(exported: ExportedModel, per_class: int) -> tuple[Example, ...]:
+def _examples(exported: ExportedModel, alternatives: Alternatives, per_class: int) -> tuple[Example, ...]:
     """Takes, of each class, recordings at even ranks of their `stitch_fvu`: the median one, or the quartiles, ..."""
     split = as_batch(exported.dataset.validation, "cpu")
     chosen = []
@@ -86,7 +97,7 @@ def _examples(exported: ExportedModel, per_class: int) -> tuple[Example, ...]:
         members = np.flatnonzero(exported.dataset.validation.y == y)
         candidates = members[_evenly(len(members), CANDIDATES)].tolist()
         chunks = [candidates[first : first + AT_ONCE] for first in range(0, len(candidates), AT_ONCE)]
-        seen = [example for chunk in chunks for example in _look(exported, split, chunk)]
+        seen = [example for chunk in chunks for example in _look(exported, alternatives, split, chunk)]
         ranked = sorted(seen, key=lambda e: (np.nan_to_num(e.stitch_fvu, nan=np.inf), e.number))
         chosen += [ranked[rank] for rank in _evenly(len(ranked), per_class)]
     return tuple(chosen)
@@ -99,7 +110,7 @@ def _evenly(of: int, count: int) -> list[int]:
 
 
 @torch.no_grad()
-def _look(exported: ExportedModel, split: Batch, numbers: Sequence[int]) -> list[Example]:
+def _look(exported: ExportedModel, alternatives: Alternatives, split: Batch, numbers: Sequence[int]) -> list[Example]:
     """What the model says of those recordings of a split that have these numbers."""
     x, y, level, _ = split.take(torch.tensor(numbers))
     model, recordings = exported.model, len(x)
@@ -112,8 +123,8 @@ def _look(exported: ExportedModel, split: Batch, numbers: Sequence[int]) -> list
     # All channels of a token share its window: one of them stands for the row.
     windows = [part[:: model.channels_per_token].unflatten(0, (recordings, -1)) for part in (start, length)]
     codes, q = (part.unflatten(0, (recordings, -1)) for part in (out.quantized.indices, out.log_q.exp()))
-    arrays = zip(*(part.numpy() for part in (x, drawn, *windows, codes, q)), strict=True)
+    of_each = *(part.numpy() for part in (x, drawn, *windows, codes)), alternatives.joined(q.numpy())
     return [
         Example(number, int(y[i]), int(nearest[i]), float(fvu(x[i : i + 1], stitched[i : i + 1])), *parts)
-        for i, (number, parts) in enumerate(zip(numbers, arrays, strict=True))
+        for i, (number, parts) in enumerate(zip(numbers, zip(*of_each, strict=True), strict=True))
     ]

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from model.dataset.preprocessing import normalise, resample, series_levels
 from model.network.shape_action import ShapeActionNetwork
+from model.sub_actions.alternatives import Alternatives
 
 RECORDINGS_AT_ONCE = 64
 
@@ -32,6 +33,9 @@ class Tokens(NamedTuple):
         probabilities: float32, (B, R, N, K), of all sub-actions, as the model predicts them: from the code where the
             method is `action_decoder`, from the token itself where it is `action_head`.
         names: Of the sub-actions, (K,).
+        alternatives: Sub-actions that exactly the same classes own cannot be told apart, so that one of `names` says
+            more than the model knows: `alternatives.names`, (K,), has "a | b" there, and
+            `alternatives.likeliest(probabilities)` adds up the probabilities of each such set.
     """
 
     codes: np.ndarray
@@ -40,6 +44,7 @@ class Tokens(NamedTuple):
     sub_action: np.ndarray
     probabilities: np.ndarray
     names: tuple[str, ...]
+    alternatives: Alternatives
 
 
 @torch.no_grad()
@@ -52,7 +57,9 @@ def tokenize(network: ShapeActionNetwork, metadata: Mapping[str, Any], x: np.nda
     network.train(was_training)
     codes, start, length, probabilities = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     likeliest = probabilities.argmax(-1).astype(np.int64)
-    return Tokens(codes, start, length, likeliest, probabilities, tuple(metadata["sub_actions"]))
+    names = tuple(metadata["sub_actions"])
+    alternatives = Alternatives.of(names, network.teacher.text.owned.cpu().numpy())
+    return Tokens(codes, start, length, likeliest, probabilities, names, alternatives)
 
 
 def _chunk(network: ShapeActionNetwork, raw: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -5,11 +5,13 @@
 - `opposites`, `opposites.yaml`: phrases that say opposite things
 - `tree`: all merges of a set of phrases, nearest first
 - `cut`: the tree cut at K sub-actions, and which class owns which
+- `alternatives`: sub-actions that the same classes own, and how people read them
 - `measures`: formulas that say how good a vocabulary is, from embeddings alone
 - `scores`: these as text and in files
 - `tables`, `pictures`: what the command shows and draws
 """
 
+from model.sub_actions.alternatives import Alternatives, ownership_sets
 from model.sub_actions.cut import SubActions, merge_phrases, valid_range
 from model.sub_actions.opposites import opposite_words
 from model.sub_actions.scores import VocabularyScores, score_vocabulary
@@ -17,6 +19,7 @@ from model.sub_actions.tree import MergeTree
 from model.sub_actions.vocabulary import SubActionError, Vocabulary, load_vocabulary, match_classes
 
 __all__ = [
+    "Alternatives",
     "MergeTree",
     "SubActionError",
     "SubActions",
@@ -26,6 +29,7 @@ __all__ = [
     "match_classes",
     "merge_phrases",
     "opposite_words",
+    "ownership_sets",
     "score_vocabulary",
     "valid_range",
 ]

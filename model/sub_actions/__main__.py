@@ -33,7 +33,7 @@ from model.sub_actions.vocabulary import SubActionError, Vocabulary, load_vocabu
 
 OUT = Path("runs/vocabularies")
 PIPE_WIDTH = 160  # columns where the output is no terminal
-TABLE_WIDTH = 170  # of the scores; in a narrower terminal lines go on in the next one, and no figure is cut
+TABLE_WIDTH = 180  # of the scores; in a narrower terminal lines go on in the next one, and no figure is cut
 USUAL_COUNT: int = Configuration.model_fields["num_sub_actions"].default
 USUAL = Merging()
 

@@ -1,4 +1,4 @@
-"""How good the phrases of a vocabulary are, in four measures of text embeddings alone; no recording is looked at.
+"""How good the phrases of a vocabulary are, in five measures of the text alone; no recording is looked at.
 
 The formulas see a vocabulary through `MergedText`, in an order of their own, so that no figure depends on
 the order in which classes and phrases were written. d(a, b) = 1 − cos(a, b) throughout, from 0 to 2; the position of a
@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from model.sub_actions.alternatives import ownership_sets
 from model.sub_actions.cut import SubActions
 
 KEPT_COSINE = 0.7  # two wordings of one phrase, such as those in basic_motions.yaml, have a median cosine of 0.71
@@ -69,6 +70,13 @@ class Coverage(NamedTuple):
     cosine: float
     cosine_any_two: float
     kept: float
+
+
+class Identified(NamedTuple):
+    """Whether sub-actions can be told apart at all. See `measure_identified`."""
+
+    share: float
+    together: tuple[tuple[int, ...], ...]  # sub-actions of each ownership set that has several
 
 
 class Redundancy(NamedTuple):
@@ -200,6 +208,17 @@ def measure_redundancy(text: MergedText) -> Redundancy:
         near_duplicates=float((nearest > NEAR_COSINE + TIE).mean()),
         repeated_in_class=float(1 - text.owned.sum() / len(text.phrases)),
     )
+
+
+def measure_identified(text: MergedText) -> Identified:
+    """Measure whether the classes that own a sub-action tell it from the others.
+
+    `share`, above 0 to 1, higher is better: different ownership sets / K, where the ownership set of a sub-action are
+    the classes that own it. Sub-actions of one set, `together`, are exchangeable in every loss and every metric.
+    """
+    set_of = ownership_sets(text.owned)
+    sets = [tuple(np.flatnonzero(set_of == s).tolist()) for s in range(set_of.max() + 1)]
+    return Identified(len(sets) / len(set_of), tuple(members for members in sets if len(members) > 1))
 
 
 def nearest_others(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,11 +11,12 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from model.files import replacing, write_table
+from model.sub_actions.alternatives import BETWEEN, ownership_sets
 from model.sub_actions.cut import SubActions
 from model.sub_actions.measures import (
     KEPT_COSINE,
@@ -25,6 +26,7 @@ from model.sub_actions.measures import (
     Separation,
     TitleRebuilt,
     measure_coverage,
+    measure_identified,
     measure_redundancy,
     measure_separation,
     measure_titles,
@@ -35,9 +37,15 @@ from model.sub_actions.vocabulary import Vocabulary
 
 SUB_ACTIONS_FILE = "sub_actions.csv"
 SCORES_FILE = "vocabulary.json"  # not YAML: beside a checkpoint that is a configuration
-HEADER = ("sub_action", "name", "phrases", "classes", "owned", "cosine", "nearest", "nearest_cosine")
-BETWEEN = " | "  # phrases have commas
+HEADER = ("sub_action", "name", "phrases", "classes", "owned", "alternatives", "cosine", "nearest", "nearest_cosine")
 DECIMALS = 4  # in files: embeddings of two machines differ further down
+
+
+class Alike(NamedTuple):
+    """Sub-actions that exactly the same classes own, by name, and these classes."""
+
+    sub_actions: tuple[str, ...]
+    classes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,8 @@ class VocabularyScores:
     classes: int
     phrases: int
     sub_actions: int
+    identifiable: float  # different ownership sets / sub-actions
+    alike: tuple[Alike, ...]
     separation: Separation
     title_rebuilt: TitleRebuilt
     coverage: Coverage
@@ -63,6 +73,7 @@ class VocabularyScores:
         )
         return [
             f"scores of {self.vocabulary} at {self.sub_actions} sub-actions, from the text alone",
+            f"identifiable (higher is better): {self._identified()}",
             f"separation (higher is better): silhouette {s.silhouette:z.2f}; "
             f"{s.silhouette_shuffled:z.2f} with the phrases shuffled between classes",
             f"  sets of two classes differ by {s.set_distance:z.2f} on average, 1 if nothing is shared; "
@@ -79,11 +90,21 @@ class VocabularyScores:
             f"{r.near_duplicates:.0%} above {NEAR_COSINE}; {r.repeated_in_class:.0%} of phrases repeat their class",
         ]
 
+    def _identified(self) -> str:
+        alike = (
+            f"{BETWEEN.join(map(repr, one.sub_actions))} ({', '.join(self.titles[name] for name in one.classes)})"
+            for one in self.alike
+        )
+        told = f"{round(self.identifiable * self.sub_actions)} different ownerships of {self.sub_actions} sub-actions"
+        return f"{told}; cannot be told apart: {'; '.join(alike)}" if self.alike else told
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for files: strings, numbers of at most `DECIMALS` digits, and lists of class names."""
         measures = ("separation", "title_rebuilt", "coverage", "redundancy")
         return {
             **{name: getattr(self, name) for name in ("vocabulary", "classes", "phrases", "sub_actions")},
+            "identifiable": round(self.identifiable, DECIMALS),
+            "alternatives": [list(one.sub_actions) for one in self.alike],
             **{name: _plain(getattr(self, name)._asdict()) for name in measures},
         }
 
@@ -103,12 +124,21 @@ def score_vocabulary(
         ValueError: The embeddings do not fit the phrases or the classes.
     """
     text = read_merged(merged, embeddings, titles)
+    identified = measure_identified(text)
     return VocabularyScores(
         vocabulary=vocabulary.name,
         titles={name: vocabulary.title(name) for name in vocabulary.class_names},
         classes=len(text.class_names),
         phrases=len(text.texts),
         sub_actions=len(merged.names),
+        identifiable=identified.share,
+        alike=tuple(
+            Alike(
+                tuple(merged.names[k] for k in members),
+                tuple(text.class_names[y] for y in np.flatnonzero(text.owned[:, members[0]])),
+            )
+            for members in identified.together
+        ),
         separation=measure_separation(text),
         title_rebuilt=measure_titles(text),
         coverage=measure_coverage(text),
@@ -179,13 +209,16 @@ def _rows(merged: SubActions, embeddings: np.ndarray, titles: np.ndarray) -> Ite
     """Yield a row per sub-action; `cosine` is the mean over its different phrases of that with its name."""
     text = read_merged(merged, embeddings, titles)
     nearest, closeness = nearest_others(text.positions)
+    set_of = ownership_sets(text.owned)
     for k, name in enumerate(merged.names):
         row_of = {text.texts[i]: i for i in np.flatnonzero(text.cluster == k)}
         phrases, owners = merged.phrases_of(k), merged.owners_of(k)
         cosine = float((text.phrases[[row_of[phrase] for phrase in phrases]] @ text.positions[k]).mean())
+        alike = [merged.names[i] for i in np.flatnonzero(set_of == set_of[k]) if i != k]
         owned = "shared" if len(owners) > 1 else "own"
         neighbour = (merged.names[nearest[k]], f"{closeness[k]:.3f}")
-        yield k, name, BETWEEN.join(phrases), BETWEEN.join(owners), owned, f"{cosine:.3f}", *neighbour
+        who = (BETWEEN.join(owners), owned, BETWEEN.join(alike))
+        yield k, name, BETWEEN.join(phrases), *who, f"{cosine:.3f}", *neighbour
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

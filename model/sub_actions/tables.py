@@ -116,6 +116,7 @@ def _scores_cells(scores: VocabularyScores, valid: Sequence[int]) -> dict[str, s
         "phrases": str(scores.phrases),
         "valid K": compact_range(valid),
         "K": str(scores.sub_actions),
+        "identi-\nfiable": f"{scores.identifiable:.2f}",
         "silhouette\n(shuffled)": f"{s.silhouette:z.2f} ({s.silhouette_shuffled:z.2f})",
         "sets differ\nmean, least": f"{s.set_distance:z.2f}, {s.least_set_distance:z.2f}",
         "meaning\nmean, least": f"{s.meaning_distance:z.2f}, {s.least_meaning_distance:z.2f}",

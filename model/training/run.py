@@ -239,7 +239,7 @@ class ShapeActionRun:
         meaning = self._meaning(learnt)
         tensors = {name: torch.from_numpy(array) for name, array in meaning.tensors().items()}
         ShapeAction(self.model, self.metadata | meaning.names(), tensors).write(folder)
-        write_codes(folder / CODES_FILE, meaning)
+        write_codes(folder / CODES_FILE, meaning, self.model.teacher.text.owned.cpu().numpy())
         confusions = classify(self.model, learnt, self.train.y, seen, self.validation.y)
         write_confusions(folder / CONFUSION_FILE, confusions, meaning.classes)
         if self.vocabulary is not None:

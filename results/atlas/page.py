@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 from markupsafe import Markup
 
-from results.atlas.svg import BAR, matrix, recording, shape
+from results.atlas.svg import BAR, matrix, recording, shape, short
 from results.atlas.view import AtlasView
 from results.report.page import percent, render
 
@@ -29,18 +29,21 @@ def atlas_page(view: AtlasView) -> str:
         folded_from=CHANNELS,
         drawn_channels=max(1, min(channels, MOST_PANELS // max(examples, 1))),
         shape=shape,
+        short=short,
         matrix=matrix,
         recording=recording,
     )
 
 
 def _figures(view: AtlasView) -> list[tuple[str, str]]:
-    share = view.atlas.meaning.share[view.used]
+    share, told_apart = view.atlas.meaning.share[view.used], str(len(view.colours))
+    if view.alternatives:
+        told_apart += f" of {view.atlas.configuration.num_sub_actions}"
     perplexity = float(np.exp(-(share * np.log(share)).sum()))
     return [
         (f"{len(view.used)} of {len(view.first)}", "codes in use"),
         (f"{perplexity:.1f}", "code perplexity"),
-        (str(len(view.colours)), "sub-actions"),
+        (told_apart, "sub-actions told apart" if view.alternatives else "sub-actions"),
         (str(len(view.atlas.channels)), "channels, fused" if view.fused else "channels"),
         (str(view.atlas.configuration.architecture.tokens), f"tokens per {'recording' if view.fused else 'channel'}"),
     ]

@@ -34,7 +34,8 @@ TALLEST = 9.6  # inches; a page with its margins
 COLUMNS, MARGIN, HEADING, LABEL, CAPTION = 8, 0.08, 0.3, 0.17, 0.13  # inches but for the columns
 NUMBERED = 64  # codes in the matrix; of more, the numbers would not be readable
 CHANNELS = 6  # more would not be readable on a page
-SIGNAL, LANE, ROW = 0.7, 0.12, 0.17  # inches
+SIGNAL, LANE, ROW, LINE = 0.7, 0.12, 0.17, 0.12  # inches; LINE of a name beyond its first
+NAME, TITLE = 36, 64  # characters of a line of a name beside a picture, and above codes
 MOST_BAND = 0.72  # inches, of the windows of a row
 DRAWN_SAMPLES = 800
 DIGIT = 0.055  # inches, of the number of a code
@@ -82,8 +83,20 @@ def _cell(view: AtlasView) -> float:
 
 
 def _height(view: AtlasView, page: list[Line]) -> float:
-    rows = sum(HEADING if kind == "heading" else LABEL + _cell(view) + MARGIN for kind, *_ in page)
+    rows = sum(_heading(view, k)[1] if kind == "heading" else LABEL + _cell(view) + MARGIN for kind, k, _ in page)
     return 0.2 + rows + CAPTION * len(_caption(view))
+
+
+def _heading(view: AtlasView, k: int) -> tuple[str, float]:
+    """What stands above the codes of a sub-action, and how tall it is in inches."""
+    lines = textwrap.wrap(view.atlas.meaning.sub_actions[k], TITLE)
+    return "\n".join(lines), HEADING + 1.2 * LINE * (len(lines) - 1)
+
+
+def _labels(view: AtlasView, rows: list[int]) -> tuple[list[str], float]:
+    """The names beside rows of a picture, and how tall a row is in inches."""
+    names = [textwrap.wrap(view.atlas.meaning.sub_actions[k], NAME) for k in rows]
+    return ["\n".join(lines) for lines in names], ROW + LINE * (max(map(len, names)) - 1)
 
 
 def _caption(view: AtlasView) -> list[str]:
@@ -111,10 +124,11 @@ def draw_codes(view: AtlasView, page: list[Line]) -> Figure:
         if kind == "heading":
             count = f"{len(codes)} code{'s' * (len(codes) > 1)}, {100 * m.share[codes].sum():.3g} % of the tokens"
             axes.plot([MARGIN + 0.04], [at + 0.165], "s", color=view.colours[k], markersize=5)
-            name = axes.text(MARGIN + 0.15, at + 0.2, m.sub_actions[k], fontsize=8.5, fontweight="bold")
+            title, tall = _heading(view, k)
+            name = axes.text(MARGIN + 0.15, at + 0.1, title, fontsize=8.5, fontweight="bold", va="top")
             offset: dict[str, Any] = {"xytext": (8, 2), "textcoords": "offset points"}
             axes.annotate(count, (1, 0), xycoords=name, **offset, fontsize=7.5, color=SOFT)
-            at += HEADING
+            at += tall
             continue
         for column, code in enumerate(codes):
             _draw_code(view, axes, code, MARGIN + column * (TEXT_WIDTH_IN - 2 * MARGIN) / COLUMNS, at)
@@ -147,15 +161,16 @@ def _draw_code(view: AtlasView, axes: Axes, code: int, left: float, top: float) 
 def draw_matrix(view: AtlasView) -> Figure:
     """Probability of every sub-action for every code in use, with the use above it."""
     m, used = view.atlas.meaning, view.used
-    figure = new_figure(TEXT_WIDTH_IN, 1.55 + 0.165 * len(view.rows))
-    bars, cells = figure.subplots(2, 1, sharex=True, height_ratios=[0.5, 0.165 * len(view.rows)])
+    names, tall = _labels(view, view.rows)
+    figure = new_figure(TEXT_WIDTH_IN, 1.55 + tall * len(view.rows))
+    bars, cells = figure.subplots(2, 1, sharex=True, height_ratios=[0.5, tall * len(view.rows)])
     bars.bar(np.arange(len(used)), 100 * m.share[used], width=0.85 if len(used) <= NUMBERED else 1.0, color=FAINT)
     bars.set_ylabel("tokens (%)")
     bars.tick_params(bottom=False, labelbottom=False)
     image = cells.imshow(
         m.distribution[used][:, view.rows].T, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest"
     )
-    cells.set_yticks(range(len(view.rows)), [m.sub_actions[k] for k in view.rows])
+    cells.set_yticks(range(len(view.rows)), names)
     cells.tick_params(length=0)
     cells.spines[:].set_visible(False)
     end = 0
@@ -183,7 +198,7 @@ def draw_recording(view: AtlasView, example: Example) -> Figure:
     q = over_time(example, min(BINS, example.x.shape[-1]))
     rows = likeliest_rows(q.mean(0))
     kinds, heights = _plan(view, example, shown)
-    heights.append(ROW * len(rows))
+    heights.append(_labels(view, rows)[1] * len(rows))
     layout = ConstrainedLayoutEngine(h_pad=0.02, hspace=0.0, w_pad=0.04)
     figure = new_figure(TEXT_WIDTH_IN, 1.1 + sum(heights) + 0.04 * len(heights), layout=layout)
     panels = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
@@ -258,7 +273,7 @@ def _draw_sub_actions(view: AtlasView, axes: Axes, example: Example, q: np.ndarr
     picture = 1 - strength / q.max() * (1 - colours)
     extent = (0.0, view.extent, len(rows) - 0.5, -0.5)
     axes.imshow(np.clip(picture, 0, 1), extent=extent, aspect="auto", interpolation="nearest")
-    axes.set_yticks(range(len(rows)), [view.atlas.meaning.sub_actions[k] for k in rows])
+    axes.set_yticks(range(len(rows)), _labels(view, rows)[0])
     for label, k in zip(axes.get_yticklabels(), rows, strict=True):
         label.set(fontweight="bold" if view.atlas.owned[example.y, k] else "normal", color=INK)
     axes.tick_params(axis="y", length=0)

@@ -147,10 +147,17 @@ def _x(fraction: np.ndarray | float) -> np.ndarray:
     return LEFT + np.asarray(fraction) * (RIGHT - LEFT)
 
 
+def short(text: str) -> str:
+    """Cut a name to what fits beside a picture; of alternatives, "a | b", the first one, and that there are others."""
+    if len(text) <= NAME:
+        return text
+    rest = " | …" if " | " in text else "…"
+    return text.split(" | ")[0][: NAME - len(rest)] + rest
+
+
 def _name(text: str, y: float, kind: str = "name") -> str:
-    short = text if len(text) <= NAME else text[: NAME - 1] + "…"
-    full = f"<title>{html.escape(text)}</title>" if short != text else ""
-    return f'<text class="{kind}" x="0" y="{y:g}">{full}{html.escape(short)}</text>'
+    full = f"<title>{html.escape(text)}</title>" if short(text) != text else ""
+    return f'<text class="{kind}" x="0" y="{y:g}">{full}{html.escape(short(text))}</text>'
 
 
 def _signal(view: AtlasView, example: Example, channel: int, top: float) -> str:

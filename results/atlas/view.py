@@ -93,6 +93,11 @@ class AtlasView:
         return [int(k) for k in np.argsort(-self.atlas.meaning.distribution[code], kind="stable")[:SHOWN]]
 
     @property
+    def alternatives(self) -> bool:
+        """Whether a name stands for several sub-actions."""
+        return len(self.colours) < self.atlas.configuration.num_sub_actions
+
+    @property
     def extent(self) -> float:
         """A whole series in `unit`."""
         return (self.atlas.native_samples - 1) / (self.atlas.rate_hz or 1.0)

@@ -90,6 +90,14 @@ def test_points_that_cannot_be_trained_are_refused(study: ShapeActionStudy, reso
         study.check(resolved | {"num_sub_actions": 2})
 
 
+def test_notes_say_how_many_sub_actions_can_be_told_apart(study: ShapeActionStudy, resolved: dict) -> None:
+    """At 8 nothing is merged: one phrase of sit and walk, two of each of these alone, three of wave."""
+    corners = [resolved | {"num_sub_actions": k} for k in (7, 5, 8)]
+    then = "names owned by the same classes are shown as alternatives"
+    assert study.notes(corners) == [f"sub-actions: 5 of 5 distinct at K = 5, 4 of 8 distinct at K = 8; {then}"]
+    assert study.notes(corners[1:2]) == ["sub-actions: 5 of 5 distinct at K = 5"]
+
+
 def test_merging_is_a_part_of_a_point(study: ShapeActionStudy, resolved: dict) -> None:
     merging = {"linkage": "complete", "keep_opposites_apart": True}
     assert resolved["merging"] == {"linkage": "average", "keep_opposites_apart": False}

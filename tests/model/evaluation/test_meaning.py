@@ -20,6 +20,7 @@ from model.network.building import build_model
 
 NAMES = ("raise hand", "rest, arm down", "swing")
 CLASSES = ("wave", "sit")
+OWNED = np.array([[1, 0, 1], [0, 1, 1]])  # each by other classes
 
 
 def by_hand() -> CodeMeaning:
@@ -65,14 +66,8 @@ def test_stray_is_the_mean_divergence_of_the_tokens() -> None:
     assert meaning.mean_kl[3] == pytest.approx(-math.log(0.01), rel=1e-5)
 
 
-def test_the_likeliest_come_first_and_ties_keep_the_order_of_the_vocabulary() -> None:
-    meaning = by_hand()
-    assert meaning.top(1, 2) == [("swing", pytest.approx(11 / 30)), ("raise hand", pytest.approx(1 / 3))]
-    assert [name for name, _ in meaning.top(0, 9)] == ["raise hand", "rest, arm down", "swing"]
-
-
 def test_the_table_is_one_row_per_code(tmp_path: Path) -> None:
-    write_codes(tmp_path / "codes.csv", by_hand())
+    write_codes(tmp_path / "codes.csv", by_hand(), OWNED)
     with (tmp_path / "codes.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["code"] for row in rows] == ["0", "1", "2", "3"]
@@ -91,6 +86,18 @@ def test_the_table_is_one_row_per_code(tmp_path: Path) -> None:
         "probability_3": "0.050",
     }
     assert rows[2]["stray"] == ""
+    assert [rows[1][f"sub_action_{rank}"] for rank in (1, 2, 3)] == ["swing", "raise hand", "rest, arm down"]
+    assert [rows[1][f"probability_{rank}"] for rank in (1, 2, 3)] == ["0.367", "0.333", "0.300"]
+
+
+def test_sub_actions_that_cannot_be_told_apart_are_alternatives_in_the_table(tmp_path: Path) -> None:
+    write_codes(tmp_path / "codes.csv", by_hand(), np.array([[1, 0, 1], [0, 1, 0]]))
+    with (tmp_path / "codes.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0])[6:] == ["sub_action_1", "probability_1", "sub_action_2", "probability_2"]
+    assert (rows[0]["sub_action_1"], rows[0]["probability_1"]) == ("raise hand | swing", "0.950")
+    assert (rows[1]["sub_action_1"], rows[1]["probability_1"]) == ("swing | raise hand", "0.700"), "likeliest first"
+    assert (rows[1]["sub_action_2"], rows[1]["probability_2"]) == ("rest, arm down", "0.300")
 
 
 def split(n: int) -> Batch:

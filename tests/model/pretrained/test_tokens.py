@@ -92,6 +92,7 @@ def test_they_are_those_of_the_path_that_is_trained(
     assert (tokens.start >= 0).all()
     assert (tokens.start + tokens.length <= SAMPLES - 1).all()
     assert tokens.names == tuple(f"phrase {k}" for k in range(5))
+    assert tokens.alternatives.names == (*tokens.names[:3], "phrase 3 | phrase 4", "phrase 4 | phrase 3")
 
 
 @pytest.mark.parametrize("samples", [23, 64, 300])

@@ -53,6 +53,8 @@ def test_a_shipped_vocabulary_is_shown_and_drawn(tmp_path, capsys):
         "shared",
     )
     assert sum(row["owned"] == "own" for row in rows) == 6
+    assert [row["alternatives"] for row in rows[:5]] == ["", "", "", "", "steps repeat"]
+    assert "identifiable (higher is better): 9 different ownerships of 12 sub-actions; cannot be told apart: " in out
     assert "4 of 4 classes find their own title" in out
 
 
@@ -105,7 +107,7 @@ def test_several_vocabularies_are_one_table_of_scores(tmp_path, capsys, monkeypa
         assert re.search(r"\b4 of 4\b", row)
     assert "title rebuilt" not in output
     assert main([*files, "--k", "20"]) == 0
-    assert re.search(r"basic_motions .* 4-32 +20 ", capsys.readouterr().out)
+    assert re.search(r"basic_motions .* 4-32 +20 +0\.40 ", capsys.readouterr().out)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -145,18 +145,35 @@ def test_scores_are_plain_in_files_and_say_directions_and_chance_to_people(encod
     scores = scored(load_vocabulary(FILES[1]), encoder, 12)
     values = scores.as_dict()
     assert list(values)[:4] == ["vocabulary", "classes", "phrases", "sub_actions"]
+    assert values["identifiable"] == 0.75
     assert values["separation"]["least_set_classes"] == ["RUNNING", "WALKING"]
-    numbers = [n for part in list(values.values())[4:] for n in part.values() if not isinstance(n, list)]
+    numbers = [n for part in list(values.values())[6:] for n in part.values() if not isinstance(n, list)]
     assert all(type(number) is float and number == round(number, 4) for number in numbers)
     text = "\n".join(scores.lines())
     for part in ("separation", "title rebuilt", "coverage"):
         assert f"{part} (higher is better)" in text
     assert "redundancy (lower is better)" in text
+    assert "identifiable (higher is better): 9 different ownerships of 12 sub-actions; cannot be told apart: '" in text
     assert "4 of 4 classes find their own title, chance 1" in text
     assert "not found" not in text
     gestures = scored(load_vocabulary(SPACES / "natops.yaml"), encoder, 12).lines()
     assert any(re.search("least 0.*, all clear and not clear", line) for line in gestures), "classes by their titles"
     assert any(line.startswith("  not found: ") for line in gestures)
+
+
+@pytest.mark.parametrize(("k", "sets"), [(9, 7), (12, 9), (20, 8), (32, 8)])
+def test_sub_actions_of_basic_motions_that_can_be_told_apart(encoder: TextEncoder, k: int, sets: int) -> None:
+    vocabulary = load_vocabulary(FILES[0])
+    scores = scored(vocabulary, encoder, k)
+    assert scores.identifiable == pytest.approx(sets / k)
+    assert k - sum(len(alike.sub_actions) - 1 for alike in scores.alike) == sets
+    if k == 12:
+        assert [(alike.sub_actions, alike.classes) for alike in scores.alike] == [
+            (("foot strikes the ground", "steps repeat"), ("running", "walking")),
+            (("gravity pulls on one axis", "hand trembles"), ("standing",)),
+            (("racket swings above the head", "sudden leap to the side"), ("badminton",)),
+        ]
+        assert scores.as_dict()["alternatives"] == [list(alike.sub_actions) for alike in scores.alike]
 
 
 def test_ranges_are_written_short() -> None:
@@ -190,11 +207,27 @@ def test_the_table_of_sub_actions_by_hand(tmp_path: Path) -> None:
     assert list(table.phrases) == ["p0", "p130", "p200", "p40 | p55"]
     assert list(table.classes) == ["wave, fast", "sit", "jump", "wave, fast | sit | jump"]
     assert list(table.owned) == ["own", "own", "own", "shared"]
+    assert table.alternatives.isna().all(), "each has owners of its own"
     assert list(table.nearest) == ["p40", "p200", "p130", "p0"]
     np.testing.assert_allclose(table.nearest_cosine, np.cos(np.radians([40, 70, 70, 40])), atol=6e-4)
     np.testing.assert_allclose(table.cosine, [1, 1, 1, (1 + np.cos(np.radians(15))) / 2], atol=6e-4)
     assert json.loads((tmp_path / "vocabulary.json").read_text()) == files.scores.as_dict()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["sub_actions.csv", "vocabulary.json"]
+
+
+def test_the_table_names_what_cannot_be_told_apart(tmp_path: Path) -> None:
+    vocabulary = load_vocabulary({"name": "hand-made", "classes": CLASSES})
+    embeddings = vectors(vocabulary.all_phrases())
+    files = vocabulary_files(
+        vocabulary, merge_phrases(vocabulary, embeddings, 5), embeddings, vectors(("t1", "t2", "t3"))
+    )
+    files.write(tmp_path)
+    table = pd.read_csv(tmp_path / "sub_actions.csv", keep_default_na=False)
+    assert list(table.name) == ["p0", "p130", "p200", "p40", "p55"]
+    assert list(table.alternatives) == ["", "", "p55", "", "p200"]
+    assert files.scores.identifiable == pytest.approx(4 / 5)
+    said = files.scores.lines()[1]
+    assert said.endswith(": 4 different ownerships of 5 sub-actions; cannot be told apart: 'p200' | 'p55' (jump)")
 
 
 def test_the_record_of_a_run_says_how_many_phrases_and_which_numbers_are_valid() -> None:

@@ -15,6 +15,7 @@ from PIL import Image
 from model.configuration.reading import Configuration
 from model.evaluation.meaning import CodeMeaning, load_code_meaning
 from model.pretrained.atlas import CodeAtlas, Example
+from model.sub_actions.alternatives import Alternatives
 from results.atlas.__main__ import main
 from results.atlas.page import atlas_page
 from results.atlas.print import write_pictures
@@ -44,13 +45,20 @@ def facts(page: str) -> dict[str, Any]:
 def test_the_page_says_what_the_checkpoint_says(written: dict[str, Path], small_exports: dict, name: str) -> None:
     page = (written[name] / "atlas.html").read_text(encoding="utf-8")
     meaning = load_code_meaning(small_exports[name][0] / "model.safetensors")
+    about = json.loads((small_exports[name][0] / "config.json").read_text())["about"]
+    alternatives = Alternatives.of(meaning.sub_actions, np.array(about["owned"]))
+    best, probability = alternatives.likeliest(meaning.distribution, 3)
+    assert "<b>5 of 7</b>" in page
+    assert "cannot be told apart: they stand together, a | b" in page
     known = {code["c"]: code for code in facts(page)["codes"]}
     assert sorted(known) == np.flatnonzero(meaning.tokens).tolist()
     for c, code in known.items():
         assert (code["n"], float(code["share"])) == (meaning.tokens[c], pytest.approx(100 * meaning.share[c], rel=6e-3))
         assert code["sure"] == pytest.approx(meaning.confidence[c], abs=1e-4)
-        named = [(facts(page)["sub_actions"][k], p) for k, p in code["q"]]
-        assert named == [(sub_action, pytest.approx(100 * p, abs=0.51)) for sub_action, p in meaning.top(c)]
+        # The order inside a set is that of the whole page, not of the code.
+        named = [(set(facts(page)["sub_actions"][k].split(" | ")), p) for k, p in code["q"]]
+        sets = [set(alternatives.names[k].split(" | ")) for k in best[c]]
+        assert named == [(s, pytest.approx(100 * p, abs=0.51)) for s, p in zip(sets, probability[c], strict=True)]
     unused = len(meaning.tokens) - len(known)
     said = f"{unused} of {len(meaning.tokens)} codes are chosen by no token" if unused else "Every code is in use."
     assert said in page

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from model.pretrained.atlas import Example
-from results.atlas.svg import limits, path, thinned
+from results.atlas.svg import limits, path, short, thinned
 from results.atlas.view import ink_on, lanes_of, over_time, ticks
 
 
@@ -92,6 +92,21 @@ def test_a_rebuilt_series_that_runs_away_does_not_flatten_the_signal() -> None:
     assert limits(x, np.array([0.0, 50.0, np.nan])) == pytest.approx((-1.25, 2.25))
     assert limits(x, np.full(3, np.nan)) == pytest.approx((-1.25, 1.25))
     assert limits(np.zeros(3), np.zeros(3)) == pytest.approx((-0.25, 0.25))
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("hips sway", "hips sway"),
+        ("hips sway | arms swing", "hips sway | arms swing"),
+        ("gravity pulls on one axis | fingers tremble | +3", "gravity pulls on one axis | …"),
+        ("acceleration of the whole body is small", "acceleration of the whole bod…"),
+        ("acceleration of the whole body is small | rest", "acceleration of the whole  | …"),
+    ],
+)
+def test_a_short_name_still_says_that_there_are_alternatives(name: str, shown: str) -> None:
+    assert short(name) == shown
+    assert len(short(name)) <= 30
 
 
 @pytest.mark.parametrize(("colour", "ink"), [("#000000", "#ffffff"), ("#ffffff", "#111827"), ("#e6c65c", "#111827")])
