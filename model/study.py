@@ -6,6 +6,7 @@ the search turned into a training run. Importing it loads no torch, so that a co
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,8 +25,10 @@ from model.sub_actions.scores import VocabularyFiles, nearest_count, vocabulary_
 from model.sub_actions.vocabulary import Vocabulary, load_vocabulary, match_classes
 
 if TYPE_CHECKING:
+    from model.checkpoint import Stored
     from model.network.alignment import ClassText
     from model.network.batch import Batch
+    from model.network.teacher import AnswerKey
     from model.training.run import ShapeActionRun
 
 DEFAULT_MERGING = Merging()
@@ -132,6 +135,7 @@ class ShapeActionStudy:
         # What every trial shares; a trial may not ask for anything else.
         self._shared = self._shared_part(c)
         self._on_device: dict[str, tuple[Batch, Batch]] = {}
+        self._keys: dict[str, Stored] = {}  # answer keys by name, with what they are worth
 
     @classmethod
     def resolve(cls, fixed: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -155,8 +159,8 @@ class ShapeActionStudy:
         c = parse_configuration(configuration)
         if self._shared_part(c) != self._shared:
             raise ConfigurationError(
-                "data, vocabulary, text_encoder and architecture.length are shared by all trials of a run: "
-                "they cannot be searched"
+                "data, vocabulary, text_encoder, architecture.length and alignment.key_steps are shared by all trials "
+                "of a run: they cannot be searched"
             )
         try:
             c.architecture.layout(self.dataset.train.x.shape[-1])
@@ -170,17 +174,41 @@ class ShapeActionStudy:
         with _blaming("num_sub_actions"):
             self.text.merged(c.num_sub_actions, c.merging)
 
-    def notes(self, configurations: Sequence[Mapping[str, Any]]) -> list[str]:
-        """Return one line: how many sub-actions can be told apart at the least and at the largest K."""
-        asked = {(c.num_sub_actions, c.merging) for c in map(parse_configuration, configurations)}
-        counts = {k for k, _ in asked}
-        found = [
-            (min(len(set(ownership_sets(self.text.merged(*point).owned))) for point in asked if point[0] == k), k)
-            for k in sorted({min(counts), max(counts)})
-        ]
-        said = ", ".join(f"{distinct} of {k} distinct at K = {k}" for distinct, k in found)
-        alike = any(distinct < k for distinct, k in found)
-        return [f"sub-actions: {said}{'; names owned by the same classes are shown as alternatives' if alike else ''}"]
+    def prepare(self, configurations: Sequence[Mapping[str, Any]], folder: Path) -> list[str]:
+        """Train the answer keys that these configurations need, or find them in `folder`; `answer_key` has more.
+
+        Returns:
+            A line per number of sub-actions: how many can be told apart, and what its key is worth.
+        """
+        asked = {self._key_name(c): c for c in map(parse_configuration, configurations)}
+        lines = []
+        for c in sorted(asked.values(), key=lambda one: one.num_sub_actions):
+            self.answer_key(c, folder)
+            distinct = len(set(ownership_sets(self.text.merged(c.num_sub_actions, c.merging).owned)))
+            quality = self._keys[self._key_name(c)].about
+            lines.append(
+                f"K = {c.num_sub_actions}: {distinct} sub-actions have different owners; answer key: information "
+                f"{quality['information']:.2f}, beyond the class {quality['specificity']:.2f}, "
+                f"{quality['agreement']:.0%} named alike by another seed"
+            )
+        return lines
+
+    def answer_key(self, c: Configuration, folder: Path | None = None) -> AnswerKey:
+        """Return the key that marks a configuration's trials, on the CPU: the same for all with the same sub-actions.
+
+        It depends on the data, on the vocabulary and its merging, and on the number and the kind of windows, and on
+        nothing else that a search may change. In `folder`, where one is given, it is looked for and kept.
+        """
+        from model.training.answer_key import provide_key
+
+        text = self.text.class_text(self.text.merged(c.num_sub_actions, c.merging))
+        return provide_key(self._keys, self._key_name(c), c, text, self._batches("cpu"), folder)
+
+    def _key_name(self, c: Configuration) -> str:
+        merged = self.text.merged(c.num_sub_actions, c.merging)
+        asked = [merged.cluster.tolist(), c.architecture.tokens, c.windows.placement, c.alignment.key_steps]
+        digest = hashlib.sha256(json.dumps([asked, self.dataset.fingerprint, self._shared]).encode()).hexdigest()
+        return f"answer_key_{c.num_sub_actions}_{digest[:12]}"
 
     def provenance(self) -> dict[str, Any]:
         """Return where the data and the text come from, for the run's record."""
@@ -213,7 +241,7 @@ class ShapeActionStudy:
         train, validation = self._batches(device)
         merged, replicas = self.text.merged(c.num_sub_actions, c.merging), Replicas.of_process_group()
         text, files = self.text.class_text(merged), self.text.files(merged)
-        return ShapeActionRun(c, train, validation, text, self.metadata(c), replicas, files)
+        return ShapeActionRun(c, train, validation, text, self.metadata(c), replicas, files, self.answer_key(c))
 
     def metadata(self, c: Configuration) -> dict[str, Any]:
         """Return what an exported model says of itself."""
@@ -249,6 +277,7 @@ class ShapeActionStudy:
             "vocabulary": c.vocabulary,
             "text_encoder": c.text_encoder,
             "length": c.architecture.length,
+            "key_steps": c.alignment.key_steps,
         }
 
     def __getstate__(self) -> dict[str, Any]:

@@ -130,15 +130,20 @@ def build_study(prepared: Prepared, file: Path) -> Study:
     return study
 
 
-def study_notes(study: Study, space: Space) -> list[str]:
-    """Return what the study has to say of the corners of the space; nothing where it has no `notes`."""
-    notes = getattr(study, "notes", None)
-    if notes is None:
+def prepare_study(study: Study, space: Space, folder: Path) -> list[str]:
+    """Let the study do what is done once for all trials, and return what it has to say; nothing without a `prepare`.
+
+    Raises:
+        SpaceError: The study refuses.
+    """
+    prepare = getattr(study, "prepare", None)
+    if prepare is None:
         return []
+    configurations = [space.configuration(parameters, space.seed) for _, parameters in space.corners()]
     try:
-        return list(notes([space.configuration(parameters, space.seed) for _, parameters in space.corners()]))
-    except Exception as error:  # a study may raise whatever it likes; for want of a note no search ends
-        return [f"the study has no notes: {type(error).__name__}: {one_line(error)}"]
+        return list(prepare(configurations, folder))
+    except ValueError as error:
+        raise SpaceError(f"{space.study}: {one_line(error)}") from error
 
 
 def run_provenance(prepared: Prepared, study: Study) -> dict[str, Any]:

@@ -40,8 +40,9 @@ class Study(Protocol):
     Attributes:
         metrics: Names of what `TrainingRun.evaluate` measures.
 
-    A study may also have `notes(configurations)`, which returns lines for people, such as a limit that the space meets:
-    they are shown before the first trial begins. It is given the corners of the space, each as for `check`.
+    A study may also have `prepare(configurations, folder)`: what is done once for all trials, before the first. It is
+    given the corners of the space, each as for `check`, and a folder of the run folder that is the study's own, where a
+    resumed run finds again what was kept. It returns lines for people, such as a limit that the space meets.
     """
 
     metrics: ClassVar[tuple[str, ...]]

@@ -20,7 +20,7 @@ from results.front.front import FrontSummary, summarise
 from results.front.points import SEEDS_COLUMN
 from search import cluster
 from search.policy.proposals import Proposals
-from search.preparation import Options, Prepared, run_provenance, settle_resources, study_notes
+from search.preparation import Options, Prepared, prepare_study, run_provenance, settle_resources
 from search.protocol import Study
 from search.record.disk import DiskFullError
 from search.record.earlier_runs import (
@@ -35,6 +35,7 @@ from search.record.earlier_runs import (
 )
 from search.record.outbox import open_session
 from search.record.recorder import Recorder
+from search.record.run_folder import STUDY_FOLDER
 from search.space.schema import Space
 from search.trials import TrialResult
 from search.tune.fit import RunContext, RunLocation, run_search
@@ -63,6 +64,8 @@ class Session:
     def run(self) -> int:
         """Search until the budget is spent, and return the exit code."""
         try:
+            for line in prepare_study(self._study, self._prepared.space, self._folder.path / STUDY_FOLDER):
+                self._say(line)
             if self._options.address is None:
                 location = RunLocation(self._folder.path, "", None)
                 run = self._open(self._prepared, location)
@@ -162,8 +165,6 @@ class Session:
             f"{_work(run)}; {run.space.budget.epochs} epochs each, {resources.slots} at a time with {each} each, "
             f"into {self._folder.shown}; the first begins when its workers are up"
         )
-        for line in study_notes(self._study, run.space):
-            self._say(line)
 
     def _conclude(self, run: RunContext, verdict: str) -> int:
         """Rebuild the results and say what came out."""

@@ -111,13 +111,14 @@ class StudySuite:
         for corner in range(len(list(self.space.corners()))):
             study.check(self.configuration(corner))
 
-    def test_notes_are_lines(self) -> None:
-        """`notes`, where the study has them, are lines of text about the corners of the space."""
-        notes = getattr(self.study, "notes", None)
+    def test_it_says_in_lines_what_it_prepares(self, tmp_path: Path) -> None:
+        """`prepare`, where the study has it, returns lines of text, the same when it finds what it kept."""
         corners = [self.configuration(corner) for corner in range(len(list(self.space.corners())))]
-        for line in notes(corners) if notes else []:
-            assert isinstance(line, str), f"notes has to return lines of text, not {line!r}"
-            assert "\n" not in line, f"a note is one line, not {line!r}"
+        first, again = (getattr(self.study, "prepare", lambda *_: [])(corners, tmp_path) for _ in range(2))
+        assert first == again
+        for line in first:
+            assert isinstance(line, str), f"prepare has to return lines of text, not {line!r}"
+            assert "\n" not in line, f"what prepare says is one line, not {line!r}"
 
     def test_provenance_is_plain_and_the_same_each_time(self) -> None:
         """`provenance` is what JSON can hold, and equal for equal data: it decides what may be resumed and reused."""

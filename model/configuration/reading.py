@@ -45,7 +45,7 @@ class Configuration(Frozen):
     method: Literal["action_head", "action_decoder"] = "action_decoder"
     quantizer: Literal["synchronised", "straight_through", "ema", "sim_vq", "fsq"] = "synchronised"
     rotation_trick: bool = Field(False, description="turns the codes' gradient to the encoder's output; not for fsq")
-    synthesis: Weight = Field(1.0, description="γ, how much the choice of a code looks at what it draws; 0 not at all")
+    synthesis: Weight = Field(1.0, description="γ, how much the choice of a code looks at what it draws, at w 0.5")
     codebook_size: Annotated[int, Field(ge=2)] = Field(16, description="codes (J)")
     num_sub_actions: Annotated[int, Field(ge=2)] = Field(12, description="sub-actions in the vocabulary (K)")
     merging: Merging = Merging()

@@ -104,7 +104,8 @@ def _assemble(configuration: Configuration, text: ClassText, channels: int, layo
         rebuild=SeriesRebuilder(AttributeEncoder(sizes.width, sizes.code_dim, each, of_head), decoder),
         action=action,
         teacher=TextTeacher(aligner, text, AnswerKey(text, channels), alignment.momentum if own else None),
-        synthesis=configuration.synthesis,
+        # As the losses are traded, so is the choice.
+        synthesis=configuration.synthesis * (1 - configuration.action_weight) / configuration.action_weight,
         classes=classes,
     )
 

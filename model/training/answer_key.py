@@ -7,20 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from model.checkpoint import Stored, load_weights, read_model, save_model
+from model.configuration.reading import Configuration
+from model.configuration.sections import Windows
 from model.evaluation.metrics import target_information, token_specificity
 from model.network.alignment import ClassText
 from model.network.attributes import Placement
 from model.network.batch import Batch
+from model.network.building import placement
 from model.network.teacher import AnswerKey, partial_label_loss
 
 RECORDINGS_PER_STEP = 16
-LEARNING_RATE = 5e-3
+LEARNING_RATE = 1e-2
 RISE = 0.1  # share of the steps
 INPUT_NOISE = 0.3  # deviation; shapes have 1. Without it training windows are learnt by heart
 SEEDS = (0, 1)  # the key, and another one that says how much of it is chance
@@ -34,13 +39,13 @@ class KeyQuality(NamedTuple):
     agreement: float  # share of windows that two seeds' keys name alike, names of one ownership set matched
 
 
-def train_key(key: AnswerKey, split: Batch, placement: Placement, tokens: int, steps: int, seed: int) -> None:
+def train_key(key: AnswerKey, split: Batch, where: Placement, tokens: int, steps: int, seed: int) -> None:
     """Trains a key in place.
 
     Args:
         key: Its weights are drawn anew.
         split: The training recordings.
-        placement: Where windows may lie; they are drawn at random within its bounds, so that the key knows all that a
+        where: Where windows may lie; they are drawn at random within its bounds, so that the key knows all that a
             trial may choose.
         tokens: Windows of a recording (N).
         steps: Optimiser steps.
@@ -48,6 +53,7 @@ def train_key(key: AnswerKey, split: Batch, placement: Placement, tokens: int, s
     """
     with _one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
+        key.requires_grad_()
         for layer in key.modules():
             if isinstance(layer, torch.nn.Linear):
                 layer.reset_parameters()
@@ -59,7 +65,7 @@ def train_key(key: AnswerKey, split: Batch, placement: Placement, tokens: int, s
         for _ in range(steps):
             rows = torch.randperm(len(split.x))[:RECORDINGS_PER_STEP].to(split.x.device)
             part = split.take(rows)
-            described = key.describe(part.x, part.level, *_windows(part, placement, tokens, drawn=True))
+            described = key.describe(part.x, part.level, *_windows(part, where, tokens, drawn=True))
             noise = INPUT_NOISE * torch.randn(described.shape).to(described.device)
             loss = partial_label_loss(key(described + noise), key.owned[part.y])
             optimizer.zero_grad(set_to_none=True)
@@ -69,18 +75,18 @@ def train_key(key: AnswerKey, split: Batch, placement: Placement, tokens: int, s
     key.requires_grad_(False)
 
 
-def _windows(part: Batch, placement: Placement, tokens: int, drawn: bool) -> tuple[Tensor, Tensor]:
+def _windows(part: Batch, where: Placement, tokens: int, drawn: bool) -> tuple[Tensor, Tensor]:
     """Windows `(B, tokens)` of each recording: at their anchors, or drawn."""
     raw = torch.zeros(len(part.x), tokens, 2)
     if drawn:
         raw = torch.randn(raw.shape)
-    return placement.place(raw.to(part.x.device))
+    return where.place(raw.to(part.x.device))
 
 
 @torch.no_grad()
-def key_quality(key: AnswerKey, other: AnswerKey, split: Batch, placement: Placement, tokens: int) -> KeyQuality:
+def key_quality(key: AnswerKey, other: AnswerKey, split: Batch, where: Placement, tokens: int) -> KeyQuality:
     """Measures a key, and how far one of another seed agrees, on recordings that neither was trained on."""
-    start, length = _windows(split, placement, tokens, drawn=False)
+    start, length = _windows(split, where, tokens, drawn=False)
     first, second = (one.label(split.x, split.level, start, length, split.y).flatten(0, 1) for one in (key, other))
     y = split.y.repeat_interleave(tokens)
     agreement = agreeing_share(first.argmax(-1), second.argmax(-1), key.owned)
@@ -105,24 +111,50 @@ def agreeing_share(first: Tensor, second: Tensor, owned: Tensor) -> float:
 
 
 def fit_answer_key(
-    text: ClassText, split: tuple[Batch, Batch], placement: Placement, tokens: int, steps: int
+    configuration: Configuration, text: ClassText, split: tuple[Batch, Batch]
 ) -> tuple[AnswerKey, KeyQuality]:
     """Trains the key of a number of sub-actions and measures it.
 
-    Args:
-        text: The phrases of each class, merged.
-        split: Training and validation recordings.
-        placement: Where windows may lie.
-        tokens: Windows of a recording (N).
-        steps: Optimiser steps of each of two keys.
+    Of the configuration it reads the number and the kind of windows and `alignment.key_steps`. The split are training
+    and validation recordings.
     """
     train, validation = split
+    # What else a trial may choose for its windows may not change what it is asked.
+    usual = Windows(placement=configuration.windows.placement)
+    where, tokens = placement(configuration.model_copy(update={"windows": usual})), configuration.architecture.tokens
     keys = [AnswerKey(text, train.x.shape[1]).to(train.x.device) for _ in SEEDS]
     for key, seed in zip(keys, SEEDS, strict=True):
-        train_key(key, train, placement, tokens, steps, seed)
-    quality = key_quality(*keys, validation, placement, tokens)
+        train_key(key, train, where, tokens, configuration.alignment.key_steps, seed)
+    quality = key_quality(*keys, validation, where, tokens)
     keys[0].agreement.fill_(quality.agreement)
     return keys[0], quality
+
+
+def provide_key(
+    kept: dict[str, Stored],
+    name: str,
+    configuration: Configuration,
+    text: ClassText,
+    split: tuple[Batch, Batch],
+    folder: Path | None = None,
+) -> AnswerKey:
+    """A key that is kept under a name, or in a file of that name in `folder`, or else trained and kept in both.
+
+    Other arguments as for `fit_answer_key`.
+    """
+    path = None if folder is None else folder / f"{name}.safetensors"
+    if path is not None and name not in kept and path.is_file():
+        kept[name] = read_model(path)
+    if name in kept:
+        key = AnswerKey(text, split[0].x.shape[1])
+        load_weights(Path(name) if path is None else path, key, kept[name].weights)
+    else:
+        key, quality = fit_answer_key(configuration, text, split)
+        kept[name] = Stored(dict(key.state_dict()), {}, quality._asdict())
+    if path is not None and not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_model(path, key, {}, kept[name].about)
+    return key.requires_grad_(False)
 
 
 @contextmanager

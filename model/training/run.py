@@ -17,7 +17,7 @@ from model.evaluation.evaluate import SplitOutputs, classify, collect, evaluate,
 from model.evaluation.meaning import CODES_FILE, CodeMeaning, write_codes
 from model.network.alignment import ClassText
 from model.network.batch import Batch
-from model.network.building import build_model, longest_window, placement
+from model.network.building import build_model, longest_window
 from model.network.teacher import AnswerKey
 from model.pretrained.shape_action import ShapeAction
 from model.sub_actions.scores import VocabularyFiles
@@ -65,10 +65,7 @@ class ShapeActionRun:
         self.model = build_model(configuration, text, channels, samples).to(device)
         self._check(validation)
         if key is None:
-            c = configuration
-            key, _ = fit_answer_key(
-                text, (train, validation), placement(c), c.architecture.tokens, c.alignment.key_steps
-            )
+            key, _ = fit_answer_key(configuration, text, (train, validation))
         self.model.teacher.key.load_state_dict(key.state_dict())
         self.model.teacher.key.requires_grad_(False)
         if self.model.to_tokens.levels is not None:

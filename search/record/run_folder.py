@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -30,7 +31,8 @@ SPACE_FILE = "space.yaml"
 CONFIGURATION_FILE = "configuration.yaml"  # of a trial that has finished, beside its model
 LOCK_FILE = ".lock"
 LOG_FILE = "log.txt"
-UNUSED = frozenset({LOCK_FILE, LOG_FILE, SESSION_FILE})  # what a folder holds in which no run was begun
+STUDY_FOLDER = "study"  # what the study keeps for all trials
+UNUSED = frozenset({LOCK_FILE, LOG_FILE, SESSION_FILE, STUDY_FOLDER})  # what a folder holds in which no run was begun
 PACKAGES = ("ray", "optuna", "torch", "numpy", "pandas", "transformers", "aeon")
 MAY_CHANGE = (
     "budget.trials",
@@ -107,9 +109,7 @@ class RunFolder:
         """Remove the folder where no run was begun in it."""
         names = {entry.name for entry in self.path.iterdir()}
         if names <= UNUSED:
-            for name in names:
-                (self.path / name).unlink()
-            self.path.rmdir()
+            shutil.rmtree(self.path)
 
     def write_space(self, space: Space, provenance: Mapping[str, Any]) -> None:
         """Write the resolved space in one step."""

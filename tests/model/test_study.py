@@ -10,6 +10,7 @@ import torch
 import yaml
 
 from model.checkpoint import load_model
+from model.configuration.reading import parse_configuration
 from model.configuration.sections import Merging
 from model.study import ShapeActionStudy
 from model.sub_actions.encoder import TextEncoder
@@ -42,6 +43,7 @@ def resolved(npz: Path) -> dict:
         "epochs": 3,
         "threads": 1,
         "architecture": {"length": 64, "patches": 16, "tokens": 8, "width": 16, "heads": 2},
+        "alignment": {"key_steps": 4},
     }
     return ShapeActionStudy.resolve(fixed, npz.parent)
 
@@ -90,12 +92,38 @@ def test_points_that_cannot_be_trained_are_refused(study: ShapeActionStudy, reso
         study.check(resolved | {"num_sub_actions": 2})
 
 
-def test_notes_say_how_many_sub_actions_can_be_told_apart(study: ShapeActionStudy, resolved: dict) -> None:
+def test_preparing_says_what_can_be_told_apart_and_keeps_the_keys(
+    study: ShapeActionStudy, resolved: dict, tmp_path: Path
+) -> None:
     """At 8 nothing is merged: one phrase of sit and walk, two of each of these alone, three of wave."""
-    corners = [resolved | {"num_sub_actions": k} for k in (7, 5, 8)]
-    then = "names owned by the same classes are shown as alternatives"
-    assert study.notes(corners) == [f"sub-actions: 5 of 5 distinct at K = 5, 4 of 8 distinct at K = 8; {then}"]
-    assert study.notes(corners[1:2]) == ["sub-actions: 5 of 5 distinct at K = 5"]
+    corners = [resolved | {"num_sub_actions": k, "action_weight": w} for k in (5, 8) for w in (0.2, 0.8)]
+    lines = study.prepare(corners, tmp_path)
+    starts = ["K = 5: 5 sub-actions have different owners; answer key", "K = 8: 4 sub-actions have different owners"]
+    assert [line[: len(start)] for line, start in zip(lines, starts, strict=True)] == starts
+    assert len(list(tmp_path.iterdir())) == 2
+    again = ShapeActionStudy(resolved)
+    assert again.prepare(corners, tmp_path) == lines
+    c = parse_configuration(corners[0])
+    for first, second in ((study, again), (study, pickle.loads(pickle.dumps(study)))):
+        states = (one.answer_key(c).state_dict() for one in (first, second))
+        assert all(torch.equal(a, b) for a, b in zip(*(state.values() for state in states), strict=True))
+
+
+def test_all_trials_with_the_same_sub_actions_are_marked_by_one_key(study: ShapeActionStudy, resolved: dict) -> None:
+    """Nothing that a trial may choose, but what is asked itself, changes the key."""
+    asked = resolved | {"num_sub_actions": 5}
+    key = study.answer_key(parse_configuration(asked)).state_dict()
+    changed = {
+        "seed": 3,
+        "action_weight": 0.9,
+        "alignment": resolved["alignment"] | {"momentum": 0.5, "attention_temperature": 10.0, "width": 4, "key": "own"},
+        "windows": resolved["windows"] | {"stretch": 3.0, "shift": 0.0},
+        "training": resolved["training"] | {"learning_rate": 1.0},
+    }
+    marks = study.trial(asked | changed, "cpu").model.teacher.key.state_dict()
+    assert all(torch.equal(key[name], marks[name]) for name in key)
+    other = study.answer_key(parse_configuration(asked | {"num_sub_actions": 6})).state_dict()
+    assert not torch.equal(key["body.0.weight"], other["body.0.weight"])
 
 
 def test_merging_is_a_part_of_a_point(study: ShapeActionStudy, resolved: dict) -> None:
@@ -155,7 +183,7 @@ def test_layouts_and_channels_are_searched_and_the_length_is_shared(resolved: di
         study.check(point(patch_samples=4))
     with pytest.raises(ValueError, match=r"architecture\.tokens: 81 are more than the samples"):
         study.check(point(tokens=81))
-    with pytest.raises(ValueError, match="length are shared by all trials"):
+    with pytest.raises(ValueError, match=r"architecture\.length .* are shared by all trials"):
         study.check(point(length=80))
 
 

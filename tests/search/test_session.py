@@ -1,18 +1,15 @@
 """Runs of which nothing is left to do: they are concluded, and Ray is not started for it."""
 
-import io
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import yaml
 
-from search.cluster import Dashboard
-from search.preparation import Options, build_study, prepare, settle_resources
+from search.preparation import Options, build_study, prepare, prepare_study, settle_resources
 from search.run import main
-from search.session import Session
+from search.space.reading import SpaceError
 from search.tune.preflight import Available
 
 
@@ -48,31 +45,28 @@ def test_a_finished_run_has_its_results_written_again(resumed: Callable) -> None
     assert Path("runs/toy/report.html").is_file()
 
 
-def greeting(notes: Callable[..., list[str]] | None) -> list[str]:
-    """What a session of the toy study says before its first trial, from its plan on."""
+def prepared_lines(space_folder: Path, prepare_for_all: Callable[..., list[str]] | None) -> list[str]:
     options = Options(Path("toy.yaml"))
     prepared = settle_resources(prepare(options), Available(2, 0, "here"), options.file)
-    study, terminal = build_study(prepared, options.file), io.StringIO()
-    if notes is not None:
-        study.notes = notes
-    run = SimpleNamespace(space=prepared.space, remaining=8, proposals=SimpleNamespace(lacking=0))
-    Session(prepared, study, options, terminal)._greet(run, Dashboard("", "", ""))
-    return terminal.getvalue().splitlines()[1:]
+    study = build_study(prepared, options.file)
+    if prepare_for_all is not None:
+        study.prepare = prepare_for_all
+    return prepare_study(study, prepared.space, space_folder / "study")
 
 
-def test_the_notes_of_a_study_follow_the_plan(space_folder: Path) -> None:
-    (plan,) = greeting(None)
-    assert plan.startswith("8 trials; 10 epochs each")
+def test_a_study_prepares_for_the_corners_of_the_space(space_folder: Path) -> None:
+    assert prepared_lines(space_folder, None) == []
 
-    def notes(configurations: list[dict]) -> list[str]:
+    def for_all(configurations: list[dict], folder: Path) -> list[str]:
         widths = sorted({values["width"] for values in configurations})
-        return [f"widths from {widths[0]} to {widths[-1]}", f"{len({values['x'] for values in configurations})} of x"]
+        return [f"widths from {widths[0]} to {widths[-1]}", folder.name]
 
-    assert greeting(notes) == [plan, "widths from 8 to 32", "2 of x"]
+    assert prepared_lines(space_folder, for_all) == ["widths from 8 to 32", "study"]
 
 
-def test_a_study_that_cannot_make_its_notes_is_searched_all_the_same(space_folder: Path) -> None:
-    def notes(configurations: list[dict]) -> list[str]:
-        raise KeyError("no such thing")
+def test_what_a_study_refuses_to_prepare_is_one_line(space_folder: Path) -> None:
+    def for_all(configurations: list[dict], folder: Path) -> list[str]:
+        raise ValueError("width: 32 cannot be had")
 
-    assert greeting(notes)[1:] == ["the study has no notes: KeyError: 'no such thing'"]
+    with pytest.raises(SpaceError, match=r"toy_study:ToyStudy: width: 32 cannot be had"):
+        prepared_lines(space_folder, for_all)

@@ -94,9 +94,9 @@ BROKEN = {
     "test_a_typo_is_refused_in_one_line_that_names_it": ("        known(configuration)", "        pass"),
     "test_every_corner_can_be_trained_on": ("        known(configuration)", '        known({"nothing": 1})'),
     "test_provenance_is_plain_and_the_same_each_time": ('"counted"', "(1, 2)"),
-    "test_notes_are_lines": (
+    "test_it_says_in_lines_what_it_prepares": (
         "    def provenance",
-        "    def notes(self, configurations):\n        return [1]\n\n    def provenance",
+        "    def prepare(self, configurations, folder):\n        return [1]\n\n    def provenance",
     ),
     "test_losses_and_metrics_are_finite_numbers": ('"loss": self.x', '"loss": self.x, "epoch": 1'),
     "test_measuring_changes_nothing": ('"first": self.x', '"first": self.x + self.rng.random()'),
