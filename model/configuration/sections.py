@@ -93,7 +93,7 @@ class Architecture(Frozen):
 
 
 class Windows(Frozen):
-    """Where a token's window may lie: around its anchor t = n / N, l = 2 / N, or anywhere."""
+    """Where a token's window may lie: around its anchor t = n (1 − l) / (N − 1), l = 2 / N, or anywhere."""
 
     placement: Literal["anchored", "free"] = "anchored"
     shift: Weight = Field(1.0, description="how far a start may move from its anchor, in units of 1 / N")
