@@ -124,7 +124,8 @@ class ShapeActionRun:
         order = torch.randperm(len(self.train.x), generator=self.generator)
         usage = torch.zeros(self.configuration.codebook_size, dtype=torch.long, device=self.train.x.device)
         outcomes = []
-        for rows in order.to(self.train.x.device).split(self.configuration.training.batch_size):
+        # Cut evenly: a last step of a few recordings would move the model as far as the others.
+        for rows in order.to(self.train.x.device).tensor_split(self.steps_per_epoch):
             outcomes.append(self._step(self._augmented(self.train.take(rows))))
             # Unlike bincount, adding does not wait for a GPU.
             usage.index_add_(0, outcomes[-1].indices, torch.ones_like(outcomes[-1].indices))

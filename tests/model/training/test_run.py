@@ -110,6 +110,24 @@ def test_only_true_samples_are_rebuilt_and_measured(
     assert measured["series_fvu"] == pytest.approx(float(error.mean().detach()), rel=1e-5)
 
 
+@pytest.mark.parametrize(("batch_size", "sizes"), [(5, [4, 4, 4]), (11, [6, 6]), (7, [6, 6]), (12, [12]), (8, [6, 6])])
+def test_the_steps_of_an_epoch_are_alike(small: dict, class_text: ClassText, batch_size: int, sizes: list[int]) -> None:
+    run = run_of(Configuration(**small | {"training": {"batch_size": batch_size}}), class_text)
+    taken = []
+    step = run._step
+    run._step = lambda batch: (taken.append(len(batch.x)), step(batch))[1]
+    run.train_epoch()
+    assert taken == sizes
+    assert len(taken) == run.steps_per_epoch
+    # Sizes differ by at most one.
+    run.train = run.train.take(slice(0, 10))
+    taken.clear()
+    run.train_epoch()
+    assert sum(taken) == 10
+    assert max(taken) - min(taken) <= 1
+    assert max(taken) <= batch_size
+
+
 def test_windows_are_held_at_first_and_then_learn_to_move(small: dict, class_text: ClassText) -> None:
     run = run_of(Configuration(**small | {"windows": {"held_fraction": 0.5}}), class_text)
     moves = []
