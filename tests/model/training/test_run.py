@@ -212,6 +212,30 @@ def test_what_is_measured_does_not_touch_the_model(configuration: Configuration,
     assert run.model.training
 
 
+@pytest.mark.parametrize("quantizer", ["synchronised", "straight_through", "ema", "sim_vq", "fsq"])
+def test_a_code_that_is_moved_forgets_the_moments_of_the_one_that_died(
+    small: dict, class_text: ClassText, quantizer: str
+) -> None:
+    values = small | {"quantizer": quantizer, "training": {"batch_size": 4, "unquantized_fraction": 0.0}}
+    values["architecture"] = small["architecture"] | {"code_dim": 6}  # as many as codes: a map is no book
+    run = run_of(Configuration(**values), class_text)
+    run.train_epoch()
+    for state in run.optimizer.state.values():
+        for moment in ("exp_avg", "exp_avg_sq"):
+            state[moment].fill_(1.0)
+    run._revive(torch.tensor([9, 0, 9, 9, 0, 9]), run.model.quantizer.codes.detach() + 1.0)
+    parameters = list(run.model.quantizer.parameters())
+    left = [run.optimizer.state[p][m] for p in parameters if p.requires_grad for m in ("exp_avg", "exp_avg_sq")]
+    if quantizer in ("synchronised", "straight_through"):
+        expected = torch.tensor([1.0, 0.0, 1.0, 1.0, 0.0, 1.0])[:, None].expand(6, 6)
+        assert len(left) == 2
+        assert all(torch.equal(moment.view(6, 6), expected) for moment in left)
+    else:
+        assert all(bool((moment == 1).all()) for moment in left)
+    others = [p for p in run.optimizer.state if not any(p is q for q in parameters)]
+    assert all(bool((run.optimizer.state[p]["exp_avg"] == 1).all()) for p in others)
+
+
 def test_masking_leaves_every_series_a_patch(small: dict, class_text: ClassText) -> None:
     values = small | {"training": {"batch_size": 4, "mask_fraction": 0.99}}
     run = run_of(Configuration(**values), class_text)
