@@ -37,7 +37,7 @@ class ShapeActionRun:
         train: Training split, on the device.
         validation: What `evaluate` measures by default, on the device.
         text: Embedded phrases of each class, merged.
-        metadata: Plain values stored with the exported model, such as class names.
+        metadata: Plain values stored with the exported model, such as class names; `native_samples` is read here.
         replicas: Who shares the recordings of each step; every replica is given all of them, and the same
             configuration. None is this process alone.
         vocabulary: Files about the vocabulary to write beside an exported model; None for none.
@@ -187,7 +187,8 @@ class ShapeActionRun:
         if split is not None:
             self._check(split)
         temperature = self.configuration.alignment.contrastive_temperature
-        return evaluate(self.model, self.train, split or self.validation, self.longest, temperature)
+        native = self.metadata.get("native_samples")
+        return evaluate(self.model, self.train, split or self.validation, self.longest, temperature, native)
 
     def _check(self, split: Batch) -> None:
         built, given = self.train.x.shape[1:], split.x.shape[1:]

@@ -70,6 +70,13 @@ def test_the_test_part_is_apart_from_what_a_trial_sees(study: ShapeActionStudy, 
     assert float(torch.cdist(test.x.flatten(1), seen).min()) > 1e-3
 
 
+def test_windows_are_measured_in_the_samples_that_were_recorded(study: ShapeActionStudy, resolved: dict) -> None:
+    """80 samples, trained on as 64, in 8 tokens: a window at its anchor has 20."""
+    run = study.trial(resolved | {"windows": {"shift": 0.0, "stretch": 1.0}}, "cpu")
+    assert run.evaluate()["window_samples"] == pytest.approx(20.0)
+    assert run.evaluate()["window_start_spread"] == pytest.approx(0.0, abs=1e-5)
+
+
 def test_text_of_each_class_carries_its_sub_actions(study: ShapeActionStudy) -> None:
     text, merged = study.text.class_text(study.text.merged(8)), study.text.merged(8)
     np.testing.assert_array_equal(text.owned.numpy(), merged.owned)
