@@ -170,7 +170,17 @@ class Data(Frozen):
 
     source: DataSource = Field(default_factory=lambda: DataSource(name="BasicMotions"))
     validation_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.25
-    split_seed: int = 0
+    split_seed: int | Literal["drawn"] = Field(
+        0,
+        description="decides which recordings are held out; drawn: each training's seed does, for validation",
+    )
+
+    @field_validator("split_seed", mode="before")
+    @classmethod
+    def _number_or_drawn(cls, value: Any) -> Any:
+        if value != "drawn" and not (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+            raise ValueError("expected a whole number, 0 or more, or drawn")
+        return value
 
     @model_validator(mode="before")
     @classmethod
