@@ -107,6 +107,10 @@ def test_windows_are_measured_in_the_samples_that_were_recorded(study: ShapeActi
     run = study.trial(resolved | {"windows": {"shift": 0.0, "stretch": 1.0}}, "cpu")
     assert run.evaluate()["window_samples"] == pytest.approx(20.0)
     assert run.evaluate()["window_start_spread"] == pytest.approx(0.0, abs=1e-5)
+    # More tokens than half the samples: the guard of the shipped space bites.
+    space = yaml.safe_load((Path(__file__).parents[2] / "spaces" / "tradeoff.yaml").read_text())
+    many = resolved | {"architecture": resolved["architecture"] | {"tokens": 42}}
+    assert study.trial(many, "cpu").evaluate()["window_samples"] < space["guards"]["window_samples"]["at_least"] < 20
 
 
 def test_text_of_each_class_carries_its_sub_actions(study: ShapeActionStudy) -> None:
