@@ -43,6 +43,7 @@ class Architecture(Frozen):
 
     length: Count | Literal["native"] = Field(512, description="samples a recording is resampled to (T), or left as is")
     channels: Literal["separate", "fused"] = Field("separate", description="tokens per channel, or for all channels")
+    channel_embedding: bool = Field(False, description="tells separate channels which they are; fused ones always are")
     patches: Count | None = Field(None, description="patches per channel (P); None follows from their size, or is 64")
     patch_samples: Count | None = Field(None, description="samples of a patch; None follows from their number")
     tokens: Count = Field(32, description="shape tokens per channel, or per recording where channels are fused (N)")

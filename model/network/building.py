@@ -78,7 +78,8 @@ def _assemble(configuration: Configuration, text: ClassText, channels: int, layo
     encoder = PatchEncoder(length, patches, blocks, sizes.encoder_layers, patch_samples)
     queries = AnchoredQueries(patches, sizes.tokens, blocks, sizes.tokenizer_layers, layout.filled_patches)
     fused = sizes.channels == "fused" and channels > 1
-    handling = FusedChannels(channels, sizes.width) if fused else SeparateChannels()
+    told = sizes.width if sizes.channel_embedding else None
+    handling = FusedChannels(channels, sizes.width) if fused else SeparateChannels(channels, told)
     each = handling.per_token
     decoder = SeriesDecoder(length, sizes.tokens, blocks, sizes.decoder_layers, each)
     action = (

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+SMALL_EMBEDDING_SCALE = 0.02  # of separate channels, whose samples tell most; training makes it as large as it helps
 EMBEDDING_SCALE = 0.5  # near the 0.7 of a position embedding, so that channels can be told apart from the start
 
 
@@ -31,17 +32,30 @@ class ChannelHandling(Protocol):
 
 
 class SeparateChannels(nn.Module):
-    """Each channel has N tokens of its own."""
+    """Each channel has N tokens of its own; where a width is given, a learned embedding says which channel it is.
+
+    The embedding is added to what a row looks at and to what its queries start from.
+    """
 
     per_token = 1
 
+    def __init__(self, channels: int = 1, width: int | None = None):
+        super().__init__()
+        told = width is not None and channels > 1
+        self.embedding = nn.Parameter(SMALL_EMBEDDING_SCALE * torch.randn(channels, width)) if told else None
+
     def gather(self, embedded: Tensor) -> Tensor:
         """See `ChannelHandling.gather`."""
-        return embedded
+        return self._told(embedded)
 
     def pool(self, near: Tensor) -> Tensor:
         """See `ChannelHandling.pool`."""
-        return near
+        return self._told(near)
+
+    def _told(self, values: Tensor) -> Tensor:
+        if self.embedding is None:
+            return values
+        return (values.unflatten(0, (-1, len(self.embedding))) + self.embedding[:, None]).flatten(0, 1)
 
 
 class FusedChannels(nn.Module):

@@ -13,7 +13,7 @@ from model.evaluation.names import METRICS
 from model.network.alignment import ClassText
 from model.network.batch import Batch
 from model.network.building import build_model, longest_window
-from model.network.channels import FusedChannels, SeparateChannels, per_series, per_token
+from model.network.channels import SMALL_EMBEDDING_SCALE, FusedChannels, SeparateChannels, per_series, per_token
 from model.network.heads import kl_divergence
 from model.network.shape_action import ShapeActionNetwork
 from model.training.losses import loss_terms
@@ -69,6 +69,32 @@ def test_a_row_looks_at_all_channels_with_their_embeddings_and_starts_from_their
     torch.testing.assert_close(channels.pool(near)[1], near[3:].mean(0))
     assert SeparateChannels().gather(embedded) is embedded
     assert SeparateChannels().pool(near) is near
+
+
+def test_separate_channels_are_told_which_they_are_where_that_is_asked_for() -> None:
+    channels, values = SeparateChannels(3, 8), torch.randn(6, 4, 8)
+    assert channels.embedding is not None
+    assert 0.3 * SMALL_EMBEDDING_SCALE < float(channels.embedding.detach().std()) < 3 * SMALL_EMBEDDING_SCALE
+    for told in (channels.gather(values), channels.pool(values)):
+        for series in range(6):
+            torch.testing.assert_close(told[series], values[series] + channels.embedding[series % 3])
+    assert SeparateChannels(1, 8).embedding is None  # there is nothing to tell apart
+    assert SeparateChannels(3).embedding is None
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_the_same_movement_in_another_channel_is_another_token_where_channels_are_told(
+    small: dict, class_text: ClassText, told: bool
+) -> None:
+    architecture = small["architecture"] | {"channel_embedding": told}
+    model = build_model(Configuration(**small | {"architecture": architecture}), class_text, CHANNELS).eval()
+    x = recordings(2, channels=1).x.expand(-1, CHANNELS, -1)
+    tokens = model(x.flatten(0, 1)).tokens
+    assert torch.allclose(tokens[0], tokens[1], atol=1e-6) == (not told)
+    tokens[1].square().sum().backward()
+    if told:
+        gradient = model.to_tokens.channels.embedding.grad
+        assert gradient.abs().sum(-1).bool().tolist() == [False, True, False]
 
 
 @pytest.mark.parametrize("method", ["action_head", "action_decoder"])
