@@ -150,7 +150,9 @@ class Training(Frozen):
     mask_fraction: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(
         0.0, description="share of the patches hidden in training"
     )
-    crop: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(0.2, description="most that is cut off a recording's ends")
+    roll: Annotated[float, Field(ge=0.0, le=0.5)] = Field(
+        0.2, description="share of a recording by which its beginning moves at most; 0.5 is anywhere"
+    )
     wordings: Literal["first", "drawn"] = Field(
         "first", description="which wording of a phrase a step reads, where the vocabulary gives several"
     )

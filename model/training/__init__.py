@@ -3,7 +3,7 @@
 - `run`: `ShapeActionRun`: epochs, schedule, the start and the replacement of codes, checkpoints, export
 - `step`: the gradient of one optimiser step, in micro-batches and shared among replicas
 - `losses`: every term of the method and their sum
-- `augmentation`: recordings cut at random
+- `augmentation`: recordings rolled in time at random
 - `replicas`: several processes that give what one would give
 """
 

@@ -20,7 +20,7 @@ from model.network.batch import Batch
 from model.network.building import build_model, longest_window
 from model.pretrained.shape_action import ShapeAction
 from model.sub_actions.scores import VocabularyFiles
-from model.training.augmentation import random_crop
+from model.training.augmentation import random_roll
 from model.training.losses import mean_terms
 from model.training.replicas import Replicas
 from model.training.step import StepOutcome, TrainingStep
@@ -135,8 +135,8 @@ class ShapeActionRun:
         return mean_terms([(outcome.loss, outcome.terms) for outcome in outcomes])
 
     def _augmented(self, batch: Batch) -> Batch:
-        """The recordings of a step, some cut, each with its text in the wordings drawn for it."""
-        batch = random_crop(batch, self.configuration.training.crop, self.generator)
+        """The recordings of a step, some rolled, each with its text in the wordings drawn for it."""
+        batch = random_roll(batch, self.configuration.training.roll, self.generator)
         if self.configuration.training.wordings == "first":
             return batch
         return batch._replace(wording=self.model.teacher.text.draw_wordings(batch.y, self.generator))

@@ -22,7 +22,7 @@ from model.training.run import ShapeActionRun
 CHANNELS = 3
 QUICKLY = {
     "epochs": 50,
-    "training": {"batch_size": 2, "learning_rate": 4e-3, "crop": 0.0},
+    "training": {"batch_size": 2, "learning_rate": 4e-3, "roll": 0.0},
 }  # half the time of 150 as usual
 
 
