@@ -123,7 +123,7 @@ class ShapeActionStudy:
                 c.data.source,
                 length=c.architecture.length,
                 validation_fraction=c.data.validation_fraction,
-                split_seed=0 if c.data.split_seed == "drawn" else c.data.split_seed,
+                split_seed=c.data.shared_seed,
             )
         with _blaming("vocabulary"):
             vocabulary = load_vocabulary(c.vocabulary)

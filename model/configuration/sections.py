@@ -178,6 +178,11 @@ class Data(Frozen):
         description="decides which recordings are held out; drawn: each training's seed does, for validation",
     )
 
+    @property
+    def shared_seed(self) -> int:
+        """Return the seed of the split that all trainings share; where each draws its own, of what it is drawn from."""
+        return self.split_seed if isinstance(self.split_seed, int) else 0
+
     @field_validator("split_seed", mode="before")
     @classmethod
     def _number_or_drawn(cls, value: Any) -> Any:

@@ -168,12 +168,17 @@ def draw_validation(dataset: Dataset, fraction: float, seed: int) -> Dataset:
     Raises:
         DataError: A class would be left without a training recording.
     """
-    both = zip(dataset.train, dataset.validation, strict=True)
-    whole = Recordings(*(None if a is None else np.concatenate([a, b]) for a, b in both))
-    kept, held = hold_out(whole.y, whole.groups, fraction, seed)
-    train, validation = (Recordings(*(None if a is None else a[rows] for a in whole)) for rows in (kept, held))
-    if missing := set(whole.y) - set(train.y):
-        names = ", ".join(dataset.class_names[y] for y in sorted(missing))
+    first, second = dataset.train, dataset.validation
+    x, mean, scale, y = (np.concatenate(pair) for pair in zip(first[:4], second[:4], strict=True))
+    groups = None
+    if first.groups is not None and second.groups is not None:
+        groups = np.concatenate([first.groups, second.groups])
+    train, validation = (
+        Recordings(x[rows], mean[rows], scale[rows], y[rows], None if groups is None else groups[rows])
+        for rows in hold_out(y, groups, fraction, seed)
+    )
+    if missing := set(y) - set(train.y):
+        names = ", ".join(dataset.class_names[label] for label in sorted(missing))
         raise DataError(
             f"{dataset.name}: the validation part drawn with seed {seed} leaves no training recording of {names}: "
             "more groups are needed, or a split_seed that is a number"

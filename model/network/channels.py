@@ -41,8 +41,9 @@ class SeparateChannels(nn.Module):
 
     def __init__(self, channels: int = 1, width: int | None = None):
         super().__init__()
-        told = width is not None and channels > 1
-        self.embedding = nn.Parameter(SMALL_EMBEDDING_SCALE * torch.randn(channels, width)) if told else None
+        self.embedding: nn.Parameter | None = None
+        if width is not None and channels > 1:
+            self.embedding = nn.Parameter(SMALL_EMBEDDING_SCALE * torch.randn(channels, width))
 
     def gather(self, embedded: Tensor) -> Tensor:
         """See `ChannelHandling.gather`."""

@@ -117,7 +117,7 @@ def _recordings(configuration: Configuration, files: ExportedFiles, metadata: di
             source,
             length=configuration.architecture.length,
             validation_fraction=data.validation_fraction,
-            split_seed=0 if data.split_seed == "drawn" else data.split_seed,
+            split_seed=data.shared_seed,
         )
         if data.split_seed == "drawn":
             dataset = draw_validation(dataset, data.validation_fraction, configuration.seed)

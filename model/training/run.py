@@ -173,7 +173,7 @@ class ShapeActionRun:
         if self.codes_started and below and early:
             moved = self.model.quantizer.replace_dead_codes(usage, z, below, self.generator)
             codes = self.model.quantizer.learnt_codes
-            state = {} if codes is None else self.optimizer.state[codes]
+            state: dict[str, Tensor] = {} if codes is None else self.optimizer.state.get(codes, {})
             # A code that was moved does not go on in the direction of the one that died.
             for moment in state.keys() & {"exp_avg", "exp_avg_sq"}:
                 state[moment][..., moved, :] = 0.0

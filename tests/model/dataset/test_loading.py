@@ -2,6 +2,7 @@ import importlib.util
 import logging
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -312,6 +313,19 @@ def test_a_drawn_validation_part_keeps_groups_together(save):
         assert not set(d.train.groups) & set(d.validation.groups)
         held.add(tuple(sorted(set(d.validation.groups))))
     assert len(held) > 1
+
+
+def test_a_class_without_a_training_recording_is_refused(save):
+    loaded = load_dataset(save(groups=np.repeat(np.arange(8), 2)))
+    y, groups = loaded.train.y, loaded.train.groups
+    first, second = (
+        loaded.train._replace(y=np.full_like(y, label), groups=np.full_like(groups, name))
+        for label, name in ((0, "a"), (1, "b"))
+    )
+    with pytest.raises(
+        DataError, match=r"drawn with seed 3 leaves no training recording of \w+: more groups are needed"
+    ):
+        draw_validation(replace(loaded, train=first, validation=second), 0.25, 3)
 
 
 def test_constant_channel_becomes_zeros_and_is_logged(save, caplog):

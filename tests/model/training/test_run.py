@@ -13,6 +13,7 @@ from model.evaluation.meaning import load_code_meaning
 from model.network.alignment import ClassText
 from model.network.batch import Batch
 from model.training.run import ShapeActionRun
+from model.training.step import StepOutcome
 
 QUICKLY = {
     "epochs": 50,
@@ -111,11 +112,18 @@ def test_only_true_samples_are_rebuilt_and_measured(
 
 
 @pytest.mark.parametrize(("batch_size", "sizes"), [(5, [4, 4, 4]), (11, [6, 6]), (7, [6, 6]), (12, [12]), (8, [6, 6])])
-def test_the_steps_of_an_epoch_are_alike(small: dict, class_text: ClassText, batch_size: int, sizes: list[int]) -> None:
+def test_the_steps_of_an_epoch_are_alike(
+    small: dict, class_text: ClassText, monkeypatch: pytest.MonkeyPatch, batch_size: int, sizes: list[int]
+) -> None:
     run = run_of(Configuration(**small | {"training": {"batch_size": batch_size}}), class_text)
-    taken = []
+    taken: list[int] = []
     step = run._step
-    run._step = lambda batch: (taken.append(len(batch.x)), step(batch))[1]
+
+    def counted(batch: Batch) -> StepOutcome:
+        taken.append(len(batch.x))
+        return step(batch)
+
+    monkeypatch.setattr(run, "_step", counted)
     run.train_epoch()
     assert taken == sizes
     assert len(taken) == run.steps_per_epoch
