@@ -323,7 +323,7 @@ def test_a_class_without_a_training_recording_is_refused(save):
         for label, name in ((0, "a"), (1, "b"))
     )
     with pytest.raises(
-        DataError, match=r"drawn with seed 3 leaves no training recording of \w+: more groups are needed"
+        DataError, match=r"drawn with seed 3 leaves no training recording of \w+: more groups"
     ):
         draw_validation(replace(loaded, train=first, validation=second), 0.25, 3)
 
