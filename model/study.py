@@ -17,7 +17,7 @@ import numpy as np
 
 from model.configuration.reading import Configuration, ConfigurationError, parse_configuration, resolve_configuration
 from model.configuration.sections import Merging
-from model.dataset.loading import load_dataset
+from model.dataset.loading import Dataset, draw_validation, load_dataset
 from model.evaluation.names import METRICS
 from model.sub_actions.alternatives import ownership_sets
 from model.sub_actions.cut import SubActions, merge_phrases, valid_range
@@ -108,6 +108,9 @@ class StudyText:
 class ShapeActionStudy:
     """Data, vocabulary and text embeddings of a run; picklable, and made once.
 
+    With `data.split_seed: drawn` each training has the validation part that its seed draws, see `split_of`; `dataset`,
+    what is recorded of it and the test part are the same for all.
+
     Args:
         resolved: A configuration as `resolve` gives it; parameters of the search may be missing.
 
@@ -124,7 +127,7 @@ class ShapeActionStudy:
                 c.data.source,
                 length=c.architecture.length,
                 validation_fraction=c.data.validation_fraction,
-                split_seed=c.data.split_seed,
+                split_seed=c.data.shared_seed,
             )
         with _blaming("vocabulary"):
             vocabulary = load_vocabulary(c.vocabulary)
@@ -136,6 +139,7 @@ class ShapeActionStudy:
         self._shared = self._shared_part(c)
         self._on_device: dict[str, tuple[Batch, Batch]] = {}
         self._keys: dict[str, Stored] = {}  # answer keys by name, with what they are worth
+        self._drawn: tuple[int, Dataset] | None = None
 
     @classmethod
     def resolve(cls, fixed: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -199,10 +203,12 @@ class ShapeActionStudy:
         It depends on the data, on the vocabulary and its merging, and on the number and the kind of windows, and on
         nothing else that a search may change. In `folder`, where one is given, it is looked for and kept.
         """
+        from model.network.batch import as_batch
         from model.training.answer_key import provide_key
 
         text = self.text.class_text(self.text.merged(c.num_sub_actions, c.merging))
-        return provide_key(self._keys, self._key_name(c), c, text, self._batches("cpu"), folder)
+        split = as_batch(self.dataset.train, "cpu"), as_batch(self.dataset.validation, "cpu")  # never a drawn one
+        return provide_key(self._keys, self._key_name(c), c, text, split, folder)
 
     def _key_name(self, c: Configuration) -> str:
         merged = self.text.merged(c.num_sub_actions, c.merging)
@@ -238,7 +244,7 @@ class ShapeActionStudy:
         c = parse_configuration(configuration)
         if c.threads is not None:
             torch.set_num_threads(c.threads)
-        train, validation = self._batches(device)
+        train, validation = self._batches(c, device)
         merged, replicas = self.text.merged(c.num_sub_actions, c.merging), Replicas.of_process_group()
         text, files = self.text.class_text(merged), self.text.files(merged)
         return ShapeActionRun(c, train, validation, text, self.metadata(c), replicas, files, self.answer_key(c))
@@ -264,11 +270,26 @@ class ShapeActionStudy:
 
         return None if self.dataset.test is None else as_batch(self.dataset.test, device)
 
-    def _batches(self, device: str) -> tuple[Batch, Batch]:
+    def split_of(self, c: Configuration) -> Dataset:
+        """Return the data as a training with this configuration sees them; the last drawn split is kept.
+
+        Raises:
+            ConfigurationError: No split can be drawn with its seed.
+        """
+        if c.data.split_seed != "drawn":
+            return self.dataset
+        if self._drawn is None or self._drawn[0] != c.seed:
+            with _blaming("data"):
+                self._drawn = c.seed, draw_validation(self.dataset, c.data.validation_fraction, c.seed)
+            self._on_device = {}
+        return self._drawn[1]
+
+    def _batches(self, c: Configuration, device: str) -> tuple[Batch, Batch]:
         from model.network.batch import as_batch
 
+        data = self.split_of(c)
         if device not in self._on_device:
-            self._on_device[device] = (as_batch(self.dataset.train, device), as_batch(self.dataset.validation, device))
+            self._on_device[device] = (as_batch(data.train, device), as_batch(data.validation, device))
         return self._on_device[device]
 
     def _shared_part(self, c: Configuration) -> dict[str, Any]:
@@ -281,7 +302,7 @@ class ShapeActionStudy:
         }
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_on_device": {}}
+        return self.__dict__ | {"_on_device": {}, "_drawn": None}
 
 
 @contextmanager

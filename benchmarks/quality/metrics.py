@@ -82,9 +82,13 @@ def drawn_by_reference(model: nn.Module, x: Tensor) -> Drawn:
 
 
 @torch.no_grad()
-def measure(drawn: Drawn) -> dict[str, float]:
-    """Return the metrics of `SHARED`, as `docs/metrics.md` explains them."""
+def measure(drawn: Drawn, native_samples: int | None = None) -> dict[str, float]:
+    """Return the metrics of `SHARED`, as `docs/metrics.md` explains them.
+
+    Windows are in samples of recordings of `native_samples`; None is those of `drawn.x`.
+    """
     x, samples = drawn.x, drawn.x.shape[-1]
+    native = native_samples or samples
     target = extract_pieces(x.flatten(0, 1), drawn.start, drawn.length, drawn.shapes.shape[-1])
     pieces = drawn.pieces(drawn.codes)
     stitched = stitch(pieces, drawn.start, drawn.length, samples)
@@ -100,9 +104,9 @@ def measure(drawn: Drawn) -> dict[str, float]:
         metrics.fvu(x, drawn.series.view_as(x)),
         drawn.scale.mean() / normalise_pieces(target).scale.mean().clamp_min(1e-12),
         stitched.covered.float().mean(),
-        (drawn.length * samples).median(),
-        (drawn.length * samples).std(0).mean(),
-        (drawn.start * samples).std(0).mean(),
+        (drawn.length * native).median(),
+        (drawn.length * native).std(0).mean(),
+        (drawn.start * native).std(0).mean(),
         metrics.perplexity(drawn.counts),
         (drawn.counts > 0).sum(),
         metrics.distinct_shapes(drawn.shapes),

@@ -109,7 +109,7 @@ def _ours(task: Task, study: ShapeActionStudy, test: Batch) -> Trained:
     if not _sound(run.model):
         return figures, BROKEN, None
     drawn = drawn_by_ours(run, test)
-    return figures, run.evaluate(test) | measure(drawn), drawn
+    return figures, run.evaluate(test) | measure(drawn, study.dataset.native_length), drawn
 
 
 def _reference(task: Task, study: ShapeActionStudy, test: Batch) -> Trained:
@@ -139,7 +139,7 @@ def _reference(task: Task, study: ShapeActionStudy, test: Batch) -> Trained:
     if not _sound(model):
         return figures, BROKEN, None
     drawn = drawn_by_reference(model, test.x)
-    return figures, measure(drawn), drawn
+    return figures, measure(drawn, study.dataset.native_length), drawn
 
 
 def _sound(model: nn.Module) -> bool:

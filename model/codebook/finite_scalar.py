@@ -38,6 +38,8 @@ class FiniteScalarQuantizer(nn.Module):
         """The grid through the projection, `(codes, code_dim)`."""
         return self.project_out(self.grid.implicit_codebook)
 
+    learnt_codes = None
+
     def forward(self, z: Tensor, indices: Tensor | None = None) -> Quantized:
         """Rounds `z (..., code_dim)`, or takes it where `indices (...)` say, with the gradient of rounding."""
         point, index = self._round(z, indices)
@@ -77,9 +79,9 @@ class FiniteScalarQuantizer(nn.Module):
     def ema_update(self, z: Tensor, indices: Tensor) -> None:
         """Nothing: the projections have a gradient."""
 
-    def replace_dead_codes(self, usage: Tensor, z: Tensor, below: float, generator: torch.Generator) -> int:
+    def replace_dead_codes(self, usage: Tensor, z: Tensor, below: float, generator: torch.Generator) -> Tensor:
         """Nothing, and nothing is drawn: no point of a grid can be moved by itself."""
-        return 0
+        return torch.empty(0, dtype=torch.long, device=z.device)
 
 
 def split_levels(codes: int, dim: int) -> tuple[int, ...]:

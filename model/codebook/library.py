@@ -53,6 +53,11 @@ class StraightThroughQuantizer(nn.Module):
         """The book, `(codes, code_dim)`."""
         return self.book.codebook
 
+    @property
+    def learnt_codes(self) -> nn.Parameter:
+        """See `Quantizer.learnt_codes`."""
+        return self.book._codebook.embed
+
     def forward(self, z: Tensor, indices: Tensor | None = None) -> Quantized:
         """See `Quantizer`."""
         chosen = _choose(z, self.codes, indices, self.rotation_trick)
@@ -68,11 +73,11 @@ class StraightThroughQuantizer(nn.Module):
         """Nothing: these codes have a gradient."""
 
     @torch.no_grad()
-    def replace_dead_codes(self, usage: Tensor, z: Tensor, below: float, generator: torch.Generator) -> int:
+    def replace_dead_codes(self, usage: Tensor, z: Tensor, below: float, generator: torch.Generator) -> Tensor:
         """See `Quantizer.replace_dead_codes`."""
         dead, drawn = replacements(usage, z, below, generator)
         self.codes[dead] = drawn.to(self.codes.dtype)
-        return len(dead)
+        return dead
 
 
 class EMAQuantizer(nn.Module):
@@ -94,6 +99,8 @@ class EMAQuantizer(nn.Module):
         """The book, `(codes, code_dim)`."""
         return self.book.codebook
 
+    learnt_codes = None
+
     def forward(self, z: Tensor, indices: Tensor | None = None) -> Quantized:
         """See `Quantizer`; the averages stay as they are until `ema_update`."""
         chosen = _choose(z, self.codes, indices, self.rotation_trick)
@@ -114,11 +121,11 @@ class EMAQuantizer(nn.Module):
         self.book.update_indices(z[None], indices[None])
 
     @torch.no_grad()
-    def replace_dead_codes(self, usage: Tensor, z: Tensor, below: float, generator: torch.Generator) -> int:
+    def replace_dead_codes(self, usage: Tensor, z: Tensor, below: float, generator: torch.Generator) -> Tensor:
         """See `Quantizer.replace_dead_codes`; a moved code forgets its past and counts as chosen once."""
         dead, drawn = replacements(usage, z, below, generator)
         self._set(dead, drawn, z.new_ones(len(dead)))
-        return len(dead)
+        return dead
 
     def _set(self, index: Tensor, codes: Tensor, count: Tensor) -> None:
         averages = self.book._codebook
@@ -143,6 +150,8 @@ class SimQuantizer(nn.Module):
         """The book as the map shows it, `(codes, code_dim)`."""
         return self.book.codebook
 
+    learnt_codes = None
+
     def forward(self, z: Tensor, indices: Tensor | None = None) -> Quantized:
         """See `Quantizer`."""
         codes = self.codes
@@ -160,14 +169,14 @@ class SimQuantizer(nn.Module):
         """Nothing: the map has a gradient."""
 
     @torch.no_grad()
-    def replace_dead_codes(self, usage: Tensor, z: Tensor, below: float, generator: torch.Generator) -> int:
+    def replace_dead_codes(self, usage: Tensor, z: Tensor, below: float, generator: torch.Generator) -> Tensor:
         """See `Quantizer.replace_dead_codes`; a frozen code is set to what the map takes to the drawn point."""
         dead, drawn = replacements(usage, z, below, generator)
         if len(dead):
             # On the CPU: it is small, and the solver of a GPU may round differently from run to run.
             back = torch.linalg.pinv(self.book.code_transform.weight.double().cpu()).to(z.device)
             self.book.frozen_codebook[dead] = (drawn.double() @ back.T).to(self.book.frozen_codebook.dtype)
-        return len(dead)
+        return dead
 
 
 def rotate(z: Tensor, chosen: Tensor) -> Tensor:

@@ -39,6 +39,11 @@ class Quantizer(Protocol):
         """Quantises `z (..., code_dim)`: to the codes that `indices (...)` name, or where it is None to the nearest."""
         ...
 
+    @property
+    def learnt_codes(self) -> nn.Parameter | None:
+        """The parameter that holds the codes, `(..., codes, code_dim)`; None where none has a row for each."""
+        ...
+
     def init_codes(self, z: Tensor, seed: int) -> None:
         """Puts the codes where the data is.
 
@@ -57,7 +62,7 @@ class Quantizer(Protocol):
         """
         ...
 
-    def replace_dead_codes(self, usage: Tensor, z: Tensor, below: float, generator: torch.Generator) -> int:
+    def replace_dead_codes(self, usage: Tensor, z: Tensor, below: float, generator: torch.Generator) -> Tensor:
         """Moves codes that are hardly used onto encoder outputs drawn at random.
 
         Args:
@@ -67,7 +72,7 @@ class Quantizer(Protocol):
             generator: Source of the draw (CPU).
 
         Returns:
-            How many codes were moved.
+            Which codes were moved, `(moved,)`, int64.
         """
         ...
 
@@ -106,6 +111,11 @@ class SynchronisedQuantizer(nn.Module):
         path = z if self.to_encoder is None else self.to_encoder(z, chosen.detach())
         return Quantized(chosen + (path - path.detach()), index, loss)
 
+    @property
+    def learnt_codes(self) -> nn.Parameter:
+        """See `Quantizer.learnt_codes`."""
+        return self.codes
+
     @torch.no_grad()
     def init_codes(self, z: Tensor, seed: int) -> None:
         """K-means; see `Quantizer.init_codes`."""
@@ -115,11 +125,11 @@ class SynchronisedQuantizer(nn.Module):
         """Nothing: these codes have a gradient."""
 
     @torch.no_grad()
-    def replace_dead_codes(self, usage: Tensor, z: Tensor, below: float, generator: torch.Generator) -> int:
+    def replace_dead_codes(self, usage: Tensor, z: Tensor, below: float, generator: torch.Generator) -> Tensor:
         """See `Quantizer.replace_dead_codes`."""
         dead, drawn = replacements(usage, z, below, generator)
         self.codes[dead] = drawn.to(self.codes.dtype)
-        return len(dead)
+        return dead
 
 
 @torch.no_grad()

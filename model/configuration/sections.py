@@ -42,7 +42,9 @@ class Architecture(Frozen):
     """Sizes of the signal path; the names in brackets are those of the VQShape paper."""
 
     length: Count | Literal["native"] = Field(512, description="samples a recording is resampled to (T), or left as is")
-    channels: Literal["separate", "fused"] = Field("separate", description="tokens per channel, or for all channels")
+    channels: Literal["independent", "separate", "fused"] = Field(
+        "separate", description="tokens of each channel by itself, of each beside the others, or of all together"
+    )
     patches: Count | None = Field(None, description="patches per channel (P); None follows from their size, or is 64")
     patch_samples: Count | None = Field(None, description="samples of a patch; None follows from their number")
     tokens: Count = Field(32, description="shape tokens per channel, or per recording where channels are fused (N)")
@@ -93,7 +95,7 @@ class Architecture(Frozen):
 
 
 class Windows(Frozen):
-    """Where a token's window may lie: around its anchor t = n / N, l = 2 / N, or anywhere."""
+    """Where a token's window may lie: around its anchor t = n (1 − l) / (N − 1), l = 2 / N, or anywhere."""
 
     placement: Literal["anchored", "free"] = "anchored"
     shift: Weight = Field(1.0, description="how far a start may move from its anchor, in units of 1 / N")
@@ -155,7 +157,9 @@ class Training(Frozen):
     mask_fraction: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(
         0.0, description="share of the patches hidden in training"
     )
-    crop: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(0.2, description="most that is cut off a recording's ends")
+    roll: Annotated[float, Field(ge=0.0, le=0.5)] = Field(
+        0.2, description="share of a recording by which its beginning moves at most; 0.5 is anywhere"
+    )
     wordings: Literal["first", "drawn"] = Field(
         "first", description="which wording of a phrase a step reads, where the vocabulary gives several"
     )
@@ -176,7 +180,22 @@ class Data(Frozen):
 
     source: DataSource = Field(default_factory=lambda: DataSource(name="BasicMotions"))
     validation_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.25
-    split_seed: int = 0
+    split_seed: int | Literal["drawn"] = Field(
+        0,
+        description="decides which recordings are held out; drawn: each training's seed does, for validation",
+    )
+
+    @property
+    def shared_seed(self) -> int:
+        """Return the seed of the split that all trainings share; where each draws its own, of what it is drawn from."""
+        return self.split_seed if isinstance(self.split_seed, int) else 0
+
+    @field_validator("split_seed", mode="before")
+    @classmethod
+    def _number_or_drawn(cls, value: Any) -> Any:
+        if value != "drawn" and not (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+            raise ValueError("expected a whole number, 0 or more, or drawn")
+        return value
 
     @model_validator(mode="before")
     @classmethod

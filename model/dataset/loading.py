@@ -12,7 +12,7 @@ import itertools
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -153,6 +153,38 @@ def make_dataset(
         fingerprint=_fingerprint((kept, held, test), class_names, samples),
         rate_hz=train.rate_hz,
     )
+
+
+def draw_validation(dataset: Dataset, fraction: float, seed: int) -> Dataset:
+    """Return the data set with another validation part, drawn from its training and validation recordings.
+
+    Nothing is read or resampled again, and the test part stays.
+
+    Args:
+        dataset: As loaded.
+        fraction: Part of these recordings to measure on, between 0 and 1.
+        seed: Decides which recordings that are.
+
+    Raises:
+        DataError: A class would be left without a training recording.
+    """
+    first, second = dataset.train, dataset.validation
+    x, mean, scale, y = (np.concatenate(pair) for pair in zip(first[:4], second[:4], strict=True))
+    groups = None
+    if first.groups is not None and second.groups is not None:
+        groups = np.concatenate([first.groups, second.groups])
+    train, validation = (
+        Recordings(x[rows], mean[rows], scale[rows], y[rows], None if groups is None else groups[rows])
+        for rows in hold_out(y, groups, fraction, seed)
+    )
+    if missing := set(y) - set(train.y):
+        names = ", ".join(dataset.class_names[label] for label in sorted(missing))
+        raise DataError(
+            f"{dataset.name}: the validation part drawn with seed {seed} leaves no training recording of {names}: "
+            "more groups are needed, or a split_seed that is a number"
+        )
+    fingerprint = hashlib.sha256(f"{dataset.fingerprint} {fraction} {seed}".encode()).hexdigest()
+    return replace(dataset, train=train, validation=validation, fingerprint=fingerprint)
 
 
 def _read(source: DataSource) -> tuple[RawPart, RawPart | None]:

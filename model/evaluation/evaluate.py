@@ -125,18 +125,25 @@ def _array(x: Tensor) -> np.ndarray:
 
 @torch.no_grad()
 def evaluate(
-    model: ShapeActionNetwork, train: Batch, held_out: Batch, longest: float, temperature: float
+    model: ShapeActionNetwork,
+    train: Batch,
+    held_out: Batch,
+    longest: float,
+    temperature: float,
+    native_samples: int | None = None,
 ) -> dict[str, float]:
     """All metrics of a held-out split by name; the names are those of the glossary in `docs/metrics.md`.
 
     `longest` is the upper bound of a window's length, a fraction of the series, `temperature` that of the contrastive
-    loss.
+    loss. Windows are measured in samples of recordings that had `native_samples` before they were resampled; None takes
+    the samples of the series as they are.
     """
     learnt, seen = collect(model, train), collect(model, held_out)
     table = code_meanings(model, learnt)
     y = held_out.y.repeat_interleave(seen.tokens.shape[1])
     return {
         **_reconstruction(model, held_out, seen, longest),
+        **_windows(seen, native_samples or held_out.x.shape[-1]),
         **_action(model, learnt, train.y, seen, table, y),
         **_codebook(model, seen, table, y),
         **_alignment(model, held_out, seen, temperature),
@@ -178,9 +185,15 @@ def _reconstruction(model: ShapeActionNetwork, split: Batch, seen: SplitOutputs,
         "scale_ratio": float(seen.scale.mean() / target.scale.mean().clamp_min(1e-12)),
         "code_necessity": float(shuffled_error - error),
         "covered_fraction": float(covered),
-        "window_samples": float((seen.length * samples).median()),
-        "window_samples_spread": float((seen.length * samples).std(0).mean()),
-        "window_start_spread": float((seen.start * samples).std(0).mean()),
+    }
+
+
+def _windows(seen: SplitOutputs, samples: int) -> dict[str, float]:
+    length, start = seen.length * samples, seen.start * samples
+    return {
+        "window_samples": float(length.median()),
+        "window_samples_spread": float(length.std(0).mean()),
+        "window_start_spread": float(start.std(0).mean()),
     }
 
 

@@ -51,11 +51,19 @@ class FreeWindows:
         return start, length
 
 
+def anchor_shares(tokens: int, device: torch.device | None = None) -> Tensor:
+    """How far along the anchors of N windows lie, `(tokens,)`: evenly from the first place, 0, to the last, 1.
+
+    A window of length l stands at share · (1 − l); a single one at 0.
+    """
+    return torch.arange(tokens, device=device) / max(1, tokens - 1)
+
+
 class AnchoredWindows:
-    """Windows bounded around their anchors t = n / N, l = 2 / N.
+    """Windows bounded around their anchors t = n (1 − l) / (N − 1), where l = 2 / N until it is stretched.
 
     A window that may go anywhere serves the series decoder as two free numbers and loses the piece that its shape
-    must fit.
+    must fit. A stretched window grows to both sides, to the inner one alone at the ends of the series.
 
     Args:
         tokens: Tokens of a series (N).
@@ -71,9 +79,10 @@ class AnchoredWindows:
         n = self.tokens
         bounded = raw.tanh()
         length = (2 / n * torch.exp(bounded[..., 1] * self.log_stretch)).clamp_max(1.0)
-        anchor = torch.arange(n, device=raw.device, dtype=raw.dtype) / n
-        start = anchor + bounded[..., 0] * (self.shift / n)
-        return torch.minimum(start.clamp_min(0.0), 1 - length), length
+        last = 1 - length
+        start = anchor_shares(n, raw.device) * last + bounded[..., 0] * (self.shift / n)
+        # A start that lies on a bound keeps its gradient.
+        return start.clamp_min(0.0).clamp_max(last), length
 
 
 def _head(width: int, outputs: int) -> nn.Sequential:

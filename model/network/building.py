@@ -11,7 +11,7 @@ from model.configuration.layout import Layout
 from model.configuration.reading import Configuration, ConfigurationError
 from model.network.alignment import Aligner, ClassText
 from model.network.attributes import AnchoredWindows, AttributeDecoder, AttributeEncoder, FreeWindows, Placement
-from model.network.channels import FusedChannels, SeparateChannels
+from model.network.channels import ChannelHandling, FusedChannels, IndependentChannels, SeparateChannels
 from model.network.heads import ActionDecoder, ActionHead, ClassHeads
 from model.network.offset_scale import OffsetScaleEmbedding
 from model.network.shape_action import SeriesRebuilder, ShapeActionNetwork, SignalEncoder
@@ -78,8 +78,9 @@ def _assemble(configuration: Configuration, text: ClassText, channels: int, layo
     length, patches, patch_samples = layout
     encoder = PatchEncoder(length, patches, blocks, sizes.encoder_layers, patch_samples)
     queries = AnchoredQueries(patches, sizes.tokens, blocks, sizes.tokenizer_layers, layout.filled_patches)
-    fused = sizes.channels == "fused" and channels > 1
-    handling = FusedChannels(channels, sizes.width) if fused else SeparateChannels()
+    handling: ChannelHandling = IndependentChannels()
+    if sizes.channels != "independent" and channels > 1:
+        handling = {"fused": FusedChannels, "separate": SeparateChannels}[sizes.channels](channels, sizes.width)
     each = handling.per_token
     decoder = SeriesDecoder(length, sizes.tokens, blocks, sizes.decoder_layers, each)
     action: ActionDecoder | ActionHead = ActionDecoder(sizes.code_dim, configuration.num_sub_actions)

@@ -128,8 +128,9 @@ class ShapeActionNetwork(nn.Module):
             ValueError: The series are not whole recordings of as many channels as the model was built for, or come
                 without the level that it needs.
         """
-        if len(x) % self.channels_per_token:
-            raise ValueError(f"{len(x)} series are no whole recordings of {self.channels_per_token} channels")
+        together = self.to_tokens.channels.together
+        if len(x) % together:
+            raise ValueError(f"{len(x)} series are no whole recordings of {together} channels")
         with self._mixed(x):
             tokens = self.to_tokens(x, kept, level)
         tokens = tokens.float() if self.mixed_precision else tokens

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model.network.attributes import anchor_shares
 from model.network.channels import per_series
 from model.network.transformer import BlockSizes, CrossAttentionStack, SelfAttentionStack
 
@@ -73,7 +74,7 @@ class AnchoredQueries(nn.Module):
 
     Args:
         patches: Patches of a series.
-        tokens: Queries (N). Query n stands for the window around n / N.
+        tokens: Queries (N). Query n stands for the anchor window n of `AnchoredWindows`.
         sizes: Of embeddings and tokens, and of the transformer decoder.
         layers: Transformer decoder layers.
         filled_patches: Patches that the series itself fills, over which the anchors are spread; None is all.
@@ -82,10 +83,11 @@ class AnchoredQueries(nn.Module):
     def __init__(self, patches: int, tokens: int, sizes: BlockSizes, layers: int, filled_patches: float | None = None):
         super().__init__()
         filled = filled_patches or patches
-        centres = (torch.arange(tokens) + 1.0) * filled / tokens - 0.5
+        length = min(1.0, 2 / tokens)
+        centres = (anchor_shares(tokens) * (1 - length) + length / 2) * filled - 0.5
         self.queries = nn.Parameter(sinusoidal_positions(centres, sizes.width))
-        # A triangle over the anchor window [n / N, (n + 2) / N]: the query starts from what lies there.
-        distance = (torch.arange(patches)[None, :] - centres[:, None]).abs() * tokens / filled
+        # A triangle over the anchor window: the query starts from what lies there.
+        distance = (torch.arange(patches)[None, :] - centres[:, None]).abs() * 2 / (length * filled)
         nearness = (1.0 - distance).clamp_min(0.0) + 1e-6
         self.register_buffer("nearness", nearness / nearness.sum(-1, keepdim=True), persistent=False)
         self.nearness: Tensor

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from model.checkpoint import MODEL_FILE, CheckpointError, read_model
 from model.configuration.reading import Configuration, ConfigurationError, parse_configuration, read_configuration
-from model.dataset.loading import DataError, Dataset, load_dataset
+from model.dataset.loading import DataError, Dataset, draw_validation, load_dataset
 from model.network.shape_action import ShapeActionNetwork
 from model.pretrained.shape_action import rebuild
 
@@ -117,8 +117,10 @@ def _recordings(configuration: Configuration, files: ExportedFiles, metadata: di
             source,
             length=configuration.architecture.length,
             validation_fraction=data.validation_fraction,
-            split_seed=data.split_seed,
+            split_seed=data.shared_seed,
         )
+        if data.split_seed == "drawn":
+            dataset = draw_validation(dataset, data.validation_fraction, configuration.seed)
     except DataError as error:
         raise DataError(f"{place}: data: {error}; the recordings are read again, so correct data there") from None
     for what, known in (("classes", dataset.class_names), ("channels", dataset.channel_names)):

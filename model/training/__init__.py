@@ -4,7 +4,7 @@
 - `step`: the gradient of one optimiser step, in micro-batches and shared among replicas
 - `answer_key`: trains the answer key and says what it is worth
 - `losses`: every term of the method and their sum
-- `augmentation`: recordings cut at random
+- `augmentation`: recordings rolled in time at random
 - `replicas`: several processes that give what one would give
 """
 

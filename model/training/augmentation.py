@@ -1,7 +1,8 @@
-"""Cutting recordings at random while training: window slicing (Le Guennec et al. 2016).
+"""Recordings that begin elsewhere, drawn at random while training.
 
-A recorder starts and stops where it happens to, so where a recording begins and how fast it runs say nothing of its
-class. With few recordings the action objective learns these by heart, and its KL rises on held-out recordings.
+A recorder starts where it happens to, so where a recording begins says nothing of its class. With few recordings the
+action objective learns these by heart, and its KL rises on held-out recordings. Rolled recordings keep their tempo,
+which phrases speak of; cut and stretched ones (window slicing, Le Guennec et al. 2016) do not.
 """
 
 from __future__ import annotations
@@ -10,37 +11,22 @@ import torch
 
 from model.network.batch import Batch
 
-CUT_SHARE = 0.5  # of the recordings of a step; the others stay whole, as they are when they are measured
-SMALLEST_SCALE = 0.1  # a cut with less movement than this part of the recording's is not blown up to variance 1
+ROLLED_SHARE = 0.5  # of the recordings of a step; the others begin as they do when they are measured
 
 
-def random_crop(batch: Batch, most: float, generator: torch.Generator) -> Batch:
-    """Cuts up to `most` off the ends of half the recordings; what is left is resampled and normalised as the whole was.
+def random_roll(batch: Batch, most: float, generator: torch.Generator) -> Batch:
+    """Rolls half the recordings in time: what leaves at one end comes in at the other.
 
-    All channels of a recording are cut alike. Which are cut is drawn (CPU), how much evenly from 0 to `most`, and then
-    where. A `most` of 0 returns the batch itself and draws nothing; it is below 1.
-
-    Returns:
-        The same recordings; cuts have mean 0 and variance 1 per channel, less where hardly anything moves in them, and
-        the level that the piece has.
+    All channels of a recording are rolled alike, and keep their mean, deviation and level. Which recordings are rolled
+    is drawn (CPU), and then by how much, evenly up to a share `most` of the recording to either side. A `most` of 0
+    returns the batch itself and draws nothing.
     """
     if most == 0:
         return batch
-    x = batch.x
-    chosen = torch.rand(len(x), 1, 1, generator=generator) < CUT_SHARE
-    kept = 1 - most * torch.rand(len(x), 1, generator=generator)
-    first = (1 - kept) * torch.rand(len(x), 1, generator=generator)
-    samples = x.shape[-1]
-    position = (first + kept * torch.linspace(0, 1, samples)) * (samples - 1)
-    position = position.to(x.device, x.dtype, non_blocking=True)[:, None]
-    left = position.floor().long().clamp_(0, samples - 2).expand_as(x)
-    cut = torch.lerp(x.gather(-1, left), x.gather(-1, left + 1), position - left)
-    chosen = chosen.to(x.device, non_blocking=True)
-    offset = torch.where(chosen, cut.mean(-1, keepdim=True), 0.0)
-    scale = torch.where(chosen, (cut - offset).std(-1, keepdim=True, correction=0), 1.0)
-    cropped = (torch.where(chosen, cut, x) - offset) / scale.clamp_min(SMALLEST_SCALE)
-    if batch.level is None:
-        return batch._replace(x=cropped)
-    was_offset, was_scale = batch.level.unbind(-1)
-    level = torch.stack([was_offset + was_scale * offset[..., 0], was_scale * scale[..., 0]], dim=-1)
-    return batch._replace(x=cropped, level=level)
+    recordings, _, samples = batch.x.shape
+    chosen = torch.rand(recordings, generator=generator) < ROLLED_SHARE
+    share = most * (2 * torch.rand(recordings, generator=generator) - 1)
+    by = torch.where(chosen, (share * samples).round(), 0.0).long()
+    place = (torch.arange(samples) - by[:, None]) % samples
+    place = place.to(batch.x.device, non_blocking=True)[:, None].expand_as(batch.x)
+    return batch._replace(x=batch.x.gather(-1, place))

@@ -22,7 +22,7 @@ from model.network.teacher import AnswerKey
 from model.pretrained.shape_action import ShapeAction
 from model.sub_actions.scores import VocabularyFiles
 from model.training.answer_key import fit_answer_key
-from model.training.augmentation import random_crop
+from model.training.augmentation import random_roll
 from model.training.losses import mean_terms
 from model.training.replicas import Replicas
 from model.training.step import StepOutcome, TrainingStep
@@ -39,7 +39,7 @@ class ShapeActionRun:
         train: Training split, on the device.
         validation: What `evaluate` measures by default, on the device.
         text: Embedded phrases of each class, merged.
-        metadata: Plain values stored with the exported model, such as class names.
+        metadata: Plain values stored with the exported model, such as class names; `native_samples` is read here.
         replicas: Who shares the recordings of each step; every replica is given all of them, and the same
             configuration. None is this process alone.
         vocabulary: Files about the vocabulary to write beside an exported model; None for none.
@@ -132,7 +132,8 @@ class ShapeActionRun:
         order = torch.randperm(len(self.train.x), generator=self.generator)
         usage = torch.zeros(self.configuration.codebook_size, dtype=torch.long, device=self.train.x.device)
         outcomes = []
-        for rows in order.to(self.train.x.device).split(self.configuration.training.batch_size):
+        # Cut evenly: a last step of a few recordings would move the model as far as the others.
+        for rows in order.to(self.train.x.device).tensor_split(self.steps_per_epoch):
             outcomes.append(self._step(self._augmented(self.train.take(rows))))
             # Unlike bincount, adding does not wait for a GPU.
             usage.index_add_(0, outcomes[-1].indices, torch.ones_like(outcomes[-1].indices))
@@ -142,8 +143,8 @@ class ShapeActionRun:
         return mean_terms([(outcome.loss, outcome.terms) for outcome in outcomes])
 
     def _augmented(self, batch: Batch) -> Batch:
-        """The recordings of a step, some cut, each with its text in the wordings drawn for it."""
-        batch = random_crop(batch, self.configuration.training.crop, self.generator)
+        """The recordings of a step, some rolled, each with its text in the wordings drawn for it."""
+        batch = random_roll(batch, self.configuration.training.roll, self.generator)
         if self.configuration.training.wordings == "first":
             return batch
         return batch._replace(wording=self.model.teacher.text.draw_wordings(batch.y, self.generator))
@@ -178,7 +179,12 @@ class ShapeActionRun:
         below = self.configuration.training.revive_below
         early = self.epoch < REVIVE_UNTIL * self.configuration.epochs
         if self.codes_started and below and early:
-            self.model.quantizer.replace_dead_codes(usage, z, below, self.generator)
+            moved = self.model.quantizer.replace_dead_codes(usage, z, below, self.generator)
+            codes = self.model.quantizer.learnt_codes
+            state: dict[str, Tensor] = {} if codes is None else self.optimizer.state.get(codes, {})
+            # A code that was moved does not go on in the direction of the one that died.
+            for moment in state.keys() & {"exp_avg", "exp_avg_sq"}:
+                state[moment][..., moved, :] = 0.0
 
     def evaluate(self, split: Batch | None = None) -> dict[str, float]:
         """Metrics of a held-out split; None measures the validation split.
@@ -189,7 +195,8 @@ class ShapeActionRun:
         if split is not None:
             self._check(split)
         temperature = self.configuration.alignment.contrastive_temperature
-        return evaluate(self.model, self.train, split or self.validation, self.longest, temperature)
+        native = self.metadata.get("native_samples")
+        return evaluate(self.model, self.train, split or self.validation, self.longest, temperature, native)
 
     def _check(self, split: Batch) -> None:
         built, given = self.train.x.shape[1:], split.x.shape[1:]

@@ -63,7 +63,7 @@ def small() -> dict:
             "code_dim": 4,
         },
         "alignment": {"width": 16, "heads": 2, "key_steps": 4},
-        "training": {"batch_size": 4, "crop": 0.0},  # the toy classes are told apart by their tempo
+        "training": {"batch_size": 4, "roll": 0.0},
     }
 
 

@@ -12,6 +12,7 @@ import yaml
 from model.checkpoint import load_model
 from model.configuration.reading import parse_configuration
 from model.configuration.sections import Merging
+from model.pretrained.exported import find_exported, load_exported
 from model.study import ShapeActionStudy
 from model.sub_actions.encoder import TextEncoder
 
@@ -70,6 +71,47 @@ def test_the_test_part_is_apart_from_what_a_trial_sees(study: ShapeActionStudy, 
     assert test is not None
     seen = torch.cat([run.train.x, run.validation.x]).flatten(1)
     assert float(torch.cdist(test.x.flatten(1), seen).min()) > 1e-3
+
+
+def test_a_drawn_split_follows_the_seed_of_a_training(resolved: dict, tmp_path: Path) -> None:
+    resolved = resolved | {"data": resolved["data"] | {"split_seed": "drawn"}}
+    study = ShapeActionStudy(resolved | {"seed": 7})
+    seeds = [resolved | {"seed": seed} for seed in (0, 1, 0)]
+    for values in seeds:
+        study.check(values)
+    runs = [study.trial(values, "cpu") for values in seeds]
+    held = [{row.tobytes() for row in run.validation.x.numpy()} for run in runs]
+    kept = [{row.tobytes() for row in run.train.x.numpy()} for run in runs]
+    assert held[0] == held[2]
+    assert held[0] != held[1]
+    assert held[0] | kept[0] == held[1] | kept[1]
+    assert not held[1] & kept[1]
+    # Anywhere and at any time: workers are given a pickled study, and verify makes a new one.
+    copy = pickle.loads(pickle.dumps(study)).trial(seeds[1], "cpu")
+    assert torch.equal(copy.validation.x, runs[1].validation.x)
+    other = ShapeActionStudy(resolved)
+    assert other.provenance() == study.provenance()
+    assert torch.equal(other.test_split("cpu").x, study.test_split("cpu").x)
+    runs[1].export(tmp_path / "knee")
+    again = load_exported(find_exported(tmp_path / "knee")).dataset
+    np.testing.assert_array_equal(again.validation.x, runs[1].validation.x.numpy())
+
+
+def test_a_split_seed_is_a_number_or_drawn(resolved: dict) -> None:
+    for seed in (-1, "random", True, 1.5):
+        with pytest.raises(ValueError, match=r"data\.split_seed: expected a whole number, 0 or more, or drawn"):
+            parse_configuration(resolved | {"data": resolved["data"] | {"split_seed": seed}})
+
+
+def test_windows_are_measured_in_the_samples_that_were_recorded(study: ShapeActionStudy, resolved: dict) -> None:
+    """80 samples, trained on as 64, in 8 tokens: a window at its anchor has 20."""
+    run = study.trial(resolved | {"windows": {"shift": 0.0, "stretch": 1.0}}, "cpu")
+    assert run.evaluate()["window_samples"] == pytest.approx(20.0)
+    assert run.evaluate()["window_start_spread"] == pytest.approx(0.0, abs=1e-5)
+    # More tokens than half the samples: the guard of the shipped space bites.
+    space = yaml.safe_load((Path(__file__).parents[2] / "spaces" / "tradeoff.yaml").read_text())
+    many = resolved | {"architecture": resolved["architecture"] | {"tokens": 42}}
+    assert study.trial(many, "cpu").evaluate()["window_samples"] < space["guards"]["window_samples"]["at_least"] < 20
 
 
 def test_text_of_each_class_carries_its_sub_actions(study: ShapeActionStudy) -> None:

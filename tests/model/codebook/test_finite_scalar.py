@@ -102,7 +102,7 @@ def test_there_is_no_loss_and_nothing_to_revive(quantizer_of: Make) -> None:
     before = quantizer.codes.detach().clone()
     assert float(quantizer(draw(4, 3)).loss) == 0.0
     state = (generator := torch.Generator().manual_seed(0)).get_state()
-    assert quantizer.replace_dead_codes(torch.zeros(6), draw(4, 3), 0.1, generator) == 0
+    assert quantizer.replace_dead_codes(torch.zeros(6), draw(4, 3), 0.1, generator).tolist() == []
     quantizer.ema_update(draw(4, 3), torch.zeros(4, dtype=torch.long))
     assert torch.equal(quantizer.codes, before)
     assert torch.equal(generator.get_state(), state)

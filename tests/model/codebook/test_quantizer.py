@@ -102,13 +102,13 @@ def test_revival_moves_dead_codes_onto_encoder_outputs_and_no_others(nearest: nn
     nearest.init_codes(draw(40, DIM, seed=5), seed=0)
     before, z = nearest.codes.detach().clone(), draw(30, DIM, seed=6)
     moved = nearest.replace_dead_codes(torch.tensor([40, 0, 50, 1, 9, 9]), z, 0.1, torch.Generator().manual_seed(0))
-    assert moved == 2
+    assert moved.tolist() == [1, 3]
     after = nearest.codes.detach()
     torch.testing.assert_close(after[[0, 2, 4, 5]], before[[0, 2, 4, 5]])
     assert float(torch.cdist(after[[1, 3]], z).min(-1).values.max()) < 1e-3
     nobody = torch.full((CODES,), 5)
     state = (generator := torch.Generator().manual_seed(0)).get_state()
-    assert nearest.replace_dead_codes(nobody, z, 0.1, generator) == 0
+    assert nearest.replace_dead_codes(nobody, z, 0.1, generator).tolist() == []
     assert torch.equal(generator.get_state(), state)
 
 

@@ -80,7 +80,7 @@ def test_codes_stay_as_they_are_in_the_warm_up_and_in_evaluation(
 
 
 def codes_after_one_step(small: dict, text: ClassText, action: float, **changes: object) -> Tensor:
-    training = {"batch_size": 12, "unquantized_fraction": 0.0, "revive_below": 0.0, "crop": 0.0}
+    training = {"batch_size": 12, "unquantized_fraction": 0.0, "revive_below": 0.0, "roll": 0.0}
     run = run_of(small, text, losses=NO_LOSS | {"action": action}, training=training, **changes)
     run.train_epoch()
     return codes_of(run)

@@ -2,13 +2,14 @@ import importlib.util
 import logging
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import model.dataset.loading
-from model.dataset.loading import DataError, load_dataset
+from model.dataset.loading import DataError, draw_validation, load_dataset
 from model.dataset.npz import read_npz, write_npz
 from model.dataset.recordings import RawPart
 from model.dataset.sources import DataSource
@@ -285,6 +286,44 @@ def test_groups_stay_together(save):
     assert not (sets[0] | sets[1]) & sets[2]
     assert set.union(*sets) == {str(g) for g in range(8)}
     assert all(set(part.y) == {0, 1} for part in (d.train, d.validation, d.test))
+
+
+def test_another_validation_part_is_drawn_from_the_same_recordings(basic_motions):
+    first, again, other = (draw_validation(basic_motions, 0.25, seed) for seed in (3, 3, 4))
+    pool = rows(basic_motions.train) | rows(basic_motions.validation)
+    for d in (first, other):
+        assert not rows(d.train) & rows(d.validation)
+        assert rows(d.train) | rows(d.validation) == pool
+        assert np.bincount(d.validation.y).tolist() == [3, 3, 3, 3]
+        assert d.test is basic_motions.test
+        parts = (basic_motions.train, basic_motions.validation)
+        where = {row.tobytes(): y for part in parts for row, y in zip(part.x, part.y, strict=True)}
+        assert [where[row.tobytes()] for row in d.validation.x] == d.validation.y.tolist()
+    np.testing.assert_array_equal(first.validation.x, again.validation.x)
+    assert rows(first.validation) != rows(other.validation)
+    assert first.fingerprint == again.fingerprint
+    assert len({d.fingerprint for d in (basic_motions, first, other)}) == 3
+
+
+def test_a_drawn_validation_part_keeps_groups_together(save):
+    loaded = load_dataset(save(groups=np.repeat(np.arange(8), 2)))
+    held = set()
+    for seed in range(6):
+        d = draw_validation(loaded, 0.25, seed)
+        assert not set(d.train.groups) & set(d.validation.groups)
+        held.add(tuple(sorted(set(d.validation.groups))))
+    assert len(held) > 1
+
+
+def test_a_class_without_a_training_recording_is_refused(save):
+    loaded = load_dataset(save(groups=np.repeat(np.arange(8), 2)))
+    y, groups = loaded.train.y, loaded.train.groups
+    first, second = (
+        loaded.train._replace(y=np.full_like(y, label), groups=np.full_like(groups, name))
+        for label, name in ((0, "a"), (1, "b"))
+    )
+    with pytest.raises(DataError, match=r"drawn with seed 3 leaves no training recording of \w+: more groups"):
+        draw_validation(replace(loaded, train=first, validation=second), 0.25, 3)
 
 
 def test_constant_channel_becomes_zeros_and_is_logged(save, caplog):

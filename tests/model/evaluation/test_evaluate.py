@@ -85,3 +85,13 @@ def test_window_metrics_are_medians_and_shares_in_samples(
     middle = float((seen.length * 64).flatten().sort().values[95 // 2])
     assert measured["window_samples"] == pytest.approx(middle, rel=1e-5)
     assert 0.8 <= measured["covered_fraction"] <= 1.0
+
+
+def test_windows_are_measured_in_recorded_samples(model: ShapeActionNetwork, configuration: Configuration) -> None:
+    train, held_out, longest = split(9, 0), split(6, 1), longest_window(configuration)
+    resampled = evaluate(model, train, held_out, longest, 0.1)
+    recorded = evaluate(model, train, held_out, longest, 0.1, native_samples=16)
+    for name in ("window_samples", "window_samples_spread", "window_start_spread"):
+        assert recorded[name] == pytest.approx(resampled[name] * 16 / 64, rel=1e-5)
+    others = resampled.keys() - {"window_samples", "window_samples_spread", "window_start_spread"}
+    assert all(recorded[name] == resampled[name] for name in others)

@@ -31,17 +31,35 @@ def test_windows_lie_inside_the_series(placement: FreeWindows | AnchoredWindows,
 
 def test_anchored_windows_stay_near_their_anchor() -> None:
     start, length = AnchoredWindows(8, shift=1.0, stretch=2.0).place(raw(30.0))
-    anchor = torch.arange(8) / 8
-    # Where the end of the series forbids it, a start gives way to the left.
-    assert bool(((start - anchor).abs() <= 1 / 8 + 1e-6)[:, :5].all())
+    anchor = torch.arange(8) / 7 * (1 - length)
+    assert bool(((start - anchor).abs() <= 1 / 8 + 1e-6).all())
+    assert float((start - anchor).abs().max()) == pytest.approx(1 / 8, rel=1e-4)
     assert float(length.min()) == pytest.approx(1 / 8, rel=1e-4)
     assert float(length.max()) == pytest.approx(4 / 8, rel=1e-4)
 
 
-def test_an_untouched_anchored_window_is_its_anchor() -> None:
-    start, length = AnchoredWindows(8).place(torch.zeros(1, 8, 2))
-    torch.testing.assert_close(length, torch.full((1, 8), 2 / 8))
-    torch.testing.assert_close(start[0, :7], torch.arange(7) / 8)
+@pytest.mark.parametrize("tokens", [3, 8, 31, 32])
+def test_an_untouched_anchored_window_is_its_anchor(tokens: int) -> None:
+    start, length = AnchoredWindows(tokens).place(torch.zeros(1, tokens, 2))
+    torch.testing.assert_close(length, torch.full((1, tokens), 2 / tokens))
+    torch.testing.assert_close(start[0], torch.linspace(0, 1 - 2 / tokens, tokens))
+
+
+@pytest.mark.parametrize("tokens", [1, 2])
+def test_windows_as_long_as_the_series_begin_with_it(tokens: int) -> None:
+    start, length = AnchoredWindows(tokens).place(torch.zeros(1, tokens, 2))
+    assert start.tolist() == [[0.0] * tokens]
+    assert length.tolist() == [[1.0] * tokens]
+
+
+@pytest.mark.parametrize("stretched", [-1.0, 0.0, 1.0])
+def test_every_window_at_its_anchor_has_a_gradient(stretched: float) -> None:
+    values = torch.zeros(1, 32, 2)
+    values[..., 1] = stretched
+    values.requires_grad_()
+    start, _ = AnchoredWindows(32, shift=1.0).place(values)
+    (gradient,) = torch.autograd.grad(start.sum(), values)
+    torch.testing.assert_close(gradient[..., 0], torch.full((1, 32), 1 / 32))
 
 
 def test_free_windows_follow_the_paper() -> None:

@@ -13,7 +13,14 @@ from model.evaluation.names import METRICS
 from model.network.alignment import ClassText
 from model.network.batch import Batch
 from model.network.building import build_model, longest_window
-from model.network.channels import FusedChannels, SeparateChannels, per_series, per_token
+from model.network.channels import (
+    SMALL_EMBEDDING_SCALE,
+    FusedChannels,
+    IndependentChannels,
+    SeparateChannels,
+    per_series,
+    per_token,
+)
 from model.network.heads import kl_divergence
 from model.network.shape_action import ShapeActionNetwork
 from model.training.losses import loss_terms
@@ -22,7 +29,7 @@ from model.training.run import ShapeActionRun
 CHANNELS = 3
 QUICKLY = {
     "epochs": 50,
-    "training": {"batch_size": 2, "learning_rate": 4e-3, "crop": 0.0},
+    "training": {"batch_size": 2, "learning_rate": 4e-3, "roll": 0.0},
 }  # half the time of 150 as usual
 
 
@@ -67,8 +74,34 @@ def test_a_row_looks_at_all_channels_with_their_embeddings_and_starts_from_their
     row = torch.cat([embedded[3 + c] + channels.embedding[c] for c in range(3)])
     torch.testing.assert_close(channels.gather(embedded)[1], row)
     torch.testing.assert_close(channels.pool(near)[1], near[3:].mean(0))
-    assert SeparateChannels().gather(embedded) is embedded
-    assert SeparateChannels().pool(near) is near
+    assert IndependentChannels().gather(embedded) is embedded
+    assert IndependentChannels().pool(near) is near
+
+
+def test_separate_channels_are_told_which_they_are_and_what_the_others_do() -> None:
+    channels, values = SeparateChannels(3, 8), torch.randn(6, 4, 8)
+    assert 0.3 * SMALL_EMBEDDING_SCALE < float(channels.embedding.detach().std()) < 3 * SMALL_EMBEDDING_SCALE
+    for told in (channels.gather(values), channels.pool(values)):
+        for series in range(6):
+            torch.testing.assert_close(told[series], values[series] + channels.embedding[series % 3])
+    with torch.no_grad():
+        channels.mixture.copy_(torch.randn(8, 24))
+    told = channels.pool(values)
+    for series in range(6):
+        recording = values[3 * (series // 3) : 3 * (series // 3) + 3]
+        meanwhile = sum(recording[c] @ channels.mixture[:, 8 * c : 8 * c + 8].T for c in range(3))
+        torch.testing.assert_close(told[series], values[series] + channels.embedding[series % 3] + meanwhile)
+
+
+@pytest.mark.parametrize("kind", ["independent", "separate"])
+def test_the_same_movement_in_another_channel_is_another_token_unless_channels_are_independent(
+    small: dict, class_text: ClassText, kind: str
+) -> None:
+    architecture = small["architecture"] | {"channels": kind}
+    model = build_model(Configuration(**small | {"architecture": architecture}), class_text, CHANNELS).eval()
+    x = recordings(2, channels=1).x.expand(-1, CHANNELS, -1)
+    tokens = model(x.flatten(0, 1)).tokens
+    assert torch.allclose(tokens[0], tokens[1], atol=1e-6) == (kind == "independent")
 
 
 @pytest.mark.parametrize("method", ["action_head", "action_decoder"])

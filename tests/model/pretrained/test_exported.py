@@ -33,7 +33,7 @@ def test_a_model_read_again_measures_what_its_run_measured(small_exports: dict, 
     configuration, _, dataset, model = load_exported(find_exported(path))
     assert not model.training
     train, validation = as_batch(dataset.train, "cpu"), as_batch(dataset.validation, "cpu")
-    again = evaluate(model, train, validation, longest_window(configuration), 0.1)
+    again = evaluate(model, train, validation, longest_window(configuration), 0.1, dataset.native_length)
     assert again == pytest.approx(measured, rel=1e-6, nan_ok=True)
 
 

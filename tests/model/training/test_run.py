@@ -13,10 +13,11 @@ from model.evaluation.meaning import load_code_meaning
 from model.network.alignment import ClassText
 from model.network.batch import Batch
 from model.training.run import ShapeActionRun
+from model.training.step import StepOutcome
 
 QUICKLY = {
     "epochs": 50,
-    "training": {"batch_size": 2, "learning_rate": 4e-3, "crop": 0.0},
+    "training": {"batch_size": 2, "learning_rate": 4e-3, "roll": 0.0},
 }  # half the time of 150 as usual
 
 
@@ -110,6 +111,31 @@ def test_only_true_samples_are_rebuilt_and_measured(
     assert measured["series_fvu"] == pytest.approx(float(error.mean().detach()), rel=1e-5)
 
 
+@pytest.mark.parametrize(("batch_size", "sizes"), [(5, [4, 4, 4]), (11, [6, 6]), (7, [6, 6]), (12, [12]), (8, [6, 6])])
+def test_the_steps_of_an_epoch_are_alike(
+    small: dict, class_text: ClassText, monkeypatch: pytest.MonkeyPatch, batch_size: int, sizes: list[int]
+) -> None:
+    run = run_of(Configuration(**small | {"training": {"batch_size": batch_size}}), class_text)
+    taken: list[int] = []
+    step = run._step
+
+    def counted(batch: Batch) -> StepOutcome:
+        taken.append(len(batch.x))
+        return step(batch)
+
+    monkeypatch.setattr(run, "_step", counted)
+    run.train_epoch()
+    assert taken == sizes
+    assert len(taken) == run.steps_per_epoch
+    # Sizes differ by at most one.
+    run.train = run.train.take(slice(0, 10))
+    taken.clear()
+    run.train_epoch()
+    assert sum(taken) == 10
+    assert max(taken) - min(taken) <= 1
+    assert max(taken) <= batch_size
+
+
 def test_windows_are_held_at_first_and_then_learn_to_move(small: dict, class_text: ClassText) -> None:
     run = run_of(Configuration(**small | {"windows": {"held_fraction": 0.5}}), class_text)
     moves = []
@@ -192,6 +218,30 @@ def test_what_is_measured_does_not_touch_the_model(configuration: Configuration,
     run.evaluate()
     assert all(torch.equal(before[name], value) for name, value in run.model.state_dict().items())
     assert run.model.training
+
+
+@pytest.mark.parametrize("quantizer", ["synchronised", "straight_through", "ema", "sim_vq", "fsq"])
+def test_a_code_that_is_moved_forgets_the_moments_of_the_one_that_died(
+    small: dict, class_text: ClassText, quantizer: str
+) -> None:
+    values = small | {"quantizer": quantizer, "training": {"batch_size": 4, "unquantized_fraction": 0.0}}
+    values["architecture"] = small["architecture"] | {"code_dim": 6}  # as many as codes: a map is no book
+    run = run_of(Configuration(**values), class_text)
+    run.train_epoch()
+    for state in run.optimizer.state.values():
+        for moment in ("exp_avg", "exp_avg_sq"):
+            state[moment].fill_(1.0)
+    run._revive(torch.tensor([9, 0, 9, 9, 0, 9]), run.model.quantizer.codes.detach() + 1.0)
+    parameters = list(run.model.quantizer.parameters())
+    left = [run.optimizer.state[p][m] for p in parameters if p.requires_grad for m in ("exp_avg", "exp_avg_sq")]
+    if quantizer in ("synchronised", "straight_through"):
+        expected = torch.tensor([1.0, 0.0, 1.0, 1.0, 0.0, 1.0])[:, None].expand(6, 6)
+        assert len(left) == 2
+        assert all(torch.equal(moment.view(6, 6), expected) for moment in left)
+    else:
+        assert all(bool((moment == 1).all()) for moment in left)
+    others = [p for p in run.optimizer.state if not any(p is q for q in parameters)]
+    assert all(bool((run.optimizer.state[p]["exp_avg"] == 1).all()) for p in others)
 
 
 def test_masking_leaves_every_series_a_patch(small: dict, class_text: ClassText) -> None:

@@ -59,7 +59,7 @@ def test_several_replicas_train_as_one_does(
     configuration = small | {"quantizer": quantizer, "classify": "both", "epochs": 3}
     configuration |= {"architecture": small["architecture"] | {"levels": "both"}}
     # Steps of 5, 5 and 2 recordings: parts of unequal size, and with three replicas a step that is not divided.
-    configuration |= {"training": {"batch_size": 5, "mask_fraction": 0.2, "crop": 0.2, "revive_below": 0.5}}
+    configuration |= {"training": {"batch_size": 5, "mask_fraction": 0.2, "roll": 0.2, "revive_below": 0.5}}
     configuration["training"] |= {"wordings": "drawn"}
     alone = numbers(replicas(REPLICA, 1, {"configuration": configuration})[0])
     for size in (2, 3):
