@@ -9,6 +9,8 @@ trained towards it and marked by it.
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -17,6 +19,7 @@ from model.network.alignment import Aligned, Aligner, ClassText, MovingAverage, 
 from model.network.batch import Batch
 from model.network.shapes import extract_pieces, normalise_pieces
 
+MEMBERS = 4  # networks whose answers are averaged: where one would be sure by chance, several differ
 PIECE_SAMPLES = 32
 WIDTH = 64
 TEMPERATURE = 0.1  # of the cosine attention on the sub-actions' text
@@ -33,18 +36,19 @@ class AnswerKey(nn.Module):
     Args:
         text: The phrases of each class and the sub-actions that they fell into.
         channels: Channels of a recording.
+        members: Networks whose answers are averaged.
     """
 
-    def __init__(self, text: ClassText, channels: int):
+    def __init__(self, text: ClassText, channels: int, members: int = MEMBERS):
         super().__init__()
         self.body = nn.Sequential(
-            nn.Linear(channels * (PIECE_SAMPLES + 2), WIDTH),
+            MemberLinear(members, channels * (PIECE_SAMPLES + 2), WIDTH),
             nn.GELU(),
-            nn.Linear(WIDTH, WIDTH),
+            MemberLinear(members, WIDTH, WIDTH),
             nn.GELU(),
-            nn.Linear(WIDTH, WIDTH),
+            MemberLinear(members, WIDTH, WIDTH),
         )
-        self.project = nn.Linear(text.text.shape[-1], WIDTH)
+        self.project = MemberLinear(members, text.text.shape[-1], WIDTH)
         self.register_buffer("text", sub_action_text(text), persistent=False)
         self.register_buffer("owned", text.owned, persistent=False)
         self.register_buffer("unit", torch.ones(channels))
@@ -77,10 +81,11 @@ class AnswerKey(nn.Module):
         return described.unflatten(0, (-1, channels)).transpose(1, 2).flatten(2)
 
     def forward(self, described: Tensor) -> Tensor:
-        """Log-probabilities `(..., K)` of the sub-actions; the class is not known."""
-        query = functional.normalize(self.body(described), dim=-1)
+        """Log-probabilities `(members, B, windows, K)` of the sub-actions of `describe`d windows; no class is known."""
+        query = functional.normalize(self.body(described.flatten(0, 1)), dim=-1)
         keys = functional.normalize(self.project(self.text), dim=-1)
-        return functional.log_softmax(query @ keys.T / TEMPERATURE, dim=-1)
+        log_a = functional.log_softmax(query @ keys.transpose(-1, -2) / TEMPERATURE, dim=-1)
+        return log_a.unflatten(1, described.shape[:2])
 
     @torch.no_grad()
     def label(self, x: Tensor, level: Tensor | None, start: Tensor, length: Tensor, y: Tensor) -> Tensor:
@@ -88,8 +93,37 @@ class AnswerKey(nn.Module):
 
         The other arguments are those of `describe`.
         """
-        log_a = self(self.describe(x, level, start, length))
-        return log_a.masked_fill(~self.owned[y][:, None], float("-inf")).softmax(-1)
+        a = self(self.describe(x, level, start, length)).exp().mean(0)
+        own = a * self.owned[y][:, None]
+        return own / own.sum(-1, keepdim=True).clamp_min(1e-12)
+
+    def members(self, which: slice) -> AnswerKey:
+        """A copy that has some of the members alone."""
+        part = copy.deepcopy(self)
+        for layer in part.modules():
+            if isinstance(layer, MemberLinear):
+                layer.weight, layer.bias = (nn.Parameter(p.data[which].clone()) for p in (layer.weight, layer.bias))
+        return part
+
+
+class MemberLinear(nn.Module):
+    """A linear layer of each member of an ensemble, started as torch starts its own."""
+
+    def __init__(self, members: int, inputs: int, outputs: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(members, inputs, outputs))
+        self.bias = nn.Parameter(torch.empty(members, 1, outputs))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draws the weights anew."""
+        bound = self.weight.shape[1] ** -0.5
+        for parameter in (self.weight, self.bias):
+            nn.init.uniform_(parameter, -bound, bound)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps `x (items, inputs)`, the same for all, or `(members, items, inputs)`, to `(members, items, outputs)`."""
+        return torch.baddbmm(self.bias, x.expand(len(self.weight), -1, -1), self.weight)
 
 
 def sub_action_text(text: ClassText) -> Tensor:
@@ -102,12 +136,12 @@ def partial_label_loss(log_a: Tensor, owned: Tensor) -> Tensor:
     """The mean of −ln Σ_{k in S_y} a_k over windows, plus that of KL(uniform on S_y ‖ mean of a) over recordings.
 
     The first asks each window for something its class does, the second the recording for all that its class does.
-    `log_a (B, windows, K)` are the log-probabilities a, `owned (B, K)` of bool the sub-actions of each recording's
+    `log_a (..., B, windows, K)` are the log-probabilities a, `owned (B, K)` of bool the sub-actions of each recording's
     class.
     """
     own = log_a.masked_fill(~owned[:, None], float("-inf"))
     share = owned / owned.sum(-1, keepdim=True)
-    mean = log_a.exp().mean(1).clamp_min(1e-9)
+    mean = log_a.exp().mean(-2).clamp_min(1e-9)
     occurs = (torch.xlogy(share, share) - share * mean.log()).sum(-1)
     return -own.logsumexp(-1).mean() + occurs.mean()
 

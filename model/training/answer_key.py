@@ -22,13 +22,13 @@ from model.network.alignment import ClassText
 from model.network.attributes import Placement
 from model.network.batch import Batch
 from model.network.building import placement
-from model.network.teacher import AnswerKey, partial_label_loss
+from model.network.teacher import MEMBERS, AnswerKey, MemberLinear, partial_label_loss
 
 RECORDINGS_PER_STEP = 16
 LEARNING_RATE = 1e-2
 RISE = 0.1  # share of the steps
 INPUT_NOISE = 0.3  # deviation; shapes have 1. Without it training windows are learnt by heart
-SEEDS = (0, 1)  # the key, and another one that says how much of it is chance
+SEED = 0
 
 
 class KeyQuality(NamedTuple):
@@ -36,7 +36,7 @@ class KeyQuality(NamedTuple):
 
     information: float  # E KL(p ‖ p̄) / ln K
     specificity: float  # E KL(p ‖ p̄_class) / ln |S_y|
-    agreement: float  # share of windows that two seeds' keys name alike, names of one ownership set matched
+    agreement: float  # share of windows that another key names alike, names of one ownership set matched
 
 
 def train_key(key: AnswerKey, split: Batch, where: Placement, tokens: int, steps: int, seed: int) -> None:
@@ -55,7 +55,7 @@ def train_key(key: AnswerKey, split: Batch, where: Placement, tokens: int, steps
         torch.manual_seed(seed)
         key.requires_grad_()
         for layer in key.modules():
-            if isinstance(layer, torch.nn.Linear):
+            if isinstance(layer, MemberLinear):
                 layer.reset_parameters()
         if split.level is not None:
             median = split.level[..., 1].median(0).values
@@ -72,7 +72,6 @@ def train_key(key: AnswerKey, split: Batch, where: Placement, tokens: int, steps
             loss.backward()
             optimizer.step()
             schedule.step()
-    key.requires_grad_(False)
 
 
 def _windows(part: Batch, where: Placement, tokens: int, drawn: bool) -> tuple[Tensor, Tensor]:
@@ -85,7 +84,7 @@ def _windows(part: Batch, where: Placement, tokens: int, drawn: bool) -> tuple[T
 
 @torch.no_grad()
 def key_quality(key: AnswerKey, other: AnswerKey, split: Batch, where: Placement, tokens: int) -> KeyQuality:
-    """Measures a key, and how far one of another seed agrees, on recordings that neither was trained on."""
+    """Measures a key, and how far another one agrees, on recordings that neither was trained on."""
     start, length = _windows(split, where, tokens, drawn=False)
     first, second = (one.label(split.x, split.level, start, length, split.y).flatten(0, 1) for one in (key, other))
     y = split.y.repeat_interleave(tokens)
@@ -122,12 +121,12 @@ def fit_answer_key(
     # What else a trial may choose for its windows may not change what it is asked.
     usual = Windows(placement=configuration.windows.placement)
     where, tokens = placement(configuration.model_copy(update={"windows": usual})), configuration.architecture.tokens
-    keys = [AnswerKey(text, train.x.shape[1]).to(train.x.device) for _ in SEEDS]
-    for key, seed in zip(keys, SEEDS, strict=True):
-        train_key(key, train, where, tokens, configuration.alignment.key_steps, seed)
-    quality = key_quality(*keys, validation, where, tokens)
-    keys[0].agreement.fill_(quality.agreement)
-    return keys[0], quality
+    both = AnswerKey(text, train.x.shape[1], 2 * MEMBERS).to(train.x.device)
+    train_key(both, train, where, tokens, configuration.alignment.key_steps, SEED)
+    key, other = both.members(slice(MEMBERS)), both.members(slice(MEMBERS, None))
+    quality = key_quality(key, other, validation, where, tokens)
+    key.agreement.fill_(quality.agreement)
+    return key.requires_grad_(False), quality
 
 
 def provide_key(
