@@ -30,7 +30,6 @@ WAVES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "tremor": lambda u: 0.6 * np.sin(2 * np.pi * 9 * u),
     "fall": lambda u: np.where(u < 0.2, -u / 0.2, (u - 1) / 0.8),
     "beat": lambda u: np.sin(2 * np.pi * 6 * u) * np.sin(np.pi * u),
-    "rest": np.zeros_like,
 }
 PHRASES = (
     "wrist rises and sinks again",
@@ -63,28 +62,28 @@ SINGLE = tuple((wave,) for wave in ("bump", "dip", "swing", "ramp", "step", "tre
 DESIGNS = {
     "four": Design(("ABC", "ABD", "ACD", "BCD", "AB", "CD"), SINGLE),
     "anti": Design(("AB", "AC", "AD", "BC", "BD", "CD"), SINGLE),
-    # Each wave of each channel occurs in two primitives: no channel alone tells them apart.
+    # Each wave of each channel occurs in two primitives or more: no channel alone tells them apart.
     "three": Design(
         ("ABC", "ADE", "BDE", "ABE", "BCD", "CE"),
         (
             ("bump", "dip", "tremor"),
-            ("dip", "bump", "swing"),
-            ("bump", "swing", "dip"),
+            ("dip", "bump", "tremor"),
+            ("bump", "tremor", "dip"),
             ("dip", "tremor", "bump"),
-            ("swing", "dip", "bump"),
+            ("tremor", "dip", "bump"),
             ("tremor", "bump", "dip"),
         ),
     ),
     "other": Design(
         ("AB", "BC", "CD", "DE", "AE", "ACD", "BDE"),
         (
-            ("ramp", "fall", "rest"),
+            ("ramp", "fall", "beat"),
             ("fall", "ramp", "beat"),
-            ("ramp", "rest", "fall"),
-            ("rest", "fall", "ramp"),
-            ("beat", "ramp", "rest"),
+            ("ramp", "beat", "fall"),
+            ("beat", "fall", "ramp"),
+            ("beat", "ramp", "fall"),
             ("fall", "beat", "ramp"),
-            ("beat", "rest", "beat"),
+            ("fall", "fall", "ramp"),
         ),
     ),
     # For classes left out: each class' primitives are all seen in others.

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from model.evaluation import metrics
+from model.evaluation.evaluate import class_means
 from model.network.shapes import extract_pieces, line_errors, unexplained_by_shapes
 
 
@@ -186,3 +187,26 @@ def test_metrics_do_not_depend_on_the_order_of_tokens() -> None:
     assert float(metrics.kl_ratio(p[order], q[order].log(), mean)) == pytest.approx(
         float(metrics.kl_ratio(p, q.log(), mean))
     )
+
+
+def test_a_prediction_that_knows_the_class_has_all_its_mass_on_the_set() -> None:
+    q, owned = distributions(3, 4), torch.tensor([[True, True, False, False], [False] * 3 + [True], [True] * 4])
+    found = metrics.restricted(q.log(), owned).exp()
+    for row, own, restricted in zip(q, owned, found, strict=True):
+        expected = torch.where(own, row, 0.0)
+        torch.testing.assert_close(restricted, expected / expected.sum())
+
+
+def test_what_only_says_the_class_has_a_ratio_of_1_within_it_and_that_of_the_oracle_over_all() -> None:
+    """Two classes of two sub-actions each: the class means predict each token of a class alike."""
+    p = torch.tensor([[0.9, 0.1, 0, 0], [0.3, 0.7, 0, 0], [0, 0, 0.2, 0.8], [0, 0, 0.4, 0.6]], dtype=torch.float64)
+    y, owned = torch.tensor([0, 0, 1, 1]), torch.tensor([[True, True, False, False], [False, False, True, True]])
+    means = class_means(p, y, owned)
+    torch.testing.assert_close(means, torch.tensor([[0.6, 0.4, 0, 0], [0, 0, 0.3, 0.7]], dtype=torch.float64))
+    says_class = means[y].clamp_min(1e-12).log()
+    assert float(metrics.kl_ratio(p, says_class, means[y])) == pytest.approx(1.0)
+    of_mean = sum(kl_by_hand(row.tolist(), p.mean(0).tolist()) for row in p)
+    beyond = sum(kl_by_hand(row.tolist(), means[c].tolist()) for row, c in zip(p, y, strict=True))
+    assert float(metrics.kl_ratio(p, says_class, p.mean(0))) == pytest.approx(beyond / of_mean)
+    other = class_means(p[:2], y[:2], owned)
+    torch.testing.assert_close(other[1], torch.tensor([0, 0, 0.5, 0.5], dtype=torch.float64))

@@ -9,6 +9,7 @@ from model.network.batch import Batch
 from model.network.building import build_model
 from model.network.heads import kl_divergence
 from model.network.shape_action import ShapeActionNetwork
+from model.network.shapes import extract_pieces, fit_offset_scale
 
 
 def series(n: int = 6) -> torch.Tensor:
@@ -114,3 +115,48 @@ def test_building_is_repeatable_and_leaves_the_random_state_alone(small: dict, c
     assert all(torch.equal(first[name], second[name]) for name in first)
     other = build(small, class_text, seed=1).state_dict()
     assert not torch.equal(first["to_tokens.encoder.project.weight"], other["to_tokens.encoder.project.weight"])
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5, 1e9])
+def test_a_code_is_chosen_by_how_near_it_lies_and_by_what_it_draws(
+    small: dict, class_text: ClassText, weight: float
+) -> None:
+    model = build(small, class_text, synthesis=weight)
+    output, codes = model(series()), model.quantizer.codes.detach()
+    spread = float(codes.var(0, correction=0).sum())
+    drawn = model.shapes(codes).detach()
+    chosen = []
+    for z, piece in zip(output.attributes.z.flatten(0, 1), output.pieces.flatten(0, 1), strict=True):
+        costs = []
+        for code, shape in zip(codes, drawn, strict=True):
+            offset, scale = fit_offset_scale(shape, piece)
+            error = (piece - scale * shape - offset).square().mean()
+            costs.append(float((z - code).square().sum() / spread + weight * error))
+        chosen.append(min(range(len(costs)), key=costs.__getitem__))
+    assert output.quantized.indices.flatten().tolist() == chosen
+
+
+@pytest.mark.parametrize(("action_weight", "factor"), [(0.5, 1.0), (0.2, 4.0), (0.9, 1 / 9)])
+def test_the_choice_is_traded_as_the_losses_are(
+    small: dict, class_text: ClassText, action_weight: float, factor: float
+) -> None:
+    model = build(small, class_text, synthesis=3.0, action_weight=action_weight)
+    assert model.synthesis == pytest.approx(3.0 * factor)
+
+
+def test_offset_and_scale_follow_from_the_piece(small: dict, class_text: ClassText) -> None:
+    output = build(small, class_text)(series())
+    a = output.attributes
+    torch.testing.assert_close(output.pieces, extract_pieces(series(), a.start, a.length, 16))
+    offset, scale = fit_offset_scale(output.shapes, output.pieces)
+    torch.testing.assert_close(a.offset, offset)
+    torch.testing.assert_close(a.scale, scale)
+    torch.testing.assert_close(output.decoded, scale[..., None] * output.shapes + offset[..., None])
+
+
+def test_the_head_of_method_1_goes_on_into_the_series(small: dict, class_text: ClassText) -> None:
+    for method, reached in (("action_head", True), ("action_decoder", False)):
+        model = build(small, class_text, method=method)
+        model(series()).series.square().sum().backward()
+        gradients = [p.grad for p in model.action.parameters()]
+        assert any(g is not None and bool(g.any()) for g in gradients) == reached

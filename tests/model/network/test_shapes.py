@@ -7,10 +7,14 @@ import torch
 from model.network.shapes import (
     ShapeDecoder,
     extract_pieces,
+    fit_offset_scale,
+    line_errors,
     normalise_pieces,
     normalised_shape_loss,
+    shape_errors,
     shape_loss,
     stitch,
+    straight_lines,
 )
 
 
@@ -151,3 +155,45 @@ def test_decoded_shapes_are_normalised() -> None:
     assert shapes.shape == (5, 32)
     torch.testing.assert_close(shapes.mean(-1), torch.zeros(5), atol=1e-5, rtol=0)
     torch.testing.assert_close(shapes.square().mean(-1), torch.ones(5), atol=1e-2, rtol=0)
+
+
+def test_offset_and_scale_are_the_best_that_there_are_with_a_scale_of_0_or_more() -> None:
+    shapes, pieces = draw(3, 4, 16), draw(3, 4, 16, seed=1)
+    shapes = shapes - shapes.mean(-1, keepdim=True)
+    offset, scale = fit_offset_scale(shapes, pieces)
+    found = []
+    for i in range(3):
+        for n in range(4):
+            s, piece = shapes[i, n].numpy(), pieces[i, n].numpy()
+            (sigma, _), *_ = np.linalg.lstsq(np.stack([s, np.ones(16)], axis=1), piece, rcond=None)
+            assert float(scale[i, n]) == pytest.approx(max(0.0, sigma), abs=1e-12)
+            assert float(offset[i, n]) == pytest.approx(piece.mean())
+            found.append(sigma > 0)
+    assert any(found)
+    assert not all(found)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_the_error_of_a_code_is_that_of_its_shape_at_its_best(channels: int) -> None:
+    table, pieces = draw(5, channels * 8), draw(4, 3, 8, seed=1)
+    table = table.view(5, channels, 8)
+    table = (table - table.mean(-1, keepdim=True)).flatten(1)
+    errors = shape_errors(table, pieces, channels)
+    assert errors.shape == (4 // channels, 3, 5)
+    for row in range(4 // channels):
+        for n in range(3):
+            for j in range(5):
+                expected = 0.0
+                for c in range(channels):
+                    shape, piece = table[j].view(channels, 8)[c], pieces[row * channels + c, n]
+                    offset, scale = fit_offset_scale(shape, piece)
+                    expected += float((piece - scale * shape - offset).square().mean()) / channels
+                assert float(errors[row, n, j]) == pytest.approx(expected)
+
+
+def test_straight_lines_are_those_of_least_squares() -> None:
+    pieces = draw(3, 2, 9)
+    lines, u = straight_lines(pieces), np.arange(9.0)
+    for piece, line in zip(pieces.flatten(0, 1), lines.flatten(0, 1), strict=True):
+        np.testing.assert_allclose(line, np.polyval(np.polyfit(u, piece.numpy(), 1), u), atol=1e-12)
+    torch.testing.assert_close((pieces - lines).square().sum(-1), line_errors(pieces))
