@@ -52,9 +52,8 @@ def collect(model: ShapeActionNetwork, split: Batch, recordings: int = 64) -> Sp
         out = model(part.x.flatten(0, 1), level=part.level)
         tokens, a = by_recording(out.tokens, len(part.x)), out.attributes
         p = model.teacher.mark(part, *model.windows(a, len(part.x)))
-        flat = (a.z, out.quantized.indices, p, out.log_q)
-        of_token = (each.flatten(0, 1) for each in flat)
-        parts.append(SplitOutputs(tokens, *of_token, a.start, a.length, a.offset, a.scale, out.series))
+        z, index, p, log_q = (each.flatten(0, 1) for each in (a.z, out.quantized.indices, p, out.log_q))
+        parts.append(SplitOutputs(tokens, z, index, p, log_q, a.start, a.length, a.offset, a.scale, out.series))
     model.train(was_training)
     return SplitOutputs(*(torch.cat(field) for field in zip(*parts, strict=True)))
 

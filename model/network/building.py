@@ -80,7 +80,8 @@ def _assemble(configuration: Configuration, text: ClassText, channels: int, layo
     queries = AnchoredQueries(patches, sizes.tokens, blocks, sizes.tokenizer_layers, layout.filled_patches)
     handling: ChannelHandling = IndependentChannels()
     if sizes.channels != "independent" and channels > 1:
-        handling = {"fused": FusedChannels, "separate": SeparateChannels}[sizes.channels](channels, sizes.width)
+        kind = FusedChannels if sizes.channels == "fused" else SeparateChannels
+        handling = kind(channels, sizes.width)
     each = handling.per_token
     decoder = SeriesDecoder(length, sizes.tokens, blocks, sizes.decoder_layers, each)
     action: ActionDecoder | ActionHead = ActionDecoder(sizes.code_dim, configuration.num_sub_actions)

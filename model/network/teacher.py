@@ -71,8 +71,8 @@ class AnswerKey(nn.Module):
             `(B, windows, C · (PIECE_SAMPLES + 2))`, without gradient.
         """
         channels = x.shape[1]
-        window = [part.detach().repeat_interleave(channels, dim=0) for part in (start, length)]
-        piece = normalise_pieces(extract_pieces(x.flatten(0, 1), *window, PIECE_SAMPLES))
+        start, length = (part.detach().repeat_interleave(channels, dim=0) for part in (start, length))
+        piece = normalise_pieces(extract_pieces(x.flatten(0, 1), start, length, PIECE_SAMPLES))
         moves = self.unit.new_ones(x.shape[:2]) if level is None else level[..., 1] / self.unit
         moves = moves.flatten()[:, None]
         scale = (piece.scale * moves).clamp_min(SMALLEST_SCALE).log()

