@@ -173,12 +173,14 @@ def _reconstruction(model: ShapeActionNetwork, split: Batch, seen: SplitOutputs,
     shapes = drawn(seen.indices)
     error, covered = stitched_fvu(seen.indices)
     lines = stitch(straight_lines(pieces), seen.start, seen.length, samples, longest).series
+    line_error = metrics.fvu(split.x, lines.view_as(split.x))
     shuffled_error, _ = stitched_fvu(_shuffled(seen.indices))
     target = normalise_pieces(pieces)
     return {
         "series_fvu": float(metrics.fvu(split.x, seen.series.view_as(split.x))),
         "stitch_fvu": float(error),
-        "line_fvu": float(metrics.fvu(split.x, lines.view_as(split.x))),
+        "line_fvu": float(line_error),
+        "stitch_line_ratio": float(error / line_error.clamp_min(1e-12)),
         "shape_skill": float(metrics.shape_skill(scale * shapes + offset, pieces, seen.length)),
         "shape_correlation": float(metrics.shape_correlation(shapes, pieces, seen.length)),
         "scale_ratio": float(seen.scale.mean() / target.scale.mean().clamp_min(1e-12)),

@@ -4,6 +4,7 @@ RECONSTRUCTION = (
     "series_fvu",
     "stitch_fvu",
     "line_fvu",
+    "stitch_line_ratio",
     "shape_skill",
     "shape_correlation",
     "scale_ratio",

@@ -5,11 +5,13 @@ import torch
 
 from model.configuration.reading import Configuration
 from model.evaluation.evaluate import code_meanings, collect, evaluate
+from model.evaluation.metrics import fvu
 from model.evaluation.names import METRICS
 from model.network.alignment import ClassText
 from model.network.batch import Batch
 from model.network.building import build_model, longest_window
 from model.network.shape_action import ShapeActionNetwork
+from model.network.shapes import extract_pieces, stitch, straight_lines
 
 
 def split(n: int, seed: int) -> Batch:
@@ -95,3 +97,37 @@ def test_windows_are_measured_in_recorded_samples(model: ShapeActionNetwork, con
         assert recorded[name] == pytest.approx(resampled[name] * 16 / 64, rel=1e-5)
     others = resampled.keys() - {"window_samples", "window_samples_spread", "window_start_spread"}
     assert all(recorded[name] == resampled[name] for name in others)
+
+
+def test_lines_are_stitched_in_the_same_windows(model: ShapeActionNetwork, configuration: Configuration) -> None:
+    held_out, measured = split(6, 1), measure(model, configuration)
+    seen = collect(model, held_out)
+    pieces = extract_pieces(held_out.x.flatten(0, 1), seen.start, seen.length, 16)
+    lines = stitch(straight_lines(pieces), seen.start, seen.length, 64).series.view_as(held_out.x)
+    assert measured["line_fvu"] == pytest.approx(float(fvu(held_out.x, lines)), rel=1e-5)
+    assert measured["stitch_line_ratio"] == pytest.approx(measured["stitch_fvu"] / measured["line_fvu"])
+
+
+def test_ratios_within_classes_by_hand(model: ShapeActionNetwork, configuration: Configuration) -> None:
+    train, held_out, measured = split(9, 0), split(6, 1), measure(model, configuration)
+    learnt, seen = collect(model, train), collect(model, held_out)
+    owned, table = model.teacher.text.owned, code_meanings(model, learnt).exp()
+    y, of_train = (part.y.repeat_interleave(16) for part in (held_out, train))
+    of_code = within = of_class = of_mean = of_token = 0.0
+    for n, p in enumerate(seen.p):
+        own = owned[y[n]]
+        q = table[seen.indices[n]]
+        mean = learnt.p[of_train == y[n]].mean(0)
+        of_code += kl(p, q)
+        within += kl(p[own], q[own] / q[own].sum())
+        of_class += kl(p[own], mean[own])
+        of_mean += kl(p, learnt.p.mean(0))
+        of_token += kl(p, seen.log_q[n].exp())
+    assert measured["within_class_kl_ratio"] == pytest.approx(within / of_class, rel=1e-4)
+    assert measured["class_oracle_ratio"] == pytest.approx(of_class / of_mean, rel=1e-4)
+    assert measured["action_kl_ratio"] == pytest.approx(of_code / of_mean, rel=1e-4)
+    assert measured["token_kl_ratio"] == pytest.approx(of_token / of_mean, rel=1e-4)
+
+
+def kl(p: torch.Tensor, q: torch.Tensor) -> float:
+    return float(torch.where(p > 0, p * (p / q).log(), 0.0).sum().detach())
