@@ -128,7 +128,7 @@ class Alignment(Frozen):
     key: Literal["shared", "own"] = Field(
         "shared", description="soft labels to train towards: of the run's answer key, or of the trial's own attention"
     )
-    key_steps: Annotated[int, Field(ge=0)] = Field(400, description="steps in which the answer key is trained")
+    key_steps: Annotated[int, Field(ge=0)] = Field(800, description="steps in which the answer key is trained")
     width: Count = Field(64, description="width of the shared projection")
     heads: Count = 4
     attention_temperature: Annotated[float, Field(gt=0.0)] = Field(0.1, description="of the cosine attention")
