@@ -67,12 +67,12 @@ def _train(options: SimpleNamespace) -> int:
                     "try a smaller training.learning_rate"
                 )
             progress.update(task, advance=1, description=f"epochs on {device}, loss {losses['loss']:.3f}")
-    parts = {"validation": run.evaluate()}
+    parts = {"validation": (run.evaluate(), run.intervals())}
     if options.test:
         split = study.test_split(device)
         if split is None:
             raise ConfigurationError(f"{options.config}: --test: the data has no test part")
-        parts["test"] = run.evaluate(split)
+        parts["test"] = (run.evaluate(split), run.intervals(split))
     console.print(_table(parts))
     console.print(f"{values['epochs']} epochs in {time.perf_counter() - began:.1f} s on {device}")
     if options.out is not None:
@@ -81,12 +81,18 @@ def _train(options: SimpleNamespace) -> int:
     return 0
 
 
-def _table(parts: dict[str, dict[str, float]]) -> Table:
-    table = Table("metric", *(part for part in parts))
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for name in next(iter(parts.values())):
-        table.add_row(name, *(f"{metrics[name]:.4f}" for metrics in parts.values()))
+def _table(parts: dict[str, tuple[dict[str, float], dict[str, tuple[float, float]]]]) -> Table:
+    """Return the metrics of each part, and the intervals of those that have them."""
+    table = Table("metric")
+    for part in parts:
+        table.add_column(part, justify="right")
+        table.add_column("95 % interval over recordings", justify="right")
+    for name in next(iter(parts.values()))[0]:
+        cells = []
+        for metrics, intervals in parts.values():
+            low, high = intervals.get(name, (math.nan, math.nan))
+            cells += [f"{metrics[name]:.4f}", "" if math.isnan(low) else f"{low:.4f} to {high:.4f}"]
+        table.add_row(name, *cells)
     return table
 
 

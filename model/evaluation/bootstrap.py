@@ -9,6 +9,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
+
+from model.evaluation import metrics
+from model.evaluation.evaluate import SplitOutputs, class_means, code_meanings, collect
+from model.network.batch import Batch
+from model.network.channels import per_series
+from model.network.heads import kl_divergence
+from model.network.shape_action import ShapeActionNetwork
+from model.network.shapes import extract_pieces, line_errors, stitch, straight_lines
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95
@@ -73,3 +83,54 @@ def bootstrap_intervals(
     some = defined.any(0)
     bounds[:, some] = np.nanquantile(ratio[:, some], [outside, 1 - outside], axis=0)
     return Interval(*bounds)
+
+
+@torch.no_grad()
+def metric_intervals(
+    model: ShapeActionNetwork, train: Batch, held_out: Batch, longest: float
+) -> dict[str, tuple[float, float]]:
+    """Intervals of the metrics that are ratios over recordings, of a held-out split; arguments as for `evaluate`."""
+    learnt, seen = collect(model, train), collect(model, held_out)
+    of_shapes = _of_shapes(model, held_out, seen, longest)
+    table, owned = code_meanings(model, learnt)[seen.indices], model.teacher.text.owned
+    y, of_train = (part.y.repeat_interleave(seen.tokens.shape[1]) for part in (held_out, train))
+    classes, mean = class_means(learnt.p, of_train, owned)[y], learnt.p.mean(0)
+    of_class, of_mean = (kl_divergence(seen.p, m.clamp_min(_TINY).log()) for m in (classes, mean))
+    within = kl_divergence(seen.p, metrics.restricted(table, owned[y]))
+    of_tokens = {
+        "action_kl_ratio": (kl_divergence(seen.p, table), of_mean),
+        "within_class_kl_ratio": (within, of_class),
+        "class_oracle_ratio": (of_class, of_mean),
+    }
+    recordings, found = len(held_out.x), {}
+    for name, (above, below) in (of_shapes | of_tokens).items():
+        # A part of a channel stays one; what is of tokens is summed over those of a recording.
+        top, bottom = (part.reshape(recordings, 1, -1).double().cpu().numpy() for part in (above, below))
+        if name in of_tokens or name == "shape_skill":
+            top, bottom = top.sum(-1), bottom.sum(-1)
+        low, high = (float(bound[0]) for bound in bootstrap_intervals(top, bottom))
+        found[name] = (1 - high, 1 - low) if name == "shape_skill" else (low, high)
+    return found
+
+
+def _of_shapes(
+    model: ShapeActionNetwork, split: Batch, seen: SplitOutputs, longest: float
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """Errors and what they are relative to, of each series; the skill's are those of what it is below 1."""
+    x = split.x.flatten(0, 1)
+    pieces = extract_pieces(x, seen.start, seen.length, model.shapes.samples)
+    index = seen.indices.view(-1, seen.start.shape[1])
+    shapes = per_series(model.shapes(model.quantizer.codes)[index], model.channels_per_token)
+    decoded = seen.scale[..., None] * shapes + seen.offset[..., None]
+    spread = (x - x.mean(-1, keepdim=True)).square().sum(-1)
+
+    def stitched_error(drawn: Tensor) -> Tensor:
+        rebuilt = stitch(drawn, seen.start, seen.length, x.shape[-1], longest).series
+        return (x - rebuilt).square().sum(-1)
+
+    error = (seen.length * (decoded - pieces).square().sum(-1)).sum(-1)
+    return {
+        "stitch_fvu": (stitched_error(decoded), spread),
+        "line_fvu": (stitched_error(straight_lines(pieces)), spread),
+        "shape_skill": (error, (seen.length * line_errors(pieces)).sum(-1)),
+    }

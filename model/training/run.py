@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from model.checkpoint import MODEL_FILE, load_model, load_training, save_training
 from model.configuration.reading import Configuration
+from model.evaluation.bootstrap import metric_intervals
 from model.evaluation.downstream import CONFUSION_FILE, write_confusions
 from model.evaluation.evaluate import SplitOutputs, classify, collect, evaluate, read_meaning
 from model.evaluation.meaning import CODES_FILE, CodeMeaning, write_codes
@@ -197,6 +198,12 @@ class ShapeActionRun:
         temperature = self.configuration.alignment.contrastive_temperature
         native = self.metadata.get("native_samples")
         return evaluate(self.model, self.train, split or self.validation, self.longest, temperature, native)
+
+    def intervals(self, split: Batch | None = None) -> dict[str, tuple[float, float]]:
+        """95 % intervals over recordings of those metrics that are ratios; arguments as for `evaluate`."""
+        if split is not None:
+            self._check(split)
+        return metric_intervals(self.model, self.train, split or self.validation, self.longest)
 
     def _check(self, split: Batch) -> None:
         built, given = self.train.x.shape[1:], split.x.shape[1:]

@@ -4,8 +4,15 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 
-from model.evaluation.bootstrap import bootstrap_intervals
+from model.configuration.reading import Configuration
+from model.evaluation import bootstrap
+from model.evaluation.bootstrap import Interval, bootstrap_intervals, metric_intervals
+from model.evaluation.evaluate import evaluate
+from model.network.alignment import ClassText
+from model.network.batch import Batch
+from model.network.building import build_model, longest_window
 
 
 def draw(*shape: int, seed: int = 0) -> np.ndarray:
@@ -75,3 +82,33 @@ def test_one_recording_has_no_width() -> None:
 def test_arrays_that_do_not_fit_are_refused(top: tuple[int, ...], bottom: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"expected the same shape \(recordings, metrics\)"):
         bootstrap_intervals(np.ones(top), np.ones(bottom))
+
+
+@pytest.mark.parametrize("kind", ["separate", "fused"])
+def test_intervals_of_metrics_are_of_the_same_sums_and_hold_the_metric(
+    small: dict, class_text: ClassText, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configuration = Configuration(**small | {"architecture": small["architecture"] | {"channels": kind}})
+    model, longest = build_model(configuration, class_text, 2), longest_window(configuration)
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(9, 2, 64, generator=generator)
+    train = Batch((x - x.mean(-1, keepdim=True)) / x.std(-1, keepdim=True), torch.arange(9) % 3)
+    held_out = train.take(slice(0, 6))
+    measured = evaluate(model, train, held_out, longest, 0.1)
+    found = metric_intervals(model, train, held_out, longest)
+    assert set(found) == {
+        *("stitch_fvu", "line_fvu", "shape_skill"),
+        *("action_kl_ratio", "within_class_kl_ratio", "class_oracle_ratio"),
+    }
+    for name, (low, high) in found.items():
+        assert low <= measured[name] <= high
+    # Drawn as it is, a split gives the metric itself.
+    monkeypatch.setattr(bootstrap, "bootstrap_intervals", lambda top, bottom: _as_it_is(top, bottom))
+    for name, (low, high) in metric_intervals(model, train, held_out, longest).items():
+        assert low == high == pytest.approx(measured[name], rel=1e-4)
+
+
+def _as_it_is(top: np.ndarray, bottom: np.ndarray) -> Interval:
+    ratio = top.sum(0) / bottom.sum(0)
+    ratio = ratio.mean(-1) if ratio.ndim == 2 else ratio
+    return Interval(ratio, ratio)
