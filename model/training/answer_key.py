@@ -75,11 +75,13 @@ def train_key(key: AnswerKey, split: Batch, where: Placement, tokens: int, steps
 
 
 def _windows(part: Batch, where: Placement, tokens: int, drawn: bool) -> tuple[Tensor, Tensor]:
-    """Windows `(B, tokens)` of each recording: at their anchors, or drawn."""
+    """Windows `(B, tokens)` of each recording, at their anchors; or half of them, drawn and moved at random."""
     raw = torch.zeros(len(part.x), tokens, 2)
-    if drawn:
-        raw = torch.randn(raw.shape)
-    return where.place(raw.to(part.x.device))
+    if not drawn:
+        return where.place(raw.to(part.x.device))
+    start, length = where.place(torch.randn(raw.shape).to(part.x.device))
+    some = torch.randperm(tokens)[: -(-tokens // 2)].to(part.x.device)
+    return start[:, some], length[:, some]
 
 
 @torch.no_grad()
