@@ -13,8 +13,15 @@ from benchmarks.command_line import table_of
 from benchmarks.meaning.training import CLUSTERS
 
 NAMED = ("codes", "tokens", "steps", "permuted", "chance", "label")
-MEASURED = ("stitch_fvu", "shape_skill", "action_kl_ratio", "within_class_kl_ratio", "class_oracle_ratio")
-CORRELATED = ("action_kl_ratio", "within_class_kl_ratio", "action_kl", "class_oracle_ratio", "text_accuracy")
+MEASURED = (
+    "stitch_fvu",
+    "shape_skill",
+    "action_kl_ratio",
+    "naming_error",
+    "within_class_kl_ratio",
+    "class_oracle_ratio",
+)
+CORRELATED = ("naming_error", "action_kl_ratio", "within_class_kl_ratio", "class_oracle_ratio", "text_accuracy")
 SETTING = ("design", "kind", "changed", "codes", "weight", "method")
 ZERO_SHOT = ("unseen", "seen", "seen_among_seen", "chance", "shared")
 Rows = list[dict[str, Any]]

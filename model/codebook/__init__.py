@@ -2,6 +2,7 @@
 
 - `quantizer`: what every quantizer offers, where codes start, and the default one
 - `library`, `finite_scalar`: quantizers of vector-quantize-pytorch
+- `product`: a codebook of two parts, one for shapes and one for actions
 - `decoding`: each code decoded once instead of each token
 """
 

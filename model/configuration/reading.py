@@ -7,6 +7,7 @@ the modules themselves take plain arguments.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -43,10 +44,13 @@ class Configuration(Frozen):
     vocabulary: str | dict[str, Any] = Field(description="path of a vocabulary file, or its content")
     text_encoder: str | None = Field(None, description="folder or hub name; None is the MiniLM that is installed")
     method: Literal["action_head", "action_decoder"] = "action_decoder"
-    quantizer: Literal["synchronised", "straight_through", "ema", "sim_vq", "fsq"] = "synchronised"
-    rotation_trick: bool = Field(False, description="turns the codes' gradient to the encoder's output; not for fsq")
+    quantizer: Literal["synchronised", "straight_through", "ema", "sim_vq", "fsq", "product"] = "synchronised"
+    rotation_trick: bool = Field(False, description="turns the codes' gradient to the encoder's output")
     synthesis: Weight = Field(1.0, description="γ, how much the choice of a code looks at what it draws, at w 0.5")
     codebook_size: Annotated[int, Field(ge=2)] = Field(16, description="codes (J)")
+    action_codes: Annotated[int, Field(ge=2)] | None = Field(
+        None, description="codes for actions (J_a) with quantizer product; None is about √J", validate_default=True
+    )
     num_sub_actions: Annotated[int, Field(ge=2)] = Field(12, description="sub-actions in the vocabulary (K)")
     merging: Merging = Merging()
     action_weight: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(0.5, description="w, from shape (0) to action (1)")
@@ -65,7 +69,36 @@ class Configuration(Frozen):
     def _has_something_to_rotate(cls, value: bool, info: ValidationInfo) -> bool:
         if value and info.data.get("quantizer") == "fsq":
             raise ValueError("means nothing with quantizer fsq, which rounds and has no nearest code; leave it false")
+        if value and info.data.get("quantizer") == "product":
+            raise ValueError("cannot be had with quantizer product; leave it false")
         return value
+
+    @field_validator("action_codes")
+    @classmethod
+    def _divides_the_codebook(cls, value: int | None, info: ValidationInfo) -> int | None:
+        codes, product = info.data.get("codebook_size"), info.data.get("quantizer") == "product"
+        if value is not None and not product:
+            raise ValueError("means something with quantizer product alone; leave it out")
+        if product and codes is not None and (value or _usual_action_codes(codes)) is None:
+            raise ValueError(f"a codebook_size of {codes} has no two parts; take one that can be divided")
+        if value is not None and codes is not None and (codes % value or codes // value < 2):
+            raise ValueError(f"{value} must divide codebook_size {codes} into 2 codes or more")
+        return value
+
+    @property
+    def codes_of_actions(self) -> int:
+        """Codes of the action part with `quantizer: product`."""
+        return self.action_codes or _usual_action_codes(self.codebook_size) or 1
+
+
+def _usual_action_codes(codes: int) -> int | None:
+    """Return the divisor of J nearest to √J, the smaller of two, with 2 codes or more in each part; None for a prime J.
+
+    >>> [_usual_action_codes(codes) for codes in (64, 32, 6, 7)]
+    [8, 4, 2, None]
+    """
+    divisors = [n for n in range(2, codes // 2 + 1) if codes % n == 0]
+    return min(divisors, key=lambda n: (round(abs(math.log(n * n / codes)), 9), n), default=None)
 
 
 def parse_configuration(values: Mapping[str, Any]) -> Configuration:

@@ -58,6 +58,17 @@ def kl_ratio(p: Tensor, log_q: Tensor, mean: Tensor) -> Tensor:
     return kl_divergence(p, log_q).sum() / baseline.clamp_min(_TINY)
 
 
+def naming_error(p: Tensor, log_q: Tensor, mean: Tensor) -> Tensor:
+    """Σ (max p − p[name]) / Σ (max p − p[best constant name]): 0 names as the label does, 1 says one name always.
+
+    The name of a token is the likeliest of what is predicted; arguments as for `kl_ratio`. Unlike a divergence it does
+    not punish a prediction that is surer than the label.
+    """
+    named = p.gather(-1, log_q.argmax(-1, keepdim=True)).sum()
+    most, constant = p.max(-1).values.sum(), p[:, mean.argmax()].sum()
+    return (most - named) / (most - constant).clamp_min(_TINY)
+
+
 def restricted(log_q: Tensor, owned: Tensor) -> Tensor:
     """Log-probabilities `(tokens, sub_actions)` of a prediction that knows the class: q on S_y, normalised.
 

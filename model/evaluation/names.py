@@ -20,6 +20,7 @@ ACTION = (
     "action_kl_ratio_shuffled",
     "token_kl_ratio",
     "class_oracle_ratio",
+    "naming_error",
     "within_class_kl_ratio",
     "target_information",
     "token_specificity",

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from model.codebook.product import ProductQuantizer, part_widths
 from model.codebook.quantizer import Quantizer, SynchronisedQuantizer
 from model.configuration.layout import Layout
 from model.configuration.reading import Configuration, ConfigurationError
@@ -55,6 +56,8 @@ def build_quantizer(configuration: Configuration) -> Quantizer:
     weights: dict[str, Any] = {"commitment": configuration.losses.commitment, "entropy": configuration.losses.entropy}
     if name == "synchronised" and not rotation:
         return SynchronisedQuantizer(**sizes, **weights)
+    if name == "product":
+        return ProductQuantizer(**sizes, **weights, action_codes=configuration.codes_of_actions)
     if name == "fsq":
         from model.codebook.finite_scalar import FiniteScalarQuantizer
 
@@ -84,10 +87,12 @@ def _assemble(configuration: Configuration, text: ClassText, channels: int, layo
         handling = kind(channels, sizes.width)
     each = handling.per_token
     decoder = SeriesDecoder(length, sizes.tokens, blocks, sizes.decoder_layers, each)
-    action: ActionDecoder | ActionHead = ActionDecoder(sizes.code_dim, configuration.num_sub_actions)
+    of_shape, of_action = part_widths(sizes.code_dim) if configuration.quantizer == "product" else (None, None)
+    sub_actions = configuration.num_sub_actions
+    action: ActionDecoder | ActionHead = ActionDecoder(sizes.code_dim, sub_actions, reads=of_action)
     of_head = 0
     if configuration.method == "action_head":
-        of_head = configuration.num_sub_actions
+        of_head = sub_actions
         action = ActionHead(sizes.width, of_head)
     aligner = Aligner(
         sizes.width, text.text.shape[-1], alignment.width, alignment.heads, alignment.attention_temperature
@@ -102,7 +107,7 @@ def _assemble(configuration: Configuration, text: ClassText, channels: int, layo
         to_tokens=SignalEncoder(encoder, queries, handling, offset_scale),
         attributes=AttributeDecoder(sizes.width, sizes.code_dim, placement(configuration), each),
         quantizer=build_quantizer(configuration),
-        shapes=ShapeDecoder(sizes.code_dim, sizes.shape_samples, sizes.shape_hidden, each),
+        shapes=ShapeDecoder(sizes.code_dim, sizes.shape_samples, sizes.shape_hidden, each, of_shape),
         rebuild=SeriesRebuilder(AttributeEncoder(sizes.width, sizes.code_dim, each, of_head), decoder),
         action=action,
         teacher=TextTeacher(aligner, text, AnswerKey(text, channels), alignment.momentum if own else None),

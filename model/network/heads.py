@@ -29,13 +29,15 @@ class ActionHead(nn.Module):
 class ActionDecoder(nn.Module):
     """Code to a distribution over sub-actions (Method 2)."""
 
-    def __init__(self, code_dim: int, sub_actions: int, hidden: int = 64):
+    def __init__(self, code_dim: int, sub_actions: int, hidden: int = 64, reads: int | None = None):
+        """Of a code its last `reads` numbers are read, or all."""
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(code_dim, hidden), nn.GELU(), nn.Linear(hidden, sub_actions))
+        self.reads = reads or code_dim
+        self.layers = nn.Sequential(nn.Linear(self.reads, hidden), nn.GELU(), nn.Linear(hidden, sub_actions))
 
     def forward(self, code: Tensor) -> Tensor:
         """Log-probabilities `(..., sub_actions)` of `code (..., code_dim)`."""
-        return functional.log_softmax(self.layers(code).float(), dim=-1)
+        return functional.log_softmax(self.layers(code[..., -self.reads :]).float(), dim=-1)
 
 
 class ClassHeads(nn.Module):

@@ -86,11 +86,12 @@ def shape_errors(table: Tensor, pieces: Tensor, channels: int) -> Tensor:
 class ShapeDecoder(nn.Module):
     """Code to a normalised shape per channel: mean 0, variance 1, so that offset and scale are the token's alone."""
 
-    def __init__(self, code_dim: int, samples: int, hidden: int, channels: int = 1):
+    def __init__(self, code_dim: int, samples: int, hidden: int, channels: int = 1, reads: int | None = None):
+        """Of a code its first `reads` numbers are read, or all."""
         super().__init__()
-        self.samples, self.channels = samples, channels
+        self.samples, self.channels, self.reads = samples, channels, reads or code_dim
         self.layers = nn.Sequential(
-            nn.Linear(code_dim, hidden),
+            nn.Linear(self.reads, hidden),
             nn.GELU(),
             nn.Linear(hidden, hidden),
             nn.GELU(),
@@ -99,7 +100,7 @@ class ShapeDecoder(nn.Module):
 
     def forward(self, code: Tensor) -> Tensor:
         """Shapes `(..., channels · samples)`, one channel after the other, of `code (..., code_dim)`."""
-        drawn = self.layers(code).unflatten(-1, (self.channels, self.samples))
+        drawn = self.layers(code[..., : self.reads]).unflatten(-1, (self.channels, self.samples))
         return functional.layer_norm(drawn, (self.samples,)).flatten(-2)
 
 

@@ -15,7 +15,7 @@ from model.codebook.quantizer import SynchronisedQuantizer, cluster_centres, ent
 
 Make = Callable[..., nn.Module]
 NEAREST = ["synchronised", "straight_through", "ema", "sim_vq"]
-QUANTIZERS = [(name, rotation) for name in NEAREST for rotation in (False, True)] + [("fsq", False)]
+QUANTIZERS = [(name, rotation) for name in NEAREST for rotation in (False, True)] + [("fsq", False), ("product", False)]
 CODES, DIM = 6, 3
 
 

@@ -210,3 +210,14 @@ def test_what_only_says_the_class_has_a_ratio_of_1_within_it_and_that_of_the_ora
     assert float(metrics.kl_ratio(p, says_class, p.mean(0))) == pytest.approx(beyond / of_mean)
     other = class_means(p[:2], y[:2], owned)
     torch.testing.assert_close(other[1], torch.tensor([0, 0, 0.5, 0.5], dtype=torch.float64))
+
+
+def test_the_naming_error_is_the_share_of_what_names_could_gain() -> None:
+    p = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.5, 0.1, 0.4]], dtype=torch.float64)
+    mean = p.mean(0)  # the best constant name is the first: it has 1.3 of the 2.0 that can be had
+    as_labels = (100 * p).log_softmax(-1)
+    assert float(metrics.naming_error(p, as_labels, mean)) == pytest.approx(0.0)
+    always_first = torch.tensor([[5.0, 0.0, 0.0]], dtype=torch.float64).expand(3, 3).log_softmax(-1)
+    assert float(metrics.naming_error(p, always_first, mean)) == pytest.approx(1.0)
+    last_wrong = torch.eye(3, dtype=torch.float64)[[0, 1, 2]].clamp_min(1e-9).log()
+    assert float(metrics.naming_error(p, last_wrong, mean)) == pytest.approx((2.0 - 1.9) / (2.0 - 1.3))
