@@ -65,7 +65,7 @@ def test_several_replicas_train_as_one_does(
     for size in (2, 3):
         for replica in replicas(REPLICA, size, {"configuration": configuration}):
             # Losses are reported, and log-probabilities computed, in single precision.
-            assert numbers(replica) == pytest.approx(alone, rel=1e-5, abs=1e-6, nan_ok=True)
+            assert numbers(replica) == pytest.approx(alone, rel=1e-4, abs=1e-6, nan_ok=True)
 
 
 def a_run(values: dict, text: ClassText) -> tuple[ShapeActionRun, Batch]:
