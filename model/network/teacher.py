@@ -23,15 +23,15 @@ MEMBERS = 4  # networks whose answers are averaged: where one would be sure by c
 PIECE_SAMPLES = 32
 WIDTH = 64
 TEMPERATURE = 0.1  # of the cosine attention on the sub-actions' text
-SMALLEST_SCALE = 0.01  # of a channel's median movement; nothing at all has no logarithm
+SMALLEST_SCALE = 0.01  # of the recording's deviation; nothing at all has no logarithm
+SHARPNESS = 0.1  # weight of the entropy of what a window is given; see `partial_label_loss`
 
 
 class AnswerKey(nn.Module):
     """From the pieces of all channels in a window to a distribution over the sub-actions.
 
-    A piece is described by its normalised shape, its log-scale and its offset, both in the recording's own units (its
-    mean taken out) relative to the channel's median deviation in the training split. The level of the whole recording
-    is left out: it says the class, and with it names become free again.
+    A piece is described by its normalised shape, its log-scale and its offset, relative to the recording. What the
+    recording itself is like, such as how much it moves, is left out: it says the class, and names become free again.
 
     Args:
         text: The phrases of each class and the sub-actions that they fell into.
@@ -51,19 +51,16 @@ class AnswerKey(nn.Module):
         self.project = MemberLinear(members, text.text.shape[-1], WIDTH)
         self.register_buffer("text", sub_action_text(text), persistent=False)
         self.register_buffer("owned", text.owned, persistent=False)
-        self.register_buffer("unit", torch.ones(channels))
         self.register_buffer("agreement", torch.zeros(()))
         self.text: Tensor  # (K, text_width)
         self.owned: Tensor  # (classes, K) of bool
-        self.unit: Tensor  # (channels,), the median deviation of a channel over the training recordings
         self.agreement: Tensor  # scalar, share of held-out windows that a key of another seed names alike; 0 before
 
-    def describe(self, x: Tensor, level: Tensor | None, start: Tensor, length: Tensor) -> Tensor:
+    def describe(self, x: Tensor, start: Tensor, length: Tensor) -> Tensor:
         """What the pieces of all channels in each window look like.
 
         Args:
             x: `(B, C, T)`, normalised.
-            level: `(B, C, 2)`, offset and scale before normalisation; None takes the series as they are.
             start: `(B, windows)`, fraction of the series.
             length: `(B, windows)`, fraction of the series.
 
@@ -73,10 +70,7 @@ class AnswerKey(nn.Module):
         channels = x.shape[1]
         start, length = (part.detach().repeat_interleave(channels, dim=0) for part in (start, length))
         piece = normalise_pieces(extract_pieces(x.flatten(0, 1), start, length, PIECE_SAMPLES))
-        moves = self.unit.new_ones(x.shape[:2]) if level is None else level[..., 1] / self.unit
-        moves = moves.flatten()[:, None]
-        scale = (piece.scale * moves).clamp_min(SMALLEST_SCALE).log()
-        numbers = torch.stack([piece.offset * moves, scale], dim=-1)
+        numbers = torch.stack([piece.offset, piece.scale.clamp_min(SMALLEST_SCALE).log()], dim=-1)
         described = torch.cat([piece.shape, numbers], dim=-1)
         return described.unflatten(0, (-1, channels)).transpose(1, 2).flatten(2)
 
@@ -88,12 +82,12 @@ class AnswerKey(nn.Module):
         return log_a.unflatten(1, described.shape[:2])
 
     @torch.no_grad()
-    def label(self, x: Tensor, level: Tensor | None, start: Tensor, length: Tensor, y: Tensor) -> Tensor:
+    def label(self, x: Tensor, start: Tensor, length: Tensor, y: Tensor) -> Tensor:
         """Soft labels `(B, windows, K)`: the distribution, restricted to what the class `y (B,)` owns.
 
         The other arguments are those of `describe`.
         """
-        a = self(self.describe(x, level, start, length)).exp().mean(0)
+        a = self(self.describe(x, start, length)).exp().mean(0)
         own = a * self.owned[y][:, None]
         return own / own.sum(-1, keepdim=True).clamp_min(1e-12)
 
@@ -133,17 +127,20 @@ def sub_action_text(text: ClassText) -> Tensor:
 
 
 def partial_label_loss(log_a: Tensor, owned: Tensor) -> Tensor:
-    """The mean of −ln Σ_{k in S_y} a_k over windows, plus that of KL(uniform on S_y ‖ mean of a) over recordings.
+    """What a key is trained by; means over windows and recordings.
 
-    The first asks each window for something its class does, the second the recording for all that its class does.
-    `log_a (..., B, windows, K)` are the log-probabilities a, `owned (B, K)` of bool the sub-actions of each recording's
-    class.
+    −ln Σ_{k in S_y} a_k asks each window for something its class does, KL(uniform on S_y ‖ mean of a) the recording for
+    all that its class does. Where pieces tell the class, both are met by a uniform a, which says nothing more; so
+    `SHARPNESS` times the entropy of a on S_y asks each window to choose. `log_a (..., B, windows, K)` are the
+    log-probabilities a, `owned (B, K)` of bool the sub-actions of each recording's class.
     """
-    own = log_a.masked_fill(~owned[:, None], float("-inf"))
+    own = log_a.masked_fill(~owned[:, None], -1e4)  # no −∞: its gradient is no number
     share = owned / owned.sum(-1, keepdim=True)
     mean = log_a.exp().mean(-2).clamp_min(1e-9)
     occurs = (torch.xlogy(share, share) - share * mean.log()).sum(-1)
-    return -own.logsumexp(-1).mean() + occurs.mean()
+    chosen = own.log_softmax(-1)
+    entropy = -(chosen.exp() * chosen).sum(-1)
+    return -own.logsumexp(-1).mean() + occurs.mean() + SHARPNESS * entropy.mean()
 
 
 class TextTeacher(nn.Module):
@@ -173,7 +170,7 @@ class TextTeacher(nn.Module):
 
     def mark(self, batch: Batch, start: Tensor, length: Tensor) -> Tensor:
         """Soft labels `(B, signal tokens, K)` of the answer key, of windows `(B, signal tokens)`, without gradient."""
-        return self.key.label(batch.x, batch.level, start, length, batch.y)
+        return self.key.label(batch.x, start, length, batch.y)
 
     @torch.no_grad()
     def target(self, tokens: Tensor, batch: Batch, start: Tensor, length: Tensor) -> Tensor:

@@ -57,15 +57,12 @@ def train_key(key: AnswerKey, split: Batch, where: Placement, tokens: int, steps
         for layer in key.modules():
             if isinstance(layer, MemberLinear):
                 layer.reset_parameters()
-        if split.level is not None:
-            median = split.level[..., 1].median(0).values
-            key.unit.copy_(torch.where(median > 0, median, 1.0))
         optimizer = torch.optim.AdamW(key.parameters(), lr=LEARNING_RATE)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, max(steps, 2), pct_start=RISE)
         for _ in range(steps):
             rows = torch.randperm(len(split.x))[:RECORDINGS_PER_STEP].to(split.x.device)
             part = split.take(rows)
-            described = key.describe(part.x, part.level, *_windows(part, where, tokens, drawn=True))
+            described = key.describe(part.x, *_windows(part, where, tokens, drawn=True))
             noise = INPUT_NOISE * torch.randn(described.shape).to(described.device)
             loss = partial_label_loss(key(described + noise), key.owned[part.y])
             optimizer.zero_grad(set_to_none=True)
@@ -88,7 +85,7 @@ def _windows(part: Batch, where: Placement, tokens: int, drawn: bool) -> tuple[T
 def key_quality(key: AnswerKey, other: AnswerKey, split: Batch, where: Placement, tokens: int) -> KeyQuality:
     """Measures a key, and how far another one agrees, on recordings that neither was trained on."""
     start, length = _windows(split, where, tokens, drawn=False)
-    first, second = (one.label(split.x, split.level, start, length, split.y).flatten(0, 1) for one in (key, other))
+    first, second = (one.label(split.x, start, length, split.y).flatten(0, 1) for one in (key, other))
     y = split.y.repeat_interleave(tokens)
     agreement = agreeing_share(first.argmax(-1), second.argmax(-1), key.owned)
     mean = first.mean(0)

@@ -16,9 +16,7 @@ from model.network.teacher import PIECE_SAMPLES, SMALLEST_SCALE, AnswerKey, part
 @pytest.fixture
 def key(class_text: ClassText) -> AnswerKey:
     torch.manual_seed(0)
-    key = AnswerKey(class_text, 2)
-    key.unit.copy_(torch.tensor([2.0, 0.5]))
-    return key
+    return AnswerKey(class_text, 2)
 
 
 @pytest.fixture
@@ -34,15 +32,12 @@ def windows(recordings: int) -> tuple[torch.Tensor, torch.Tensor]:
     return start, torch.full_like(start, 0.25)
 
 
-def test_a_window_is_described_by_the_pieces_of_all_channels_in_the_units_of_the_recording(
-    key: AnswerKey, batch: Batch
-) -> None:
-    described = key.describe(batch.x, batch.level, *windows(3))
+def test_a_window_is_described_by_the_pieces_of_all_channels(key: AnswerKey, batch: Batch) -> None:
+    described = key.describe(batch.x, *windows(3))
     assert described.shape == (3, 3, 2 * (PIECE_SAMPLES + 2))
     for recording, window, channel in ((0, 0, 0), (2, 1, 1)):
         start, length = (part[:1] for part in windows(3))
         piece = extract_pieces(batch.x[recording, channel][None], start, length, PIECE_SAMPLES)[0, window]
-        piece = piece * batch.level[recording, channel, 1] / key.unit[channel]
         found = described[recording, window].view(2, -1)[channel]
         torch.testing.assert_close(found[-2], piece.mean(), atol=1e-5, rtol=1e-4)
         torch.testing.assert_close(found[-1], piece.std(correction=0).log(), atol=1e-3, rtol=1e-3)
@@ -51,28 +46,28 @@ def test_a_window_is_described_by_the_pieces_of_all_channels_in_the_units_of_the
 
 
 def test_what_does_not_move_is_described_by_finite_numbers(key: AnswerKey, batch: Batch) -> None:
-    still = batch._replace(x=torch.zeros_like(batch.x), level=torch.zeros_like(batch.level))
-    described = key.describe(still.x, still.level, *windows(3)).view(3, 3, 2, -1)
+    still = batch._replace(x=torch.zeros_like(batch.x))
+    described = key.describe(still.x, *windows(3)).view(3, 3, 2, -1)
     assert float(described[..., :-1].abs().max()) == 0.0
     torch.testing.assert_close(described[..., -1], torch.full((3, 3, 2), math.log(SMALLEST_SCALE)))
 
 
 def test_a_label_depends_on_its_own_window_alone_but_for_the_set_of_its_class(key: AnswerKey, batch: Batch) -> None:
     start, length = windows(3)
-    p = key.label(batch.x, batch.level, start, length, batch.y)
+    p = key.label(batch.x, start, length, batch.y)
     torch.testing.assert_close(p.sum(-1), torch.ones(3, 3))
     assert float((p * ~key.owned[batch.y][:, None]).max()) == 0.0
     assert not p.requires_grad
     outside = batch.x.clone()
     outside[:, :, 20:] = 0.0  # the first window ends at sample 15.75
-    torch.testing.assert_close(key.label(outside, batch.level, start, length, batch.y)[:, 0], p[:, 0])
-    a = key(key.describe(batch.x, batch.level, start, length)).exp().mean(0)
+    torch.testing.assert_close(key.label(outside, start, length, batch.y)[:, 0], p[:, 0])
+    a = key(key.describe(batch.x, start, length)).exp().mean(0)
     own = a * key.owned[batch.y][:, None]
     torch.testing.assert_close(p, own / own.sum(-1, keepdim=True))
 
 
 def test_members_answer_by_themselves(key: AnswerKey, batch: Batch) -> None:
-    described = key.describe(batch.x, batch.level, *windows(3))
+    described = key.describe(batch.x, *windows(3))
     every = key(described)
     assert every.shape == (4, 3, 3, 5)
     torch.testing.assert_close(key.members(slice(1, 3))(described), every[1:3])
@@ -91,17 +86,19 @@ def test_a_sub_action_reads_the_mean_of_its_phrases(class_text: ClassText) -> No
 def test_the_partial_label_loss_by_a_loop() -> None:
     log_a = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(1)).double().log_softmax(-1)
     owned = torch.tensor([[True, True, False, False], [False, True, True, True]])
-    of_set, occurs = 0.0, 0.0
+    of_set, occurs, entropy = 0.0, 0.0, 0.0
     for b in range(2):
         own = [k for k in range(4) if owned[b, k]]
         for n in range(3):
-            of_set -= math.log(sum(math.exp(log_a[b, n, k]) for k in own)) / 6
+            mass = sum(math.exp(log_a[b, n, k]) for k in own)
+            of_set -= math.log(mass) / 6
+            entropy -= sum(math.exp(log_a[b, n, k]) / mass * (log_a[b, n, k] - math.log(mass)) for k in own) / 6
         for k in own:
             mean = sum(math.exp(log_a[b, n, k]) for n in range(3)) / 3
             occurs += math.log(1 / len(own) / mean) / len(own) / 2
-    assert float(partial_label_loss(log_a, owned)) == pytest.approx(of_set + occurs)
+    assert float(partial_label_loss(log_a, owned)) == pytest.approx(of_set + occurs + 0.1 * float(entropy))
     members = torch.stack([log_a, log_a])
-    assert float(partial_label_loss(members, owned)) == pytest.approx(of_set + occurs)
+    assert float(partial_label_loss(members, owned)) == pytest.approx(of_set + occurs + 0.1 * float(entropy))
 
 
 def test_what_is_trained_towards_and_what_marks(small: dict, class_text: ClassText, batch: Batch) -> None:

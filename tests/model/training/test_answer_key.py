@@ -47,7 +47,7 @@ def test_a_key_names_what_recordings_show_from_their_classes_alone() -> None:
         key = AnswerKey(class_text(), 1, 8)
         train_key(key, train, where, 32, steps, 0)
         start, length = where.place(torch.zeros(40, 32, 2))
-        named = key.label(held_out.x, held_out.level, start, length, held_out.y).argmax(-1).numpy()
+        named = key.label(held_out.x, start, length, held_out.y).argmax(-1).numpy()
         right[name] = float((named == token_truth(truth, start.numpy(), length.numpy(), 6)).mean())
     assert right["untrained"] < 0.45
     assert right["trained"] > 0.65
@@ -70,4 +70,3 @@ def test_a_key_is_the_same_whatever_ran_before() -> None:
         assert torch.get_num_threads() == threads
     torch.set_num_threads(1)
     assert all(torch.equal(a, b) for a, b in zip(*(state.values() for state in states), strict=True))
-    assert float(states[0]["unit"]) == pytest.approx(float(train.level[..., 1].median()))
