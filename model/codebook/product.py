@@ -30,11 +30,13 @@ class ProductQuantizer(nn.Module):
         super().__init__()
         self.action_codes = action_codes
         self.widths = part_widths(dim)
-        counts = (codes // action_codes, action_codes)
-        self.books = nn.ModuleList(
-            SynchronisedQuantizer(count, width, commitment, entropy)
-            for count, width in zip(counts, self.widths, strict=True)
-        )
+        self.shape_book = SynchronisedQuantizer(codes // action_codes, self.widths[0], commitment, entropy)
+        self.action_book = SynchronisedQuantizer(action_codes, self.widths[1], commitment, entropy)
+
+    @property
+    def books(self) -> tuple[SynchronisedQuantizer, SynchronisedQuantizer]:
+        """That of shapes and that of actions."""
+        return self.shape_book, self.action_book
 
     @property
     def codes(self) -> Tensor:
