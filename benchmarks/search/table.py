@@ -1,4 +1,4 @@
-"""Train every configuration of a grid over the shipped space, once, for `quality.py` to replay.
+"""Train every configuration of a grid over `space.yaml`, once, for `quality.py` to replay.
 
     python -m benchmarks.search.table --out benchmarks/search/table.csv.gz --jobs 2
 
@@ -25,7 +25,7 @@ import yaml
 from benchmarks.command_line import PATH, POSITIVE, PROGRESS, BenchmarkError, benchmark
 from search.space.reading import read_space
 
-SPACE = Path(__file__).parents[2] / "spaces" / "tradeoff.yaml"
+SPACE = Path(__file__).with_name("space.yaml")
 GRID: dict[str, tuple[Any, ...]] = {
     "codebook_size": (8, 16, 32, 64),
     "action_weight": (0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95),
@@ -39,7 +39,7 @@ FIRST_EPOCHS = (1, 3, 5)
 @click.option("--out", type=PATH, required=True, metavar="FILE.csv.gz")
 @click.option("--jobs", type=POSITIVE, default=2, metavar="N", help="processes, one thread each (default 2)")
 def main(out: Path, jobs: int) -> int:
-    """Train a grid over the shipped space."""
+    """Train a grid over space.yaml."""
     if out.exists():
         raise BenchmarkError(f"--out {out}: already there; remove it, or give another name")
     if out.suffixes[-2:] != [".csv", ".gz"] or not out.absolute().parent.is_dir():

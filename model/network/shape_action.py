@@ -153,7 +153,7 @@ class ShapeActionNetwork(nn.Module):
         """The code of each token, `(R, N)`; None is the nearest."""
         if not self.synthesis:
             return None
-        codes = self.quantizer.codes
+        codes = self.quantizer.codes.detach()
         errors = shape_errors(self.shapes(codes), pieces, self.channels_per_token)
         spread = codes.var(0, correction=0).sum().clamp_min(1e-12)
         return (squared_distances(z, codes) / spread + self.synthesis * errors).argmin(-1)
