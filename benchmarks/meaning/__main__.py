@@ -23,8 +23,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from benchmarks.command_line import JSON, PATH, POSITIVE, PROGRESS, benchmark, finish
+from benchmarks.command_line import JSON, PATH, POSITIVE, PROGRESS, BenchmarkError, benchmark, finish
 from benchmarks.machine import machine, versions
 from benchmarks.meaning import report, zero_shot
 from benchmarks.meaning.designs import DESIGNS, prepare
@@ -43,6 +44,9 @@ TAMPERED: dict[str, dict[str, Any]] = {
 METHODS = ("action_decoder", "action_head")
 WEIGHT = click.FloatRange(0, 1, min_open=True, max_open=True)
 _option = click.option
+# What a mode does not read, and what it reads one value of.
+UNREAD = {"zero": ("tampered", "weights", "methods", "kinds"), "tampered": ("methods", "kinds")}
+SINGLE = {"zero": ("codes",), "tampered": ("codes", "weights")}
 _SEVERAL = ("--design", "--codes", "--weights", "--methods", "--kinds")
 
 
@@ -62,6 +66,7 @@ _SEVERAL = ("--design", "--codes", "--weights", "--methods", "--kinds")
 def main(**options: Any) -> int:
     """Measure whether codes name the right sub-action, on recordings whose truth is known."""
     o, began = SimpleNamespace(**options), time.perf_counter()
+    _refuse_unread(o)
     result: dict[str, Any] = {
         "benchmark": "meaning",
         "options": {name: value for name, value in options.items() if name not in ("json", "config")},
@@ -77,6 +82,21 @@ def main(**options: Any) -> int:
         result["rank_correlation"] = found = report.rank_correlation(runs)
         shown = [report.table(rows), report.correlation_table(found)]
     return finish(result | {"seconds": time.perf_counter() - began}, o.json, shown)
+
+
+def _refuse_unread(o: SimpleNamespace) -> None:
+    """Refuse options on the command line that would not be read, or of which only the first value would."""
+    source = click.get_current_context().get_parameter_source
+    if o.config and not o.zero:
+        raise BenchmarkError("--config: is read with --zero-shot alone; add it")
+    mode = "zero" if o.zero else "tampered" if o.tampered else ""
+    flag = "--zero-shot" if o.zero else "--tampered"
+    for name in UNREAD.get(mode, ()):
+        if source(name) is ParameterSource.COMMANDLINE:
+            raise BenchmarkError(f"--{name}: is not read with {flag}; leave it out")
+    for name in SINGLE.get(mode, ()):
+        if source(name) is ParameterSource.COMMANDLINE and len(getattr(o, name)) > 1:
+            raise BenchmarkError(f"--{name}: give one value with {flag}")
 
 
 def _tasks(o: SimpleNamespace) -> Iterator[Task]:

@@ -120,6 +120,11 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         (["--design", "five"], "'five' is not one of"),
         (["--weights", "1.5"], "1.5 is not in the range"),
         (["--zero-shot", "--config", "nothing.yaml"], "nothing.yaml"),
+        (["--config", "nothing.yaml"], "--config: is read with --zero-shot alone"),
+        (["--zero-shot", "--tampered"], "--tampered: is not read with --zero-shot"),
+        (["--zero-shot", "--weights", ".5"], "--weights: is not read with --zero-shot"),
+        (["--tampered", "--kinds", "ours"], "--kinds: is not read with --tampered"),
+        (["--tampered", "--weights", ".2", ".5"], "--weights: give one value with --tampered"),
     ],
 )
 def test_a_mistake_is_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
