@@ -1,1 +1,1 @@
-"""How good what a model learns is, beside the reference implementation; linear classifiers beside MiniRocket."""
+"""How good what a model learns is, beside simple baselines, the reference implementation and MiniRocket."""

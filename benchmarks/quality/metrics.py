@@ -1,6 +1,6 @@
-"""What is measured of both models: each is brought into one form, `Drawn`, and one function measures that form.
+"""What is measured of all models: each is brought into one form, `Drawn`, and one function measures that form.
 
-The metrics have the formulas of `model.evaluation.metrics` and the stitching of `model.network.shapes`. Both models are
+The metrics have the formulas of `model.evaluation.metrics` and the stitching of `model.network.shapes`. All models are
 measured in evaluation mode and without masking.
 """
 
@@ -11,14 +11,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from benchmarks.quality.kmeans import draw_pieces, held_windows
 from model.evaluation import metrics
 from model.evaluation.evaluate import CONTROL_SEED, collect
 from model.network.batch import Batch
-from model.network.shapes import extract_pieces, normalise_pieces, stitch
+from model.network.shapes import extract_pieces, normalise_pieces, stitch, straight_lines
 from model.training.run import ShapeActionRun
 
 SHARED = (
-    *("stitch_fvu", "shape_skill", "shape_correlation", "code_necessity", "series_fvu", "scale_ratio"),
+    *("stitch_fvu", "line_fvu", "shape_skill", "shape_correlation", "code_necessity", "series_fvu", "scale_ratio"),
     *("covered_fraction", "window_samples", "window_samples_spread", "window_start_spread"),
     *("code_perplexity", "codes_used", "distinct_shapes"),
 )
@@ -32,7 +33,7 @@ class Drawn(NamedTuple):
     """
 
     x: Tensor  # (recordings, channels, T), what was to be rebuilt
-    series: Tensor  # (S, T), from the series decoder
+    series: Tensor | None  # (S, T), from the series decoder; None where there is none
     start: Tensor  # (S, N), fraction of the series
     length: Tensor  # (S, N), fraction of the series
     offset: Tensor  # (S, N)
@@ -82,8 +83,15 @@ def drawn_by_reference(model: nn.Module, x: Tensor) -> Drawn:
 
 
 @torch.no_grad()
+def drawn_by_shapes(shapes: Tensor, x: Tensor, tokens: int) -> Drawn:
+    """Return what `shapes (J, samples)` alone draw of `x (recordings, channels, T)`, in N held windows."""
+    own = draw_pieces(x, shapes, tokens)
+    return Drawn(x, None, *held_windows(len(own.codes), tokens), own.offset, own.scale, own.codes, shapes)
+
+
+@torch.no_grad()
 def measure(drawn: Drawn, native_samples: int | None = None) -> dict[str, float]:
-    """Return the metrics of `SHARED`, as `docs/metrics.md` explains them.
+    """Return the metrics of `SHARED`, as `docs/metrics.md` explains them; no `series_fvu` without a series decoder.
 
     Windows are in samples of recordings of `native_samples`; None is those of `drawn.x`.
     """
@@ -93,15 +101,17 @@ def measure(drawn: Drawn, native_samples: int | None = None) -> dict[str, float]
     pieces = drawn.pieces(drawn.codes)
     stitched = stitch(pieces, drawn.start, drawn.length, samples)
     error = metrics.fvu(x, stitched.series.view_as(x))
+    lines = stitch(straight_lines(target), drawn.start, drawn.length, samples).series
     # The same codes in an order drawn as `model.evaluation.evaluate` draws it for its own control.
     flat, generator = drawn.codes.flatten(), torch.Generator().manual_seed(CONTROL_SEED)
     shuffled = flat[torch.randperm(len(flat), generator=generator)].view_as(drawn.codes)
     values = (
         error,
+        metrics.fvu(x, lines.view_as(x)),
         metrics.shape_skill(pieces, target, drawn.length),
         metrics.shape_correlation(drawn.shapes[drawn.codes], target, drawn.length),
         metrics.fvu(x, drawn.stitched(shuffled).view_as(x)) - error,
-        metrics.fvu(x, drawn.series.view_as(x)),
+        None if drawn.series is None else metrics.fvu(x, drawn.series.view_as(x)),
         drawn.scale.mean() / normalise_pieces(target).scale.mean().clamp_min(1e-12),
         stitched.covered.float().mean(),
         (drawn.length * native).median(),
@@ -111,4 +121,4 @@ def measure(drawn: Drawn, native_samples: int | None = None) -> dict[str, float]
         (drawn.counts > 0).sum(),
         metrics.distinct_shapes(drawn.shapes),
     )
-    return {name: float(value) for name, value in zip(SHARED, values, strict=True)}
+    return {name: float(value) for name, value in zip(SHARED, values, strict=True) if value is not None}

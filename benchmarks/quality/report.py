@@ -10,13 +10,15 @@ from typing import Any
 from rich.table import Table
 
 from benchmarks.quality.metrics import SHARED
-from benchmarks.quality.runs import OURS, TRAINERS
+from benchmarks.quality.runs import LONGER, SECONDS, STEPS, TRAINERS
 from model.evaluation.names import METRICS
 
 TRAINING = ("seconds", "steps", "loss")
 OURS_ALONE = tuple(name for name in METRICS if name not in SHARED)
 DIRECTIONS = {"stitch_fvu": "↓", "series_fvu": "↓", "action_kl_ratio": "↓", "action_kl": "↓", "quantization_error": "↓"}
-DIRECTIONS |= dict.fromkeys(("shape_skill", "shape_correlation", "code_necessity", "set_mass", "text_accuracy"), "↑")
+DIRECTIONS |= dict.fromkeys(("stitch_line_ratio", "token_kl_ratio", "within_class_kl_ratio"), "↓")
+DIRECTIONS |= dict.fromkeys(("shape_skill", "shape_correlation", "code_necessity"), "↑")
+DIRECTIONS |= dict.fromkeys(("set_mass", "text_accuracy", "key_agreement"), "↑")
 
 
 def summary(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -55,7 +57,7 @@ def _over_seeds(runs: list[dict[str, Any]]) -> dict[str, Any]:
         "rate": runs[0]["rate"],
         "seeds": [r["seed"] for r in runs],
         "parameters": runs[0]["parameters"],
-        **{name: spread([r[name] for r in runs]) for name in TRAINING},
+        **{name: spread([r[name] for r in runs]) for name in TRAINING if runs[0][name] is not None},
         "metrics": {name: spread([r["metrics"][name] for r in runs]) for name in runs[0]["metrics"]},
     }
 
@@ -77,21 +79,24 @@ def _table(setting: tuple[str, int], rows: list[dict[str, Any]]) -> Table:
     table.add_column("metric", no_wrap=True)
     for row in rows:
         table.add_column(row["trainer"].replace(", ", ",\n"), justify="right", no_wrap=True)
-    table.add_row("learning rate", *(f"{row['rate']:g}" for row in rows))
+    table.add_row("learning rate", *("" if row["rate"] is None else f"{row['rate']:g}" for row in rows))
     for name in TRAINING:
-        table.add_row(name, *(figure(row[name]) for row in rows), end_section=name == TRAINING[-1])
+        table.add_row(name, *(_cell(row, name) for row in rows), end_section=name == TRAINING[-1])
     for name in (*SHARED, *OURS_ALONE):
         if any(name in row["metrics"] for row in rows):
             label = f"{name} {DIRECTIONS.get(name, '')}".strip()
-            cells = (figure(row["metrics"][name]) if name in row["metrics"] else "" for row in rows)
-            table.add_row(label, *cells, end_section=name == SHARED[-1])
+            table.add_row(label, *(_cell(row["metrics"], name) for row in rows), end_section=name == SHARED[-1])
     return table
+
+
+def _cell(figures: dict[str, Any], name: str) -> str:
+    return figure(figures[name]) if name in figures else ""
 
 
 def _caption(rows: list[dict[str, Any]]) -> str:
     seeds = sorted({len(row["seeds"]) for row in rows})
     text = f"mean ± standard deviation over {'–'.join(map(str, seeds))} seed(s); seconds are CPU time of training"
-    if any(row["trainer"] != OURS for row in rows):
+    if any(row["trainer"] in (STEPS, SECONDS, LONGER) for row in rows):
         text += "; the reference's learning rate is the one that rebuilds better in training"
         text += "; losses sum different terms"
     return text

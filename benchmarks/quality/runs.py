@@ -27,7 +27,15 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.command_line import BenchmarkError
-from benchmarks.quality.metrics import SHARED, Drawn, drawn_by_ours, drawn_by_reference, measure
+from benchmarks.quality.kmeans import kmeans_of_pieces, line_shapes
+from benchmarks.quality.metrics import (
+    SHARED,
+    Drawn,
+    drawn_by_ours,
+    drawn_by_reference,
+    drawn_by_shapes,
+    measure,
+)
 from benchmarks.reference import ReferenceTrainer, Schedule, build_reference, count_parameters, load_reference
 from model.configuration.reading import parse_configuration
 from model.network.batch import Batch
@@ -35,8 +43,9 @@ from model.study import ShapeActionStudy
 
 WARMUP_FRACTION = 0.05  # of the reference's steps; its own 1000 would be longer than most budgets here
 MOST_WARMUP_STEPS = 1000
-OURS, STEPS, SECONDS, LONGER = "ours", "reference, equal steps", "reference, equal seconds", "reference, longer"
-TRAINERS = (OURS, STEPS, SECONDS, LONGER)
+OURS, LINES, KMEANS = "ours", "straight lines", "k-means"
+STEPS, SECONDS, LONGER = "reference, equal steps", "reference, equal seconds", "reference, longer"
+BASELINES, TRAINERS = (LINES, KMEANS), (OURS, LINES, KMEANS, STEPS, SECONDS, LONGER)
 POLL_S = 0.2
 
 
@@ -49,7 +58,7 @@ class Task:
     configuration: dict[str, Any]  # complete, as `model.configuration.reading` reads it
     threads: int = 1  # CPU threads
     trainer: str = OURS  # one of `TRAINERS`; those of the reference say how its steps were found
-    reference: str | None = None  # clone of the reference; None for ours
+    reference: str | None = None  # clone of the reference; None for all others
     steps: int = 0  # for the reference, how many
     rate: float | None = None  # for the reference, its learning rate
 
@@ -68,20 +77,22 @@ class Task:
 def perform(task: Task) -> tuple[dict[str, Any], Drawn | None]:
     """Train to the end of the budget and measure the test part, once; return the record, and what the model draws.
 
-    Where training broke down (weights that are no numbers) the metrics are NaN, and nothing is drawn.
+    Where training broke down (weights that are no numbers) the metrics are NaN. Of that, and of a baseline, nothing is
+    drawn.
     """
     torch.set_num_threads(task.threads)
     study: ShapeActionStudy = pickle.loads(Path(task.study).read_bytes())
     test = study.test_split("cpu")
     assert test is not None, "checked before any run"
-    figures, metrics, drawn = (_ours if task.trainer == OURS else _reference)(task, study, test)
+    own = {OURS: _ours} | dict.fromkeys(BASELINES, _baseline)
+    figures, metrics, drawn = own.get(task.trainer, _reference)(task, study, test)
     c = task.configuration
     record = {
         "data": task.data,
         "codes": c["codebook_size"],
         "seed": c["seed"],
         "trainer": task.trainer,
-        "rate": task.rate or c["training"]["learning_rate"],
+        "rate": c["training"]["learning_rate"] if task.trainer == OURS else task.rate,
         **figures,
         "metrics": metrics,
     }
@@ -110,6 +121,19 @@ def _ours(task: Task, study: ShapeActionStudy, test: Batch) -> Trained:
         return figures, BROKEN, None
     drawn = drawn_by_ours(run, test)
     return figures, run.evaluate(test) | measure(drawn, study.dataset.native_length), drawn
+
+
+def _baseline(task: Task, study: ShapeActionStudy, test: Batch) -> Trained:
+    c = task.configuration
+    tokens, samples = (c["architecture"][name] for name in ("tokens", "shape_samples"))
+    began, x = time.process_time(), torch.tensor(np.ascontiguousarray(study.dataset.train.x))
+    if task.trainer == LINES:
+        shapes = line_shapes(samples)
+    else:
+        shapes = kmeans_of_pieces(x, tokens, c["codebook_size"], c["seed"], samples).shapes
+    seconds = time.process_time() - began
+    figures = {**dict.fromkeys(("epochs", "steps", "loss", "rebuilding_loss", "parameters")), "seconds": seconds}
+    return figures, measure(drawn_by_shapes(shapes, test.x, tokens), study.dataset.native_length), None
 
 
 def _reference(task: Task, study: ShapeActionStudy, test: Batch) -> Trained:
@@ -181,12 +205,14 @@ Plan = Generator[Task, dict[str, Any], None]  # gives the next task, takes its r
 
 
 def cell(ours: Task, reference: Path | None, rates: Iterable[float], longer: int | None = None) -> Plan:
-    """Plan all runs of one data set, codebook size and seed; without a clone of the reference ours alone.
+    """Plan all runs of one data set, codebook size and seed; without a clone of the reference ours and the baselines.
 
     The reference trains for as many steps as ours at each of its learning rates, then for as many seconds, for which
     the runs before give its speed, and, where asked for, `longer`: so many times our steps.
     """
     record = yield ours
+    for baseline in BASELINES:
+        yield replace(ours, trainer=baseline)
     if reference is None:
         return
     base = replace(ours, reference=str(reference))

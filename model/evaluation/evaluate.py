@@ -102,14 +102,16 @@ def classify(
 
     They are fitted on the training split and predict the held-out one, both collected, with their classes `(B,)`.
     """
-    learnt, seen, classes = _features(model, train), _features(model, held_out), len(model.teacher.text.text)
+    learnt, seen = (frozen_features(model, split) for split in (train, held_out))
+    classes = len(model.teacher.text.text)
     return {
         name: downstream.confusion(a, _array(train_y), b, _array(y), classes)
         for name, a, b in zip(learnt._fields, learnt, seen, strict=True)
     }
 
 
-def _features(model: ShapeActionNetwork, split: SplitOutputs) -> downstream.Features:
+def frozen_features(model: ShapeActionNetwork, split: SplitOutputs) -> downstream.Features:
+    """What linear classifiers are fitted on, of a collected split."""
     numbers = torch.stack([split.start, split.length, split.offset, split.scale], dim=-1)
     numbers = per_token(numbers, model.channels_per_token)
     if not model.reads_codes:

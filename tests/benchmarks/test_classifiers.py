@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from small_exports import CLASSES, write_data
 
 from benchmarks.quality import classifiers
+from model.evaluation.evaluate import collect
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,12 +55,15 @@ def test_json_holds_every_seed_of_every_classifier(
     assert [(row["classifier"], row["fitted_on"]) for row in measured["rows"]] == [
         ("linear on tokens", "train"),
         ("linear on code histograms", "train"),
+        ("linear on mean tokens and code histograms", "train"),
+        ("linear on k-means histograms", "train"),
+        ("linear on level alone", "train"),
         ("MiniRocket", "train"),
         ("MiniRocket", "train + validation"),
     ]
-    assert [row["macro_f1"] for row in measured["rows"][2:]] == [[0.0, 0.0], [1.0, 1.0]]
+    assert [row["macro_f1"] for row in measured["rows"][5:]] == [[0.0, 0.0], [1.0, 1.0]]
     for row in measured["rows"]:
-        assert len(row["accuracy"]) == 2
+        assert len(row["accuracy"]) == (1 if "level" in row["classifier"] else 2)  # no seed decides that
         assert all(0 <= value <= 1 for value in row["accuracy"])
     assert measured["metrics"]["stitch_fvu"][0] != measured["metrics"]["stitch_fvu"][1]
 
@@ -71,6 +77,44 @@ def test_ours_is_what_a_run_measures_on_the_test_part(configuration: Path) -> No
         run.train_epoch()
     expected = run.evaluate(study.test_split("cpu"))
     assert {name: measured[name] for name in expected} == expected
+
+
+@pytest.mark.slow
+def test_pooled_features_are_means_beside_counts(configuration: Path) -> None:
+    study, values = classifiers.open_study(configuration)
+    run = study.trial(values | {"threads": 1}, "cpu")
+    run.train_epoch()
+    found, seen = classifiers.pooled(run, run.validation), collect(run.model, run.validation)
+    codes = run.model.quantizer.codes.detach()
+    index = seen.indices.view(6, 2, 8)  # recordings, channels, tokens
+    parts = [codes[index], *(getattr(seen, n).view(6, 2, 8, 1) for n in ("start", "length", "offset", "scale"))]
+    means = torch.cat(parts, dim=-1).mean(2).flatten(1)
+    counts = torch.nn.functional.one_hot(index, 4).sum(2).flatten(1)
+    np.testing.assert_allclose(found, torch.cat([means, counts], dim=1), atol=1e-5)
+
+
+def dataset(x: np.ndarray, scale: np.ndarray, y: np.ndarray) -> Any:
+    """Two parts alike, the second of which is measured."""
+    part = SimpleNamespace(x=x.astype(np.float32), scale=scale, y=y)
+    return SimpleNamespace(train=part, test=part, class_names=("a", "b"))
+
+
+def test_level_alone_is_the_deviation_of_each_channel() -> None:
+    y, same = np.arange(12) % 2, np.zeros((12, 1, 64))
+    (told,) = classifiers.measure_level(dataset(same, 1.0 + y[:, None], y))
+    (silent,) = classifiers.measure_level(dataset(same, np.ones((12, 1)), y))
+    assert told["accuracy"] == 1.0
+    assert silent["accuracy"] == 0.5
+
+
+def test_the_bag_of_shapes_knows_tempo_and_not_scale() -> None:
+    y, u = np.arange(12) % 2, np.linspace(0, 1, 64)
+    values = {"architecture": {"tokens": 8, "shape_samples": 16}, "codebook_size": 4}
+    phase = np.random.default_rng(0).uniform(0, 6.28, (12, 1, 1))
+    of_tempo = dataset(np.sin(6.28 * (1 + 7 * y[:, None, None]) * u + phase), np.ones((12, 1)), y)
+    of_scale = dataset(np.tile(np.sin(6.28 * 4 * u), (12, 1, 1)) * (1 + y[:, None, None]), np.ones((12, 1)), y)
+    assert [m["accuracy"] for m in classifiers.measure_kmeans(of_tempo, values, 2)] == [1.0, 1.0]
+    assert [m["accuracy"] for m in classifiers.measure_kmeans(of_scale, values, 1)] == [0.5]
 
 
 @pytest.mark.slow

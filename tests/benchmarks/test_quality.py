@@ -220,7 +220,9 @@ def test_the_reference_gets_as_many_steps_and_then_as_many_seconds() -> None:
     ours = runs.Task("toy", "study", {"codebook_size": 4, "seed": 0})
     plan = runs.cell(ours, Path("clone"), [1e-4, 1e-3], longer=8)
     assert next(plan) is ours
-    tasks = [plan.send({"steps": 100, "seconds": 30.0})]
+    baselines = [plan.send({"steps": 100, "seconds": 30.0}), plan.send({"steps": None, "seconds": 0.0})]
+    assert [(t.trainer, t.reference) for t in baselines] == [("straight lines", None), ("k-means", None)]
+    tasks = [plan.send({"steps": None, "seconds": 0.1})]
     for seconds in (50.0, 70.0, 30.0, 30.0, 400.0):  # 0.6 s a step in the mean: 50 steps in 30 s
         tasks.append(plan.send({"steps": 100, "seconds": seconds}))
     assert runs.advance(plan, {"steps": 50, "seconds": 30.0}) is None
@@ -232,7 +234,7 @@ def test_the_reference_gets_as_many_steps_and_then_as_many_seconds() -> None:
         ("longer", 800, 1e-4),
         ("longer", 800, 1e-3),
     ]
-    assert list(runs.cell(ours, None, [1e-4])) == [ours]
+    assert list(runs.cell(ours, None, [1e-4])) == [ours, *baselines]
 
 
 def test_the_learning_rate_of_the_reference_rises_and_falls_within_its_steps() -> None:
@@ -300,14 +302,17 @@ def test_everything_is_written_and_shown(
     assert quality.main([str(a) for a in arguments]) == 0
     printed = capsys.readouterr()
     assert "action_kl_ratio" in printed.out
-    assert "28 of 28" in printed.err
+    assert "36 of 36" in printed.err
     result = json.loads(file.read_text())
     assert result["complete"]
-    assert len(result["runs"]) == 2 * 2 * 7
+    assert len(result["runs"]) == 2 * 2 * 9
     assert [(r["codes"], r["trainer"]) for r in result["rows"]] == [
         (codes, trainer) for codes in (4, 6) for trainer in runs.TRAINERS
     ]
-    ours, steps, seconds, longer = result["rows"][:4]
+    ours, lines, kmeans, steps, seconds, longer = result["rows"][:6]
+    assert "steps" not in lines
+    assert lines["metrics"]["stitch_fvu"]["mean"] == pytest.approx(kmeans["metrics"]["line_fvu"]["mean"], rel=1e-4)
+    assert kmeans["metrics"].keys() == set(metrics.SHARED) - {"series_fvu"}
     assert ours["steps"]["mean"] == steps["steps"]["mean"] == 4
     assert seconds["seeds"] == [0, 1]
     assert longer["steps"]["mean"] == 8
@@ -323,9 +328,10 @@ def test_ours_alone(configured: Path, tmp_path: Path, in_this_process: None) -> 
     file = tmp_path / "quality.json"
     arguments = ["--config", configured, "--codes", 4, "--seeds", 1, "--epochs", 2, "--json", file, "--out", tmp_path]
     assert quality.main([str(a) for a in arguments]) == 0
-    (row,) = json.loads(file.read_text())["rows"]
-    assert row["trainer"] == "ours"
-    assert row["steps"]["mean"] == 2 * 4
+    ours, *others = json.loads(file.read_text())["rows"]
+    assert [row["trainer"] for row in others] == ["straight lines", "k-means"]
+    assert ours["trainer"] == "ours"
+    assert ours["steps"]["mean"] == 2 * 4
     assert (tmp_path / f"{DATA}-4-shapes.png").stat().st_size > 0
 
 
@@ -352,7 +358,7 @@ def test_what_is_done_survives_an_interruption(
     assert quality.main([str(a) for a in arguments]) == 130
     result = json.loads(file.read_text())
     assert not result["complete"]
-    assert [run["trainer"] for run in result["runs"]] == ["ours", "reference, equal steps"]
+    assert [run["trainer"] for run in result["runs"]] == ["ours", "straight lines"]
     assert "stitch_fvu" in capsys.readouterr().out
 
 
@@ -406,7 +412,7 @@ def test_the_command_runs_in_processes_of_its_own(configured: Path, tmp_path: Pa
     assert quality.main([str(a) for a in arguments]) == 0
     result = json.loads(file.read_text())
     assert result["complete"]
-    assert [run["codes"] for run in result["runs"]] == [4, 6]
+    assert [run["codes"] for run in result["runs"]] == [4] * 3 + [6] * 3
 
 
 @pytest.mark.slow
