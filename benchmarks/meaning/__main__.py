@@ -30,7 +30,7 @@ from benchmarks.machine import machine, versions
 from benchmarks.meaning import report, zero_shot
 from benchmarks.meaning.designs import DESIGNS, prepare
 from benchmarks.meaning.training import CLUSTERS, KINDS, Task, perform
-from model.configuration.reading import read_configuration
+from benchmarks.quality.classifiers import open_study
 
 # Keys by which a trial could make its exam easier, were it marked by its own attention.
 TAMPERED: dict[str, dict[str, Any]] = {
@@ -134,7 +134,7 @@ def _zero_shot(o: SimpleNamespace) -> report.Rows:
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(o.seeds):
             for path in o.config:
-                asked.append((str(path), read_configuration(path).model_dump(mode="json"), seed))
+                asked.append((str(path), open_study(path)[1], seed))
             for design in designs:
                 values = prepare(design, seed, Path(folder)).configuration
                 asked.append((design, values | {"codebook_size": o.codes[0], "epochs": o.epochs}, seed))

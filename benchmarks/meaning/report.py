@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 from typing import Any
 
 from rich.table import Table
@@ -11,6 +9,7 @@ from scipy.stats import spearmanr
 
 from benchmarks.command_line import table_of
 from benchmarks.meaning.training import CLUSTERS
+from benchmarks.quality import report as quality
 
 NAMED = ("codes", "tokens", "steps", "permuted", "chance", "label")
 MEASURED = (
@@ -32,7 +31,7 @@ def over_seeds(runs: Rows) -> Rows:
     rows = []
     for setting in dict.fromkeys(tuple(run[name] for name in SETTING) for run in runs):
         own = [run["measured"] for run in runs if tuple(run[name] for name in SETTING) == setting]
-        spread = {name: _spread([measured[name] for measured in own]) for name in own[0]}
+        spread = {name: quality.spread([measured[name] for measured in own]) for name in own[0]}
         rows.append({**dict(zip(SETTING, setting, strict=True)), "measured": spread})
     return rows
 
@@ -56,7 +55,8 @@ def table(rows: Rows) -> Table:
         network = row["kind"] != CLUSTERS
         how = (f"{row['weight']:g}", row["method"].removeprefix("action_")) if network else ("", "")
         labels = row["kind"] + (f", {row['changed']}" if row["changed"] else "")
-        cells = (_cell(row["measured"].get(name, (math.nan, 0.0))) for name in (*NAMED, *MEASURED))
+        measured = row["measured"]
+        cells = (quality.figure(measured[name]) if name in measured else "" for name in (*NAMED, *MEASURED))
         lines.append([row["design"], labels, str(row["codes"]), *how, *cells])
     headings = ("design", "labels", "J", "w", "action", *NAMED, *MEASURED)
     return table_of(headings, lines, left=2, title="named right, test part")
@@ -75,17 +75,8 @@ def zero_shot_table(runs: Rows) -> Table:
     lines = []
     for data, left_out in dict.fromkeys((run["data"], run["class"]) for run in runs):
         own = [run for run in runs if (run["data"], run["class"]) == (data, left_out)]
-        lines.append([data, left_out, *(_cell(_spread([run[name] for run in own])) for name in ZERO_SHOT)])
+        lines.append(
+            [data, left_out, *(quality.figure(quality.spread([run[name] for run in own])) for name in ZERO_SHOT)]
+        )
     title = "recordings given to their class, test part"
     return table_of(("data", "left out", *ZERO_SHOT), lines, left=2, title=title)
-
-
-def _spread(values: list[float]) -> tuple[float, float]:
-    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
-
-
-def _cell(spread: tuple[float, float]) -> str:
-    mean, deviation = spread
-    if math.isnan(mean):
-        return ""
-    return f"{mean:.3f} ± {deviation:.3f}" if deviation else f"{mean:.3f}"

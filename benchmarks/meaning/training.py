@@ -15,12 +15,12 @@ from torch import Tensor
 
 from benchmarks.meaning import clusters, naming
 from benchmarks.meaning.designs import DESIGNS, PHRASES, Prepared, Recordings, prepare
+from benchmarks.quality.kmeans import held_pieces, held_windows
 from model.configuration.reading import parse_configuration
 from model.dataset.preprocessing import normalise
 from model.evaluation.evaluate import code_meanings, collect
-from model.network.attributes import AnchoredWindows
 from model.network.batch import Batch
-from model.network.shapes import extract_pieces, normalise_pieces
+from model.network.shapes import normalise_pieces
 from model.study import ShapeActionStudy
 from model.training.run import ShapeActionRun
 
@@ -33,7 +33,6 @@ KINDS: dict[str, dict[str, Any]] = {
     "true labels": {"training": {"roll": 0.0}},
 }
 CLUSTERS = "k-means and EM"
-PIECE_SAMPLES = 64
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,9 @@ def perform(task: Task) -> dict[str, float]:
         prepared, owned = prepare(task.design, task.seed, Path(folder)), DESIGNS[task.design].owned()
         if task.kind == CLUSTERS:
             return naming.figures(_clustered(task, prepared, owned), prepared.test.truth, prepared.test.y, owned)
-        values = _merged(prepared.configuration, KINDS[task.kind], {"alignment": task.alignment})
+        values = dict(prepared.configuration)
+        for section, keys in (*KINDS[task.kind].items(), ("alignment", task.alignment)):
+            values[section] = values[section] | keys
         values |= {"codebook_size": task.codes, "action_weight": task.weight, "method": task.method}
         values |= {"epochs": task.epochs, "seed": task.seed}
         study = ShapeActionStudy(values)
@@ -125,32 +126,15 @@ def _primitives(study: ShapeActionStudy, values: dict[str, Any]) -> np.ndarray:
 
 
 def _clustered(task: Task, prepared: Prepared, owned: np.ndarray) -> naming.Tokens:
-    count = parse_configuration(prepared.configuration).architecture.tokens
-    start, length = (part[0] for part in AnchoredWindows(count).place(torch.zeros(1, count, 2)))
-    shapes = [_shapes(part.x, start, length) for part in (prepared.train, prepared.test)]
-    found = KMeans(task.codes, n_init=4, random_state=task.seed).fit(shapes[0].reshape(-1, PIECE_SAMPLES))
-    code, other = (found.predict(part.reshape(-1, PIECE_SAMPLES)).reshape(len(part), -1) for part in shapes)
-    channels = prepared.train.x.shape[1]
-    windows = tuple(np.tile(part.numpy(), channels) for part in (start, length))
+    count, channels = parse_configuration(prepared.configuration).architecture.tokens, prepared.train.x.shape[1]
+    shapes = [_shapes(part.x, count) for part in (prepared.train, prepared.test)]
+    found = KMeans(task.codes, n_init=4, random_state=task.seed).fit(np.concatenate(shapes[0]))
+    code, other = (found.predict(np.concatenate(part)).reshape(len(part), -1) for part in shapes)
+    windows = tuple(part.flatten().numpy() for part in held_windows(channels, count))
     return clusters.named_tokens((code, prepared.train.y), other, windows, owned, task.seed, task.codes)
 
 
-def _shapes(x: np.ndarray, start: Tensor, length: Tensor) -> np.ndarray:
-    """Normalised pieces (recordings, channels · windows, PIECE_SAMPLES)."""
-    series = torch.from_numpy(normalise(x)[0]).flatten(0, 1)
-    windows = (part.expand(len(series), -1) for part in (start, length))
-    return (
-        normalise_pieces(extract_pieces(series, *windows, PIECE_SAMPLES))
-        .shape.numpy()
-        .reshape(len(x), -1, PIECE_SAMPLES)
-    )
-
-
-def _merged(*parts: dict[str, Any]) -> dict[str, Any]:
-    """Return nested configurations in one, later ones above earlier ones."""
-    result: dict[str, Any] = {}
-    for part in parts:
-        for key, value in part.items():
-            both = isinstance(value, dict) and isinstance(result.get(key), dict)
-            result[key] = _merged(result[key], value) if both else value
-    return result
+def _shapes(x: np.ndarray, count: int) -> np.ndarray:
+    """Normalised pieces (recordings, channels · windows, samples)."""
+    shapes = normalise_pieces(held_pieces(torch.from_numpy(normalise(x)[0]), count)).shape
+    return shapes.numpy().reshape(len(x), -1, shapes.shape[-1])

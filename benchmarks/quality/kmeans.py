@@ -43,7 +43,7 @@ def line_shapes(samples: int = SAMPLES) -> Tensor:
 
 def draw_pieces(x: Tensor, shapes: Tensor, tokens: int) -> DrawnPieces:
     """Draw the pieces of `x (B, C, T)` in N held windows, each by the one of `shapes (J, samples)` that fits best."""
-    pieces = _pieces(x, tokens, shapes.shape[-1])
+    pieces = held_pieces(x, tokens, shapes.shape[-1])
     codes = shape_errors(shapes, pieces, 1).argmin(-1)
     return DrawnPieces(shapes, codes, *fit_offset_scale(shapes[codes], pieces))
 
@@ -54,14 +54,15 @@ def kmeans_of_pieces(x: Tensor, tokens: int, codes: int, seed: int, samples: int
     Raises:
         BenchmarkError: There are fewer pieces than shapes.
     """
-    pieces = normalise_pieces(_pieces(x, tokens, samples)).shape.flatten(0, 1)
+    pieces = normalise_pieces(held_pieces(x, tokens, samples)).shape.flatten(0, 1)
     if len(pieces) < codes:
         raise BenchmarkError(f"k-means: {len(pieces)} pieces are too few for {codes} shapes; ask for fewer codes")
     centres = KMeans(codes, n_init=STARTS, random_state=seed).fit(pieces.cpu().numpy()).cluster_centers_
     return draw_pieces(x, normalise_pieces(torch.from_numpy(centres).to(x)).shape, tokens)
 
 
-def _pieces(x: Tensor, tokens: int, samples: int) -> Tensor:
+def held_pieces(x: Tensor, tokens: int, samples: int = SAMPLES) -> Tensor:
+    """What lies in N held windows of each channel of `x (B, C, T)`: `(B · C, N, samples)`."""
     series = x.flatten(0, 1)
     start, length = (each.to(x) for each in held_windows(len(series), tokens))
     return extract_pieces(series, start, length, samples)

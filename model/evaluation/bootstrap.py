@@ -13,9 +13,8 @@ import torch
 from torch import Tensor
 
 from model.evaluation import metrics
-from model.evaluation.evaluate import SplitOutputs, class_means, code_meanings, collect
+from model.evaluation.evaluate import SplitOutputs, class_means, code_meanings, collect, draw
 from model.network.batch import Batch
-from model.network.channels import per_series
 from model.network.heads import kl_divergence
 from model.network.shape_action import ShapeActionNetwork
 from model.network.shapes import extract_pieces, line_errors, stitch, straight_lines
@@ -119,9 +118,7 @@ def _of_shapes(
     """Errors and what they are relative to, of each series; the skill's are those of what it is below 1."""
     x = split.x.flatten(0, 1)
     pieces = extract_pieces(x, seen.start, seen.length, model.shapes.samples)
-    index = seen.indices.view(-1, seen.start.shape[1])
-    shapes = per_series(model.shapes(model.quantizer.codes)[index], model.channels_per_token)
-    decoded = seen.scale[..., None] * shapes + seen.offset[..., None]
+    _, decoded = draw(model, seen, seen.indices)
     spread = (x - x.mean(-1, keepdim=True)).square().sum(-1)
 
     def stitched_error(drawn: Tensor) -> Tensor:

@@ -157,22 +157,28 @@ def _shuffled(index: Tensor) -> Tensor:
     return index[torch.randperm(len(index), generator=generator).to(index.device)]
 
 
+def draw(model: ShapeActionNetwork, seen: SplitOutputs, index: Tensor) -> tuple[Tensor, Tensor]:
+    """What a collected split would draw with the codes `index (R · N,)`.
+
+    Returns:
+        Shapes, normalised, and the same with offset and scale, `(S, N, shape samples)` each.
+    """
+    table = model.shapes(model.quantizer.codes)
+    shapes = per_series(table[index.view(-1, seen.start.shape[1])], model.channels_per_token)
+    return shapes, seen.scale[..., None] * shapes + seen.offset[..., None]
+
+
 def _reconstruction(model: ShapeActionNetwork, split: Batch, seen: SplitOutputs, longest: float) -> dict[str, float]:
     x = split.x.flatten(0, 1)
     samples = x.shape[-1]
-    table = model.shapes(model.quantizer.codes)
     pieces = extract_pieces(x, seen.start, seen.length, model.shapes.samples)
-    scale, offset = seen.scale[..., None], seen.offset[..., None]
-
-    def drawn(index: Tensor) -> Tensor:
-        return per_series(table[index.view(-1, seen.start.shape[1])], model.channels_per_token)
 
     def stitched_fvu(index: Tensor) -> tuple[Tensor, Tensor]:
-        decoded = scale * drawn(index) + offset
+        _, decoded = draw(model, seen, index)
         rebuilt = stitch(decoded, seen.start, seen.length, samples, longest)
         return metrics.fvu(split.x, rebuilt.series.view_as(split.x)), rebuilt.covered.float().mean()
 
-    shapes = drawn(seen.indices)
+    shapes, decoded = draw(model, seen, seen.indices)
     error, covered = stitched_fvu(seen.indices)
     lines = stitch(straight_lines(pieces), seen.start, seen.length, samples, longest).series
     line_error = metrics.fvu(split.x, lines.view_as(split.x))
@@ -183,7 +189,7 @@ def _reconstruction(model: ShapeActionNetwork, split: Batch, seen: SplitOutputs,
         "stitch_fvu": float(error),
         "line_fvu": float(line_error),
         "stitch_line_ratio": float(error / line_error.clamp_min(1e-12)),
-        "shape_skill": float(metrics.shape_skill(scale * shapes + offset, pieces, seen.length)),
+        "shape_skill": float(metrics.shape_skill(decoded, pieces, seen.length)),
         "shape_correlation": float(metrics.shape_correlation(shapes, pieces, seen.length)),
         "scale_ratio": float(seen.scale.mean() / target.scale.mean().clamp_min(1e-12)),
         "code_necessity": float(shuffled_error - error),

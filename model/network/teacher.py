@@ -30,8 +30,9 @@ SHARPNESS = 0.1  # weight of the entropy of what a window is given; see `partial
 class AnswerKey(nn.Module):
     """From the pieces of all channels in a window to a distribution over the sub-actions.
 
-    A piece is described by its normalised shape, its log-scale and its offset, relative to the recording. What the
-    recording itself is like, such as how much it moves, is left out: it says the class, and names become free again.
+    It is frozen but for `model.training.answer_key`. A piece is described by its normalised shape, its log-scale and
+    its offset, relative to the recording. What the recording itself is like, such as how much it moves, is left out: it
+    says the class, and names become free again.
 
     Args:
         text: The phrases of each class and the sub-actions that they fell into.
@@ -55,6 +56,7 @@ class AnswerKey(nn.Module):
         self.text: Tensor  # (K, text_width)
         self.owned: Tensor  # (classes, K) of bool
         self.agreement: Tensor  # scalar, share of held-out windows that a key of another seed names alike; 0 before
+        self.requires_grad_(False)
 
     def describe(self, x: Tensor, start: Tensor, length: Tensor) -> Tensor:
         """What the pieces of all channels in each window look like.
@@ -96,7 +98,8 @@ class AnswerKey(nn.Module):
         part = copy.deepcopy(self)
         for layer in part.modules():
             if isinstance(layer, MemberLinear):
-                layer.weight, layer.bias = (nn.Parameter(p.data[which].clone()) for p in (layer.weight, layer.bias))
+                for name, parameter in list(layer.named_parameters()):
+                    setattr(layer, name, nn.Parameter(parameter[which].clone(), requires_grad=False))
         return part
 
 

@@ -1,6 +1,6 @@
 """Trains the answer key: once for a number of sub-actions, before any trial, from pieces and class text alone.
 
-Deterministic on one machine, whatever ran before: its own generator, one thread. It takes a second or two on a CPU.
+Deterministic on one machine, whatever ran before: its own generator, one thread. It takes about five seconds on a CPU.
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ def train_key(key: AnswerKey, split: Batch, where: Placement, tokens: int, steps
             loss.backward()
             optimizer.step()
             schedule.step()
+        key.requires_grad_(False)
 
 
 def _windows(part: Batch, where: Placement, tokens: int, drawn: bool) -> tuple[Tensor, Tensor]:
@@ -125,7 +126,7 @@ def fit_answer_key(
     key, other = both.members(slice(MEMBERS)), both.members(slice(MEMBERS, None))
     quality = key_quality(key, other, validation, where, tokens)
     key.agreement.fill_(quality.agreement)
-    return key.requires_grad_(False), quality
+    return key, quality
 
 
 def provide_key(
@@ -152,7 +153,7 @@ def provide_key(
     if path is not None and not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         save_model(path, key, {}, kept[name].about)
-    return key.requires_grad_(False)
+    return key
 
 
 @contextmanager

@@ -68,7 +68,6 @@ class ShapeActionRun:
         if key is None:
             key, _ = fit_answer_key(configuration, text, (train, validation))
         self.model.teacher.key.load_state_dict(key.state_dict())
-        self.model.teacher.key.requires_grad_(False)
         if self.model.to_tokens.levels is not None:
             if train.level is None:
                 raise ValueError(

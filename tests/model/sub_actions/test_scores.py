@@ -15,6 +15,7 @@ import pytest
 from model.sub_actions.cut import merge_phrases, valid_range
 from model.sub_actions.encoder import TextEncoder
 from model.sub_actions.scores import (
+    VocabularyFiles,
     VocabularyScores,
     compact_range,
     nearest_count,
@@ -192,12 +193,15 @@ def vectors(phrases: tuple[str, ...]) -> np.ndarray:
     return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
-def test_the_table_of_sub_actions_by_hand(tmp_path: Path) -> None:
+def files_of(sub_actions: int) -> VocabularyFiles:
     vocabulary = load_vocabulary({"name": "hand-made", "classes": CLASSES})
     embeddings = vectors(vocabulary.all_phrases())
-    files = vocabulary_files(
-        vocabulary, merge_phrases(vocabulary, embeddings, 4), embeddings, vectors(("t1", "t2", "t3"))
-    )
+    merged = merge_phrases(vocabulary, embeddings, sub_actions)
+    return vocabulary_files(vocabulary, merged, embeddings, vectors(("t1", "t2", "t3")))
+
+
+def test_the_table_of_sub_actions_by_hand(tmp_path: Path) -> None:
+    files = files_of(4)
     files.write(tmp_path)
     (tmp_path / "sub_actions.csv").write_text("an earlier one")
     files.write(tmp_path)
@@ -216,11 +220,7 @@ def test_the_table_of_sub_actions_by_hand(tmp_path: Path) -> None:
 
 
 def test_the_table_names_what_cannot_be_told_apart(tmp_path: Path) -> None:
-    vocabulary = load_vocabulary({"name": "hand-made", "classes": CLASSES})
-    embeddings = vectors(vocabulary.all_phrases())
-    files = vocabulary_files(
-        vocabulary, merge_phrases(vocabulary, embeddings, 5), embeddings, vectors(("t1", "t2", "t3"))
-    )
+    files = files_of(5)
     files.write(tmp_path)
     table = pd.read_csv(tmp_path / "sub_actions.csv", keep_default_na=False)
     assert list(table.name) == ["p0", "p130", "p200", "p40", "p55"]
