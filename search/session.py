@@ -63,9 +63,10 @@ class Session:
 
     def run(self) -> int:
         """Search until the budget is spent, and return the exit code."""
+        # Stopped in here, a new run leaves nothing that could be resumed.
+        for line in prepare_study(self._study, self._prepared.space, self._folder.path / STUDY_FOLDER):
+            self._say(line)
         try:
-            for line in prepare_study(self._study, self._prepared.space, self._folder.path / STUDY_FOLDER):
-                self._say(line)
             if self._options.address is None:
                 location = RunLocation(self._folder.path, "", None)
                 run = self._open(self._prepared, location)

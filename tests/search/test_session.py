@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from search.preparation import Options, build_study, prepare, prepare_study, settle_resources
+from search.preparation import Options, build_study, import_study, prepare, prepare_study, settle_resources
 from search.run import main
 from search.space.reading import SpaceError
 from search.tune.preflight import Available
@@ -70,3 +70,20 @@ def test_what_a_study_refuses_to_prepare_is_one_line(space_folder: Path) -> None
 
     with pytest.raises(SpaceError, match=r"toy_study:ToyStudy: width: 32 cannot be had"):
         prepared_lines(space_folder, for_all)
+
+
+def test_a_run_that_is_stopped_while_its_study_prepares_leaves_nothing_to_resume(
+    space_folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prepare_for_all(study: object, configurations: list[dict], folder: Path) -> list[str]:
+        folder.mkdir(parents=True)
+        (folder / "begun").touch()
+        raise KeyboardInterrupt
+
+    toy = import_study("toy_study:ToyStudy", Path("toy.yaml"))
+    monkeypatch.setattr(toy, "prepare", prepare_for_all, raising=False)
+    assert main(["toy.yaml"]) == 130
+    said = capfd.readouterr()
+    assert "interrupted" in said.err
+    assert "--resume" not in said.out + said.err
+    assert not Path("runs/toy").exists()
