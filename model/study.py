@@ -71,7 +71,7 @@ class StudyText:
         """
         if (sub_actions, merging) not in self._merged:
             self._merged[sub_actions, merging] = merge_phrases(
-                self.vocabulary, self.embeddings, sub_actions, merging.linkage, merging.keep_opposites_apart
+                self.vocabulary, self.embeddings, sub_actions, merging.linkage, merging.apart
             )
         return self._merged[sub_actions, merging]
 
@@ -98,7 +98,7 @@ class StudyText:
 
     def record(self, sub_actions: int, merging: Merging = DEFAULT_MERGING) -> dict[str, Any]:
         """Return what the vocabulary is like at a number of sub-actions, or at the nearest one that is possible."""
-        valid = valid_range(self.vocabulary, self.embeddings, merging.linkage, merging.keep_opposites_apart)
+        valid = valid_range(self.vocabulary, self.embeddings, merging.linkage, merging.apart)
         if not valid:
             return vocabulary_record(self.vocabulary, valid, None)
         merged = self.merged(nearest_count(valid, sub_actions), merging)

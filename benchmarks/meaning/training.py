@@ -21,6 +21,7 @@ from model.dataset.preprocessing import normalise
 from model.evaluation.evaluate import code_meanings, collect
 from model.network.batch import Batch
 from model.network.shapes import normalise_pieces
+from model.network.teacher import SMALLEST_SCALE
 from model.study import ShapeActionStudy
 from model.training.run import ShapeActionRun
 
@@ -127,14 +128,22 @@ def _primitives(study: ShapeActionStudy, values: dict[str, Any]) -> np.ndarray:
 
 def _clustered(task: Task, prepared: Prepared, owned: np.ndarray) -> naming.Tokens:
     count, channels = parse_configuration(prepared.configuration).architecture.tokens, prepared.train.x.shape[1]
-    shapes = [_shapes(part.x, count) for part in (prepared.train, prepared.test)]
-    found = KMeans(task.codes, n_init=4, random_state=task.seed).fit(np.concatenate(shapes[0]))
-    code, other = (found.predict(np.concatenate(part)).reshape(len(part), -1) for part in shapes)
+    pieces = [_described(part.x, count) for part in (prepared.train, prepared.test)]
+    found = KMeans(task.codes, n_init=4, random_state=task.seed).fit(np.concatenate(pieces[0]))
+    code, other = (found.predict(np.concatenate(part)).reshape(len(part), -1) for part in pieces)
     windows = tuple(part.flatten().numpy() for part in held_windows(channels, count))
     return clusters.named_tokens((code, prepared.train.y), other, windows, owned, task.seed, task.codes)
 
 
-def _shapes(x: np.ndarray, count: int) -> np.ndarray:
-    """Normalised pieces (recordings, channels · windows, samples)."""
-    shapes = normalise_pieces(held_pieces(torch.from_numpy(normalise(x)[0]), count)).shape
-    return shapes.numpy().reshape(len(x), -1, shapes.shape[-1])
+def _described(x: np.ndarray, count: int) -> np.ndarray:
+    """Return what clusters are made of, (recordings, channels · windows, features).
+
+    A piece's normalised shape, and its log-scale and offset with a quarter of the shape's part in the squared distance
+    each: of no part, a quarter, all, and pieces as they are, what names most right.
+    """
+    pieces = normalise_pieces(held_pieces(torch.from_numpy(normalise(x)[0]), count))
+    weight = 0.5 * pieces.shape.shape[-1] ** 0.5
+    log_scale = pieces.scale.clamp_min(SMALLEST_SCALE).log()
+    level = [weight * (of - of.mean()) / of.std() for of in (log_scale, pieces.offset)]
+    described = torch.cat([pieces.shape, torch.stack(level, -1)], -1).numpy()
+    return described.reshape(len(x), -1, described.shape[-1])

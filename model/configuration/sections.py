@@ -29,13 +29,20 @@ class Merging(Frozen):
     """How the phrases of all classes become sub-actions."""
 
     linkage: Linkage = Field("average", description="similarity of two groups: the mean over pairs, least or largest")
-    keep_opposites_apart: bool = Field(False, description="never puts opposites in one sub-action; not for single")
+    keep_opposites_apart: bool | None = Field(
+        None, description="never puts opposites in one sub-action; None: does so, but not with single linkage, which cannot"
+    )
 
     @model_validator(mode="after")
     def _can_keep_apart(self) -> Merging:
         if self.keep_opposites_apart and self.linkage == "single":
-            raise ValueError("keep_opposites_apart: needs linkage average or complete, not single; leave it false")
+            raise ValueError("keep_opposites_apart: needs linkage average or complete, not single; leave it out")
         return self
+
+    @property
+    def apart(self) -> bool:
+        """Whether opposites are kept apart."""
+        return self.linkage != "single" if self.keep_opposites_apart is None else self.keep_opposites_apart
 
 
 class Architecture(Frozen):

@@ -17,12 +17,11 @@ from rich.console import Console
 from model.command import PATH, NumberRange, at_most_one, run_command
 from model.configuration.reading import Configuration
 from model.configuration.sections import Merging
-from model.sub_actions.cut import SubActions, cut_tree, valid_cuts
+from model.sub_actions.cut import SubActions, compact_range, cut_tree, valid_cuts
 from model.sub_actions.scores import (
     SCORES_FILE,
     SUB_ACTIONS_FILE,
     VocabularyFiles,
-    compact_range,
     nearest_count,
     usual_count,
     vocabulary_files,
@@ -57,7 +56,11 @@ DEFAULT = f"{USUAL_COUNT}, as in training; of several files about that, or 2 a c
 @click.option("--k", type=int, help=f"number of sub-actions (default: {DEFAULT})")
 @click.option("--threshold", type=NumberRange(-1.0, 1.0), help="merge what is at least this similar, from -1 to 1")
 @click.option("--linkage", default=USUAL.linkage, type=click.Choice(get_args(Linkage)), help="default: average")
-@click.option("--keep-opposites-apart", is_flag=True, help="never merge opposites such as lift, lower")
+@click.option(
+    "--keep-opposites-apart/--merge-opposites",
+    default=None,
+    help="opposites such as lift, lower: apart by default, but with single linkage, which cannot",
+)
 @click.option("--text-encoder", metavar="NAME", help="folder or hub name (default: the one installed)")
 @click.option("--out", type=PATH, metavar="FOLDER", help=f"for pictures and table (default: {OUT}/<file>)")
 def sub_actions(**options: Any) -> int:
@@ -82,11 +85,12 @@ def _run(options: SimpleNamespace) -> int:
         raise SubActionError("--out: is for one vocabulary; of several the scores are shown, and nothing is written")
     from model.sub_actions.encoder import TextEncoder
 
+    apart = Merging(linkage=options.linkage, keep_opposites_apart=options.keep_opposites_apart).apart
     encoder, made = TextEncoder(options.text_encoder), []
     for file, vocabulary in zip(options.files, vocabularies, strict=True):
         try:
             embeddings = encoder.encode(vocabulary.all_phrases())
-            tree = MergeTree(vocabulary.all_phrases(), embeddings, options.linkage, options.keep_opposites_apart)
+            tree = MergeTree(vocabulary.all_phrases(), embeddings, options.linkage, apart)
             k, valid, note = _choose(options, vocabulary, tree)
             merged = cut_tree(vocabulary, tree, k)
             files = vocabulary_files(vocabulary, merged, embeddings, encoder.encode(vocabulary.class_titles()))
@@ -103,7 +107,7 @@ def _run(options: SimpleNamespace) -> int:
 def _show(options: SimpleNamespace, made: Merged) -> int:
     vocabulary, tree, merged, valid, note, files = made
     console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
-    how = f"{tree.linkage} linkage{', opposites kept apart' if options.keep_opposites_apart else ''}"
+    how = f"{tree.linkage} linkage{', opposites kept apart' if tree.kept_apart else ''}"
     console.print(f"{counts(merged)} ({how})", markup=False)
     if note:
         console.print(f"note: {note}", style="yellow", markup=False)
@@ -111,7 +115,7 @@ def _show(options: SimpleNamespace, made: Merged) -> int:
         console.print(table)
     for line in remarks(tree, merged, valid):
         console.print(line, markup=False)
-    for line in warnings(tree, merged, options.keep_opposites_apart):
+    for line in warnings(merged):
         console.print(f"warning: {line}", style="yellow", markup=False)
     for line in files.scores.lines():
         console.print(line, markup=False)
@@ -127,27 +131,26 @@ def _choose(options: SimpleNamespace, vocabulary: Vocabulary, tree: MergeTree) -
     valid = valid_cuts(vocabulary, tree)
     if not valid:
         cut_tree(vocabulary, tree, len(tree.phrases))  # says which classes have the same phrases
-    possible = compact_range(valid)
     if options.threshold is not None:
         k = tree.count_at(options.threshold)
         if k not in valid:
             raise SubActionError(
                 f"--threshold {options.threshold:g} leaves {k} sub-actions, too few to tell all classes apart: "
-                f"take a higher one, or --k {possible}"
+                f"take a higher one, or --k {compact_range(valid)}"
             )
         return k, valid, f"the threshold {options.threshold:g} leaves {k} sub-actions"
     if options.k is not None:
         try:
             cut_tree(vocabulary, tree, options.k)
         except SubActionError as error:
-            raise SubActionError(f"--k: {error} (possible here: {possible})") from None
+            raise SubActionError(f"--k: {error}") from None
         return options.k, valid, ""
     usual = USUAL_COUNT if len(options.files) == 1 else usual_count(len(vocabulary.classes))
     k = nearest_count(valid, usual)
     if k == usual:
         return k, valid, ""
     note = (
-        f"{usual} sub-actions, the default of training, are not possible here ({possible} are); "
+        f"{usual} sub-actions, the default of training, are not possible here ({compact_range(valid)} are); "
         f"these are {k}, so set num_sub_actions: {k} to train with them"
     )
     return k, valid, note

@@ -8,6 +8,7 @@ together, so `SubActions.opposites` names every pair of them that ended up in on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple
@@ -123,7 +124,7 @@ def cut_tree(vocabulary: Vocabulary, tree: MergeTree, k: int) -> SubActions:
     Raises:
         SubActionError: `k` is out of range, or two classes would own the same sub-actions.
     """
-    _check_count(tree, k)
+    _check_count(vocabulary, tree, k)
     named = sorted((tree.phrases[tree.medoid(members)], members) for members in tree.groups(k))
     of_phrase = {tree.phrases[i]: index for index, (_, members) in enumerate(named) for i in members}
     cluster = np.array([of_phrase[phrase] for phrase in vocabulary.all_phrases()], dtype=np.int64)
@@ -136,7 +137,8 @@ def cut_tree(vocabulary: Vocabulary, tree: MergeTree, k: int) -> SubActions:
             raise SubActionError(f"the classes {first} and {second} have the same phrases: give them some that differ")
         raise SubActionError(
             f"with {k} sub-actions the classes {first} and {second} own the same ones "
-            "and cannot be told apart: choose another number, or give them phrases that differ more"
+            f"and cannot be told apart: possible are {compact_range(valid_cuts(vocabulary, tree))}, "
+            "or give them phrases that differ more"
         )
     return SubActions(
         names=tuple(name for name, _ in named),
@@ -169,18 +171,30 @@ def valid_cuts(vocabulary: Vocabulary, tree: MergeTree) -> list[int]:
     return valid[::-1]
 
 
-def _check_count(tree: MergeTree, k: int) -> None:
+def compact_range(numbers: Sequence[int]) -> str:
+    """Write ascending numbers with a dash for those that follow each other, as in "4, 7-32"; "none" for none."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1][1:] = [number]
+        else:
+            runs.append([number])
+    return ", ".join("-".join(map(str, run)) for run in runs) or "none"
+
+
+def _check_count(vocabulary: Vocabulary, tree: MergeTree, k: int) -> None:
     if not 1 <= k <= len(tree.phrases):
         raise SubActionError(
             f"{k} sub-actions cannot be made of {len(tree.phrases)} different phrases: "
-            f"choose between {tree.fewest} and {len(tree.phrases)}"
+            f"possible are {compact_range(valid_cuts(vocabulary, tree))}"
         )
     obstacle = tree.obstacle()
     if k < tree.fewest and obstacle is not None:
         first, second, words = obstacle
         raise SubActionError(
             f"{k} sub-actions cannot keep opposites apart: at {tree.fewest} only opposites are left to merge, "
-            f"such as '{first}' and '{second}' ({words}); choose {tree.fewest} or more, or let opposites merge"
+            f"such as '{first}' and '{second}' ({words}); possible are {compact_range(valid_cuts(vocabulary, tree))}, "
+            "or let opposites merge"
         )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from model.files import replacing, write_table
 from model.sub_actions.alternatives import BETWEEN, ownership_sets
-from model.sub_actions.cut import SubActions
+from model.sub_actions.cut import SubActions, compact_range
 from model.sub_actions.measures import (
     KEPT_COSINE,
     NEAR_COSINE,
@@ -192,17 +192,6 @@ def usual_count(classes: int) -> int:
 def nearest_count(valid: Sequence[int], wanted: int) -> int:
     """Return which valid number, of at least one, is nearest to the wanted one: the larger of two that are as near."""
     return min(valid, key=lambda k: (abs(k - wanted), -k))
-
-
-def compact_range(numbers: Sequence[int]) -> str:
-    """Write ascending numbers with a dash for those that follow each other, as in "4, 7-32"; "none" for none."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1][1:] = [number]
-        else:
-            runs.append([number])
-    return ", ".join("-".join(map(str, run)) for run in runs) or "none"
 
 
 def _rows(merged: SubActions, embeddings: np.ndarray, titles: np.ndarray) -> Iterator[tuple[object, ...]]:

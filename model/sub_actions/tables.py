@@ -12,10 +12,10 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from model.sub_actions.cut import SubActions
+from model.sub_actions.cut import SubActions, compact_range
 from model.sub_actions.measures import KEPT_COSINE, NEAR_COSINE
 from model.sub_actions.opposites import opposite_words
-from model.sub_actions.scores import VocabularyScores, compact_range
+from model.sub_actions.scores import VocabularyScores
 from model.sub_actions.tree import MergeTree
 from model.sub_actions.vocabulary import Vocabulary
 
@@ -55,16 +55,15 @@ def remarks(tree: MergeTree, merged: SubActions, valid: Sequence[int]) -> list[s
     obstacle = tree.obstacle()
     if len(merged.names) == tree.fewest and obstacle is not None:
         lines.append(f"nothing is left to merge but opposites, such as {obstacle[0]} + {obstacle[1]} ({obstacle[2]})")
-    return lines
+    near = [f"kept apart, though {line}" for line in _near_opposites(tree, merged)] if tree.kept_apart else []
+    return lines + _at_most(near, SHOWN_PAIRS)
 
 
-def warnings(tree: MergeTree, merged: SubActions, kept_apart: bool) -> list[str]:
-    """Return lines of text: opposites in one sub-action, or those that stand apart only because they must."""
-    if not kept_apart:
-        found = [f"opposites in one sub-action ({words}): {one} + {other}" for one, other, words in merged.opposites()]
-        hint = ["--keep-opposites-apart forbids it, merging.keep_opposites_apart: true in a configuration"]
-        return _at_most(found, SHOWN_PAIRS) + hint * bool(found)
-    return _at_most([f"kept apart, though {line}" for line in _near_opposites(tree, merged)], SHOWN_PAIRS)
+def warnings(merged: SubActions) -> list[str]:
+    """Return lines of text: opposites in one sub-action."""
+    found = [f"opposites in one sub-action ({words}): {one} + {other}" for one, other, words in merged.opposites()]
+    hint = ["--keep-opposites-apart forbids it; it is the default of all linkages that can"]
+    return _at_most(found, SHOWN_PAIRS) + hint * bool(found)
 
 
 def scores_table(rows: Iterable[tuple[str, VocabularyScores, Sequence[int]]]) -> Table:

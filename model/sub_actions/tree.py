@@ -71,7 +71,7 @@ class MergeTree:
                 "single linkage cannot keep opposites apart, as it joins groups by chains of phrases "
                 "whatever stands at their ends: choose average or complete linkage"
             )
-        self.linkage = linkage
+        self.linkage, self.kept_apart = linkage, keep_opposites_apart
         unit = _unit_rows(embeddings, phrases)
         texts, which, occurrences = np.unique(np.array(phrases, dtype=object), return_inverse=True, return_counts=True)
         self.phrases: tuple[str, ...] = tuple(texts)

@@ -80,14 +80,17 @@ def test_a_default_that_is_not_possible_is_said_and_the_nearest_is_taken(few, tm
 @pytest.mark.slow
 def test_opposites_are_told_of_and_kept_apart(few, tmp_path, capsys):
     out = ["--out", str(tmp_path)]
-    assert main([str(few), "--k", "4", *out]) == 0
-    said = capsys.readouterr().out
-    assert "warning: opposites in one sub-action (lift/lower): lift the foot + lower the foot" in said
-    assert "warning: --keep-opposites-apart forbids it, merging.keep_opposites_apart: true in a configuration" in said
-    assert main([str(few), "--k", "4", "--keep-opposites-apart", *out]) == 0
-    said = capsys.readouterr().out
-    assert "warning: opposites in one" not in said
-    assert "warning: kept apart, though at similarity" in said
+    for together in ("--merge-opposites", "--linkage=single"):
+        assert main([str(few), "--k", "4", together, *out]) == 0
+        said = capsys.readouterr().out
+        assert "warning: opposites in one sub-action (lift/lower): lift the foot + lower the foot" in said
+        assert "warning: --keep-opposites-apart forbids it; it is the default of all linkages that can" in said
+    for apart in ("--keep-opposites-apart", "--linkage=complete"):
+        assert main([str(few), "--k", "4", apart, *out]) == 0
+        said = capsys.readouterr().out
+        assert "opposites kept apart" in said
+        assert "warning:" not in said
+        assert "\nkept apart, though at similarity" in said
 
 
 @pytest.mark.slow
@@ -116,15 +119,19 @@ def test_several_vocabularies_are_one_table_of_scores(tmp_path, capsys, monkeypa
     [
         (FEW, ["--k", "many"], "Invalid value for '--k': 'many' is not a valid integer"),
         (FEW, ["--k", "9"], "--k: 9 sub-actions cannot be made of 5 different phrases"),
-        (FEW, ["--k", "1"], "--k: with 1 sub-actions the classes walk and stop own the same"),
-        (FEW, ["--k", "1", "--keep-opposites-apart"], "--k: 1 sub-actions cannot keep opposites apart: at 2 only"),
+        (FEW, ["--k", "1", "--merge-opposites"], "own the same ones and cannot be told apart: possible are 2-5, or"),
+        (FEW, ["--k", "1"], "--k: 1 sub-actions cannot keep opposites apart: at 2 only"),
         (FEW, ["--k", "3", "--threshold", "0.5"], "--threshold cannot be given together with --k"),
         (FEW, ["--threshold", "nan"], "Invalid value for '--threshold': nan is no number"),
-        (FEW, ["--threshold", "-1"], "--threshold -1 leaves 1 sub-actions, too few to tell all classes apart"),
+        (
+            FEW,
+            ["--threshold", "-1", "--merge-opposites"],
+            "--threshold -1 leaves 1 sub-actions, too few to tell all classes apart",
+        ),
         (FEW, ["--linkage", "ward"], "'ward' is not one of 'average', 'complete', 'single'"),
         (FEW, ["--linkage", "single", "--keep-opposites-apart"], "needs --linkage average or complete, not single"),
         (FEW, ["--text-encoder", "./none"], "text encoder ./none: no such folder"),
-        (FEW, ["--keep-oposites"], "No such option '--keep-oposites'. Did you mean '--keep-opposites-apart'?"),
+        (FEW, ["--keep-oposites"], "No such option '--keep-oposites'. (Did you mean one of: '--keep-opposites-apart'"),
         ({"walk": ["a b", "c d"], "run": ["c d", "a b"]}, [], "the classes walk and run have the same phrases"),
         ({"walk": []}, [], "two or more classes are needed"),
     ],

@@ -12,12 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model.sub_actions.cut import merge_phrases, valid_range
+from model.sub_actions.cut import compact_range, merge_phrases, valid_range
 from model.sub_actions.encoder import TextEncoder
 from model.sub_actions.scores import (
     VocabularyFiles,
     VocabularyScores,
-    compact_range,
     nearest_count,
     score_vocabulary,
     usual_count,

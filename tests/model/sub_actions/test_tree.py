@@ -178,7 +178,7 @@ def test_groups_that_may_not_merge_stop_it_and_the_nearest_pair_is_named():
     assert cut_tree(vocabulary, tree, 2).opposites() == []
     message = (
         r"^1 sub-actions cannot keep opposites apart: at 2 only opposites are left to merge, "
-        r"such as 'lift foot' and 'lower foot' \(lift/lower\); choose 2 or more, or let opposites merge$"
+        r"such as 'lift foot' and 'lower foot' \(lift/lower\); possible are 2-4, or let opposites merge$"
     )
     with pytest.raises(SubActionError, match=message):
         merge_phrases(vocabulary, rows, 1, keep_opposites_apart=True)
