@@ -1,4 +1,4 @@
-"""No network: k-means of pieces in held windows (shape, scale, offset), each cluster named from the classes where it is.
+"""No network: k-means of pieces in held windows (shape, scale, offset), named from the classes in which each occurs.
 
 A cluster's name is found by expectation maximisation for the mixture in which a recording of class y shows each of its
 own sub-actions alike often, and each sub-action its clusters with probabilities of its own.

@@ -30,7 +30,7 @@ class Merging(Frozen):
 
     linkage: Linkage = Field("average", description="similarity of two groups: the mean over pairs, least or largest")
     keep_opposites_apart: bool | None = Field(
-        None, description="never puts opposites in one sub-action; None: does so, but not with single linkage, which cannot"
+        None, description="never puts opposites in one sub-action; None: unless linkage is single, which cannot"
     )
 
     @model_validator(mode="after")
