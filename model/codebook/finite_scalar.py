@@ -38,8 +38,6 @@ class FiniteScalarQuantizer(nn.Module):
         """The grid through the projection, `(codes, code_dim)`."""
         return self.project_out(self.grid.implicit_codebook)
 
-    learnt_codes = None
-
     def forward(self, z: Tensor, indices: Tensor | None = None) -> Quantized:
         """Rounds `z (..., code_dim)`, or takes it where `indices (...)` say, with the gradient of rounding."""
         point, index = self._round(z, indices)

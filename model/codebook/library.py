@@ -53,11 +53,6 @@ class StraightThroughQuantizer(nn.Module):
         """The book, `(codes, code_dim)`."""
         return self.book.codebook
 
-    @property
-    def learnt_codes(self) -> nn.Parameter:
-        """See `Quantizer.learnt_codes`."""
-        return self.book._codebook.embed
-
     def forward(self, z: Tensor, indices: Tensor | None = None) -> Quantized:
         """See `Quantizer`."""
         chosen = _choose(z, self.codes, indices, self.rotation_trick)
@@ -98,8 +93,6 @@ class EMAQuantizer(nn.Module):
     def codes(self) -> Tensor:
         """The book, `(codes, code_dim)`."""
         return self.book.codebook
-
-    learnt_codes = None
 
     def forward(self, z: Tensor, indices: Tensor | None = None) -> Quantized:
         """See `Quantizer`; the averages stay as they are until `ema_update`."""
@@ -149,8 +142,6 @@ class SimQuantizer(nn.Module):
     def codes(self) -> Tensor:
         """The book as the map shows it, `(codes, code_dim)`."""
         return self.book.codebook
-
-    learnt_codes = None
 
     def forward(self, z: Tensor, indices: Tensor | None = None) -> Quantized:
         """See `Quantizer`."""

@@ -24,8 +24,6 @@ class ProductQuantizer(nn.Module):
         entropy: As in `SynchronisedQuantizer`.
     """
 
-    learnt_codes = None  # no parameter has a row for each pair
-
     def __init__(self, codes: int, dim: int, action_codes: int, commitment: float = 0.25, entropy: float = 0.0):
         super().__init__()
         self.action_codes = action_codes
@@ -50,7 +48,8 @@ class ProductQuantizer(nn.Module):
         parts = z.split(self.widths, dim=-1)
         shape, action = (book(part, index) for book, part, index in zip(self.books, parts, asked, strict=True))
         code = torch.cat([shape.code, action.code], dim=-1)
-        return Quantized(code, shape.indices * self.action_codes + action.indices, (shape.loss + action.loss) / 2)
+        loss = (self.widths[0] * shape.loss + self.widths[1] * action.loss) / sum(self.widths)
+        return Quantized(code, shape.indices * self.action_codes + action.indices, loss)
 
     @torch.no_grad()
     def init_codes(self, z: Tensor, seed: int) -> None:

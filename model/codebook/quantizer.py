@@ -39,11 +39,6 @@ class Quantizer(Protocol):
         """Quantises `z (..., code_dim)`: to the codes that `indices (...)` name, or where it is None to the nearest."""
         ...
 
-    @property
-    def learnt_codes(self) -> nn.Parameter | None:
-        """The parameter that holds the codes, `(..., codes, code_dim)`; None where none has a row for each."""
-        ...
-
     def init_codes(self, z: Tensor, seed: int) -> None:
         """Puts the codes where the data is.
 
@@ -110,11 +105,6 @@ class SynchronisedQuantizer(nn.Module):
             loss = loss + self.entropy * entropy_loss(distance)
         path = z if self.to_encoder is None else self.to_encoder(z, chosen.detach())
         return Quantized(chosen + (path - path.detach()), index, loss)
-
-    @property
-    def learnt_codes(self) -> nn.Parameter:
-        """See `Quantizer.learnt_codes`."""
-        return self.codes
 
     @torch.no_grad()
     def init_codes(self, z: Tensor, seed: int) -> None:

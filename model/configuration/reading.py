@@ -85,6 +85,13 @@ class Configuration(Frozen):
             raise ValueError(f"{value} must divide codebook_size {codes} into 2 codes or more")
         return value
 
+    @field_validator("architecture")
+    @classmethod
+    def _has_a_number_for_each_part(cls, value: Architecture, info: ValidationInfo) -> Architecture:
+        if value.code_dim < 2 and info.data.get("quantizer") == "product":
+            raise ValueError("code_dim: with quantizer product it must be 2 or more, a number for each part")
+        return value
+
     @property
     def codes_of_actions(self) -> int:
         """Codes of the action part with `quantizer: product`."""

@@ -19,7 +19,10 @@ from model.pretrained.shape_action import rebuild
 
 CONFIGURATION_FILE = "configuration.yaml"
 # What decides the meaning of the weights; of these, file and checkpoint may not differ.
-BINDING = ("method", "quantizer", "rotation_trick", "codebook_size", "num_sub_actions", "architecture", "windows")
+BINDING = (
+    *("method", "quantizer", "rotation_trick", "codebook_size", "action_codes", "num_sub_actions"),
+    *("architecture", "windows"),
+)
 
 
 class ExportedFiles(NamedTuple):

@@ -179,12 +179,13 @@ class ShapeActionRun:
         below = self.configuration.training.revive_below
         early = self.epoch < REVIVE_UNTIL * self.configuration.epochs
         if self.codes_started and below and early:
-            moved = self.model.quantizer.replace_dead_codes(usage, z, below, self.generator)
-            codes = self.model.quantizer.learnt_codes
-            state: dict[str, Tensor] = {} if codes is None else self.optimizer.state.get(codes, {})
-            # A code that was moved does not go on in the direction of the one that died.
-            for moment in state.keys() & {"exp_avg", "exp_avg_sq"}:
-                state[moment][..., moved, :] = 0.0
+            before = {part: part.detach().clone() for part in self.model.quantizer.parameters()}
+            self.model.quantizer.replace_dead_codes(usage, z, below, self.generator)
+            for part, was in before.items():
+                moved, state = (part != was).any(-1), self.optimizer.state.get(part, {})
+                # A code that was moved does not go on in the direction of the one that died.
+                for moment in state.keys() & {"exp_avg", "exp_avg_sq"}:
+                    state[moment][moved] = 0.0
 
     def evaluate(self, split: Batch | None = None) -> dict[str, float]:
         """Metrics of a held-out split; None measures the validation split.

@@ -62,6 +62,7 @@ def test_how_many_codes_each_part_has(codes: int, asked: int | None, found: int)
         ({"quantizer": "product", "codebook_size": 7}, "action_codes: a codebook_size of 7 has no two parts"),
         ({"quantizer": "product", "codebook_size": 16, "action_codes": 16}, "action_codes: 16 must divide"),
         ({"quantizer": "product", "codebook_size": 16, "action_codes": 3}, "action_codes: 3 must divide"),
+        ({"quantizer": "product", "architecture": {"code_dim": 1}}, "architecture.code_dim: with quantizer product"),
         ({"quantizer": "product", "rotation_trick": True}, "rotation_trick: cannot be had with quantizer product"),
     ],
 )

@@ -18,8 +18,8 @@ from model.network.batch import Batch
 from model.training.run import ShapeActionRun
 from search.space.reading import read_space
 
-NAMES = ["synchronised", "straight_through", "ema", "sim_vq", "fsq"]
-QUANTIZERS = [(name, False) for name in NAMES] + [(name, True) for name in NAMES[:-1]]
+NAMES = ["synchronised", "straight_through", "ema", "sim_vq", "fsq", "product"]
+QUANTIZERS = [(name, False) for name in NAMES] + [(name, True) for name in NAMES[:4]]
 NO_LOSS = dict.fromkeys(LossWeights.model_fields, 0.0)
 
 
@@ -94,7 +94,7 @@ def test_which_codes_one_step_of_the_action_loss_moves(
     """All other loss weights are 0; the averages of `ema` move too, but not otherwise than without the action loss."""
     changes = {"quantizer": name, "rotation_trick": rotation, "method": method}
     without, with_action = (codes_after_one_step(small, class_text, action, **changes) for action in (0.0, 1.0))
-    reached = method == "action_decoder" and name in {"synchronised", "fsq"}
+    reached = method == "action_decoder" and name in {"synchronised", "fsq", "product"}
     assert torch.equal(without, with_action) != reached
 
 

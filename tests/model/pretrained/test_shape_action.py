@@ -26,7 +26,7 @@ from model.network.building import build_model
 from model.pretrained.shape_action import ShapeAction
 
 ROOT = Path(__file__).parents[3]
-QUANTIZERS = ["synchronised", "straight_through", "ema", "sim_vq", "fsq"]
+QUANTIZERS = ["synchronised", "straight_through", "ema", "sim_vq", "fsq", "product"]
 
 
 def described(small: dict, text: ClassText, channels: int = 2, **values: object) -> ShapeAction:

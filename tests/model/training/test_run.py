@@ -220,7 +220,7 @@ def test_what_is_measured_does_not_touch_the_model(configuration: Configuration,
     assert run.model.training
 
 
-@pytest.mark.parametrize("quantizer", ["synchronised", "straight_through", "ema", "sim_vq", "fsq"])
+@pytest.mark.parametrize("quantizer", ["synchronised", "straight_through", "ema", "sim_vq", "fsq", "product"])
 def test_a_code_that_is_moved_forgets_the_moments_of_the_one_that_died(
     small: dict, class_text: ClassText, quantizer: str
 ) -> None:
@@ -231,13 +231,19 @@ def test_a_code_that_is_moved_forgets_the_moments_of_the_one_that_died(
     for state in run.optimizer.state.values():
         for moment in ("exp_avg", "exp_avg_sq"):
             state[moment].fill_(1.0)
-    run._revive(torch.tensor([9, 0, 9, 9, 0, 9]), run.model.quantizer.codes.detach() + 1.0)
+    # Of the three shapes with two actions each the last shape and the last action are dead.
+    usage = [9, 0, 9, 0, 0, 0] if quantizer == "product" else [9, 0, 9, 9, 0, 9]
+    run._revive(torch.tensor(usage), run.model.quantizer.codes.detach() + 1.0)
     parameters = list(run.model.quantizer.parameters())
     left = [run.optimizer.state[p][m] for p in parameters if p.requires_grad for m in ("exp_avg", "exp_avg_sq")]
     if quantizer in ("synchronised", "straight_through"):
         expected = torch.tensor([1.0, 0.0, 1.0, 1.0, 0.0, 1.0])[:, None].expand(6, 6)
         assert len(left) == 2
         assert all(torch.equal(moment.view(6, 6), expected) for moment in left)
+    elif quantizer == "product":
+        of_shape, of_action = torch.tensor([1.0, 1.0, 0.0]), torch.tensor([1.0, 0.0])
+        assert [moment[:, 0].tolist() for moment in left] == [of.tolist() for of in (of_shape, of_action) for _ in "mv"]
+        assert all(torch.equal(moment, moment[:, :1].expand_as(moment)) for moment in left)
     else:
         assert all(bool((moment == 1).all()) for moment in left)
     others = [p for p in run.optimizer.state if not any(p is q for q in parameters)]
