@@ -83,10 +83,10 @@ class StudyText:
 
         of_class = list(self.vocabulary.classes.values())
         ends = np.cumsum([len(phrases) for phrases in of_class])[:-1]
-        embeddings = [torch.from_numpy(rows) for rows in np.split(self.embeddings, ends)]
+        embeddings = [torch.tensor(rows) for rows in np.split(self.embeddings, ends)]
         clusters = [rows.tolist() for rows in np.split(merged.cluster, ends)]
         none = self.embeddings[:0]
-        others = [[torch.from_numpy(self.other_wordings.get(p, none)) for p in phrases] for phrases in of_class]
+        others = [[torch.tensor(self.other_wordings.get(p, none)) for p in phrases] for phrases in of_class]
         return ClassText(embeddings, clusters, len(merged.names), others)
 
     def files(self, merged: SubActions) -> VocabularyFiles:

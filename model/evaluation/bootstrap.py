@@ -100,6 +100,8 @@ def metric_intervals(
         "action_kl_ratio": (kl_divergence(seen.p, table), of_mean),
         "within_class_kl_ratio": (within, of_class),
         "class_oracle_ratio": (of_class, of_mean),
+        "naming_error": metrics.naming_losses(seen.p, table, mean),
+        "class_naming_error": metrics.naming_losses(seen.p, classes, mean),
     }
     recordings, found = len(held_out.x), {}
     for name, (above, below) in (of_shapes | of_tokens).items():

@@ -218,6 +218,7 @@ def _action(
         "token_kl_ratio": float(metrics.kl_ratio(seen.p, seen.log_q if not model.reads_codes else log_q, mean)),
         "class_oracle_ratio": float(metrics.kl_ratio(seen.p, classes.clamp_min(1e-12).log(), mean)),
         "naming_error": float(metrics.naming_error(seen.p, log_q, mean)),
+        "class_naming_error": float(metrics.naming_error(seen.p, classes, mean)),
         "within_class_kl_ratio": float(metrics.kl_ratio(seen.p, metrics.restricted(log_q, owned[y]), classes)),
         "target_information": float(metrics.target_information(seen.p, mean)),
         "token_specificity": float(metrics.token_specificity(seen.p, y, owned)),

@@ -64,9 +64,18 @@ def naming_error(p: Tensor, log_q: Tensor, mean: Tensor) -> Tensor:
     The name of a token is the likeliest of what is predicted; arguments as for `kl_ratio`. Unlike a divergence it does
     not punish a prediction that is surer than the label.
     """
-    named = p.gather(-1, log_q.argmax(-1, keepdim=True)).sum()
-    most, constant = p.max(-1).values.sum(), p[:, mean.argmax()].sum()
-    return (most - named) / (most - constant).clamp_min(_TINY)
+    lost, of_constant = naming_losses(p, log_q, mean)
+    return lost.sum() / of_constant.sum().clamp_min(_TINY)
+
+
+def naming_losses(p: Tensor, log_q: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+    """What each token's name, and the best constant one, give away: max p − p[name], `(tokens,)` each, 0 or more.
+
+    Arguments as for `kl_ratio`; where `mean` is that of each token's class, the constant name is the class's.
+    """
+    most, constant = p.max(-1).values, mean.expand_as(p).argmax(-1, keepdim=True)
+    named = p.gather(-1, log_q.argmax(-1, keepdim=True))
+    return most - named[:, 0], most - p.gather(-1, constant)[:, 0]
 
 
 def restricted(log_q: Tensor, owned: Tensor) -> Tensor:

@@ -6,12 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.meaning import zero_shot
 from benchmarks.meaning.__main__ import main
 from benchmarks.meaning.clusters import name_clusters
-from benchmarks.meaning.designs import DESIGNS, GAP, LONGEST, SHORTEST, draw
+from benchmarks.meaning.designs import DESIGNS, GAP, LONGEST, SHORTEST, draw, prepare
 from benchmarks.meaning.naming import Tokens, figures, token_truth
 from benchmarks.meaning.training import Task, perform
-from benchmarks.meaning.zero_shot import class_scores
+from model.configuration.reading import Configuration
+from model.network.alignment import ClassText
+from model.network.batch import Batch
+from model.training.run import ShapeActionRun
 
 
 @pytest.mark.parametrize("name", DESIGNS)
@@ -89,7 +93,7 @@ def test_a_class_that_was_never_trained_scores_by_its_sub_actions() -> None:
         np.mean([np.log(sum(q[0, n, k] / prior[k] for k in own) / 2) for n in range(2)])
         for own in ((0, 1), (1, 2), (0, 2))
     ]
-    np.testing.assert_allclose(class_scores(np.log(q), prior, owned)[0], expected)
+    np.testing.assert_allclose(zero_shot.class_scores(np.log(q), prior, owned)[0], expected)
 
 
 @pytest.mark.slow
@@ -101,6 +105,26 @@ def test_codes_of_a_short_training_are_named_far_above_chance() -> None:
     assert found["tokens"] > found["permuted_best"] + 0.1
     assert found["permuted"] < 0.25
     assert found["within_class_kl_ratio"] < 0.9
+
+
+@pytest.mark.slow
+def test_each_class_is_left_out_of_training_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = []
+    made = ShapeActionRun.__init__
+
+    def watched(run: ShapeActionRun, c: Configuration, train: Batch, validation: Batch, text: ClassText) -> None:
+        trained.append([set(part.y.tolist()) for part in (train, validation)])
+        made(run, c, train, validation, text)
+
+    monkeypatch.setattr(ShapeActionRun, "__init__", watched)
+    values = prepare("four", 0, tmp_path).configuration
+    rows = zero_shot.measure(values | {"epochs": 2, "alignment": values["alignment"] | {"key_steps": 30}}, 0)
+    assert trained == [[{0, 1, 2, 3} - {left_out}] * 2 for left_out in range(4)]
+    assert [row["class"] for row in rows] == list("ABCD")
+    for row in rows:
+        assert (row["chance"], row["shared"]) == (0.25, 1.0)
+        assert 0 <= row["seen"] <= row["seen_among_seen"] <= 1
+        assert 0 <= row["unseen"] <= 1
 
 
 @pytest.mark.slow

@@ -99,6 +99,7 @@ def test_intervals_of_metrics_are_of_the_same_sums_and_hold_the_metric(
     assert set(found) == {
         *("stitch_fvu", "line_fvu", "shape_skill"),
         *("action_kl_ratio", "within_class_kl_ratio", "class_oracle_ratio"),
+        *("naming_error", "class_naming_error"),
     }
     for name, (low, high) in found.items():
         assert low <= measured[name] <= high
