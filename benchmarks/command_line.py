@@ -17,7 +17,7 @@ from model.command import PATH, run_command
 from model.exceptions import InputError
 from search.exceptions import InputError as SearchInputError
 
-PIPED_WIDTH = 130  # a table that is piped into a file need not be folded to a terminal's width
+PIPED_WIDTH = 250  # columns where the output is no terminal: enough for the widest table
 POSITIVE = click.IntRange(min=1)
 PROGRESS = Console(stderr=True, highlight=False, soft_wrap=True)
 

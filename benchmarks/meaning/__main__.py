@@ -138,9 +138,13 @@ def _zero_shot(o: SimpleNamespace) -> report.Rows:
             for design in designs:
                 values = prepare(design, seed, Path(folder)).configuration
                 asked.append((design, values | {"codebook_size": o.codes[0], "epochs": o.epochs}, seed))
+        done: report.Rows = []
         with ProcessPoolExecutor(o.jobs, multiprocessing.get_context("spawn")) as pool:
-            found = list(pool.map(zero_shot.measure, *zip(*((values, seed) for _, values, seed in asked), strict=True)))
-    return [{"data": d, "seed": seed, **row} for (d, _, seed), rows in zip(asked, found, strict=True) for row in rows]
+            found = pool.map(zero_shot.measure, *zip(*((values, seed) for _, values, seed in asked), strict=True))
+            for (data, _, seed), rows in zip(asked, found, strict=True):
+                done += [{"data": data, "seed": seed, **row} for row in rows]
+                PROGRESS.print(f"{data}, seed {seed}: each of {len(rows)} classes left out")
+    return done
 
 
 if __name__ == "__main__":

@@ -43,7 +43,11 @@ def rank_correlation(runs: Rows) -> dict[str, dict[str, float]]:
         own = [run["measured"] for run in runs if run["design"] == design and run["kind"] != CLUSTERS]
         if len(own) > 2:
             right = [measured["tokens"] for measured in own]
-            rho = {name: float(spearmanr([measured[name] for measured in own], right)[0]) for name in CORRELATED}
+            values = {name: [measured[name] for measured in own] for name in CORRELATED}
+            rho = {
+                name: float(spearmanr(of, right)[0]) if len(set(of)) > 1 else float("nan")
+                for name, of in values.items()
+            }
             found[design] = {"trainings": len(own), **rho}
     return found
 
