@@ -12,7 +12,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from model.command import PATH, run_command
 from model.configuration.reading import ConfigurationError, read_configuration
@@ -83,15 +83,15 @@ def _train(options: SimpleNamespace) -> int:
 
 def _table(parts: dict[str, tuple[dict[str, float], dict[str, tuple[float, float]]]]) -> Table:
     """Return the metrics of each part, and the intervals of those that have them."""
-    table = Table("metric")
+    table = Table(Column("metric", no_wrap=True))
     for part in parts:
-        table.add_column(part, justify="right")
-        table.add_column("95 % interval over recordings", justify="right")
+        table.add_column(part, justify="right", no_wrap=True)
+        table.add_column("95 % over recordings", justify="right", min_width=11)
     for name in next(iter(parts.values()))[0]:
         cells = []
         for metrics, intervals in parts.values():
             low, high = intervals.get(name, (math.nan, math.nan))
-            cells += [f"{metrics[name]:.4f}", "" if math.isnan(low) else f"{low:.4f} to {high:.4f}"]
+            cells += [f"{metrics[name]:.4f}", "" if math.isnan(low) else f"{low:.3f}–{high:.3f}"]
         table.add_row(name, *cells)
     return table
 
