@@ -179,7 +179,8 @@ class ShapeActionRun:
         below = self.configuration.training.revive_below
         early = self.epoch < REVIVE_UNTIL * self.configuration.epochs
         if self.codes_started and below and early:
-            before = {part: part.detach().clone() for part in self.model.quantizer.parameters()}
+            parts = [part for name, part in self.model.named_parameters() if name.startswith("quantizer.")]
+            before = {part: part.detach().clone() for part in parts}
             self.model.quantizer.replace_dead_codes(usage, z, below, self.generator)
             for part, was in before.items():
                 moved, state = (part != was).any(-1), self.optimizer.state.get(part, {})
