@@ -95,13 +95,13 @@ def metric_intervals(
     y, of_train = (part.y.repeat_interleave(seen.tokens.shape[1]) for part in (held_out, train))
     classes, mean = class_means(learnt.p, of_train, owned)[y], learnt.p.mean(0)
     of_class, of_mean = (kl_divergence(seen.p, m.clamp_min(_TINY).log()) for m in (classes, mean))
-    within = kl_divergence(seen.p, metrics.restricted(table, owned[y]))
+    within = metrics.restricted(table, owned[y])
     of_tokens = {
         "action_kl_ratio": (kl_divergence(seen.p, table), of_mean),
-        "within_class_kl_ratio": (within, of_class),
+        "within_class_kl_ratio": (kl_divergence(seen.p, within), of_class),
         "class_oracle_ratio": (of_class, of_mean),
         "naming_error": metrics.naming_losses(seen.p, table, mean),
-        "class_naming_error": metrics.naming_losses(seen.p, classes, mean),
+        "within_class_naming_error": metrics.naming_losses(seen.p, within, classes),
     }
     recordings, found = len(held_out.x), {}
     for name, (above, below) in (of_shapes | of_tokens).items():

@@ -211,6 +211,7 @@ def _action(
 ) -> dict[str, float]:
     owned, mean, log_q = model.teacher.text.owned, learnt.p.mean(0), table[seen.indices]
     classes = class_means(learnt.p, train_y.repeat_interleave(learnt.tokens.shape[1]), owned)[y]
+    within = metrics.restricted(log_q, owned[y])
     return {
         "action_kl": float(kl_divergence(seen.p, log_q).mean()),
         "action_kl_ratio": float(metrics.kl_ratio(seen.p, log_q, mean)),
@@ -218,8 +219,8 @@ def _action(
         "token_kl_ratio": float(metrics.kl_ratio(seen.p, seen.log_q if not model.reads_codes else log_q, mean)),
         "class_oracle_ratio": float(metrics.kl_ratio(seen.p, classes.clamp_min(1e-12).log(), mean)),
         "naming_error": float(metrics.naming_error(seen.p, log_q, mean)),
-        "class_naming_error": float(metrics.naming_error(seen.p, classes, mean)),
-        "within_class_kl_ratio": float(metrics.kl_ratio(seen.p, metrics.restricted(log_q, owned[y]), classes)),
+        "within_class_naming_error": float(metrics.naming_error(seen.p, within, classes)),
+        "within_class_kl_ratio": float(metrics.kl_ratio(seen.p, within, classes)),
         "target_information": float(metrics.target_information(seen.p, mean)),
         "token_specificity": float(metrics.token_specificity(seen.p, y, owned)),
         "set_mass": float(metrics.set_mass(log_q, y, owned)),

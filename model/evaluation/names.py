@@ -21,7 +21,7 @@ ACTION = (
     "token_kl_ratio",
     "class_oracle_ratio",
     "naming_error",
-    "class_naming_error",
+    "within_class_naming_error",
     "within_class_kl_ratio",
     "target_information",
     "token_specificity",

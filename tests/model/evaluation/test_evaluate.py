@@ -114,7 +114,7 @@ def test_ratios_within_classes_by_hand(model: ShapeActionNetwork, configuration:
     owned, table = model.teacher.text.owned, code_meanings(model, learnt).exp()
     y, of_train = (part.y.repeat_interleave(16) for part in (held_out, train))
     of_code = within = of_class = of_mean = of_token = 0.0
-    named = {"token": 0.0, "code": 0.0, "class": 0.0, "constant": 0.0}
+    named = {"token": 0.0, "code": 0.0, "within": 0.0, "class": 0.0, "constant": 0.0}
     for n, p in enumerate(seen.p):
         own = owned[y[n]]
         q = table[seen.indices[n]]
@@ -124,13 +124,15 @@ def test_ratios_within_classes_by_hand(model: ShapeActionNetwork, configuration:
         of_class += kl(p[own], mean[own])
         of_mean += kl(p, learnt.p.mean(0))
         of_token += kl(p, seen.log_q[n].exp())
-        names = {"token": p.argmax(), "code": q.argmax(), "class": mean.argmax(), "constant": learnt.p.mean(0).argmax()}
+        names = {"token": p.argmax(), "code": q.argmax(), "within": torch.where(own, q, 0).argmax()}
+        names |= {"class": mean.argmax(), "constant": learnt.p.mean(0).argmax()}
         named = {of: named[of] + float(p[name]) for of, name in names.items()}
     assert measured["within_class_kl_ratio"] == pytest.approx(within / of_class, rel=1e-4)
     assert measured["class_oracle_ratio"] == pytest.approx(of_class / of_mean, rel=1e-4)
     assert measured["action_kl_ratio"] == pytest.approx(of_code / of_mean, rel=1e-4)
-    for metric, of in (("naming_error", "code"), ("class_naming_error", "class")):
-        lost = (named["token"] - named[of]) / (named["token"] - named["constant"])
+    pairs = {"naming_error": ("code", "constant"), "within_class_naming_error": ("within", "class")}
+    for metric, (of, baseline) in pairs.items():
+        lost = (named["token"] - named[of]) / (named["token"] - named[baseline])
         assert measured[metric] == pytest.approx(lost, rel=1e-4)
     assert measured["token_kl_ratio"] == pytest.approx(of_token / of_mean, rel=1e-4)
 
