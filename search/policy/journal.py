@@ -54,6 +54,7 @@ class StudyJournal:
         self._space = space
         self._file = folder / JOURNAL_FILE
         self._known = known
+        self._sampler = PointSampler(space)
         damage = cut_damage(self._file)
         self.repairs = [damage] if damage else []
         self._open()
@@ -108,18 +109,17 @@ class StudyJournal:
         # Asking the journal's study itself writes them one by one, and a driver killed in between leaves half a trial.
         self._memory = optuna.storages.InMemoryStorage()
         self._copy = optuna.create_study(storage=self._memory, directions=self._study.directions)
-        sampler = PointSampler(self._space)
         for number, result in enumerate(self._known):
-            self._copy.add_trial(sampler.running(Point(result.request.parameters, {})))
+            self._copy.add_trial(self._sampler.seen(self._sampler.running(Point(result.request.parameters, {}))))
             self._tell(self._copy, number, result, ())
         self._earlier = len(self._known)
-        self._copy.add_trials([self._unseen(t) if ROUND in t.user_attrs else t for t in self._study.get_trials()])
+        self._copy.add_trials([self._remembered(trial) for trial in self._study.get_trials()])
         self._share_notes(self._journal, self._memory)
 
     def add(self, running: FrozenTrial) -> None:
         """Add a trial that no sampler has just proposed: a replicate, or one that is known from elsewhere."""
         self._study.add_trial(running)
-        self._copy.add_trial(self._unseen(running) if ROUND in running.user_attrs else running)
+        self._copy.add_trial(self._remembered(running))
 
     def add_proposed(self, running: FrozenTrial) -> None:
         """Add a trial that a sampler has proposed, so that the memory has it already."""
@@ -134,15 +134,18 @@ class StudyJournal:
         self._tell(self._study, result.request.trial, result, curve)
         self._tell(self._copy, self._earlier + result.request.trial, result, curve)
 
-    def _unseen(self, replicate: FrozenTrial) -> FrozenTrial:
-        """Return what stands for a replicate in the sampler's memory: a failed trial, which every sampler ignores.
+    def _remembered(self, trial: FrozenTrial) -> FrozenTrial:
+        """Return what stands for a trial in the sampler's memory.
 
-        The front's points would weigh more than others otherwise, when a run goes on with a larger budget; like this
-        it goes on as if it had had that budget from its beginning.
+        For a replicate that is a failed trial, which every sampler ignores. The front's points would weigh more than
+        others otherwise, when a run goes on with a larger budget; like this it goes on as if it had had that budget
+        from its beginning.
         """
-        return create_trial(
-            state=TrialState.FAIL, params=dict(replicate.params), distributions=dict(replicate.distributions)
-        )
+        if ROUND in trial.user_attrs:
+            trial = create_trial(
+                state=TrialState.FAIL, params=dict(trial.params), distributions=dict(trial.distributions)
+            )
+        return self._sampler.seen(trial)
 
     def _tell(
         self, study: optuna.Study, number: int, result: TrialResult, curve: Sequence[Mapping[str, float]]

@@ -6,7 +6,9 @@ as it would have gone.
 
 from __future__ import annotations
 
+import copy
 import warnings
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -15,6 +17,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from search.policy.front_sampler import FrontSampler
 from search.space.parameters import Categorical, FloatRange, IntegerRange, Parameter
 from search.space.schema import Space
 
@@ -32,8 +35,17 @@ class PointSampler:
     def __init__(self, space: Space):
         self._space = space
         self._distributions = {name: distribution(entry) for name, entry in space.parameters.items()}
+        # Of an ordered choice samplers see the position, a whole number; the journal has the value.
+        self._ordered = {
+            name: entry.values
+            for name, entry in space.parameters.items()
+            if isinstance(entry, Categorical) and entry.ordered
+        }
+        self._seen = self._distributions | {
+            name: IntDistribution(0, len(values) - 1) for name, values in self._ordered.items()
+        }
         self._conditional = any(entry.when for entry in space.parameters.values())
-        self._sequence = _Sequence(space.seed, self._distributions) if space.sampler.name == "qmc" else None
+        self._sequence = _Sequence(space.seed, self._seen)
 
     def propose(self, study: optuna.Study, number: int) -> Point:
         """Propose the point of a trial, by its number in this run from 0, and add it to a study as a running trial.
@@ -41,19 +53,26 @@ class PointSampler:
         The study lives in memory; it may hold trials of earlier runs before those of this one.
         """
         start = self._space.start[number] if number < len(self._space.start) else {}
-        if self._sequence is not None:
-            parameters = self._space.active({**self._sequence.point(number), **start})
-            study.add_trial(self.running(Point(parameters, {})))
+        if self._spreads(study):
+            parameters = self._space.active({**self._values(self._sequence.point(number)), **start})
+            study.add_trial(self.seen(self.running(Point(parameters, {}))))
             return Point(parameters, {})
         if start:
-            study.enqueue_trial(dict(start))
+            study.enqueue_trial(self._positions(start))
         study.sampler = self._make(number)
         if self._conditional:
             trial = study.ask()
             self._suggest(trial)
         else:
-            trial = study.ask(fixed_distributions=self._distributions)
-        return Point(trial.params, dict(study.get_trials(deepcopy=False)[-1].system_attrs))
+            trial = study.ask(fixed_distributions=self._seen)
+        return Point(self._values(trial.params), dict(study.get_trials(deepcopy=False)[-1].system_attrs))
+
+    def _spreads(self, study: optuna.Study) -> bool:
+        """Say whether the next point comes from the Sobol sequence: of `gp` those before its first model."""
+        settings = self._space.sampler
+        if settings.name != "gp":
+            return settings.name == "qmc"
+        return len(study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])) < settings.startup_trials
 
     def running(self, point: Point) -> FrozenTrial:
         """Return a point as a running trial, to be added to a study as one entry."""
@@ -64,12 +83,29 @@ class PointSampler:
             system_attrs=point.notes,
         )
 
+    def seen(self, trial: FrozenTrial) -> FrozenTrial:
+        """Return a trial as samplers see it, with positions in place of the values of ordered choices."""
+        if not self._ordered.keys() & trial.params.keys():
+            return trial
+        trial = copy.copy(trial)
+        trial.params = self._positions(trial.params)
+        trial.distributions = {name: self._seen[name] for name in trial.params}
+        return trial
+
+    def _positions(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: self._ordered[name].index(v) if name in self._ordered else v for name, v in values.items()}
+
+    def _values(self, positions: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: self._ordered[name][v] if name in self._ordered else v for name, v in positions.items()}
+
     def _suggest(self, trial: optuna.Trial) -> None:
         """Ask for one parameter after another: which there are depends on the values of those before."""
         for name, entry in self._space.parameters.items():
-            if not entry.applies(trial.params):
+            if not entry.applies(self._values(trial.params)):
                 continue
-            if isinstance(entry, Categorical):
+            if name in self._ordered:
+                trial.suggest_int(name, 0, len(self._ordered[name]) - 1)
+            elif isinstance(entry, Categorical):
                 trial.suggest_categorical(name, entry.values)
             elif isinstance(entry, IntegerRange):
                 trial.suggest_int(name, entry.low, _highest(entry), step=entry.step)
@@ -91,7 +127,7 @@ class PointSampler:
                     group=self._conditional,
                 )
             if settings.name == "gp":
-                return optuna.samplers.GPSampler(seed=seed, n_startup_trials=settings.startup_trials)
+                return FrontSampler(self._seen, [objective.reference for objective in self._space.objectives], seed)
             if settings.name == "nsga2":
                 return optuna.samplers.NSGAIISampler(seed=seed, population_size=settings.population)
             if settings.name == "nsga3":

@@ -71,10 +71,11 @@ class Conditional(StrictModel):
 
 
 class Categorical(Conditional):
-    """One value out of a list."""
+    """One value out of a list; `ordered` says that neighbours in the list are alike, as sizes are."""
 
     type: Literal["choice"]
     values: tuple[Scalar, ...] = Field(min_length=1)
+    ordered: StrictBool = Field(False, exclude_if=lambda ordered: not ordered)
 
     @model_validator(mode="after")
     def _distinct(self) -> Categorical:

@@ -85,6 +85,31 @@ def test_samplers_that_learn_find_more_than_chance(proposals, finish, name, tria
     assert near >= 0.45 * trials / 2, near
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_samplers_see_the_order_of_a_choice_and_people_its_values(document, proposals, finish, name):
+    parameters = {**document["parameters"], "width": {"type": "choice", "values": [8, 16, 32], "ordered": True}}
+    parameters["x"] = parameters["x"] | {"when": {"width": [16, 32]}}
+    how = {"parameters": parameters, "start": [{"width": 32}]}
+
+    def searched(folder, trials):
+        run, requests = proposals(name, folder, **how), []
+        for _ in range(trials):
+            request = run.ask()
+            width, x = request.parameters["width"], request.parameters.get("x", 0.5)
+            run.tell(finish(request, first=x**2 + 1 / width, second=(x - 1) ** 2, progress=1.0))
+            requests.append(request)
+        return run, requests
+
+    run, requests = searched("whole", 8)
+    assert requests[0].parameters["width"] == 32
+    assert {request.parameters["width"] for request in requests} <= {8, 16, 32}
+    assert all(("x" in request.parameters) == (request.parameters["width"] > 8) for request in requests)
+    seen, kept = (trial.trials[0] for trial in (run._journal.memory, run._journal))
+    assert (seen.params["width"], seen.distributions["width"]) == (2, IntDistribution(0, 2))
+    assert (kept.params["width"], kept.distributions["width"]) == (32, CategoricalDistribution((8, 16, 32)))
+    assert searched("broken", 5)[1] + searched("broken", 3)[1] == requests
+
+
 def test_sobol_points_fill_the_range_evenly(proposals, finish):
     requests = search(proposals("qmc"), finish, 17)[1:]  # the first point is Optuna's random one
     counts = [sum(low <= request.parameters["x"] < low + 0.25 for request in requests) for low in (0, 0.25, 0.5, 0.75)]
