@@ -87,8 +87,11 @@ def test_samplers_that_learn_find_more_than_chance(proposals, finish, name, tria
 
 @pytest.mark.parametrize("name", ALL)
 def test_samplers_see_the_order_of_a_choice_and_people_its_values(document, proposals, finish, name):
-    parameters = {**document["parameters"], "width": {"type": "choice", "values": [8, 16, 32], "ordered": True}}
-    parameters["x"] = parameters["x"] | {"when": {"width": [16, 32]}}
+    parameters = {
+        "width": document["parameters"]["width"] | {"ordered": True},
+        "x": document["parameters"]["x"] | {"when": {"width": [16, 32]}},
+        "kind": document["parameters"]["kind"],
+    }
     how = {"parameters": parameters, "start": [{"width": 32}]}
 
     def searched(folder, trials):
