@@ -25,6 +25,7 @@ from threadpoolctl import threadpool_limits
 GRID = 2048  # as many points at most are all looked at; of more, that many drawn
 BEST, NEARBY = 8, 32  # of the best points, points around each, each time it is looked closer
 CLOSER = (0.2, 0.05, 0.01)  # how near, as a share of each range
+SAME = 1e-4  # of each range; what is nearer to a point that was tried is that point
 SMALLEST = 1e-3  # of the median; an objective below that is as good as nothing, and nothing has no logarithm
 
 
@@ -90,9 +91,12 @@ class FrontSampler(optuna.samplers.BaseSampler):
             gain = (
                 expected_gain(self._predict(models, points), front, reference) if len(front) else np.ones(len(points))
             )
-            return kept + np.log(gain.clip(1e-300))
+            # Replicates train a point again, not the sampler.
+            new = (np.abs(points[:, None] - tried).max(-1) > SAME).all(1)
+            return np.where(new, kept + np.log(gain.clip(1e-300)), -np.inf)
 
-        points = self._candidates(np.concatenate([shares, pending]))
+        tried = np.concatenate([shares, pending])
+        points = self._candidates()
         values = value(points)
         for width in CLOSER if self._grid() is None else ():
             best = points[np.argsort(-values)[:BEST]]
@@ -134,13 +138,11 @@ class FrontSampler(optuna.samplers.BaseSampler):
             return None
         return [(np.arange(len(values or ())) + 0.5) / len(values or ()) for values in counts]
 
-    def _candidates(self, tried: np.ndarray) -> np.ndarray:
+    def _candidates(self) -> np.ndarray:
         grid = self._grid()
         if grid is None:
             return qmc.Sobol(len(self._distributions), rng=self._rng).random(GRID)
-        points = self._rng.permutation(np.array(list(product(*grid))))  # of equally good ones the first is taken
-        new = ~(np.abs(points[:, None] - tried[None]) < 1e-9).all(-1).any(1)
-        return points[new] if new.any() else points  # replicates train a point again, not the sampler
+        return self._rng.permutation(np.array(list(product(*grid))))  # of equally good ones the first is taken
 
     def _near(self, points: np.ndarray, width: float) -> np.ndarray:
         """Return points around others; a parameter is now and then drawn anew, for choices have nothing near."""

@@ -88,6 +88,16 @@ def test_every_point_of_a_grid_is_proposed_once() -> None:
     assert next_point(study, distributions)["size"] in SIZES.choices  # then it begins again
 
 
+def test_no_point_of_a_range_is_proposed_twice() -> None:
+    distributions = {"x": FloatDistribution(0.01, 1.0, log=True), "kind": KINDS}
+    study = study_of([({"x": 0.1, "kind": "head"}, [0.1, 0.1], {})], distributions)
+    for number in range(10):  # the first objective is best at one border, the second at the other
+        x = next_point(study, distributions, number)["x"]
+        study.tell(study.trials[-1].number, [x, x])
+    points = [(trial.params["x"], trial.params["kind"]) for trial in study.trials]
+    assert len(set(points)) == len(points)
+
+
 def test_it_goes_where_the_front_gains_and_guards_are_kept() -> None:
     """The first objective falls and the second rises with x; the guard breaks above x = 0.6."""
     distributions = {"x": FloatDistribution(0.0, 1.0), "kind": KINDS}
