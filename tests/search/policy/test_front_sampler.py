@@ -90,10 +90,10 @@ def test_every_point_of_a_grid_is_proposed_once() -> None:
 
 def test_no_point_of_a_range_is_proposed_twice() -> None:
     distributions = {"x": FloatDistribution(0.01, 1.0, log=True), "kind": KINDS}
-    study = study_of([({"x": 0.1, "kind": "head"}, [0.1, 0.1], {})], distributions)
-    for number in range(10):  # the first objective is best at one border, the second at the other
+    study = study_of([({"x": 0.125, "kind": "head"}, [0.125, 0.5], {})], distributions)
+    for number in range(10):  # the border is best, and nothing else
         x = next_point(study, distributions, number)["x"]
-        study.tell(study.trials[-1].number, [x, x])
+        study.tell(study.trials[-1].number, [x, 0.5])
     points = [(trial.params["x"], trial.params["kind"]) for trial in study.trials]
     assert len(set(points)) == len(points)
 
