@@ -141,7 +141,7 @@ class FrontSampler(optuna.samplers.BaseSampler):
     def _candidates(self) -> np.ndarray:
         grid = self._grid()
         if grid is None:
-            return qmc.Sobol(len(self._distributions), rng=self._rng).random(GRID)
+            return self._at_values(qmc.Sobol(len(self._distributions), rng=self._rng).random(GRID))
         return self._rng.permutation(np.array(list(product(*grid))))  # of equally good ones the first is taken
 
     def _near(self, points: np.ndarray, width: float) -> np.ndarray:
@@ -149,7 +149,16 @@ class FrontSampler(optuna.samplers.BaseSampler):
         centre = np.repeat(points, NEARBY, axis=0)
         moved = centre + width * self._rng.standard_normal(centre.shape)
         anew = self._rng.random(centre.shape)
-        return np.where(self._rng.random(centre.shape) < 0.1, anew, moved).clip(0.0, 1.0)
+        return self._at_values(np.where(self._rng.random(centre.shape) < 0.1, anew, moved).clip(0.0, 1.0))
+
+    def _at_values(self, points: np.ndarray) -> np.ndarray:
+        """Return points that lie where parameters have a value."""
+        values = (values_of(d) for d in self._distributions.values())
+        counts = np.array([math.inf if of is None else len(of) for of in values])
+        listed = np.isfinite(counts)
+        part = np.floor(points[:, listed] * counts[listed]).clip(max=counts[listed] - 1)
+        points[:, listed] = (part + 0.5) / counts[listed]
+        return points
 
 
 class Process(NamedTuple):
