@@ -137,7 +137,7 @@ def cut_tree(vocabulary: Vocabulary, tree: MergeTree, k: int) -> SubActions:
             raise SubActionError(f"the classes {first} and {second} have the same phrases: give them some that differ")
         raise SubActionError(
             f"with {k} sub-actions the classes {first} and {second} own the same ones "
-            f"and cannot be told apart: possible are {compact_range(valid_cuts(vocabulary, tree))}, "
+            f"and cannot be told apart: {_possible(vocabulary, tree)}, "
             "or give them phrases that differ more"
         )
     return SubActions(
@@ -182,18 +182,21 @@ def compact_range(numbers: Sequence[int]) -> str:
     return ", ".join("-".join(map(str, run)) for run in runs) or "none"
 
 
+def _possible(vocabulary: Vocabulary, tree: MergeTree) -> str:
+    return f"possible are {compact_range(valid_cuts(vocabulary, tree))}"
+
+
 def _check_count(vocabulary: Vocabulary, tree: MergeTree, k: int) -> None:
     if not 1 <= k <= len(tree.phrases):
         raise SubActionError(
-            f"{k} sub-actions cannot be made of {len(tree.phrases)} different phrases: "
-            f"possible are {compact_range(valid_cuts(vocabulary, tree))}"
+            f"{k} sub-actions cannot be made of {len(tree.phrases)} different phrases: {_possible(vocabulary, tree)}"
         )
     obstacle = tree.obstacle()
     if k < tree.fewest and obstacle is not None:
         first, second, words = obstacle
         raise SubActionError(
             f"{k} sub-actions cannot keep opposites apart: at {tree.fewest} only opposites are left to merge, "
-            f"such as '{first}' and '{second}' ({words}); possible are {compact_range(valid_cuts(vocabulary, tree))}, "
+            f"such as '{first}' and '{second}' ({words}); {_possible(vocabulary, tree)}, "
             "or let opposites merge"
         )
 

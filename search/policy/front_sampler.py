@@ -45,6 +45,8 @@ class FrontSampler(optuna.samplers.BaseSampler):
         seed: int,
     ):
         self._distributions = dict(distributions)
+        self._counts = np.array([len(values_of(d) or ()) or math.inf for d in distributions.values()])
+        self._listed = math.prod(self._counts) <= GRID  # so few that all points are looked at
         self._references = np.asarray(references, dtype=float)
         self._rng = np.random.default_rng(seed)
 
@@ -83,7 +85,7 @@ class FrontSampler(optuna.samplers.BaseSampler):
             expected = self._predict(models, pending).mean
             front = np.concatenate([front, expected])
             believed = self._features(pending)
-            models = [model.told(x, believed, of) for model, of in zip(models, expected.T, strict=True)]
+            models = [model.told(believed, of) for model, of in zip(models, expected.T, strict=True)]
 
         def value(points: np.ndarray) -> np.ndarray:
             safe = self._predict(limits, points)
@@ -98,7 +100,7 @@ class FrontSampler(optuna.samplers.BaseSampler):
         tried = np.concatenate([shares, pending])
         points = self._candidates()
         values = value(points)
-        for width in CLOSER if self._grid() is None else ():
+        for width in () if self._listed else CLOSER:
             best = points[np.argsort(-values)[:BEST]]
             points = np.concatenate([best, self._near(best, width)])
             values = value(points)
@@ -131,18 +133,11 @@ class FrontSampler(optuna.samplers.BaseSampler):
         mean, deviation = (np.array([one[i] for one in found]).reshape(-1, len(x)).T for i in (0, 1))
         return Prediction(mean, deviation)
 
-    def _grid(self) -> list[np.ndarray] | None:
-        """Return the shares of all values of each parameter; None where there are too many points."""
-        counts = [values_of(d) for d in self._distributions.values()]
-        if any(values is None for values in counts) or math.prod(len(values) for values in counts if values) > GRID:
-            return None
-        return [(np.arange(len(values or ())) + 0.5) / len(values or ()) for values in counts]
-
     def _candidates(self) -> np.ndarray:
-        grid = self._grid()
-        if grid is None:
+        if not self._listed:
             return self._at_values(qmc.Sobol(len(self._distributions), rng=self._rng).random(GRID))
-        return self._rng.permutation(np.array(list(product(*grid))))  # of equally good ones the first is taken
+        shares = [(np.arange(count) + 0.5) / count for count in self._counts]
+        return self._rng.permutation(np.array(list(product(*shares))))  # of equally good ones the first is taken
 
     def _near(self, points: np.ndarray, width: float) -> np.ndarray:
         """Return points around others; a parameter is now and then drawn anew, for choices have nothing near."""
@@ -153,11 +148,9 @@ class FrontSampler(optuna.samplers.BaseSampler):
 
     def _at_values(self, points: np.ndarray) -> np.ndarray:
         """Return points that lie where parameters have a value."""
-        values = (values_of(d) for d in self._distributions.values())
-        counts = np.array([math.inf if of is None else len(of) for of in values])
-        listed = np.isfinite(counts)
-        part = np.floor(points[:, listed] * counts[listed]).clip(max=counts[listed] - 1)
-        points[:, listed] = (part + 0.5) / counts[listed]
+        has = np.isfinite(self._counts)
+        counts = self._counts[has]
+        points[:, has] = (np.floor(points[:, has] * counts).clip(max=counts - 1) + 0.5) / counts
         return points
 
 
@@ -167,7 +160,6 @@ class Process(NamedTuple):
     regressor: Any
     mean: float  # of what it was fitted on, and its deviation
     deviation: float
-    y: np.ndarray  # that, normalised
 
     @classmethod
     def fit(cls, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> Process:
@@ -180,17 +172,17 @@ class Process(NamedTuple):
         scales = Matern(np.ones(x.shape[1]), (0.1, 20.0), nu=2.5)
         kernel = ConstantKernel(1.0, (0.05, 20.0)) * scales + WhiteKernel(0.1, (1e-3, 1.0))
         state = int(rng.integers(2**31))
-        return cls(
-            GaussianProcessRegressor(kernel, n_restarts_optimizer=1, random_state=state).fit(x, y), mean, deviation, y
-        )
+        regressor = GaussianProcessRegressor(kernel, n_restarts_optimizer=1, random_state=state)
+        return cls(regressor.fit(x, y), mean, deviation)
 
-    def told(self, x: np.ndarray, more: np.ndarray, expected: np.ndarray) -> Process:
+    def told(self, more: np.ndarray, expected: np.ndarray) -> Process:
         """Return the process, of equal scales, if what is expected of further points were measured there."""
         from sklearn.gaussian_process import GaussianProcessRegressor
 
-        y = np.concatenate([self.y, (expected - self.mean) / self.deviation])
-        regressor = GaussianProcessRegressor(self.regressor.kernel_, optimizer=None).fit(np.concatenate([x, more]), y)
-        return self._replace(regressor=regressor, y=y)
+        known = self.regressor
+        x = np.concatenate([known.X_train_, more])
+        y = np.concatenate([known.y_train_, (expected - self.mean) / self.deviation])
+        return self._replace(regressor=GaussianProcessRegressor(known.kernel_, optimizer=None).fit(x, y))
 
     def predict(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and deviation, (points,) each, of the quantity without the noise of a single training."""

@@ -45,7 +45,7 @@ class PointSampler:
             name: IntDistribution(0, len(values) - 1) for name, values in self._ordered.items()
         }
         self._conditional = any(entry.when for entry in space.parameters.values())
-        self._sequence = _Sequence(space.seed, self._seen)
+        self._sequence = _Sequence(space.seed, self._seen) if space.sampler.name in ("qmc", "gp") else None
 
     def propose(self, study: optuna.Study, number: int) -> Point:
         """Propose the point of a trial, by its number in this run from 0, and add it to a study as a running trial.
@@ -53,7 +53,7 @@ class PointSampler:
         The study lives in memory; it may hold trials of earlier runs before those of this one.
         """
         start = self._space.start[number] if number < len(self._space.start) else {}
-        if self._spreads(study):
+        if self._sequence is not None and self._spreads(study):
             parameters = self._space.active({**self._values(self._sequence.point(number)), **start})
             study.add_trial(self.seen(self.running(Point(parameters, {}))))
             return Point(parameters, {})
@@ -69,10 +69,8 @@ class PointSampler:
 
     def _spreads(self, study: optuna.Study) -> bool:
         """Say whether the next point comes from the Sobol sequence: of `gp` those before its first model."""
-        settings = self._space.sampler
-        if settings.name != "gp":
-            return settings.name == "qmc"
-        return len(study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])) < settings.startup_trials
+        ended = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+        return self._space.sampler.name == "qmc" or len(ended) < self._space.sampler.startup_trials
 
     def running(self, point: Point) -> FrozenTrial:
         """Return a point as a running trial, to be added to a study as one entry."""

@@ -126,7 +126,7 @@ def test_points_that_cannot_be_trained_are_refused(study: ShapeActionStudy, reso
     study.check(resolved)
     with pytest.raises(ValueError, match="codebook_sice: unknown key"):
         study.check(resolved | {"codebook_sice": 3})
-    with pytest.raises(ValueError, match="possible are "):
+    with pytest.raises(ValueError, match="9 sub-actions cannot be made of 8 different phrases: possible are 3-8"):
         study.check(resolved | {"num_sub_actions": 9})
     with pytest.raises(ValueError, match="shared by all trials"):
         study.check(resolved | {"text_encoder": "other"})
