@@ -117,7 +117,7 @@ def complaint(error: ValidationError, model: type[BaseModel] | None = None, *, g
         if location and isinstance(detail["input"], dict) and inner in _keys_of(model, location):
             location, message = [*location, inner], rest  # a check of several keys together says which is wrong
         message = message[0].lower() + message[1:]
-    value = f" (got {detail['input']!r:.80})" if got else ""
+    value = f" (got {detail['input']!r:.80})" if got and location else ""
     return ": ".join(filter(None, [".".join(location), message])) + value
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from model.configuration.sections import (
     Alignment,
@@ -22,6 +22,7 @@ from model.configuration.sections import (
     Frozen,
     LossWeights,
     Merging,
+    Stage,
     Training,
     Weight,
     Windows,
@@ -60,9 +61,28 @@ class Configuration(Frozen):
     losses: LossWeights = LossWeights()
     alignment: Alignment = Alignment()
     training: Training = Training()
-    epochs: Count = 120
+    epochs: Count = Field(120, description="in all")
+    stages: tuple[Stage, ...] = Field(
+        (), description="weights one after another, each for its epochs", exclude_if=lambda stages: not stages
+    )
     seed: Annotated[int, Field(ge=0)] = 0
     threads: Count | None = Field(None, description="CPU threads; None takes torch's choice")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ends_as_its_last_stage(cls, values: Any) -> Any:
+        """Fill in the weight at the end and all epochs, or refuse others."""
+        try:
+            weights, epochs = zip(
+                *((stage["action_weight"], stage["epochs"]) for stage in values["stages"]), strict=True
+            )
+            at_end = {"action_weight": weights[-1], "epochs": sum(epochs)}
+        except (KeyError, IndexError, TypeError):
+            return values  # there are no stages, or what is wrong with them is said of each
+        for key, value in at_end.items():
+            if values.get(key, value) != value:
+                raise ValueError(f"{key}: is {values[key]}, but the stages end with {value}; leave it out")
+        return {**values, **at_end}
 
     @field_validator("rotation_trick")
     @classmethod
@@ -91,6 +111,11 @@ class Configuration(Frozen):
         if value.code_dim < 2 and info.data.get("quantizer") == "product":
             raise ValueError("code_dim: with quantizer product it must be 2 or more, a number for each part")
         return value
+
+    @property
+    def all_stages(self) -> tuple[Stage, ...]:
+        """The stages of the training; one where none are given."""
+        return self.stages or (Stage(action_weight=self.action_weight, epochs=self.epochs),)
 
     @property
     def codes_of_actions(self) -> int:

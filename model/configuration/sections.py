@@ -151,6 +151,13 @@ class Alignment(Frozen):
         return self
 
 
+class Stage(Frozen):
+    """A part of a training that goes on with another weight."""
+
+    action_weight: Annotated[float, Field(gt=0.0, lt=1.0)]
+    epochs: Count
+
+
 class Training(Frozen):
     """The optimiser and the schedule."""
 

@@ -111,10 +111,14 @@ def _assemble(configuration: Configuration, text: ClassText, channels: int, layo
         rebuild=SeriesRebuilder(AttributeEncoder(sizes.width, sizes.code_dim, each, of_head), decoder),
         action=action,
         teacher=TextTeacher(aligner, text, AnswerKey(text, channels), alignment.momentum if own else None),
-        # As the losses are traded, so is the choice.
-        synthesis=configuration.synthesis * (1 - configuration.action_weight) / configuration.action_weight,
+        synthesis=traded_synthesis(configuration.synthesis, configuration.action_weight),
         classes=classes,
     )
+
+
+def traded_synthesis(synthesis: float, action_weight: float) -> float:
+    """Return γ at a weight w: as the losses are traded, so is the choice of codes."""
+    return synthesis * (1 - action_weight) / action_weight
 
 
 def placement(configuration: Configuration) -> Placement:

@@ -8,17 +8,17 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim.lr_scheduler import LambdaLR
 
 from model.checkpoint import MODEL_FILE, load_model, load_training, save_training
 from model.configuration.reading import Configuration
+from model.configuration.sections import Stage
 from model.evaluation.bootstrap import metric_intervals
 from model.evaluation.downstream import CONFUSION_FILE, write_confusions
 from model.evaluation.evaluate import SplitOutputs, classify, collect, evaluate, read_meaning
 from model.evaluation.meaning import CODES_FILE, CodeMeaning, write_codes
 from model.network.alignment import ClassText
 from model.network.batch import Batch
-from model.network.building import build_model, longest_window
+from model.network.building import build_model, longest_window, traded_synthesis
 from model.network.teacher import AnswerKey
 from model.pretrained.shape_action import ShapeAction
 from model.sub_actions.scores import VocabularyFiles
@@ -29,7 +29,8 @@ from model.training.replicas import Replicas
 from model.training.step import StepOutcome, TrainingStep
 
 FINAL_LEARNING_RATE = 0.05  # of the first, at the end of the cosine
-REVIVE_UNTIL = 0.8  # share of the epochs after which no code is moved any more
+LATER_LEARNING_RATE = 0.5  # of the first, at which a later stage begins
+REVIVE_UNTIL = 0.8  # share of the first stage's epochs after which no code is moved any more
 
 
 class ShapeActionRun:
@@ -81,14 +82,14 @@ class ShapeActionRun:
         self.step = TrainingStep(self.model, configuration, self.longest, self.replicas)
         self.epoch = 0
         self.codes_started = False
-        self.optimizer, self.schedule = self._optimizer()
+        self.optimizer = self._optimizer()
 
     @property
     def steps_per_epoch(self) -> int:
         """Optimiser steps of an epoch."""
         return math.ceil(len(self.train.x) / self.configuration.training.batch_size)
 
-    def _optimizer(self) -> tuple[torch.optim.AdamW, LambdaLR]:
+    def _optimizer(self) -> torch.optim.AdamW:
         t = self.configuration.training
         decayed: dict[str, Any] = {"params": [], "weight_decay": t.weight_decay}
         kept: dict[str, Any] = {"params": [], "weight_decay": 0.0}
@@ -97,27 +98,31 @@ class ShapeActionRun:
             decays = p.ndim > 1 and not name.startswith("quantizer.")
             if p.requires_grad:
                 (decayed if decays else kept)["params"].append(p)
-        optimizer = torch.optim.AdamW([decayed, kept], lr=t.learning_rate, fused=True)
-        total = self.configuration.epochs * self.steps_per_epoch
-        rise = max(1, round(t.warmup_fraction * total))
+        return torch.optim.AdamW([decayed, kept], lr=t.learning_rate, fused=True)
 
-        def factor(step: int) -> float:
-            if step < rise:
-                return (step + 1) / rise
-            along = (step - rise) / max(1, total - rise)
-            return FINAL_LEARNING_RATE + (1 - FINAL_LEARNING_RATE) * 0.5 * (1 + math.cos(math.pi * along))
+    def _under_way(self) -> tuple[Stage, int]:
+        """The stage of the current epoch, and the epoch in which it began."""
+        begin = 0
+        for stage in self.configuration.all_stages:
+            if self.epoch < begin + stage.epochs:
+                break
+            begin += stage.epochs
+        return stage, begin
 
-        return optimizer, LambdaLR(optimizer, factor)
+    @property
+    def _first(self) -> int:
+        """Epochs of the first stage, in which codes come into use and windows are released."""
+        return self.configuration.all_stages[0].epochs
 
     @property
     def quantizes(self) -> bool:
         """Whether the current epoch uses codes; the first ones do not."""
-        return self.epoch >= int(self.configuration.training.unquantized_fraction * self.configuration.epochs)
+        return self.epoch >= int(self.configuration.training.unquantized_fraction * self._first)
 
     @property
     def windows_frozen(self) -> bool:
         """Whether windows stay where they began; while shapes draw nothing yet, windows would only grow."""
-        return self.epoch < int(self.configuration.windows.held_fraction * self.configuration.epochs)
+        return self.epoch < int(self.configuration.windows.held_fraction * self._first)
 
     def train_epoch(self) -> dict[str, float]:
         """One pass over the training split.
@@ -131,10 +136,15 @@ class ShapeActionRun:
             self.codes_started = True
         order = torch.randperm(len(self.train.x), generator=self.generator)
         usage = torch.zeros(self.configuration.codebook_size, dtype=torch.long, device=self.train.x.device)
-        outcomes = []
+        stage, begin = self._under_way()
+        self.model.synthesis = traded_synthesis(self.configuration.synthesis, stage.action_weight)
+        done, total = ((epochs * self.steps_per_epoch) for epochs in (self.epoch - begin, stage.epochs))
+        outcomes: list[StepOutcome] = []
         # Cut evenly: a last step of a few recordings would move the model as far as the others.
         for rows in order.to(self.train.x.device).tensor_split(self.steps_per_epoch):
-            outcomes.append(self._step(self._augmented(self.train.take(rows))))
+            for group in self.optimizer.param_groups:
+                group["lr"] = self._learning_rate(done + len(outcomes), total, later=begin > 0)
+            outcomes.append(self._step(self._augmented(self.train.take(rows)), stage.action_weight))
             # Unlike bincount, adding does not wait for a GPU.
             usage.index_add_(0, outcomes[-1].indices, torch.ones_like(outcomes[-1].indices))
         self._revive(usage, outcomes[-1].z)
@@ -149,15 +159,26 @@ class ShapeActionRun:
             return batch
         return batch._replace(wording=self.model.teacher.text.draw_wordings(batch.y, self.generator))
 
-    def _step(self, batch: Batch) -> StepOutcome:
+    def _learning_rate(self, step: int, steps: int, later: bool) -> float:
+        """The rate of a step of a stage: it rises, then falls along a cosine; `later` than the first, from half."""
+        t = self.configuration.training
+        rise = max(1, round(t.warmup_fraction * steps))
+        highest = LATER_LEARNING_RATE if later else 1.0
+        if step < rise:
+            factor = highest * (step + 1) / rise
+        else:
+            along = (step - rise) / max(1, steps - rise)
+            factor = FINAL_LEARNING_RATE + (highest - FINAL_LEARNING_RATE) * 0.5 * (1 + math.cos(math.pi * along))
+        return t.learning_rate * factor
+
+    def _step(self, batch: Batch, action_weight: float) -> StepOutcome:
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
-        outcome = self.step(batch, self._kept(batch.x.shape[:2].numel()), self.quantizes)
+        outcome = self.step(batch, self._kept(batch.x.shape[:2].numel()), self.quantizes, action_weight)
         if self.windows_frozen:
             self.model.attributes.to_window.zero_grad(set_to_none=True)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.configuration.training.gradient_clip)
         self.optimizer.step()
-        self.schedule.step()
         self.model.teacher.update()
         if self.quantizes:
             self.model.quantizer.ema_update(outcome.z, outcome.indices)
@@ -177,7 +198,7 @@ class ShapeActionRun:
 
     def _revive(self, usage: Tensor, z: Tensor) -> None:
         below = self.configuration.training.revive_below
-        early = self.epoch < REVIVE_UNTIL * self.configuration.epochs
+        early = self.epoch < REVIVE_UNTIL * self._first
         if self.codes_started and below and early:
             parts = [part for name, part in self.model.named_parameters() if name.startswith("quantizer.")]
             before = {part: part.detach().clone() for part in parts}
@@ -219,12 +240,12 @@ class ShapeActionRun:
         state = {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
             "generator": self.generator.get_state(),
             "torch": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state(self.train.x.device) if self.train.x.is_cuda else None,
             "epoch": self.epoch,
             "codes_started": self.codes_started,
+            "synthesis": self.model.synthesis,
         }
         save_training(folder, state)
 
@@ -233,12 +254,12 @@ class ShapeActionRun:
         state = load_training(folder)
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
         self.generator.set_state(state["generator"])
         torch.set_rng_state(state["torch"])
         if state["cuda"] is not None and self.train.x.is_cuda:
             torch.cuda.set_rng_state(state["cuda"], self.train.x.device)
         self.epoch, self.codes_started = state["epoch"], state["codes_started"]
+        self.model.synthesis = state["synthesis"]
 
     def export(self, folder: Path) -> None:
         """Writes the finished model with what its codes mean, and tables for people.

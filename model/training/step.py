@@ -34,19 +34,19 @@ class StepOutcome(NamedTuple):
 class TrainingStep:
     """Forward and backward pass of a step, its recordings shared by the replicas.
 
-    Of the configuration it reads loss weights, `action_weight`, temperature and `training.accumulate`; `longest` is the
-    upper bound of a window's length, a fraction of the series.
+    Of the configuration it reads loss weights, temperature and `training.accumulate`; `longest` is the upper bound of a
+    window's length, a fraction of the series.
     """
 
     def __init__(self, model: ShapeActionNetwork, configuration: Configuration, longest: float, replicas: Replicas):
         self.model, self.configuration, self.longest, self.replicas = model, configuration, longest, replicas
 
-    def __call__(self, batch: Batch, kept: Tensor | None, quantize: bool) -> StepOutcome:
+    def __call__(self, batch: Batch, kept: Tensor | None, quantize: bool, action_weight: float) -> StepOutcome:
         """Adds the gradients of a step to the parameters', and returns the outcome for all of its recordings.
 
         The batch has all of them too; both are the same on every replica. `kept (series of the step, kept patches)`,
         int64, names the patches that are seen, None all. Without `quantize` the code before quantization is decoded, as
-        in the warm-up.
+        in the warm-up. `action_weight` is w in (0, 1).
         """
         outcomes, weights = [], []
         # A recording by itself has nothing to be compared with, so the last, shorter step is cut less.
@@ -54,18 +54,20 @@ class TrainingStep:
         for rows in torch.arange(len(batch.x)).tensor_split(parts):
             part = slice(int(rows[0]), int(rows[-1]) + 1)
             weights.append(len(rows) / len(batch.x))
-            outcomes.append(self._micro_batch(_take(batch, kept, part), quantize, weights[-1]))
+            outcomes.append(self._micro_batch(_take(batch, kept, part), quantize, action_weight, weights[-1]))
         self.replicas.mean_gradients(self.model.parameters())
         return _together(outcomes, weights)
 
-    def _micro_batch(self, taken: tuple[Batch, Tensor | None], quantize: bool, weight: float) -> StepOutcome:
+    def _micro_batch(
+        self, taken: tuple[Batch, Tensor | None], quantize: bool, action_weight: float, weight: float
+    ) -> StepOutcome:
         c, batch = self.configuration, taken[0]
         own, kept = _take(*taken, self.replicas.share(len(batch.x)))
         output = self.model(own.x.flatten(0, 1), level=own.level, quantize=quantize, kept=kept)
         if self.replicas.size > 1:
             output = self._of_all(output, len(batch.x), quantize)
         terms = loss_terms(self.model, batch, output, self.longest, c.alignment.contrastive_temperature)
-        loss = total_loss(terms, c.losses, c.action_weight)
+        loss = total_loss(terms, c.losses, action_weight)
         (loss * weight if weight != 1 else loss).backward()
         z, indices = output.attributes.z.detach().flatten(0, 1), output.quantized.indices.flatten()
         return StepOutcome(loss.detach(), LossTerms(*(term.detach() for term in terms)), z, indices)

@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from model.configuration.reading import Configuration, ConfigurationError, read_configuration, resolve_configuration
+from model.configuration.reading import (
+    Configuration,
+    ConfigurationError,
+    parse_configuration,
+    read_configuration,
+    resolve_configuration,
+)
 
 VOCABULARY = {"name": "toy", "classes": {"a": ["raise arm", "hold wrist"], "b": ["swing arm", "shake wrist"]}}
 
@@ -48,6 +54,13 @@ def test_relative_data_paths_become_absolute(tmp_path: Path) -> None:
         ({"data": {"nmae": "BasicMotions"}}, "data.source.nmae: unknown key; did you mean 'name'"),
         ({"method": "head"}, "method: .*'action_head' or 'action_decoder'"),
         ({"action_weight": 1.0}, "action_weight: input should be less than 1"),
+        ({"stages": [{"action_weight": 0.5}]}, r"stages\.0\.epochs: field required"),
+        ({"stages": [{"action_weight": 0.5, "epochs": 4, "lr": 1}]}, r"stages\.0\.lr: unknown key"),
+        ({"stages": [{"action_weight": 1.5, "epochs": 4}]}, r"action_weight: input should be less than 1"),
+        (
+            {"stages": [{"action_weight": 0.5, "epochs": 4}, {"action_weight": 0.3, "epochs": 2}], "epochs": 5},
+            "epochs: is 5, but the stages end with 6; leave it out",
+        ),
         ({"losses": {"shape": "much"}}, "losses.shape: .*'much'"),
         ({"merging": {"linkeage": "single"}}, "merging.linkeage: unknown key; did you mean 'linkage'"),
         ({"merging": {"linkage": "ward"}}, "merging.linkage: .*'average', 'complete' or 'single'"),
@@ -87,6 +100,18 @@ def test_mistakes_are_named_by_file_and_dotted_key(tmp_path: Path, values: dict,
         read_configuration(path)
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
+
+
+def test_stages_say_the_weight_at_the_end_and_all_epochs(tmp_path: Path) -> None:
+    configuration = read_configuration(
+        write(tmp_path, stages=[{"action_weight": 0.5, "epochs": 4}, {"action_weight": 0.3, "epochs": 2}])
+    )
+    assert (configuration.action_weight, configuration.epochs) == (0.3, 6)
+    assert [(stage.action_weight, stage.epochs) for stage in configuration.all_stages] == [(0.5, 4), (0.3, 2)]
+    assert parse_configuration(configuration.model_dump(mode="json")) == configuration
+    plain = read_configuration(write(tmp_path))
+    assert "stages" not in plain.model_dump(mode="json")
+    assert [(stage.action_weight, stage.epochs) for stage in plain.all_stages] == [(0.5, plain.epochs)]
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,66 @@ def test_a_restored_run_goes_on_as_if_it_had_never_stopped(
     assert [again.train_epoch() for _ in range(6 - at)] + [again.evaluate()] == expected
 
 
+LINE = [{"action_weight": 0.5, "epochs": 4}, {"action_weight": 0.3, "epochs": 2}, {"action_weight": 0.8, "epochs": 2}]
+
+
+def in_stages(small: dict, stages: list[dict]) -> Configuration:
+    values = {key: value for key, value in small.items() if key != "epochs"}
+    return Configuration(**values | {"training": {"batch_size": 4, "mask_fraction": 0.2}, "stages": stages})
+
+
+@pytest.mark.parametrize("quantizer", ["synchronised", "ema", "product"])
+def test_a_line_is_its_stages_one_after_another_bit_for_bit(
+    small: dict, class_text: ClassText, tmp_path: Path, quantizer: str
+) -> None:
+    small |= {"quantizer": quantizer}
+    whole, measured = run_of(in_stages(small, LINE), class_text), []
+    for _ in range(8):
+        whole.train_epoch()
+        measured.append(whole.evaluate())
+    first = Configuration(
+        **small | {"training": {"batch_size": 4, "mask_fraction": 0.2}, "action_weight": 0.5, "epochs": 4}
+    )
+    for configuration, epochs in (
+        (first, range(4)),
+        (in_stages(small, LINE[:2]), (4, 5)),
+        (whole.configuration, (6, 7)),
+    ):
+        part = run_of(configuration, class_text)
+        if epochs[0]:
+            part.restore(tmp_path)
+            assert part.evaluate() == measured[epochs[0] - 1], "restored, it measures what was measured"
+        for epoch in epochs:
+            part.train_epoch()
+            assert part.evaluate() == measured[epoch]
+        part.save(tmp_path)
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(part.model.state_dict()[name], value), name
+
+
+def test_a_later_stage_has_its_weight_and_a_schedule_of_its_own(
+    small: dict, class_text: ClassText, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, seen = run_of(in_stages(small, LINE), class_text), []
+    step = run._step
+
+    def watched(batch: Batch, action_weight: float) -> StepOutcome:
+        seen.append((action_weight, run.optimizer.param_groups[0]["lr"] / run.configuration.training.learning_rate))
+        return step(batch, action_weight)
+
+    monkeypatch.setattr(run, "_step", watched)
+    for _ in range(8):
+        run.train_epoch()
+        assert run.quantizes == (run.epoch >= 1), "codes come into use after 0.3 of the first stage's 4 epochs"
+    weights, rates = zip(*seen, strict=True)
+    assert weights == (0.5,) * 12 + (0.3,) * 6 + (0.8,) * 6
+    assert rates[0] == 1.0
+    assert rates[12] == rates[18] == 0.5
+    for begin, end in ((0, 12), (12, 18), (18, 24)):
+        assert list(rates[begin:end]) == sorted(rates[begin:end], reverse=True)
+        assert rates[end - 1] < 0.2
+
+
 @pytest.mark.parametrize("layout", [{"patches": 16, "patch_samples": 4}, {"patches": None, "patch_samples": 4}])
 def test_the_same_layout_said_otherwise_is_the_same_run(small: dict, class_text: ClassText, layout: dict) -> None:
     runs = [
@@ -119,9 +179,9 @@ def test_the_steps_of_an_epoch_are_alike(
     taken: list[int] = []
     step = run._step
 
-    def counted(batch: Batch) -> StepOutcome:
+    def counted(batch: Batch, action_weight: float) -> StepOutcome:
         taken.append(len(batch.x))
-        return step(batch)
+        return step(batch, action_weight)
 
     monkeypatch.setattr(run, "_step", counted)
     run.train_epoch()

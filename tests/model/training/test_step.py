@@ -81,7 +81,7 @@ def gradients(model: nn.Module) -> dict[str, torch.Tensor]:
 
 def test_micro_batches_add_up_to_their_weighted_mean(small: dict, class_text: ClassText) -> None:
     run, batch = a_run(small | {"training": {"accumulate": 3}}, class_text)
-    outcome = run.step(batch, None, quantize=True)
+    outcome = run.step(batch, None, quantize=True, action_weight=0.5)
     together = gradients(run.model)
     run.model.zero_grad(set_to_none=True)
     c, losses = run.configuration, []
@@ -102,7 +102,7 @@ def test_micro_batches_add_up_to_their_weighted_mean(small: dict, class_text: Cl
 def test_no_micro_batch_is_left_with_a_single_recording(small: dict, class_text: ClassText) -> None:
     run, batch = a_run(small | {"training": {"batch_size": 8, "accumulate": 4}}, class_text)
     five = batch.take(slice(0, 5))
-    outcome = run.step(five, None, quantize=False)
+    outcome = run.step(five, None, quantize=False, action_weight=0.5)
     halves = [batch.take(rows) for rows in (slice(0, 3), slice(3, 5))]
     losses = []
     for half in halves:
