@@ -11,6 +11,7 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -80,6 +81,7 @@ def prepare(options: Options) -> Prepared:
     study = import_study(space.study, options.file)
     _check_metrics(space, study, options.file)
     _check_trackers(space, options.file)
+    _check_sweep(space, study, options.file)
     space = _resolve(space, study, options.file)
     if before is not None and recorded is not None:
         space = _as_recorded(space, before, recorded.get("written", {}), written)
@@ -120,7 +122,7 @@ def build_study(prepared: Prepared, file: Path) -> Study:
         study = prepared.study(space.fixed)
     except (ValueError, OSError) as error:
         raise SpaceError(f"{file}: fixed.{one_line(error)}") from error
-    for _, parameters in space.corners():
+    for _, parameters in chain(space.corners(), space.line_corners()):
         try:
             study.check(space.configuration(parameters, space.seed))
         except ValueError as error:
@@ -229,6 +231,16 @@ def _as_recorded(space: Space, before: Space, then: dict[str, Any], now: dict[st
         given = {name: value for name, value in space.resources if value is not None}
         kept["resources"] = before.resources.model_copy(update=given)
     return space.model_copy(update=kept)
+
+
+def _check_sweep(space: Space, study: type[Study], file: Path) -> None:
+    """Refuse to sweep what the study cannot change in mid-training."""
+    able = tuple(getattr(study, "continuable", ()))
+    if space.sweep is not None and space.sweep.parameter not in able:
+        what = f"only {', '.join(able)}" if able else "nothing"
+        raise SpaceError(
+            f"{file}: sweep.parameter: {space.study} can change {what} in mid-training, not {space.sweep.parameter}"
+        )
 
 
 def _check_trackers(space: Space, file: Path) -> None:

@@ -40,6 +40,11 @@ class Study(Protocol):
     Attributes:
         metrics: Names of what `TrainingRun.evaluate` measures.
 
+    A study that can change parameters in mid-training names them in `continuable`. A configuration may then have
+    `stages`, a list of {parameter: value, epochs: number} in their order, whose last value is the configuration's own
+    and whose epochs add up to its `epochs`. A run that has restored the end of the first stages trains the others as if
+    it had trained all of them.
+
     A study may also have `prepare(configurations, folder)`: what is done once for all trials, before the first. It is
     given the corners of the space, each as for `check`, and a folder of the run folder that is the study's own, where a
     resumed run finds again what was kept. It returns lines for people, such as a limit that the space meets.

@@ -122,8 +122,10 @@ class Session:
         for message in (*recorder.repairs, *proposals.repairs):
             log.warning(message)
             self._say(message.replace(str(path), str(self._folder.shown)))
-        repeated = sum(result.request.trial in proposals.replicates for result in ended)
-        remaining = max(0, space.budget.trials - (len(ended) - repeated))
+        numbers = [result.request.trial for result in ended]
+        repeated, gone_on = (len(kind.intersection(numbers)) for kind in (proposals.replicates, proposals.lines))
+        of_budget = len(ended) - repeated - gone_on
+        remaining = max(0, space.budget.trials - of_budget)
         self._run = run = RunContext(
             space=space,
             study=self._study,
@@ -136,9 +138,10 @@ class Session:
             interruption=self._interruption,
         )
         if self._options.resume:
-            beside = f" and {repeated} replicates" if repeated else ""
+            others = [(gone_on, "lines"), (repeated, "replicates")]
+            beside = "".join(f" and {count} {name}" for count, name in others if count)
             left = f"{remaining} to go" if remaining else _work(run) or "0 to go"
-            self._say(f"resuming {self._folder.shown}: {len(ended) - repeated} trials{beside} have ended, {left}")
+            self._say(f"resuming {self._folder.shown}: {of_budget} trials{beside} have ended, {left}")
             log.info("resumed; run again: %s", again)
         return run
 
@@ -170,6 +173,8 @@ class Session:
     def _conclude(self, run: RunContext, verdict: str) -> int:
         """Rebuild the results and say what came out."""
         run.recorder.sweep()
+        if not verdict:
+            run.recorder.forget_ends()
         rows = run.recorder.snapshot().rows
         states = Counter(str(row["state"]) for row in rows)
         counts = ", ".join(f"{number} {state}" for state, number in states.most_common()) or "none ended"
@@ -183,7 +188,7 @@ class Session:
         return 0
 
     def _show_front(self, space: Space, rows: list[dict[str, object]]) -> None:
-        summary = summarise(rows, space.objectives, space.guards, tuple(space.parameters))
+        summary = summarise(rows, space.objectives, space.guards, space.columns)
         shown = self._folder.shown
         if len(summary.front):
             console(self._terminal).print(front_table(summary, space, f"front of {shown}"))
@@ -243,7 +248,10 @@ class Session:
 def _work(run: RunContext) -> str:
     """Say what is left to do; "" for nothing."""
     seeds = run.space.budget.replicates
+    sweep, lines = run.space.sweep, run.proposals.more_lines
     if not run.remaining:
-        return f"{run.proposals.lacking} replicates to go" if run.proposals.lacking else ""
+        left = [(lines, "lines"), (run.proposals.lacking, "replicates")]
+        return ", ".join(f"{count} {name} to go" for count, name in left if count)
+    on = f", of which those on the front go on for {sweep.epochs} epochs at another {sweep.parameter}" if sweep else ""
     then = f", then replicates until each point on and near the front has {seeds} seeds" if seeds > 1 else ""
-    return f"{run.remaining} trials{then}"
+    return f"{run.remaining} trials{on}{then}"

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from results.records.tables import INHERITED, LINE
 from search.exceptions import one_line
 from search.space.schema import Space
 
@@ -29,6 +30,12 @@ class TrialRequest:
     parameters: dict[str, Any]  # value of each parameter by its dotted name
     seed: int  # its own seed
     replicate: bool = False  # it trains a point again, after the budget's trials
+    parent: int | None = None  # the trial at whose end a line goes on, if there is one; else it trains all its stages
+
+    @property
+    def of_budget(self) -> bool:
+        """Whether it is one of the budget's trials: what a sampler proposed."""
+        return not self.replicate and LINE not in self.parameters
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,7 @@ class TrialResult:
     # When the worker that ended it took it, where an earlier one has trained some of its epochs; "" else
     resumed: str = ""
     before_s: float = 0.0  # seconds that the epochs of earlier workers took
+    inherited: int = 0  # of its epochs, those that the parent of a line was trained; they cost nothing again
 
     def row(self) -> dict[str, Any]:
         """Return the trial's row of `trials.csv`; only a trial with a result has metrics."""
@@ -63,6 +71,7 @@ class TrialResult:
             "started": self.started or None,
             "first_step": self.first_step or None,
             "ended": self.ended or None,
+            **({INHERITED: self.inherited} if self.inherited else {}),
             **self.request.parameters,
             **values,
         }

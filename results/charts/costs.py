@@ -12,6 +12,7 @@ import pandas as pd
 
 from results.front.front import broken_guards
 from results.front.overview import Overview
+from results.front.points import epochs_spent
 from results.records.objectives import metric_values
 from results.records.tables import STATES
 
@@ -59,7 +60,7 @@ def costs(trials: pd.DataFrame) -> list[StateCost]:
         seconds = metric_values(rows, "seconds")
         known = seconds[np.isfinite(seconds)]
         median_s, longest_s = (float(np.median(known)), float(known.max())) if len(known) else (math.nan, math.nan)
-        epochs = int(rows["epochs"].fillna(0).sum())
+        epochs = int(epochs_spent(rows).sum())
         by_state.append(StateCost(state, len(rows), epochs, float(known.sum()), median_s, longest_s))
     return by_state
 

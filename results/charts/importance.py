@@ -22,6 +22,7 @@ from results.front.front import eligible, reference_point
 from results.front.overview import Overview
 from results.records.objectives import minimised, objective_values
 from results.records.space import Parameter
+from results.records.tables import LINE
 from results.records.text import cell
 
 if TYPE_CHECKING:
@@ -124,8 +125,12 @@ def _distribution(parameter: Parameter) -> Any:
 
 
 def _configurations(view: Overview, parameters: Sequence[Parameter]) -> list[dict[str, Any] | None]:
-    """Return the parameters of each trial, without those it does not have; None where a value is not in its range."""
-    found: list[dict[str, Any] | None] = [{} for _ in range(len(view.trials))]
+    """Return the parameters of each trial, without those it does not have; None where a value is not in its range.
+
+    None for lines too: their values say how they began as much as where they are.
+    """
+    lines = view.trials[LINE] if LINE in view.trials else [""] * len(view.trials)
+    found: list[dict[str, Any] | None] = [{} if cell(line) in ("", "nan") else None for line in lines]
     for parameter in parameters:
         values = list(view.trials[parameter.name]) if parameter.name in view.trials else []
         for row, value in enumerate(values):

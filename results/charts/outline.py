@@ -8,6 +8,8 @@ import numpy as np
 
 from results.front.overview import Overview, row_keys
 from results.records.objectives import Objective, minimised, objective_values
+from results.records.tables import LINE
+from results.records.text import ARROW, cell
 
 
 def staircase(view: Overview) -> np.ndarray:
@@ -42,6 +44,23 @@ def outline(corners: np.ndarray, worst: np.ndarray, objectives: Sequence[Objecti
     xs = np.concatenate([order[:, 0], [max(worst[0], order[-1, 0])]])
     ys = np.concatenate([[max(worst[1], order[0, 1])], order[:, 1]])
     return minimised(np.stack([np.repeat(xs, 2)[:-1], np.repeat(ys, 2)[1:]], axis=1), objectives)
+
+
+def steps_of_lines(view: Overview) -> list[tuple[int, int]]:
+    """Return the rows of the points' table from which lines go on, each with the row of where it leads."""
+    table = view.points.table
+    if LINE not in table:
+        return []
+    found, rows = [], {}
+    for row, (label, record) in enumerate(zip(view.run_of(table), table.to_dict("records"), strict=True)):
+        run = view.runs[label]
+        swept = run.space.sweep.get("parameter")
+        others = [cell(record.get(name)) for name in run.space.parameter_names if name not in (LINE, swept)]
+        text = cell(record[LINE]).removesuffix("nan") or cell(record.get(swept))
+        rows[(label, *others, text)] = row
+        if ARROW in text and record["state"] == "finished":
+            found.append((row, (label, *others, text.rpartition(ARROW)[0])))
+    return [(rows[before], row) for row, before in found if before in rows]
 
 
 def named_points(view: Overview) -> dict[int, str]:

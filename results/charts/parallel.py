@@ -74,7 +74,8 @@ def parallel_lines(view: Overview) -> ParallelLines:
     rows = [others[n] for n in evenly(len(others), MOST_LINES)] + [row for row in fronts if row in chosen]
     values = objective_values(table, view.objectives)
     order = np.argsort(np.argsort(values[rows, 0], kind="stable"), kind="stable")
-    drawn = [_parameter_axis(view, name, table.iloc[rows], order) for name in view.parameter_names]
+    lines = {p.name for run in view.runs.values() for p in run.space.parameters if p.type == "line"}
+    drawn = [_parameter_axis(view, name, table.iloc[rows], order) for name in view.parameter_names if name not in lines]
     drawn += [_objective_axis(view, o, values[:, number], rows) for number, o in enumerate(view.objectives)]
     places = np.stack([places for _, places in drawn], axis=1)
     verdicts = [view.verdicts[row] for row in rows]

@@ -127,7 +127,7 @@ def check_name(run: Run, metric: str) -> None:
         RecordError: Names the nearest metric there is.
     """
     known = metric_names(run.trials, run.space)
-    known += [p.name for p in run.space.parameters if p.type != "choice" or _numbers(p.values)]
+    known += [p.name for p in run.space.parameters if p.type != "line" and (p.type != "choice" or _numbers(p.values))]
     if metric not in known:
         close = difflib.get_close_matches(metric, known, n=1, cutoff=0.4)
         hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"

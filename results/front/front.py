@@ -18,7 +18,7 @@ import pandas as pd
 from results.exceptions import RecordError
 from results.front.dominance import GrowingFront, front_extent, on_front, volume
 from results.front.knee import knee
-from results.front.points import Points, gather, represent, running_means, trial_order
+from results.front.points import Points, epochs_spent, gather, represent, running_means, trial_order
 from results.records.objectives import Guard, Objective, metric_values, minimised, objective_values
 
 
@@ -145,7 +145,7 @@ def hypervolume_history(
         volumes.append(growth.volume)
     columns = {
         "trials": np.arange(1, len(ended) + 1),
-        "epochs": ended["epochs"].fillna(0).cumsum().to_numpy(dtype=int),
+        "epochs": epochs_spent(ended).cumsum().to_numpy(dtype=int),
         "seconds": (ended["ended"] - ended["started"].min()).dt.total_seconds().to_numpy(dtype=float),
         "front_size": sizes,
         "hypervolume": volumes,

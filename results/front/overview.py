@@ -19,7 +19,7 @@ from results.front.points import SEEDS_COLUMN, Points, with_spread
 from results.front.seeds import PROBABILITY_COLUMN, Seeds, front_probability, seeds_of
 from results.records.objectives import Objective, objective_values
 from results.records.run import Run, metric_names
-from results.records.tables import TRIAL_COLUMNS
+from results.records.tables import BOOKKEEPING
 
 Verdict = Literal["front", "dominated", "guard", "unfinished"]
 
@@ -170,8 +170,9 @@ def _together(runs: dict[str, Run], tables: dict[str, pd.DataFrame]) -> pd.DataF
     metrics = sorted({name for run in runs.values() for name in metric_names(run.trials, run.space)})
     frames = [table.assign(run=label) for label, table in tables.items()]
     filled = [frame for frame in frames if len(frame)] or frames[:1]
+    bookkeeping = [name for name in BOOKKEEPING if any(name in frame for frame in filled)]
     # Columns that only some runs have are filled with missing values.
-    return pd.concat(filled, ignore_index=True).reindex(columns=["run", *TRIAL_COLUMNS, *parameters, *metrics])
+    return pd.concat(filled, ignore_index=True).reindex(columns=["run", *bookkeeping, *parameters, *metrics])
 
 
 def _pooled(runs: dict[str, Run], points: dict[str, Points], trials: pd.DataFrame) -> Points:

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from results.records.objectives import Objective, metric_values, objective_values
-from results.records.tables import TRIAL_COLUMNS
+from results.records.tables import BOOKKEEPING, INHERITED
 from results.records.text import cell
 
 SEEDS_COLUMN = "seeds"
@@ -110,7 +110,7 @@ def represent(points: Points, trials: pd.DataFrame, objectives: Sequence[Objecti
         order = sorted(zip(steps, map(trial_order, trials["trial"].iloc[members]), members, strict=True))
         chosen[row] = order[0][-1]
     table = points.table.copy()
-    for name in TRIAL_COLUMNS:
+    for name in BOOKKEEPING:
         if name in trials:
             table[name] = trials[name].iloc[chosen].array
     return points._replace(table=table)
@@ -130,6 +130,12 @@ def with_spread(points: Points, objectives: Sequence[Objective]) -> Points:
         if name not in table and beside in table:
             table.insert(list(table.columns).index(beside) + 1, name, column)
     return points._replace(table=table)
+
+
+def epochs_spent(trials: pd.DataFrame) -> pd.Series:
+    """Return the epochs that each trial was trained itself, (trials,): a line spends none on what it inherited."""
+    inherited = trials[INHERITED].fillna(0) if INHERITED in trials else 0
+    return (trials["epochs"].fillna(0) - inherited).astype(int)
 
 
 def running_means(trials: pd.DataFrame, parameters: Sequence[str]) -> tuple[np.ndarray, pd.DataFrame]:
@@ -164,7 +170,7 @@ def trial_order(trial: object) -> tuple[int, str]:
 
 
 def _metrics(trials: pd.DataFrame, parameters: Sequence[str]) -> list[str]:
-    return [name for name in trials.columns if name not in {*TRIAL_COLUMNS, *parameters}]
+    return [name for name in trials.columns if name not in {*BOOKKEEPING, *parameters}]
 
 
 def _deviation(values: np.ndarray) -> float:

@@ -16,7 +16,7 @@ from results.records.append_table import read_content
 from results.records.curves import parse_curves, read_for_report
 from results.records.files import LeftOut
 from results.records.space import RunSpace, read_space
-from results.records.tables import CURVES_FILE, TRIAL_COLUMNS, TRIALS_FILE
+from results.records.tables import BOOKKEEPING, CURVES_FILE, TRIALS_FILE
 from results.records.trials import parse_trials, without_texts
 
 log = logging.getLogger(__name__)
@@ -98,5 +98,5 @@ def read_curves(folder: Path | str) -> pd.DataFrame:
 
 def metric_names(trials: pd.DataFrame, space: RunSpace) -> list[str]:
     """Return the metric columns of the trials of a run, in order."""
-    known = {*TRIAL_COLUMNS, *space.parameter_names}
+    known = {*BOOKKEEPING, *space.parameter_names}
     return [name for name in trials.columns if name not in known]

@@ -11,9 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from results.exceptions import RecordError
 from results.records.files import complaint, read_mapping
 from results.records.objectives import Guard, Objective
+from results.records.tables import LINE
 
 SPACE_FILE = "space.yaml"
 REMEDY = "restore the file that the search wrote"
+LINE_COLUMN = {"name": LINE, "type": "line"}  # tells points apart as a parameter does
 
 
 class Parameter(BaseModel):
@@ -21,7 +23,7 @@ class Parameter(BaseModel):
 
     Attributes:
         name: Dotted key, and column in `trials.csv`.
-        type: choice, int, float or log.
+        type: choice, int, float or log; line for the text that says what values a line has gone through.
         values: The values of a choice, in the space's order; empty for the other types.
         low: The smallest value of the other types; None for a choice.
         high: The largest value of the other types; None for a choice.
@@ -47,6 +49,7 @@ class RunSpace(BaseModel):
     parameters: tuple[Parameter, ...]
     objectives: tuple[Objective, ...] = Field(min_length=1)
     guards: tuple[Guard, ...] = ()
+    sweep: dict[str, Any] = {}
     budget: dict[str, Any] = {}
     resources: dict[str, Any] = {}
     fixed: dict[str, Any] = {}
@@ -101,6 +104,8 @@ def _arranged(path: Path, document: Mapping[str, Any]) -> dict[str, Any]:
     arranged["parameters"] = [
         {**_mapping(path, parameters, name, f"parameters.{name}"), "name": name} for name in parameters
     ]
+    if document.get("sweep") is not None:
+        arranged["parameters"].append(LINE_COLUMN)
     guards = _mapping(path, document, "guards") if document.get("guards") else {}
     arranged["guards"] = [{**_mapping(path, guards, metric, f"guards.{metric}"), "metric": metric} for metric in guards]
     objectives = document.get("objectives")

@@ -12,6 +12,9 @@ TRIALS_FILE = "trials.csv"
 CURVES_FILE = "curves.csv"
 STATES = ("finished", "stopped", "failed", "interrupted")
 TRIAL_COLUMNS = ("trial", "state", "reason", "seed", "epochs", "slot", "seconds", "started", "first_step", "ended")
+INHERITED = "inherited_epochs"  # of those of a line, the ones that its parent was trained; no column without lines
+BOOKKEEPING = (*TRIAL_COLUMNS, INHERITED)
+LINE = "line"  # column of the values that a line has gone through, where the space has a sweep
 CURVE_COLUMNS = ("trial", "epoch", "seconds")
 
 

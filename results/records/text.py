@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import pandas as pd
 
+ARROW = " > "  # between the values that a line has gone through
 MISSING = "–"  # of a parameter that a point does not have
 Value = TypeVar("Value")
 
@@ -53,9 +54,19 @@ def parsed(name: str, text: str, parse: Callable[[str], Value]) -> Value:
 
 
 def short(value: object) -> str:
-    """Return a value for reading: floats with four significant digits, "" for a missing one."""
+    """Return a value for reading: floats, those of a line too, with four significant digits, "" for a missing one."""
     if hasattr(value, "item") and not isinstance(value, str | bytes):
         value = value.item()
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.4g}"
+    if isinstance(value, str) and ARROW in value and all(map(_is_float, value.split(ARROW))):
+        return ARROW.join(f"{float(part):.4g}" for part in value.split(ARROW))
     return cell(value)
+
+
+def _is_float(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

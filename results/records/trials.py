@@ -14,12 +14,12 @@ from results.exceptions import DamagedLine, RecordError
 from results.records.append_table import Content
 from results.records.files import Damage, LeftOut, refuse
 from results.records.space import Parameter, RunSpace
-from results.records.tables import STATES, TRIAL_COLUMNS
+from results.records.tables import BOOKKEEPING, INHERITED, STATES, TRIAL_COLUMNS
 from results.records.text import cell, parsed
 
 LARGEST = 2**63 - 1
 # Of the columns that every trial has, and that are not text; all further ones are parameters and metrics.
-KINDS = {"state": "state", "seed": "int", "epochs": "int", "seconds": "float"}
+KINDS = {"state": "state", "seed": "int", "epochs": "int", INHERITED: "int", "seconds": "float"}
 KINDS |= dict.fromkeys(("started", "first_step", "ended"), "moment")
 Parser = Callable[[str], Any]
 
@@ -70,7 +70,7 @@ def _sound_rows(path: Path, content: Content, parsers: Mapping[str, Parser], dam
 
 def without_texts(path: Path, content: Content, space: RunSpace, left_out: LeftOut) -> Content:
     """Return a table without the columns that are no metric, since most of their cells are no numbers; note each."""
-    known = {*TRIAL_COLUMNS, *space.parameter_names, *space.judged}
+    known = {*BOOKKEEPING, *space.parameter_names, *space.judged}
     texts = [name for name in content.header if name not in known and not _mostly_numbers(content, name)]
     for name in texts:
         left_out.say(f"{path}: column {name!r} is unknown and holds no numbers; it is left out")

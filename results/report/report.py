@@ -28,7 +28,7 @@ from results.charts.web.lines import (
     run_legend,
 )
 from results.front.overview import Overview
-from results.front.points import SEEDS_COLUMN, std_column
+from results.front.points import SEEDS_COLUMN, epochs_spent, std_column
 from results.records.files import write_atomically
 from results.records.run import metric_names
 from results.records.text import short
@@ -77,7 +77,7 @@ def _counts(view: Overview) -> list[tuple[str, str]]:
         (f"{len(view.front):,}", "on the front"),
         (f"{view.hypervolume:.4g}", "hypervolume"),
         *[(count, state) for count, state in counted if state in ("finished", "failed") or count != "0"],
-        (f"{int(view.trials['epochs'].fillna(0).sum()):,}", "epochs"),
+        (f"{int(epochs_spent(view.trials).sum()):,}", "epochs"),
         (_duration(float(seconds)), "search time"),
     ]
 

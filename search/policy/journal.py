@@ -30,6 +30,7 @@ JOURNAL_FILE = "study.journal"
 DAMAGED = ".damaged"
 SEED = "seed"  # attributes of a trial in the journal
 ROUND = "round"  # of a replicate
+LINE_KEY = "line"  # of a line: the values that it goes through
 DIRECTIONS = {"minimise": StudyDirection.MINIMIZE, "maximise": StudyDirection.MAXIMIZE}
 
 
@@ -117,7 +118,7 @@ class StudyJournal:
         self._share_notes(self._journal, self._memory)
 
     def add(self, running: FrozenTrial) -> None:
-        """Add a trial that no sampler has just proposed: a replicate, or one that is known from elsewhere."""
+        """Add a trial that no sampler has just proposed: a replicate, a line, or one that is known from elsewhere."""
         self._study.add_trial(running)
         self._copy.add_trial(self._remembered(running))
 
@@ -137,11 +138,11 @@ class StudyJournal:
     def _remembered(self, trial: FrozenTrial) -> FrozenTrial:
         """Return what stands for a trial in the sampler's memory.
 
-        For a replicate that is a failed trial, which every sampler ignores. The front's points would weigh more than
-        others otherwise, when a run goes on with a larger budget; like this it goes on as if it had had that budget
-        from its beginning.
+        For a replicate and for a line that is a failed trial, which every sampler ignores. The front's points would
+        weigh more than others otherwise, when a run goes on with a larger budget; like this it goes on as if it had had
+        that budget from its beginning.
         """
-        if ROUND in trial.user_attrs:
+        if trial.user_attrs.keys() & {ROUND, LINE_KEY}:
             trial = create_trial(
                 state=TrialState.FAIL, params=dict(trial.params), distributions=dict(trial.distributions)
             )

@@ -12,10 +12,11 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from search.policy.journal import ROUND, SEED, StudyJournal
+from search.policy.journal import LINE_KEY, ROUND, SEED, StudyJournal
+from search.policy.lines import continuations
 from search.policy.replication import Replication, TrainedPoint
 from search.policy.samplers import Point, PointSampler
-from search.space.schema import Space
+from search.space.schema import LINE, Space
 from search.trials import TrialRequest, TrialResult
 
 STATES = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "stopped", TrialState.FAIL: "failed"}
@@ -40,6 +41,7 @@ class Proposals:
         self._seeds = seeds
         self._replication = Replication(space)
         self._again: list[int] = []
+        self._lines_again: list[int] = []
         self._replicates_again: list[int] = []
         self._sampler = PointSampler(space)
         self._journal = StudyJournal(space, folder, known)
@@ -74,8 +76,9 @@ class Proposals:
             if trial.number in rows and not trial.state.is_finished():
                 self.tell(rows[trial.number])
         again = sorted(trial.number for trial in trials if trial.number not in rows)
-        replicates = self.replicates
-        self._again = [number for number in again if number not in replicates]
+        replicates, lines = self.replicates, self.lines
+        self._again = [number for number in again if number not in replicates | lines]
+        self._lines_again = [number for number in again if number in lines]
         self._replicates_again = [number for number in again if number in replicates]
         lost = [number for number in again if trials[number].state.is_finished()]
         if lost:
@@ -90,10 +93,9 @@ class Proposals:
                 self._propose()
                 continue
             request = rows[number].request
-            running = self._sampler.running(Point(request.parameters, {}))
-            running.set_user_attr(SEED, request.seed)
+            running = self._running(request.parameters, request.seed)
             # The table does not say which trials are replicates: those beyond the budget that train a point again.
-            known = any(trial.params == running.params for trial in self._journal.trials)
+            known = any(_parameters(trial) == request.parameters for trial in self._journal.trials)
             if known and number >= self._space.budget.trials:
                 running.set_user_attr(ROUND, 1)
             self._journal.add(running)
@@ -112,14 +114,54 @@ class Proposals:
         it would have gone. A batch has no more trials than are still wanted, `most`.
         """
         if not self._again and self._space.batch:
-            if any(not trial.state.is_finished() for trial in self._proposed()):
+            if self._any_runs():
                 return None
             self._again = [self._propose().trial for _ in range(min(self._space.batch, most))]
         return self.request(self._again.pop(0)) if self._again else self._propose()
 
     def give_back(self, trial: int) -> None:
         """Take a trial back that has not ended; it is the next one to be given out."""
-        (self._replicates_again if trial in self.replicates else self._again).insert(0, trial)
+        again = self._again
+        if trial in self.replicates:
+            again = self._replicates_again
+        elif trial in self.lines:
+            again = self._lines_again
+        again.insert(0, trial)
+
+    def go_on(self) -> TrialRequest | None:
+        """Return the next line, a finished training that goes on; None where none is wanted now.
+
+        Of a batch, none before all of it has ended.
+        """
+        if not self._lines_again and not (self._space.batch and self._any_runs()):
+            for parameters in self._wanted_lines()[: None if self._space.batch else 1]:
+                before = self._space.before(parameters)
+                seed = next(t.user_attrs[SEED] for t in self._journal.trials if _parameters(t) == before)
+                self._journal.add(self._running(parameters, seed))
+                self._lines_again.append(len(self._journal.trials) - 1)
+        return self.request(self._lines_again.pop(0)) if self._lines_again else None
+
+    def _wanted_lines(self) -> list[dict[str, Any]]:
+        return continuations(self._trained(), self._space) if self._space.sweep else []
+
+    @property
+    def more_lines(self) -> int:
+        """How many lines are to be trained, as far as is known."""
+        return len(self._lines_again) + len(self._wanted_lines())
+
+    def ended_for_good(self) -> list[int]:
+        """Return the trials that have ended and from whose end no line will go on any more."""
+        if self._space.sweep is None:
+            return []
+        trials = self._journal.trials
+        children = [self._space.before(parameters) for parameters in self._wanted_lines()]
+        children += [self._space.before(_parameters(t)) for t in trials if not t.state.is_finished()]
+        return [
+            trial.number
+            for trial in trials
+            # A replicate is kept: a line may be trained again with its seed.
+            if trial.state.is_finished() and ROUND not in trial.user_attrs and _parameters(trial) not in children
+        ]
 
     def replicate(self) -> TrialRequest | None:
         """Return the next replicate, a point's training with a further seed, once the budget's trials are given out.
@@ -131,9 +173,8 @@ class Proposals:
         missing = self._replication.missing(self._trained())
         if not missing.points:
             return None
-        number = len(self._journal.trials)
-        running = self._sampler.running(Point(missing.points[0], {}))
-        running.set_user_attr(SEED, self._seed(missing.points[0], number))
+        number, parameters = len(self._journal.trials), missing.points[0]
+        running = self._running(parameters, self._seed(parameters, number))
         running.set_user_attr(ROUND, missing.round)
         self._journal.add(running)
         return self.request(number)
@@ -142,6 +183,13 @@ class Proposals:
     def replicates(self) -> frozenset[int]:
         """Numbers of the replicates that have been asked for."""
         return frozenset(t.number for t in self._journal.trials if ROUND in t.user_attrs)
+
+    @property
+    def lines(self) -> frozenset[int]:
+        """Numbers of the lines that have been asked for; those that are replicates are not among them."""
+        return frozenset(
+            t.number for t in self._journal.trials if LINE_KEY in t.user_attrs and ROUND not in t.user_attrs
+        )
 
     @property
     def expected_replicates(self) -> int:
@@ -158,7 +206,7 @@ class Proposals:
     def _trained(self) -> list[TrainedPoint]:
         return [
             TrainedPoint(
-                trial.params,
+                _parameters(trial),
                 STATES.get(trial.state, "running"),
                 trial.user_attrs.get("metrics", {}),
                 trial.user_attrs.get(ROUND, 0),
@@ -167,7 +215,19 @@ class Proposals:
         ]
 
     def _proposed(self) -> list[FrozenTrial]:
-        return [trial for trial in self._journal.trials if ROUND not in trial.user_attrs]
+        return [trial for trial in self._journal.trials if not trial.user_attrs.keys() & {ROUND, LINE_KEY}]
+
+    def _any_runs(self) -> bool:
+        return any(not trial.state.is_finished() for trial in self._journal.trials if ROUND not in trial.user_attrs)
+
+    def _running(self, parameters: Mapping[str, Any], seed: int) -> FrozenTrial:
+        """Return a trial that no sampler proposed, as it is added to the journal."""
+        plain = {name: value for name, value in parameters.items() if name != LINE}
+        running = self._sampler.running(Point(plain, {}))
+        running.set_user_attr(SEED, seed)
+        if self._space.sweep and LINE in parameters:
+            running.set_user_attr(LINE_KEY, parameters[LINE])
+        return running
 
     def _propose(self) -> TrialRequest:
         number = len(self._proposed())
@@ -188,7 +248,12 @@ class Proposals:
 
     def _request(self, trial: FrozenTrial) -> TrialRequest:
         seed = trial.user_attrs.get(SEED, self._space.trial_seed(trial.number))
-        return TrialRequest(trial.number, dict(trial.params), seed, ROUND in trial.user_attrs)
+        parameters, parent = _parameters(trial), None
+        if LINE_KEY in trial.user_attrs:
+            before = self._space.before(parameters)
+            same = (t for t in self._journal.trials if t.user_attrs.get(SEED) == seed and _parameters(t) == before)
+            parent = next((t.number for t in same), None)
+        return TrialRequest(trial.number, parameters, seed, ROUND in trial.user_attrs, parent)
 
     def _seed(self, parameters: Mapping[str, Any], number: int) -> int:
         """Return the seed of a new trial, one with which this run has not trained its point.
@@ -196,9 +261,19 @@ class Proposals:
         It is one with which an earlier run has, or else the first from the trial's own.
         """
         trials = self._journal.trials
-        used = {trial.user_attrs.get(SEED) for trial in trials if trial.params == parameters}
-        free = [seed for seed in self._seeds(parameters) if seed not in used]
+        used = {trial.user_attrs.get(SEED) for trial in trials if _parameters(trial) == parameters}
+        known = list(self._seeds(parameters))
+        if self._space.sweep and (before := self._space.before(parameters)):
+            # With the seed of one that has been trained, a line goes on from its end.
+            known += [trial.user_attrs[SEED] for trial in trials if _parameters(trial) == before]
+        free = [seed for seed in known if seed not in used]
         return free[0] if free else next(s for s in count(self._space.trial_seed(number)) if s not in used)
+
+
+def _parameters(trial: FrozenTrial) -> dict[str, Any]:
+    """Return the parameters of a trial, and the line of one."""
+    line = trial.user_attrs.get(LINE_KEY)
+    return dict(trial.params) | ({LINE: line} if line else {})
 
 
 def _is_same(journal: TrialRequest, table: TrialRequest) -> bool:

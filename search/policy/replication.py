@@ -6,7 +6,7 @@ round looks at; what a round wants depends on nothing but the trials before its 
 interruption, and whichever trial ended first.
 
 Two bounds keep it finite: a point is trained at most twice as often as it needs seeds, failures included, and there are
-never more replicates than would give every trial of the budget its seeds.
+never more replicates than would give every other trial its seeds.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def missing(trials: Sequence[TrainedPoint], space: Space) -> list[dict[str, Any]
     ended = [trial for trial in trials if trial.state != "running"]
     if seeds == 1 or not any(trial.state == "finished" for trial in ended):
         return []
-    table = _table(ended, space)
-    points = gather(table, space.objectives, tuple(space.parameters))
+    table = table_of(ended, space)
+    points = gather(table, space.objectives, space.columns)
     _, first = np.unique(points.owner, return_index=True)
     lacking = np.minimum(seeds - points.seeds, MOST_ATTEMPTS * seeds - _attempts(table, space)[first])
     wanted = [
@@ -93,29 +93,25 @@ def missing(trials: Sequence[TrainedPoint], space: Space) -> list[dict[str, Any]
         if lacking[row] > further
     ]
     had = sum(trial.round > 0 for trial in ended)
-    return wanted[: max(0, most_replicates(space) - had)]
+    return wanted[: max(0, (len(ended) - had) * (seeds - 1) - had)]
 
 
 def foreseen_replicates(rows: Sequence[Mapping[str, Any]], space: Space) -> int:
     """Return how many replicates the first round would have, were the rows of `trials.csv` all that there will be."""
     trials = [
-        TrainedPoint({name: row[name] for name in space.parameters if row.get(name) is not None}, row["state"], row)
+        TrainedPoint({name: row[name] for name in space.columns if row.get(name) is not None}, row["state"], row)
         for row in rows
     ]
     return len(missing(trials, space))
 
 
-def most_replicates(space: Space) -> int:
-    """Return how many replicates a run has at most: as many as give every trial of the budget its seeds."""
-    return space.budget.trials * (space.budget.replicates - 1)
-
-
-def _table(trials: Sequence[TrainedPoint], space: Space) -> pd.DataFrame:
+def table_of(trials: Sequence[TrainedPoint], space: Space) -> pd.DataFrame:
+    """Return trials as a table like `trials.csv`, with what points are told apart and judged by."""
     rows = [
         {
             "trial": number,
             "state": trial.state,
-            **{name: trial.parameters.get(name) for name in space.parameters},
+            **{name: trial.parameters.get(name) for name in space.columns},
             **{metric: trial.metrics.get(metric, np.nan) for metric in space.metrics},
         }
         for number, trial in enumerate(trials)
@@ -125,7 +121,7 @@ def _table(trials: Sequence[TrainedPoint], space: Space) -> pd.DataFrame:
 
 def _attempts(table: pd.DataFrame, space: Space) -> np.ndarray:
     """Return how often each trial's point has been trained in all, (trials,), whatever came of it."""
-    numbers = point_numbers(table.assign(state="finished"), tuple(space.parameters))
+    numbers = point_numbers(table.assign(state="finished"), space.columns)
     return np.bincount(numbers)[numbers]
 
 

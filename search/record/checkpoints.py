@@ -1,6 +1,7 @@
-"""How far a trial that has not ended has come, in its folder: the run of training, and the rows of its curve.
+"""How far a trial has come: the run of training, and the rows of its curve.
 
-A checkpoint in `trials/<number>/unfinished` appears whole or not at all, is used only for the very same work, and is
+That of a trial that has not ended is in `trials/<number>/unfinished`; the end of one from which a line may go on is in
+`ends/<number>`, without a curve. A checkpoint appears whole or not at all, is used only for the very same work, and is
 known by its digests to be what was written. It holds the whole curve so far, so that whoever takes the trial up again
 can tell all of it, and no row is lost or doubled.
 """
@@ -22,6 +23,7 @@ from search.record.disk import written_whole
 
 TRIALS_FOLDER = "trials"
 UNFINISHED = "unfinished"
+ENDS_FOLDER = "ends"
 PROGRESS_FILE = "progress.json"
 SUMS_FILE = "SHA256SUMS"
 STATE = "run"
@@ -43,17 +45,18 @@ class Progress:
     first_step: str  # when the first epoch began
     metrics: dict[str, float] = field(default_factory=dict)  # the last evaluation
     rows: list[dict[str, float]] = field(default_factory=list)  # one row of `curves.csv` per epoch
+    inherited: int = 0  # of the epochs, those that the parent of a line was trained
 
 
 class Checkpoints:
-    """The checkpoints of one trial; there is at most one, but for the moment in which a newer one takes its place."""
+    """The checkpoints in one place; there is at most one, but for the moment in which a newer one takes its place."""
 
-    def __init__(self, folder: Path, trial: int, every_s: float, clock: Callable[[], float] = perf_counter):
-        """Name a place in the run folder; nothing is made or read yet.
+    def __init__(self, place: Path, every_s: float = 0.0, clock: Callable[[], float] = perf_counter):
+        """Name a place, `unfinished` or `end_of` a trial; nothing is made or read yet.
 
         Two checkpoints are at least `every_s` apart; 0 means that it is always time for one. `clock` gives seconds.
         """
-        self._folder = unfinished(folder, trial)
+        self._folder = place
         self._every_s = every_s
         self._clock = clock
         self._due = clock() + every_s
@@ -106,6 +109,11 @@ class Checkpoints:
 def unfinished(folder: Path, trial: int) -> Path:
     """Return where the checkpoints of a trial are."""
     return folder / TRIALS_FOLDER / str(trial) / UNFINISHED
+
+
+def end_of(folder: Path, trial: int) -> Path:
+    """Return where the state is with which a trial ended."""
+    return folder / ENDS_FOLDER / str(trial)
 
 
 def discard(folder: Path, trial: int) -> None:

@@ -13,6 +13,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -138,6 +139,7 @@ class Reusable:
         shutil.copytree(source, target, dirs_exist_ok=True)
         reason = f"reused: trial {number} of {known.run}"
         result = TrialResult(request, "finished", reason, found.epochs, ended=now(), metrics=found.metrics)
+        result = replace(result, inherited=found.inherited)
         return TrialUpdate(result, _curve(known.run, number), evaluated=True)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from search.exceptions import InputError, one_line
 
 EVERY_S = 20.0  # between two looks
-LEFT_OUT = frozenset({"ray", "unfinished"})  # Ray's own files, and checkpoints of trials under way
+LEFT_OUT = frozenset({"ray", "unfinished", "ends"})  # Ray's own files, and checkpoints of trials under way
 
 log = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ no finished trial. The monitor reads the same object from another thread.
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 import time
 from collections.abc import Iterable
@@ -14,8 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from results.records.run import read_curves
-from results.records.tables import CurveTable, TrialTable
-from search.record.checkpoints import discard
+from results.records.tables import LINE, CurveTable, TrialTable
+from search.record.checkpoints import ENDS_FOLDER, discard, end_of
 from search.space.schema import Space
 from search.trials import TrialRequest, TrialResult, TrialUpdate
 
@@ -34,6 +35,7 @@ class Snapshot(NamedTuple):
     replicates: frozenset[int] = frozenset()  # numbers of the rows that are replicates
     expected: int = 0  # replicates that there will be, as far as is known; 0 before the budget's trials have ended
     notices: tuple[str, ...] = ()  # what the user should have seen so far
+    lines: frozenset[int] = frozenset()  # numbers of the rows that are lines, and no replicates
 
 
 class Recorder:
@@ -47,7 +49,7 @@ class Recorder:
         """
         self.folder = folder
         self._metrics = space.metrics
-        self._trials = TrialTable(folder, tuple(space.parameters))
+        self._trials = TrialTable(folder, space.columns)
         self._curves = CurveTable(folder)
         read_curves(folder)  # a cell that is no number is found now, not at the end of the search
         self.repairs = [table.repaired for table in (self._trials, self._curves) if table.repaired]
@@ -76,7 +78,11 @@ class Recorder:
         self._curves.drop({*again, *(trial for trial in curves.index if trial not in stay)})
         self._rows = [result.row() for result in kept]
         self.sweep()
-        cut = [o.request.trial for o in kept if o.state in CURVED and curves.get(str(o.request.trial), 0) < o.epochs]
+        cut = [
+            number
+            for o in kept
+            if o.state in CURVED and curves.get(str(number := o.request.trial), 0) < o.epochs - o.inherited
+        ]
         if cut:
             named = ", ".join(map(str, cut[:5])) + (", ..." if len(cut) > 5 else "")
             self.repairs.append(f"{self._curves.path}: lacks epochs of {len(cut)} trials that have ended ({named})")
@@ -133,6 +139,12 @@ class Recorder:
             log.error("%s\n%s", text, result.trace)
         return curve
 
+    def forget_ends(self, trials: Iterable[int] | None = None) -> None:
+        """Remove the ends of trials from which no line goes on any more; None: of all."""
+        places = [self.folder / ENDS_FOLDER] if trials is None else [end_of(self.folder, trial) for trial in trials]
+        for place in places:
+            shutil.rmtree(place, ignore_errors=True)
+
     def interrupt(self, reason: str) -> int:
         """Write every running trial as interrupted, and return how many there were."""
         running = list(self._running.values())
@@ -160,6 +172,9 @@ class Recorder:
         """Return how the run stands; may be called from another thread."""
         with self._lock:
             seconds = time.monotonic() - self._began if self._began else 0.0
-            ended = frozenset(number for row in self._rows if (number := row["trial"]) in self._replicates)
             rows, running = list(self._rows), list(self._running.values())
-            return Snapshot(rows, running, seconds, self._ended_now, ended, self._expected, tuple(self._notices))
+            replicates = frozenset(number for row in rows if (number := int(str(row["trial"]))) in self._replicates)
+            lines = frozenset(int(str(row["trial"])) for row in rows if row.get(LINE)) - replicates
+            return Snapshot(
+                rows, running, seconds, self._ended_now, replicates, self._expected, tuple(self._notices), lines
+            )

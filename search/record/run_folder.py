@@ -20,7 +20,8 @@ from typing import Any, TextIO
 
 from results.records.files import write_atomically
 from results.records.run import read_trials
-from results.records.space import RunSpace
+from results.records.space import LINE_COLUMN, RunSpace
+from results.records.tables import BOOKKEEPING, INHERITED
 from search.exceptions import InputError
 from search.record.outbox import SESSION_FILE
 from search.space.reading import SpaceError, dump_yaml, parse_space, read_document
@@ -133,12 +134,10 @@ class RunFolder:
         Raises:
             RecordError: The table is damaged.
         """
+        parameters = [{"name": name, **entry.model_dump()} for name, entry in space.parameters.items()]
+        parameters += [LINE_COLUMN] if space.sweep else []
         run_space = RunSpace.model_validate(
-            {
-                "name": space.name,
-                "objectives": space.objectives,
-                "parameters": [{"name": name, **entry.model_dump()} for name, entry in space.parameters.items()],
-            }
+            {"name": space.name, "objectives": space.objectives, "parameters": parameters}
         )
         table = read_trials(self.path, run_space)
         rows = table.astype(object).where(table.notna(), None).to_dict("records")
@@ -146,9 +145,8 @@ class RunFolder:
 
 
 def _result(row: Mapping[Any, Any], space: Space) -> TrialResult:
-    known = {*space.parameters, "trial", "state", "reason", "seed", "epochs", "slot", "seconds"}
-    known |= {"started", "first_step", "ended"}
-    parameters = {name: row[name] for name in space.parameters if row[name] is not None}
+    known = {*BOOKKEEPING, *space.columns}
+    parameters = {name: row[name] for name in space.columns if row[name] is not None}
     times = {
         key: row[key].isoformat(timespec="microseconds") if row[key] is not None else ""
         for key in ("started", "first_step", "ended")
@@ -159,6 +157,7 @@ def _result(row: Mapping[Any, Any], space: Space) -> TrialResult:
         row["state"],
         reason=row["reason"] or "",
         epochs=int(row["epochs"] or 0),
+        inherited=int(row.get(INHERITED) or 0),
         slot=int(row["slot"]) if row["slot"] else None,
         metrics={str(key): float(row[key]) for key in row if key not in known and row[key] is not None},
         # Work that several workers shared took less than the time between its first and its last moment.

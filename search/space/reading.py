@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from results.records.objectives import Guard, Objective
 from search.exceptions import InputError
 from search.space.parameters import Categorical, FloatRange, IntegerRange
-from search.space.schema import Budget, HalvingSettings, Resources, Sampler, Space, Track
+from search.space.schema import Budget, HalvingSettings, Resources, Sampler, Space, Sweep, Track
 
 PARAMETERS: dict[str, type[BaseModel]] = {
     "choice": Categorical,
@@ -28,6 +28,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "resources": Resources,
     "sampler": Sampler,
     "halving": HalvingSettings,
+    "sweep": Sweep,
     "track": Track,
     "guards": Guard,
     "objectives": Objective,

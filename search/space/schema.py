@@ -15,7 +15,9 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import Field, model_validator
 
 from results.records.objectives import Guard, Objective
-from search.space.parameters import Integer, Number, Parameter, StrictModel
+from results.records.tables import LINE
+from results.records.text import ARROW
+from search.space.parameters import Categorical, FloatRange, Integer, Number, Parameter, StrictModel
 
 RESERVED = ("epochs", "seed", "threads")
 
@@ -122,6 +124,41 @@ class Sampler(StrictModel):
     population: Annotated[Integer, Field(ge=2)] = 20
 
 
+class Sweep(StrictModel):
+    """Finished trainings go on at another value of a parameter, and from there again: lines.
+
+    Attributes:
+        parameter: A range of the space that the study can change in mid-training.
+        factors: By each of them the value is multiplied; a line goes on by the factor of its first step.
+        steps: Amounts that are added instead.
+        epochs: Of each step of a line.
+        of: `front`: what is on the front goes on, when there is a slot for it; `all`: every finished training.
+    """
+
+    parameter: str
+    factors: tuple[Annotated[Number, Field(gt=0)], ...] = Field((), exclude_if=lambda factors: not factors)
+    steps: tuple[Number, ...] = Field((), exclude_if=lambda steps: not steps)
+    epochs: Annotated[Integer, Field(ge=1)]
+    of: Literal["front", "all"] = "front"
+
+    @model_validator(mode="after")
+    def _moves(self) -> Sweep:
+        if bool(self.factors) == bool(self.steps):
+            raise ValueError("expected either factors or steps, such as factors: [0.6, 1.4]")
+        if 1.0 in self.factors or 0.0 in self.steps:
+            raise ValueError("a factor of 1 or a step of 0 leaves the value where it is; take another")
+        return self
+
+    @property
+    def amounts(self) -> tuple[float, ...]:
+        """What moves a value: the factors, or else the steps."""
+        return self.factors or self.steps
+
+    def moved(self, value: float, amount: float) -> float:
+        """Return a value moved by one of the amounts, with six digits."""
+        return float(f"{value * amount if self.factors else value + amount:.6g}")
+
+
 class Track(StrictModel):
     """Where else trials are logged, beside the run folder.
 
@@ -150,6 +187,7 @@ class Space(StrictModel):
     resources: Resources = Resources()
     sampler: Sampler = Sampler()
     halving: HalvingSettings | None = None
+    sweep: Sweep | None = None
     track: Track = Field(Track(), exclude_if=lambda track: track == Track())
     batch: Annotated[Integer, Field(ge=1)] | None = Field(
         None, description="trials proposed together, so that no proposal depends on which of them ends first"
@@ -173,6 +211,8 @@ class Space(StrictModel):
         _check_conditions(self.parameters)
         _check_start(self.start, self.parameters)
         for name in self.parameters:
+            if name == LINE:
+                raise ValueError(f"parameters.{LINE}: is the name of a column of trials.csv; rename it")
             if name.split(".")[0] in RESERVED:
                 raise ValueError(f"parameters.{name}: is set by the search itself; remove it")
             if _has(self.fixed, name):
@@ -181,6 +221,8 @@ class Space(StrictModel):
             if key in self.fixed:
                 place = {"epochs": "budget.epochs", "seed": "seed", "threads": "resources.cpus"}[key]
                 raise ValueError(f"fixed.{key}: is set by the search itself; give {place} instead")
+        if self.sweep:
+            self._check_sweep(self.sweep)
         if self.halving and not self.halving.rungs(self.budget.epochs):
             raise ValueError(
                 f"halving.first_rung: is {self.halving.first_rung}, but trials have {self.budget.epochs} epochs in "
@@ -188,15 +230,63 @@ class Space(StrictModel):
             )
         return self
 
+    def _check_sweep(self, sweep: Sweep) -> None:
+        swept = self.parameters.get(sweep.parameter)
+        if swept is None:
+            close = get_close_matches(sweep.parameter, self.parameters, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(self.parameters)}"
+            raise ValueError(f"sweep.parameter: {sweep.parameter!r} is not searched; {hint}")
+        if isinstance(swept, Categorical):
+            raise ValueError(f"sweep.parameter: {sweep.parameter} is a choice; only a range has values to go on to")
+
     @property
     def rungs(self) -> tuple[int, ...]:
         """Epochs after which trials are compared and may be stopped; none without halving."""
         return self.halving.rungs(self.budget.epochs) if self.halving else ()
 
     def evaluates(self, epoch: int) -> bool:
-        """Say whether a trial is evaluated after an epoch: at regular intervals, at each rung and at the end."""
-        budget = self.budget
-        return epoch % budget.evaluation_epochs == 0 or epoch in self.rungs or epoch == budget.epochs
+        """Say whether a trial is evaluated after an epoch: at regular intervals, at each rung and at each end."""
+        budget, beyond = self.budget, epoch - self.budget.epochs
+        at_end = beyond == 0 or (self.sweep is not None and beyond > 0 and beyond % self.sweep.epochs == 0)
+        return epoch % budget.evaluation_epochs == 0 or epoch in self.rungs or at_end
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What tells points apart: the parameters, and with a sweep the line."""
+        return (*self.parameters, *([LINE] if self.sweep else []))
+
+    def line_values(self, parameters: Mapping[str, Any]) -> tuple[float, ...]:
+        """Return the values of the swept parameter one after another; one for a training that has not gone on."""
+        assert self.sweep is not None, "without a sweep there are no lines"
+        end = parameters[self.sweep.parameter]
+        if LINE not in parameters:
+            return (end,)
+        return (*(type(end)(text) for text in parameters[LINE].split(ARROW)[:-1]), end)
+
+    def with_line(self, parameters: Mapping[str, Any], values: Sequence[float]) -> dict[str, Any]:
+        """Return the parameters of a training that goes through these values."""
+        assert self.sweep is not None, "without a sweep there are no lines"
+        plain = {name: value for name, value in parameters.items() if name != LINE}
+        line = {LINE: ARROW.join(map(repr, values))} if len(values) > 1 else {}
+        return {**plain, self.sweep.parameter: values[-1], **line}
+
+    def before(self, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the parameters of the training from which a line goes on; None for one that is no line."""
+        return self.with_line(parameters, self.line_values(parameters)[:-1]) if LINE in parameters else None
+
+    def in_range(self, name: str, value: float) -> Any:
+        """Return the value of a range that is nearest to a number, or None where that lies outside."""
+        swept = self.parameters[name]
+        assert not isinstance(swept, Categorical), "a choice has no range"
+        if swept.step is not None:
+            value = swept.low + round((value - swept.low) / swept.step) * swept.step
+        value = float(f"{value:.6g}") if isinstance(swept, FloatRange) else round(value)
+        return value if swept.has(value) else None
+
+    def epochs_of(self, parameters: Mapping[str, Any]) -> int:
+        """Return the epochs of a trial from nothing."""
+        steps = len(self.line_values(parameters)) - 1 if LINE in parameters else 0
+        return self.budget.epochs + (steps * self.sweep.epochs if self.sweep else 0)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -206,12 +296,20 @@ class Space(StrictModel):
     def configuration(self, parameters: Mapping[str, Any], seed: int) -> dict[str, Any]:
         """Return the complete configuration of a trial.
 
+        That of a line has `stages`: the values that it goes through, each with its epochs.
+
         Args:
-            parameters: Value of each parameter by its dotted name.
+            parameters: Value of each parameter by its dotted name, and the line of one.
             seed: The trial's own seed.
         """
         values = deepcopy(self.fixed)
+        if self.sweep is not None and LINE in parameters:
+            first, *later = self.line_values(parameters)
+            stages = [(first, self.budget.epochs), *((value, self.sweep.epochs) for value in later)]
+            values["stages"] = [{self.sweep.parameter: value, "epochs": epochs} for value, epochs in stages]
         for name, value in parameters.items():
+            if name == LINE and self.sweep is not None:
+                continue
             place = values
             *parents, last = name.split(".")
             for key in parents:
@@ -219,7 +317,7 @@ class Space(StrictModel):
                     place[key] = {}
                 place = place[key]
             place[last] = value
-        return {**values, "epochs": self.budget.epochs, "seed": seed, "threads": self.resources.planned.cpus}
+        return {**values, "epochs": self.epochs_of(parameters), "seed": seed, "threads": self.resources.planned.cpus}
 
     def trial_seed(self, trial: int) -> int:
         """Return the seed from which a trial takes the first that its point has not had."""
@@ -240,6 +338,14 @@ class Space(StrictModel):
             beside = {**first, **self._conditions(name)}
             for value in parameter.corners():
                 yield name, self.active({**beside, name: value})
+
+    def line_corners(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield one line from end to end of the swept parameter, if there is one without a condition."""
+        if self.sweep is None:
+            return
+        name, parameters = next(self.corners())
+        if self.sweep.parameter in parameters:
+            yield name, self.with_line(parameters, self.parameters[self.sweep.parameter].corners()[::-1])
 
     def _conditions(self, name: str) -> dict[str, Any]:
         """Return values with which a parameter is searched, its conditions' own conditions included."""

@@ -110,8 +110,8 @@ def _scheduler(space: Space, proposals: Proposals, recorder: Recorder) -> Halvin
     """Return who stops trials early, with what has been recorded; None, and nothing read, where nobody does."""
     if space.halving is None:
         return None
-    replicates = set(map(str, proposals.replicates))
-    return HalvingScheduler(space, [row for row in recorder.evaluations() if row["trial"] not in replicates])
+    others = set(map(str, proposals.replicates | proposals.lines))
+    return HalvingScheduler(space, [row for row in recorder.evaluations() if row["trial"] not in others])
 
 
 class _Interrupted(Stopper):

@@ -37,10 +37,10 @@ class HalvingScheduler(FIFOScheduler):
             self._halving.goes_on(int(row["trial"]), int(row["epoch"]), row)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Look at the evaluations of an update; the trial stops if the last one says so, a replicate never."""
+        """Look at the evaluations of an update; stop if the last one says so; a replicate or a line never."""
         update: TrialUpdate = result[UPDATE_KEY]
         request: TrialRequest = trial.config[REQUEST_KEY]
-        if request.replicate:
+        if not request.of_budget:
             return TrialScheduler.CONTINUE
         if update.restarted_after is not None:
             self._halving.forget(request.trial, update.restarted_after)

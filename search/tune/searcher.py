@@ -1,7 +1,8 @@
 """Ray Tune's view of the proposals: suggest a request, record its result, tell the sampler.
 
-Trials are given out at most one per slot, replicates only after the budget's trials, none after the wall
-clock ran out or after the groups proved unable to start; and again, when the slot or the actor that had one was lost.
+Trials are given out at most one per slot, lines before new points, replicates only after the budget's trials, none
+after the wall clock ran out or after the groups proved unable to start; and again, when the slot or the actor that had
+one was lost.
 Tune's own Optuna searcher is not used: it leaves failed trials running in the journal, tells stopped ones as complete,
 and knows no guards.
 """
@@ -63,7 +64,6 @@ class JournalSearcher(Searcher):
         self._capacity = capacity
         self._drop = drop
         self._slots = space.resources.planned.slots
-        self._repeats = space.budget.replicates > 1
         self._wall_clock_s = space.budget.wall_clock_s
         self._began = time.monotonic()
         self._requests: dict[str, TrialRequest] = {}
@@ -84,9 +84,6 @@ class JournalSearcher(Searcher):
         while True:
             if self._over():
                 return Searcher.FINISHED
-            if self._remaining <= 0 and not self._repeats:
-                # Not before the last one has ended: Tune asks no more then, and a trial may have to be given again.
-                return None if self._requests else Searcher.FINISHED
             if self.disk_full:
                 return None
             if self._capacity is not None:
@@ -96,6 +93,7 @@ class JournalSearcher(Searcher):
             with self._noting_a_full_disk():
                 request = self._next()
                 if request is None:
+                    # Not before the last one has ended: Tune asks no more then, and a trial may have to be given again.
                     return None if self._requests else Searcher.FINISHED
                 self._recorder.begin(request)
                 if not self._is_known(request):
@@ -103,7 +101,10 @@ class JournalSearcher(Searcher):
                     return {REQUEST_KEY: request}
 
     def _next(self) -> TrialRequest | None:
-        """Return the next trial of the budget, or the next replicate; None where others have to end first."""
+        """Return the next line, trial of the budget, or replicate; None where others have to end first."""
+        line = self._proposals.go_on()
+        if line is not None:
+            return line
         if self._remaining > 0:
             request = self._proposals.ask(self._remaining)
             self._remaining -= request is not None
@@ -151,10 +152,11 @@ class JournalSearcher(Searcher):
             return
         with self._noting_a_full_disk():
             self._proposals.tell(trial_result, self._recorder.end(trial_result))
+            self._recorder.forget_ends(self._proposals.ended_for_good())
 
     def _is_given_again(self, trial_result: TrialResult) -> bool:
         """Put a trial back that lost its slot or its actor, and say whether it was put back."""
-        trial, replicate = trial_result.request.trial, trial_result.request.replicate
+        trial = trial_result.request.trial
         if trial_result.state != "interrupted":
             self._deaths[trial] += 1
             self._lost_in_a_row += 1
@@ -164,7 +166,7 @@ class JournalSearcher(Searcher):
                 return False
             self._recorder.notice(f"trial {trial} is given out again: its actor died")
         self._proposals.give_back(trial)
-        self._remaining += not replicate
+        self._remaining += trial_result.request.of_budget
         return True
 
     @contextmanager

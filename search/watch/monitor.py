@@ -47,7 +47,7 @@ class FrontSoFar:
             return False
         self._rows = len(snapshot.rows)
         space = self._space
-        self.summary = summarise(snapshot.rows, space.objectives, space.guards, tuple(space.parameters))
+        self.summary = summarise(snapshot.rows, space.objectives, space.guards, space.columns)
         return True
 
 
@@ -108,7 +108,8 @@ class Monitor:
         for result in sorted(snapshot.running, key=lambda result: result.request.trial):
             parameters = ", ".join(f"{name} {_short(value)}" for name, value in result.request.parameters.items())
             waiting = not result.started and not snapshot.ended_now
-            epochs = "workers are starting" if waiting else f"epoch {result.epochs} of {self._space.budget.epochs}"
+            whole = self._space.epochs_of(result.request.parameters)
+            epochs = "workers are starting" if waiting else f"epoch {result.epochs} of {whole}"
             parts.append(Text(f"  trial {result.request.trial}: {epochs}, {parameters}", style="dim"))
         if len(self._front.summary.front):
             parts.append(front_table(self._front.summary, self._space, "front so far"))
@@ -120,7 +121,9 @@ class Monitor:
         summary = self._front.summary
         states = Counter(str(row["state"]) for row in snapshot.rows)
         replicates = len(snapshot.replicates)
-        text = f"{len(snapshot.rows) - replicates} of {self._space.budget.trials} trials ended"
+        lines = len(snapshot.lines)
+        text = f"{len(snapshot.rows) - replicates - lines} of {self._space.budget.trials} trials ended"
+        text += f", {lines} lines" if lines else ""
         text += f", {replicates} of {snapshot.expected} replicates" if snapshot.expected else ""
         for state in ("failed", "stopped"):
             text += f", {states[state]} {state}" if states[state] else ""
@@ -141,7 +144,7 @@ def front_table(summary: FrontSummary, space: Space, title: str) -> Table:
     table = Table(title=title, title_justify="left", box=None)
     metrics = [name for o in space.objectives for name in (o.metric, std_column(o)) if name in summary.front]
     seeds = [SEEDS_COLUMN] if SEEDS_COLUMN in summary.front else []
-    columns = ("trial", "names", *seeds, *metrics, *space.parameters)
+    columns = ("trial", "names", *seeds, *metrics, *space.columns)
     for heading in columns:
         table.add_column(heading, overflow="fold")
     for row in summary.front.head(MOST_FRONT_ROWS).to_dict("records"):
@@ -157,9 +160,11 @@ def time_left_s(snapshot: Snapshot, space: Space, foreseen: int = 0) -> float | 
     number is known.
     """
     replicates = snapshot.expected or foreseen + len(snapshot.replicates)
-    missing = space.budget.trials + replicates - len(snapshot.rows)
+    missing = space.budget.trials + replicates + len(snapshot.lines) - len(snapshot.rows)
     if snapshot.ended_now:
-        left = missing * snapshot.seconds / snapshot.ended_now
+        # As many lines will go on from each further trial as have done so.
+        others = max(1, len(snapshot.rows) - len(snapshot.lines))
+        left = missing * snapshot.seconds / snapshot.ended_now * len(snapshot.rows) / others
     else:
         epochs = sum(result.epochs for result in snapshot.running)
         if not epochs:

@@ -17,7 +17,7 @@ from typing import Any
 
 from search.exceptions import one_line
 from search.protocol import Study, TrainingRun
-from search.record.checkpoints import Checkpoints, DamagedCheckpointError, Progress
+from search.record.checkpoints import Checkpoints, DamagedCheckpointError, Progress, end_of, unfinished
 from search.record.disk import DISK_FULL, is_full
 from search.record.earlier_runs import content_key
 from search.record.run_folder import CONFIGURATION_FILE
@@ -79,26 +79,32 @@ class TrialLoop:
     def _train(self, request: TrialRequest) -> TrialResult:
         """Train the epochs that are missing, each reported as it ends, and export the model."""
         configuration = self._space.configuration(request.parameters, request.seed)
-        checkpoints = Checkpoints(self._folder, request.trial, self._space.budget.checkpoint_every_s)
-        key = content_key(self._space, self._basis, request.parameters, request.seed)
+        place = unfinished(self._folder, request.trial)
+        checkpoints = Checkpoints(place, self._space.budget.checkpoint_every_s)
+        key, epochs = self._key(request.parameters, request.seed), int(configuration["epochs"])
         began = perf_counter()
-        run, rows = self._begin(configuration, checkpoints, key)
+        run, rows = self._begin(request, configuration, checkpoints, key)
         goes_on = not rows or self._report(rows, True, self._progress.epochs)
-        while goes_on and self._progress.epochs < self._space.budget.epochs:
+        while goes_on and self._progress.epochs < epochs:
             epoch = self._progress.epochs + 1
             losses, metrics = self._epoch(run, epoch)
             seconds = self._progress.before_s + perf_counter() - began
             rows.append({"epoch": epoch, "seconds": seconds, **losses, **metrics})
             goes_on = self._report(rows[-1:], bool(metrics), 0 if len(rows) == 1 else None)
-            if goes_on and checkpoints.due and epoch < self._space.budget.epochs:
+            if goes_on and checkpoints.due and epoch < epochs:
                 self._save(run, checkpoints, self._checkpoint(key, seconds, rows))
         if not goes_on:
             return self._progress.ending("stopped", f"stopped after epoch {self._progress.epochs}")
+        if self._space.sweep is not None:
+            self._save(run, Checkpoints(end_of(self._folder, request.trial)), self._checkpoint(key, 0.0, []))
         self._export(run, request, configuration)
         return self._progress.ending("finished", "")
 
+    def _key(self, parameters: Mapping[str, Any], seed: int) -> str:
+        return content_key(self._space, self._basis, parameters, seed)
+
     def _begin(
-        self, configuration: Mapping[str, Any], checkpoints: Checkpoints, key: str
+        self, request: TrialRequest, configuration: Mapping[str, Any], checkpoints: Checkpoints, key: str
     ) -> tuple[TrainingRun, list[dict[str, float]]]:
         """Return the run of training and the rows of the epochs that it has trained already."""
         device = "cuda" if self._space.resources.gpus else "cpu"
@@ -110,17 +116,33 @@ class TrialLoop:
                 _restore(run, state)
                 self._go_on(saved)
                 return run, list(saved.rows)
+            self._inherit(run, request)
         except DamagedCheckpointError as error:
             self._note = f"begun anew, its checkpoint is damaged: {error}"
             run = self._study.trial(configuration, device)  # what was half restored is of no use
         self._progress = replace(self._progress, first_step=now())
         return run, []
 
+    def _inherit(self, run: TrainingRun, request: TrialRequest) -> None:
+        """Let a line go on from the end of its parent; where that is not there, it trains all its stages itself."""
+        before = self._space.before(request.parameters)
+        if before is None or request.parent is None:
+            return
+        end = Checkpoints(end_of(self._folder, request.parent))
+        found = end.newest(self._key(before, request.seed))
+        if found is None:
+            self._note = f"trains its whole line: the end of trial {request.parent} is not here"
+            return
+        saved, state = found
+        _restore(run, state)
+        self._progress = replace(self._progress, epochs=saved.epoch, inherited=saved.epoch)
+
     def _go_on(self, saved: Progress) -> None:
         self._note, self._saved = f"goes on after epoch {saved.epoch}, from its checkpoint", saved.epoch
         self._progress = replace(
             self._progress,
             epochs=saved.epoch,
+            inherited=saved.inherited,
             metrics=saved.metrics,
             started=saved.started,
             first_step=saved.first_step,
@@ -130,7 +152,7 @@ class TrialLoop:
 
     def _checkpoint(self, key: str, seconds: float, rows: list[dict[str, float]]) -> Progress:
         p = self._progress
-        return Progress(key, p.epochs, seconds, p.started, p.first_step, p.metrics, rows)
+        return Progress(key, p.epochs, seconds, p.started, p.first_step, p.metrics, rows, p.inherited)
 
     def _save(self, run: TrainingRun, checkpoints: Checkpoints, saved: Progress) -> None:
         try:

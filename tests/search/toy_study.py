@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 KNOWN = {"data", "width", "x", "kind", "level", "sleep_s", "misbehave", "nested", "noise", "epochs", "seed", "threads"}
+KNOWN |= {"stages"}
 
 GROWN = []  # what a leak would leave behind
 
@@ -24,6 +25,16 @@ class ToyRun:
     def trouble(self):
         mishaps = self.configuration.get("misbehave") or {}
         return mishaps.get(str(self.configuration["seed"])) or mishaps.get("all")
+
+    @property
+    def x(self):
+        """The value of the stage whose epoch was trained last."""
+        end = 0
+        for stage in self.configuration.get("stages", ()):
+            end += stage["epochs"]
+            if self.epoch <= end:
+                return stage["x"]
+        return self.configuration["x"]
 
     def train_epoch(self):
         self.epoch += 1
@@ -45,7 +56,7 @@ class ToyRun:
         if self.trouble() == "grow" and not GROWN:
             GROWN.append(bytearray(b"x" * (5 << 28)))
         # every epoch follows from the one before it, so a trial that lost or doubled one would end with another value
-        self.chain = (self.chain * 3.7 + self.configuration["x"]) % 1.0
+        self.chain = (self.chain * 3.7 + self.x) % 1.0
         return {"loss": 1.0 / self.epoch, "part": 0.5}
 
     def first_time(self):
@@ -55,7 +66,7 @@ class ToyRun:
         return not known
 
     def evaluate(self):
-        x, width = self.configuration["x"], self.configuration["width"]
+        x, width = self.x, self.configuration["width"]
         progress = 1.0 - math.exp(-self.epoch)
         noise = self.configuration.get("noise", 0.0) * math.sin(1e4 * self.configuration["seed"])
         title = Path("/proc/self/cmdline").read_bytes().split(b"\0")[0].decode()
@@ -81,6 +92,7 @@ class ToyRun:
 
 class ToyStudy:
     metrics = ("first", "second", "progress", "chain", "train_worker", "pid", "threads_given")
+    continuable = ("x",)
 
     @classmethod
     def resolve(cls, fixed, folder):

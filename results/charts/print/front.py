@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from results.charts.outline import attained_outline, named_points, staircase
+from results.charts.outline import attained_outline, named_points, staircase, steps_of_lines
 from results.charts.style import (
     BAR_WIDTH,
     FAINT,
@@ -20,6 +20,7 @@ from results.charts.style import (
     LINE,
     SEED_ALPHA,
     SHADE,
+    SOFT,
     TEXT_WIDTH_IN,
     Encoding,
     add_grid,
@@ -86,6 +87,8 @@ def _draw_legend(figure: Figure, view: Overview, encoding: Encoding) -> None:
         "guard": entry("breaks a guard", LINE, "o", markerfacecolor="none"),
     }
     shown = [handle for kind, handle in kinds.items() if kind in view.verdicts]
+    if steps_of_lines(view):
+        shown.append(Line2D([], [], linestyle=":", color=SOFT, linewidth=0.9, label="goes on"))
     if view.points.repeated:
         bar = Line2D([], [], linestyle="-", color=LINE, linewidth=BAR_WIDTH, label="± 1 std over seeds")
         shown += [entry("one seed", LINE, ".", alpha=SEED_ALPHA, markeredgewidth=0), bar]
@@ -142,6 +145,8 @@ def _draw_panel(axes: Axes, view: Overview, encoding: Encoding, pair: tuple[int,
         _draw_best(axes, view, points)
     elif len(view.objectives) == 2 and len(view.front):
         _draw_staircase(axes, view)
+    for ends in steps_of_lines(view):
+        axes.plot(*points[list(ends)].T, color=SOFT, linewidth=0.9, linestyle=":", zorder=2.5)
     _draw_spread(axes, view, encoding, points, seeds, std)
     _draw_points(axes, view, encoding, points)
     _note(axes, view, points)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from results.charts.outline import attained_outline, named_points, staircase
-from results.charts.style import FAINT, GRID, INK, LINE, SEED_ALPHA, SHADE, Encoding, axis_limits, outside_note
+from results.charts.outline import attained_outline, named_points, staircase, steps_of_lines
+from results.charts.style import FAINT, GRID, INK, LINE, SEED_ALPHA, SHADE, SOFT, Encoding, axis_limits, outside_note
 from results.front.overview import Overview, Verdict
 from results.front.points import Points
 from results.records.objectives import Objective, objective_values
@@ -63,6 +63,7 @@ def front_legend(view: Overview, encoding: Encoding) -> list[LegendGroup]:
     """Return what colours, markers and fillings mean, as far as they occur."""
     kinds = {title: kind for kind, title in reversed(VERDICTS.items()) if kind in view.verdicts}
     shown = [("○" if kind == "guard" else "●", title, KIND_STYLE[kind]) for title, kind in kinds.items()]
+    shown += [("┄", "goes on at another value", f"color:{SOFT}")] if steps_of_lines(view) else []
     shown += [("●", "one seed", "opacity:.5;font-size:60%")] if view.points.repeated else []
     groups: list[LegendGroup] = [
         (encoding.colour_title, [("●", label, f"color:{colour}") for label, colour in encoding.colour_legend]),
@@ -132,6 +133,14 @@ def _points(
 ) -> Figure:
     """Draw the points; `axes` are the objectives on x and y, None for none."""
     hover = hover_texts(view)
+    steps: list[Any] = [
+        place for ends in steps_of_lines(view) for place in (*points[list(ends)].tolist(), [None, None])
+    ]
+    if steps:
+        x, y = zip(*steps, strict=True)
+        chart.add_scatter(
+            x=x, y=y, mode="lines", line={"color": SOFT, "width": 1, "dash": "dot"}, hoverinfo="skip", showlegend=False
+        )
     for verdict, title in VERDICTS.items():
         rows = [row for row, of_row in enumerate(view.verdicts) if of_row == verdict]
         hollow = "-open" if verdict == "guard" else ""

@@ -178,9 +178,9 @@ def test_a_step_reads_the_wordings_that_were_drawn(small: dict) -> None:
     run = a_run(small, "drawn", 1.0)
     batch = run.train.take(slice(0, 4))
     all_others = batch._replace(wording=torch.ones(4, 3, dtype=torch.long))
-    seen = run.step(all_others, None, quantize=False)
+    seen = run.step(all_others, None, quantize=False, action_weight=0.5)
     run.model.teacher.text.text.copy_(run.model.teacher.text.wordings[:, :, 1])
-    only = run.step(batch, None, quantize=False)
+    only = run.step(batch, None, quantize=False, action_weight=0.5)
     torch.testing.assert_close(seen.terms.contrastive, only.terms.contrastive)
     torch.testing.assert_close(seen.terms.action, only.terms.action)
 

@@ -133,7 +133,7 @@ def test_a_full_disk_is_no_fault_of_the_trial(saving, tmp_path, monkeypatch, whe
 
 def test_one_checkpoint_is_kept_whole_or_not_at_all(space, tmp_path, monkeypatch):
     clock = [0.0]
-    checkpoints = Checkpoints(tmp_path, 3, every_s=30.0, clock=lambda: clock[0])
+    checkpoints = Checkpoints(unfinished(tmp_path, 3), every_s=30.0, clock=lambda: clock[0])
     run = toy_study.ToyRun({"seed": 1, "x": 0.5}, {})
     assert not checkpoints.due
     clock[0] = 31.0
@@ -165,7 +165,7 @@ def test_a_checkpoint_takes_a_twentieth_of_the_time_at_most(tmp_path, monkeypatc
         clock[0] += 4.0
 
     monkeypatch.setattr(toy_study.ToyRun, "save", slow)
-    checkpoints = Checkpoints(tmp_path, 3, every_s=30.0, clock=lambda: clock[0])
+    checkpoints = Checkpoints(unfinished(tmp_path, 3), every_s=30.0, clock=lambda: clock[0])
     checkpoints.save(toy_study.ToyRun({"seed": 1, "x": 0.5}, {}), Progress("key", 2, 1.0, "a", "b"))
     clock[0] += 79.0
     assert not checkpoints.due

@@ -1,8 +1,11 @@
 import math
+import shutil
+from dataclasses import replace
 
 import pytest
 import yaml
 
+from search.space.reading import parse_space
 from search.trials import TrialRequest
 from search.worker.trial_loop import TrialLoop
 from tests.search import toy_study
@@ -80,3 +83,89 @@ def test_a_fault_of_the_device_is_named_by_the_line_that_says_so(space, tmp_path
 
     monkeypatch.setattr(toy_study.ToyRun, "train_epoch", fault)
     assert run(space, tmp_path)[0].reason == "RuntimeError: CUDA error: an illegal memory access was encountered"
+
+
+TRUNK = TrialRequest(0, {"x": 0.4, "width": 16, "kind": "b"}, 7)
+LINES = (
+    TrialRequest(1, {"x": 0.2, "width": 16, "kind": "b", "line": "0.4 > 0.2"}, 7, parent=0),
+    TrialRequest(2, {"x": 0.1, "width": 16, "kind": "b", "line": "0.4 > 0.2 > 0.1"}, 7, parent=1),
+)
+
+
+class Killed(BaseException):
+    """Stands for a signal that no code can catch."""
+
+
+@pytest.fixture
+def line(document, tmp_path):
+    """Runs requests of a space with a sweep; `until` kills the worker at that update."""
+    sweep = {"parameter": "x", "factors": [0.5], "epochs": 3}
+    budget = {"trials": 8, "epochs": 10, "checkpoint_every_s": 0.0}
+    resources = {"cpus": 1, "gpus": 0, "slots": 2}
+    space = parse_space({**document, "sweep": sweep, "budget": budget, "resources": resources}, tmp_path / "toy.yaml")
+
+    def train(request, until=99):
+        updates = []
+
+        def deliver(update):
+            updates.append(update)
+            if len(updates) == until:
+                raise Killed
+            return True
+
+        return TrialLoop(toy_study.ToyStudy(space.fixed), space, tmp_path, 1, deliver).run(request), updates
+
+    return train
+
+
+def chain(*stages):
+    value = 7.0
+    for x, epochs in stages:
+        for _ in range(epochs):
+            value = (value * 3.7 + x) % 1.0
+    return value
+
+
+def test_a_line_goes_on_from_the_end_of_its_parent(line, tmp_path):
+    line(TRUNK)
+    for request, epochs, x in ((LINES[0], 13, 0.2), (LINES[1], 16, 0.1)):
+        result, updates = line(request)
+        assert (result.state, result.epochs, result.inherited) == ("finished", epochs, epochs - 3)
+        assert [row["epoch"] for update in updates for row in update.rows] == list(range(epochs - 2, epochs + 1))
+        assert updates[0].restarted_after == 0
+        assert result.row()["inherited_epochs"] == epochs - 3
+        assert result.metrics["first"] == x**2 + 1 / 16
+        stages = yaml.safe_load((tmp_path / f"trials/{request.trial}/configuration.yaml").read_text())["stages"]
+        assert stages[-1] == {"x": x, "epochs": 3}
+    assert result.metrics["chain"] == chain((0.4, 10), (0.2, 3), (0.1, 3))
+
+
+@pytest.mark.parametrize("gone", ["all", "damaged", "another seed"])
+def test_a_line_whose_parent_left_no_end_trains_all_of_it_to_the_same_values(line, tmp_path, gone):
+    line(TRUNK)
+    request, end = LINES[0], tmp_path / "ends/0/10"
+    if gone == "all":
+        shutil.rmtree(end)
+    elif gone == "damaged":
+        (end / "run/state.json").write_text("[10, 0.5]")
+    else:
+        request = replace(request, seed=8)
+    result, updates = line(request)
+    assert (result.state, result.epochs, result.inherited) == ("finished", 13, 0)
+    assert "inherited_epochs" not in result.row()
+    assert [row["epoch"] for update in updates for row in update.rows] == list(range(1, 14))
+    assert ("begun anew" if gone == "damaged" else "trains its whole line") in updates[0].note
+    if gone != "another seed":
+        assert result.metrics["chain"] == chain((0.4, 10), (0.2, 3))
+
+
+@pytest.mark.parametrize("until", [1, 2])
+def test_a_line_whose_worker_died_in_the_middle_goes_on_there(line, until):
+    line(TRUNK)
+    with pytest.raises(Killed):
+        line(LINES[0], until)
+    result, updates = line(LINES[0])
+    assert (result.state, result.epochs, result.inherited) == ("finished", 13, 10)
+    assert result.metrics["chain"] == chain((0.4, 10), (0.2, 3))
+    rows = [row["epoch"] for update in updates for row in update.rows]
+    assert rows == [11, 12, 13], "the rows of the worker that died are told again"
