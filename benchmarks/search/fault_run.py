@@ -48,9 +48,14 @@ class FaultRun:
     """A search in a folder."""
 
     def __init__(
-        self, folder: Path, fixed: dict | None = None, budget: dict | None = None, resources: dict | None = None
+        self,
+        folder: Path,
+        fixed: dict | None = None,
+        budget: dict | None = None,
+        resources: dict | None = None,
+        sections: dict | None = None,
     ):
-        """Write the space; nothing starts yet."""
+        """Write the space, with further `sections`; nothing starts yet."""
         self.folder = folder.resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(TOY_STUDY, self.folder)
@@ -59,6 +64,7 @@ class FaultRun:
             "fixed": {"sleep_s": EPOCH_S, "nested": {"died": str(self.folder / "died")}, **(fixed or {})},
             "resources": {**SPACE["resources"], **(resources or {})},
             "budget": {"trials": TRIALS, "epochs": EPOCHS, "checkpoint_every_s": 0.5, **(budget or {})},
+            **(sections or {}),
         }
         (self.folder / "toy.yaml").write_text(yaml.safe_dump(space, sort_keys=False))
         self.run = self.folder / "runs" / "toy"

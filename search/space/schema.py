@@ -132,6 +132,7 @@ class Sweep(StrictModel):
         factors: By each of them the value is multiplied; a line goes on by the factor of its first step.
         steps: Amounts that are added instead.
         epochs: Of each step of a line.
+        most: Steps of a line at most.
         of: `front`: what is on the front goes on, when there is a slot for it; `all`: every finished training.
     """
 
@@ -139,6 +140,7 @@ class Sweep(StrictModel):
     factors: tuple[Annotated[Number, Field(gt=0)], ...] = Field((), exclude_if=lambda factors: not factors)
     steps: tuple[Number, ...] = Field((), exclude_if=lambda steps: not steps)
     epochs: Annotated[Integer, Field(ge=1)]
+    most: Annotated[Integer, Field(ge=1)] = 4
     of: Literal["front", "all"] = "front"
 
     @model_validator(mode="after")

@@ -6,7 +6,6 @@ thread of its own and computes nothing that is kept.
 
 from __future__ import annotations
 
-import math
 import threading
 from collections import Counter
 from typing import TextIO
@@ -18,6 +17,7 @@ from rich.text import Text
 
 from results.front.front import FrontSummary, summarise
 from results.front.points import SEEDS_COLUMN, std_column
+from results.records.text import short
 from search.policy.replication import foreseen_replicates
 from search.record.recorder import Recorder, Snapshot
 from search.space.schema import Space
@@ -106,7 +106,7 @@ class Monitor:
     def _view(self, snapshot: Snapshot) -> RenderableType:
         parts: list[RenderableType] = [Text(self._counts(snapshot))]
         for result in sorted(snapshot.running, key=lambda result: result.request.trial):
-            parameters = ", ".join(f"{name} {_short(value)}" for name, value in result.request.parameters.items())
+            parameters = ", ".join(f"{name} {short(value)}" for name, value in result.request.parameters.items())
             waiting = not result.started and not snapshot.ended_now
             whole = self._space.epochs_of(result.request.parameters)
             epochs = "workers are starting" if waiting else f"epoch {result.epochs} of {whole}"
@@ -148,7 +148,7 @@ def front_table(summary: FrontSummary, space: Space, title: str) -> Table:
     for heading in columns:
         table.add_column(heading, overflow="fold")
     for row in summary.front.head(MOST_FRONT_ROWS).to_dict("records"):
-        table.add_row(*(_short(row.get(name, "")) for name in columns))
+        table.add_row(*(short(row.get(name, "")) for name in columns))
     return table
 
 
@@ -184,9 +184,3 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = seconds / 60
     return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
-
-
-def _short(value: object) -> str:
-    if isinstance(value, float):
-        return "" if math.isnan(value) else f"{value:.4g}"
-    return str(value)

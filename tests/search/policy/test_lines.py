@@ -61,6 +61,7 @@ def test_a_line_goes_on_in_its_direction_as_long_as_it_is_in_range_and_on_the_fr
     assert wanted(trials, space) == [("0.4 > 0.2 > 0.1", 0.1)], "the other way is dominated"
     trials.append(trained(0.1, state="running", line="0.4 > 0.2 > 0.1"))
     assert wanted(trials, space) == [], "it has been asked for"
+    assert wanted(trials, sweeping({"most": 1})) == []
     assert next_lines({"x": 0.7, "width": 8}, space) == [{"x": 0.35, "width": 8, "line": "0.7 > 0.35"}], (
         "1.05 is outside"
     )
