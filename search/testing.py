@@ -167,6 +167,26 @@ class StudySuite:
             run.train_epoch()
         assert _same(restored.evaluate(), whole.evaluate())
 
+    def test_a_training_that_goes_on_is_its_stages_in_one_go(self, tmp_path: Path) -> None:
+        """With a `sweep` in the space, a run restored at the end of a stage ends as one that trained all stages."""
+        sweep = self.space.sweep
+        if sweep is None:
+            return
+        ends = self.space.parameters[sweep.parameter].corners()
+        stages = [{sweep.parameter: value, "epochs": 1} for value in (ends[0], ends[-1])]
+        both = self.configuration(**{sweep.parameter: ends[-1], "epochs": 2, "stages": stages})
+        study = self.study
+        study.check(both)
+        first = study.trial(self.configuration(**{sweep.parameter: ends[0], "epochs": 1}), "cpu")
+        first.train_epoch()
+        first.save(tmp_path)
+        whole, restored = (study.trial(both, "cpu") for _ in range(2))
+        whole.train_epoch()
+        restored.restore(tmp_path)
+        for run in (whole, restored):
+            run.train_epoch()
+        assert _same(restored.evaluate(), whole.evaluate())
+
     def test_the_model_is_exported_into_its_folder_alone(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """`export` writes `model.safetensors` where it is told to, and nothing into the working folder."""
         run, elsewhere, target = self.trained(self.study, 1), tmp_path / "elsewhere", tmp_path / "target"

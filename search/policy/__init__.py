@@ -1,5 +1,6 @@
 """Who is proposed, stopped or trained again: pure logic over Optuna, without a cluster.
 
+lines        which finished trainings go on at another value
 proposals    which trials are given out: new ones, those that a crash interrupted, and replicates
 samplers     Optuna's samplers by the names of the space file
 journal      the run's trials in Optuna's journal, their copy in memory, and what becomes of a damaged file

@@ -36,6 +36,7 @@ class TestToyStudy(StudySuite):
         _opened.cache_clear()
 
 
+SWEEP = {"parameter": "x", "factors": [0.5], "epochs": 1}
 SUITE = [name for name in vars(StudySuite) if name.startswith("test_")]
 GOOD = """
 import json
@@ -44,32 +45,35 @@ import numpy as np
 class Run:
     def __init__(self, configuration, data):
         self.rng, self.data = np.random.default_rng(configuration["seed"]), data
-        self.x = self.rng.random()
+        self.x, self.epoch, self.stages = self.rng.random(), 0, configuration.get("stages", [])
 
     def train_epoch(self):
-        self.x = 0.9 * self.x + 0.01 * self.rng.random()
+        values = [stage["x"] for stage in self.stages for _ in range(stage["epochs"])]
+        self.x = 0.9 * self.x + 0.01 * self.rng.random() + sum(values[self.epoch : self.epoch + 1])
+        self.epoch += 1
         return {"loss": self.x}
 
     def evaluate(self):
         return {"first": self.x + float(self.data.mean()), "second": 1.0 - self.x, "progress": 1.0}
 
     def save(self, folder):
-        (folder / "state.json").write_text(json.dumps([self.x, self.rng.bit_generator.state]))
+        (folder / "state.json").write_text(json.dumps([self.x, self.rng.bit_generator.state, self.epoch]))
 
     def restore(self, folder):
-        self.x, self.rng.bit_generator.state = json.loads((folder / "state.json").read_text())
+        self.x, self.rng.bit_generator.state, self.epoch = json.loads((folder / "state.json").read_text())
 
     def export(self, folder):
         (folder / "model.safetensors").write_bytes(b"model")
 
 def known(values):
     for key in values:
-        if key not in ("x", "width", "kind", "sleep_s", "epochs", "seed", "threads"):
+        if key not in ("x", "width", "kind", "sleep_s", "epochs", "seed", "threads", "stages"):
             raise ValueError(f"{key}: unknown key")
     return dict(values)
 
 class Mine:
     metrics = ("first", "second", "progress")
+    continuable = ("x",)
 
     def __init__(self, resolved):
         self.data = np.arange(1000.0)
@@ -101,7 +105,11 @@ BROKEN = {
     "test_losses_and_metrics_are_finite_numbers": ('"loss": self.x', '"loss": self.x, "epoch": 1'),
     "test_measuring_changes_nothing": ('"first": self.x', '"first": self.x + self.rng.random()'),
     "test_a_trial_depends_on_its_configuration_alone": ('np.random.default_rng(configuration["seed"])', "SHARED"),
-    "test_a_restored_run_goes_on_to_the_same_values": ("self.x, self.rng.bit_generator.state = ", "self.x, _ = "),
+    "test_a_restored_run_goes_on_to_the_same_values": (
+        "self.x, self.rng.bit_generator.state, self.epoch =",
+        "self.x, _, self.epoch =",
+    ),
+    "test_a_training_that_goes_on_is_its_stages_in_one_go": (".state, self.epoch = json", ".state, _ = json"),
     "test_the_model_is_exported_into_its_folder_alone": ('"model.safetensors"', '"model.bin"'),
     "test_it_needs_no_search": ("import json\n", "import json\nfrom search.protocol import Study\n"),
 }
@@ -111,7 +119,7 @@ def suite_of(folder: Path, document: dict, source: str) -> StudySuite:
     _opened.cache_clear()
     sys.modules.pop("mine", None)
     (folder / "mine.py").write_text(source)
-    (folder / "mine.yaml").write_text(yaml.safe_dump({**document, "study": "mine:Mine"}))
+    (folder / "mine.yaml").write_text(yaml.safe_dump({**document, "study": "mine:Mine", "sweep": SWEEP}))
     return type("TestMine", (StudySuite,), {"space_file": folder / "mine.yaml"})()
 
 
