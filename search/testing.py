@@ -174,10 +174,10 @@ class StudySuite:
             return
         ends = self.space.parameters[sweep.parameter].corners()
         stages = [{sweep.parameter: value, "epochs": 1} for value in (ends[0], ends[-1])]
-        both = self.configuration(**{sweep.parameter: ends[-1], "epochs": 2, "stages": stages})
+        both = self.configuration() | {sweep.parameter: ends[-1], "epochs": 2, "stages": stages}
         study = self.study
         study.check(both)
-        first = study.trial(self.configuration(**{sweep.parameter: ends[0], "epochs": 1}), "cpu")
+        first = study.trial(self.configuration() | {sweep.parameter: ends[0], "epochs": 1}, "cpu")
         first.train_epoch()
         first.save(tmp_path)
         whole, restored = (study.trial(both, "cpu") for _ in range(2))

@@ -22,7 +22,7 @@ from search.space.schema import Space
 from search.trials import WorkerContext
 from search.tune.capacity import Capacity
 from search.tune.preflight import Available
-from search.tune.scheduler import HalvingScheduler
+from search.tune.scheduler import HalvingScheduler, WarmScheduler
 from search.tune.searcher import JournalSearcher
 from search.tune.tracking import trackers
 from search.tune.trial import UPDATE_KEY, WarmTrial
@@ -84,7 +84,7 @@ def run_search(run: RunContext) -> str:
         tune.with_resources(trainable, TRIAL_ACTOR_RESOURCES),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
-            scheduler=_scheduler(space, run.proposals, run.recorder),
+            scheduler=_scheduler(space, run.proposals, run.recorder, searcher),
             num_samples=-1,  # the searcher says when it is over: a trial that lost its slot is given out again
             reuse_actors=True,
             trial_name_creator=_trial_name,
@@ -106,12 +106,14 @@ def run_search(run: RunContext) -> str:
     return searcher.verdict
 
 
-def _scheduler(space: Space, proposals: Proposals, recorder: Recorder) -> HalvingScheduler | None:
-    """Return who stops trials early, with what has been recorded; None, and nothing read, where nobody does."""
+def _scheduler(space: Space, proposals: Proposals, recorder: Recorder, searcher: JournalSearcher) -> WarmScheduler:
+    """Return who keeps groups warm and stops trials early, with what has been recorded where somebody does."""
     if space.halving is None:
-        return None
+        return WarmScheduler(searcher.more_may_come)
     others = set(map(str, proposals.replicates | proposals.lines))
-    return HalvingScheduler(space, [row for row in recorder.evaluations() if row["trial"] not in others])
+    return HalvingScheduler(
+        space, [row for row in recorder.evaluations() if row["trial"] not in others], searcher.more_may_come
+    )
 
 
 class _Interrupted(Stopper):

@@ -1,8 +1,11 @@
-"""Early stopping in Ray Tune, by the policy of `search.policy.halving`: Tune's own schedulers know one metric alone."""
+"""Ray Tune's schedulers: one that keeps groups warm, and one that stops trials early as well.
+
+Early stopping is by the policy of `search.policy.halving`: Tune's own schedulers know one metric alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
@@ -12,16 +15,45 @@ from search.space.schema import Space
 from search.trials import TrialRequest, TrialUpdate
 from search.tune.trial import REQUEST_KEY, UPDATE_KEY
 
+MOST_KEPT = 2**31  # idle actors: all
 
-class HalvingScheduler(FIFOScheduler):
+
+class WarmScheduler(FIFOScheduler):
+    """Keeps every idle trial actor, and with it its group of workers, while more trials may come.
+
+    Tune itself keeps one. All slots but one would lose their groups, which take long to start, whenever they fall idle
+    together: at the end of a batch, of a round of replicates, and while a line is waited for.
+    """
+
+    def __init__(self, more_may_come: Callable[[], bool] = lambda: False):
+        """Ask whether more trials may come each time that one has ended."""
+        super().__init__()
+        self._more_may_come = more_may_come
+        self._kept = 0
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """Let Tune keep actors like that of this trial, or go where none is needed: what they hold may be others'."""
+        super().on_trial_complete(tune_controller, trial, result)
+        kept = MOST_KEPT if self._more_may_come() else 0
+        tune_controller._actor_cache.increase_max(trial.placement_group_factory, kept - self._kept)
+        self._kept = kept
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return nothing: Tune pickles its scheduler when it begins, but the run's record is the state."""
+        return {}
+
+
+class HalvingScheduler(WarmScheduler):
     """Stops trials at rungs."""
 
-    def __init__(self, space: Space, curves: Iterable[Mapping[str, Any]]):
+    def __init__(
+        self, space: Space, curves: Iterable[Mapping[str, Any]], more_may_come: Callable[[], bool] = lambda: False
+    ):
         """Begin with the evaluations of trials that have ended before, each with `trial` and `epoch`.
 
         So a resumed run knows what it knew. Replicates are none of them.
         """
-        super().__init__()
+        super().__init__(more_may_come)
         assert space.halving is not None, "a space without halving needs no scheduler"
         self._metrics = space.metrics
         settings = space.halving
@@ -49,7 +81,3 @@ class HalvingScheduler(FIFOScheduler):
             if all(metric in row for metric in self._metrics):
                 goes_on = self._halving.goes_on(request.trial, int(row["epoch"]), row)
         return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return nothing: Tune pickles its scheduler when it begins, but the recorded curves are the state."""
-        return {}

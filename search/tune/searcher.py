@@ -64,6 +64,7 @@ class JournalSearcher(Searcher):
         self._capacity = capacity
         self._drop = drop
         self._slots = space.resources.planned.slots
+        self._follows = space.sweep is not None or space.budget.replicates > 1
         self._wall_clock_s = space.budget.wall_clock_s
         self._began = time.monotonic()
         self._requests: dict[str, TrialRequest] = {}
@@ -99,6 +100,12 @@ class JournalSearcher(Searcher):
                 if not self._is_known(request):
                     self._requests[trial_id] = request
                     return {REQUEST_KEY: request}
+
+    def more_may_come(self) -> bool:
+        """Say whether there may be trials beyond those that are running."""
+        if self._over():
+            return False
+        return self._remaining > 0 or (self._follows and bool(self._requests or self._proposals.lacking))
 
     def _next(self) -> TrialRequest | None:
         """Return the next line, trial of the budget, or replicate; None where others have to end first."""

@@ -88,3 +88,22 @@ def test_a_run_with_lines_that_is_killed_again_and_again_is_the_undisturbed_one(
     assert not (run.run / "ends").exists(), "what nothing can go on from any more is gone"
     lines = [row for row in expected if "line" in row]
     assert f"4 of 4 trials ended, {len(lines)} lines" in run.output
+
+
+def test_groups_stay_warm_between_batches_lines_and_replicates(tmp_path):
+    """Each slot has one group from the first trial to the last, though slots fall idle together again and again."""
+    budget = {"trials": 6, "epochs": 4, "replicates": 2}
+    run = FaultRun(tmp_path, {"sleep_s": 0.1}, budget=budget, sections={**SWEEP, "batch": 2})
+    try:
+        run.start()
+        assert run.finish(600) == 0, run.output
+    finally:
+        run.close()
+    trials = read_trials(run.run)
+    assert (trials["state"] == "finished").all()
+    assert set(trials["slot"]) == {"0", "1"}
+    assert trials.duplicated(["x", "width", "kind", "line"]).any(), "there were replicates"
+    groups = {file.name for file in (run.run / "ray").glob("toy-slot*")}
+    assert groups == {"toy-slot0-group1", "toy-slot1-group1"}
+    last = trials.sort_values("started").tail(len(trials) // 2)
+    assert set(last["slot"]) == {"0", "1"}, "both work to the end"
