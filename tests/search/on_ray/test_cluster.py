@@ -20,7 +20,8 @@ from results.records.run import read_curves, read_trials
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
-TRIALS, EPOCHS, EPOCH_S = 12, 20, 0.5
+TRIALS, EPOCHS, EPOCH_S = 8, 20, 0.5
+SWEEP = {"parameter": "x", "factors": [0.6, 1.5], "epochs": 10, "most": 1}
 
 STUDY = f"""
 from pathlib import Path
@@ -130,8 +131,19 @@ def write_study(folder: Path, document: dict) -> None:
         "fixed": {"sleep_s": EPOCH_S, "nested": {"died": str(folder / "killed")}},
         "budget": {"trials": TRIALS, "epochs": EPOCHS, "evaluate_every": 5, "checkpoint_every_s": 1.0},
         "resources": {"cpus": 1, "start_within_s": 60},
+        "sweep": SWEEP,
     }
     (folder / "toy.yaml").write_text(yaml.safe_dump(space, sort_keys=False))
+
+
+def undisturbed(row) -> float:
+    """Return what the chain of epochs of a trial comes to when nothing happens to it."""
+    values = [float(value) for value in row["line"].split(" > ")] if row["line"] else [row["x"]]
+    chain = float(row["seed"])
+    for number, x in enumerate(values):
+        for _ in range(SWEEP["epochs"] if number else EPOCHS):
+            chain = (chain * 3.7 + x) % 1.0
+    return chain
 
 
 @pytest.mark.skipif(not can_hide(), reason="needs unshare, to hide folders from a node")
@@ -177,13 +189,21 @@ def test_a_run_takes_in_a_node_and_loses_it_without_losing_a_trial(cluster, docu
     assert lost, log
     assert re.findall(r"trials at a time now (\d+), before (\d+)", log) == [("2", "1"), ("1", "2")]
     trials = read_trials(run)
-    assert sorted(map(int, trials["trial"])) == list(range(TRIALS))
+    assert sorted(map(int, trials["trial"])) == list(range(len(trials)))
+    rows = trials.astype(object).where(trials.notna(), None).to_dict("records")
+    lines = [row for row in rows if row["line"]]
+    assert len(trials) - len(lines) == TRIALS
+    assert lines, "some have gone on"
+    assert [row["chain"] for row in rows] == [undisturbed(row) for row in rows], "whoever trained which of their stages"
     assert set(trials["state"]) == {"finished"}
     far_away = trials[trials["hidden"] == 1]
     assert set(far_away["trial"]) >= set(ended_there)
     assert (far_away["brought"] == 1).all(), "the node has the code that the driver brought"
     curves = read_curves(run)
-    assert curves.groupby("trial").size().tolist() == [EPOCHS] * TRIALS
+    for row in rows:
+        inherited = row.get("inherited_epochs") or 0
+        expected = EPOCHS + (SWEEP["epochs"] if row["line"] else 0)
+        assert curves[curves["trial"] == row["trial"]]["epoch"].tolist() == list(range(inherited + 1, expected + 1))
     for number in trials["trial"]:
         assert (run / "trials" / number / "model.safetensors").read_bytes() == b"toy"
     storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(run / "study.journal")))
