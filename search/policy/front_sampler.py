@@ -36,6 +36,8 @@ class FrontSampler(optuna.samplers.BaseSampler):
         distributions: Parameters by name.
         references: The reference point of the objectives.
         seed: Of the draws.
+        beside: Objectives, (points, objectives), of what is on the front besides the trials: lines. What a point adds
+            is what it adds to them; the models know nothing of them.
     """
 
     def __init__(
@@ -43,11 +45,13 @@ class FrontSampler(optuna.samplers.BaseSampler):
         distributions: Mapping[str, BaseDistribution],
         references: Sequence[float],
         seed: int,
+        beside: Sequence[Sequence[float]] = (),
     ):
         self._distributions = dict(distributions)
         self._counts = np.array([len(values_of(d) or ()) or math.inf for d in distributions.values()])
         self._listed = math.prod(self._counts) <= GRID  # so few that all points are looked at
         self._references = np.asarray(references, dtype=float)
+        self._beside = np.asarray(beside, dtype=float).reshape(-1, len(references))
         self._rng = np.random.default_rng(seed)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -75,12 +79,14 @@ class FrontSampler(optuna.samplers.BaseSampler):
         pending = self._shares([trial for trial in trials if trial.state == TrialState.RUNNING])
         shares = self._shares(ended)
         sign = np.array([1.0 if direction == StudyDirection.MINIMIZE else -1.0 for direction in directions])
-        y, reference = scaled(sign * [trial.values for trial in ended], sign * self._references)
+        measured = np.concatenate([np.array([trial.values for trial in ended]), self._beside])
+        measured, reference = scaled(sign * measured, sign * self._references)
+        y, beside = np.split(measured, [len(ended)])
         broken = violations(ended)
         x = self._features(shares)
         models = [Process.fit(x, column, self._rng) for column in y.T]
         limits = [Process.fit(x, column, self._rng) for column in broken.T if (column > 0).any()]
-        front = y[(broken <= 0).all(1)]
+        front = np.concatenate([y[(broken <= 0).all(1)], beside])
         if len(pending) and len(front):
             expected = self._predict(models, pending).mean
             front = np.concatenate([front, expected])

@@ -144,6 +144,12 @@ class Proposals:
     def _wanted_lines(self) -> list[dict[str, Any]]:
         return continuations(self._trained(), self._space) if self._space.sweep else []
 
+    def _kept_lines(self) -> list[list[float]]:
+        """Return the objectives of the lines that have finished and keep the guards."""
+        lines = (self._journal.trials[number] for number in sorted(self.lines))
+        finished = (trial for trial in lines if trial.state == TrialState.COMPLETE)
+        return [trial.values for trial in finished if all(broken <= 0 for broken in trial.constraints.values())]
+
     @property
     def more_lines(self) -> int:
         """How many lines are to be trained, as far as is known."""
@@ -231,7 +237,7 @@ class Proposals:
 
     def _propose(self) -> TrialRequest:
         number = len(self._proposed())
-        point = self._sampler.propose(self._journal.memory, number)
+        point = self._sampler.propose(self._journal.memory, number, self._kept_lines())
         self._journal.keep_notes()
         running = self._sampler.running(point)
         running.set_user_attr(SEED, self._seed(point.parameters, number))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -47,10 +47,11 @@ class PointSampler:
         self._conditional = any(entry.when for entry in space.parameters.values())
         self._sequence = _Sequence(space.seed, self._seen) if space.sampler.name in ("qmc", "gp") else None
 
-    def propose(self, study: optuna.Study, number: int) -> Point:
+    def propose(self, study: optuna.Study, number: int, lines: Sequence[Sequence[float]] = ()) -> Point:
         """Propose the point of a trial, by its number in this run from 0, and add it to a study as a running trial.
 
-        The study lives in memory; it may hold trials of earlier runs before those of this one.
+        The study lives in memory; it may hold trials of earlier runs before those of this one. `lines` are the
+        objectives of lines that keep the guards; a sampler may look at what is missing beside them.
         """
         start = self._space.start[number] if number < len(self._space.start) else {}
         if self._sequence is not None and self._spreads(study):
@@ -59,7 +60,7 @@ class PointSampler:
             return Point(parameters, {})
         if start:
             study.enqueue_trial(self._positions(start))
-        study.sampler = self._make(number)
+        study.sampler = self._make(number, lines)
         if self._conditional:
             trial = study.ask()
             self._suggest(trial)
@@ -110,7 +111,7 @@ class PointSampler:
             else:
                 trial.suggest_float(name, entry.low, _highest_number(entry), step=entry.step, log=entry.type == "log")
 
-    def _make(self, number: int) -> optuna.samplers.BaseSampler:
+    def _make(self, number: int, lines: Sequence[Sequence[float]]) -> optuna.samplers.BaseSampler:
         seed = int(np.random.SeedSequence([self._space.seed, number]).generate_state(1)[0])
         settings = self._space.sampler
         with warnings.catch_warnings():
@@ -125,7 +126,8 @@ class PointSampler:
                     group=self._conditional,
                 )
             if settings.name == "gp":
-                return FrontSampler(self._seen, [objective.reference for objective in self._space.objectives], seed)
+                references = [objective.reference for objective in self._space.objectives]
+                return FrontSampler(self._seen, references, seed, lines)
             if settings.name == "nsga2":
                 return optuna.samplers.NSGAIISampler(seed=seed, population_size=settings.population)
             if settings.name == "nsga3":

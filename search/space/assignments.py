@@ -63,12 +63,14 @@ def assign(document: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, 
 
 
 def _stop_searching(document: dict[str, Any], key: str) -> None:
-    """Take a key, and what lies inside it, out of the parameters."""
-    parameters = document.get("parameters")
-    if isinstance(parameters, dict):
-        document["parameters"] = {
-            name: entry for name, entry in parameters.items() if name != key and not str(name).startswith(f"{key}.")
-        }
+    """Take a key, and what lies inside it, out of the parameters, and a sweep of it out of the space."""
+    parameters, sweep = document.get("parameters"), document.get("sweep")
+    if not isinstance(parameters, dict):
+        return
+    fixed = {name for name in parameters if name == key or str(name).startswith(f"{key}.")}
+    document["parameters"] = {name: entry for name, entry in parameters.items() if name not in fixed}
+    if isinstance(sweep, dict) and sweep.get("parameter") in fixed:
+        del document["sweep"]
 
 
 def _from_here(value: Any) -> Any:

@@ -58,6 +58,12 @@ def test_a_key_that_is_set_is_not_searched_any_more(document):
     assert yaml.safe_dump(document) == before
 
 
+def test_a_sweep_of_a_key_that_is_set_ends_with_it(document):
+    document["sweep"] = {"parameter": "x", "factors": [0.5], "epochs": 1}
+    assert "sweep" not in assign(document, {"x": 0.25})
+    assert assign(document, {"width": 8})["sweep"] == document["sweep"]
+
+
 def test_a_value_has_no_keys_inside(document):
     with pytest.raises(SpaceError, match=r"--set sleep_s\.long: fixed\.sleep_s has no keys inside; set it"):
         assign(document, {"sleep_s.long": 1})
