@@ -115,6 +115,18 @@ def test_it_goes_where_the_front_gains_and_guards_are_kept() -> None:
     assert next_point(without, distributions)["x"] > 0.9
 
 
+def test_it_looks_beside_what_lines_have_filled() -> None:
+    """Over x in [0, 1] the objectives are x and x: the front is a line, and a part of it is taken by lines."""
+    distributions = {"x": FloatDistribution(0.0, 1.0)}
+    rows = [({"x": x}, [max(x, 1e-3), x], {}) for x in (0.1, 0.5, 0.9)]
+    study = study_of(rows, distributions)
+    for low, high in ((0.02, 0.5), (0.5, 0.98)):
+        filled = [[x, x] for x in np.linspace(low, high, 60)]
+        study.sampler = FrontSampler(distributions, (1.0, 0.0), 0, filled)
+        found = study.ask(distributions).params["x"]
+        assert not low < found < high, found
+
+
 def test_without_a_point_that_keeps_the_guards_it_looks_for_one() -> None:
     distributions = {"x": FloatDistribution(0.0, 1.0)}
     rows = [({"x": x}, [0.5, 0.5], {"limit": 0.9 - x}) for x in (0.0, 0.2, 0.4, 0.6)]
