@@ -6,8 +6,9 @@ line is followed as long as it extends the front. What is wanted depends on noth
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import moocore
 import numpy as np
@@ -18,8 +19,15 @@ from search.policy.replication import TrainedPoint, table_of
 from search.space.schema import Space
 
 
-def continuations(trials: Sequence[TrainedPoint], space: Space) -> list[dict[str, Any]]:
-    """Return the parameters of the lines that are wanted and have not been asked for, those of the first trials first.
+class Continuation(NamedTuple):
+    """A line that is wanted."""
+
+    parent: int  # number of the trial from whose end it goes on
+    parameters: dict[str, Any]
+
+
+def continuations(trials: Sequence[TrainedPoint], space: Space) -> list[Continuation]:
+    """Return the lines that are wanted and have not been asked for, those of the first trials first.
 
     Args:
         trials: All by number, running ones too; replicates have no lines of their own.
@@ -32,8 +40,8 @@ def continuations(trials: Sequence[TrainedPoint], space: Space) -> list[dict[str
     if sweep.of == "front":
         able = [able[row] for row in _on_front([trials[n] for n in able], space)]
     known = [trial.parameters for trial in trials]
-    wanted = [line for n in able for line in next_lines(trials[n].parameters, space)]
-    return [line for line in wanted if line not in known]
+    wanted = [Continuation(n, line) for n in able for line in next_lines(trials[n].parameters, space)]
+    return [line for line in wanted if line.parameters not in known]
 
 
 def next_lines(parameters: Mapping[str, Any], space: Space) -> list[dict[str, Any]]:
@@ -49,7 +57,7 @@ def next_lines(parameters: Mapping[str, Any], space: Space) -> list[dict[str, An
     found = []
     for amount in amounts:
         value = space.in_range(sweep.parameter, sweep.moved(values[-1], amount))
-        if value is not None and value != values[-1]:
+        if value is not None and not math.isclose(value, values[-1]):
             found.append(space.with_line(parameters, (*values, value)))
     return found
 
@@ -60,6 +68,6 @@ def _on_front(trials: Sequence[TrainedPoint], space: Space) -> list[int]:
         return []
     table = table_of(trials, space)
     values = minimised(objective_values(table, space.objectives), space.objectives)
-    inside = (values < minimised(np.array(reference_point(space.objectives)), space.objectives)).all(axis=1)
+    inside = (values < reference_point(space.objectives)).all(axis=1)
     rows = np.flatnonzero(eligible(table, space.objectives, space.guards) & inside)
     return [int(row) for row in rows[moocore.is_nondominated(values[rows])]] if len(rows) else []

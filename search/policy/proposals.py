@@ -13,7 +13,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from search.policy.journal import LINE_KEY, ROUND, SEED, StudyJournal
-from search.policy.lines import continuations
+from search.policy.lines import Continuation, continuations
 from search.policy.replication import Replication, TrainedPoint
 from search.policy.samplers import Point, PointSampler
 from search.space.schema import LINE, Space
@@ -134,14 +134,13 @@ class Proposals:
         Of a batch, none before all of it has ended.
         """
         if not self._lines_again and not (self._space.batch and self._any_runs()):
-            for parameters in self._wanted_lines()[: None if self._space.batch else 1]:
-                before = self._space.before(parameters)
-                seed = next(t.user_attrs[SEED] for t in self._journal.trials if _parameters(t) == before)
-                self._journal.add(self._running(parameters, seed))
+            for line in self._wanted_lines()[: None if self._space.batch else 1]:
+                seed = self._journal.trials[line.parent].user_attrs[SEED]
+                self._journal.add(self._running(line.parameters, seed))
                 self._lines_again.append(len(self._journal.trials) - 1)
         return self.request(self._lines_again.pop(0)) if self._lines_again else None
 
-    def _wanted_lines(self) -> list[dict[str, Any]]:
+    def _wanted_lines(self) -> list[Continuation]:
         return continuations(self._trained(), self._space) if self._space.sweep else []
 
     def _kept_lines(self) -> list[list[float]]:
@@ -160,13 +159,13 @@ class Proposals:
         if self._space.sweep is None:
             return []
         trials = self._journal.trials
-        children = [self._space.before(parameters) for parameters in self._wanted_lines()]
-        children += [self._space.before(_parameters(t)) for t in trials if not t.state.is_finished()]
+        parents: set[int | None] = {line.parent for line in self._wanted_lines()}
+        parents |= {self._request(trial).parent for trial in trials if not trial.state.is_finished()}
         return [
             trial.number
             for trial in trials
             # A replicate is kept: a line may be trained again with its seed.
-            if trial.state.is_finished() and ROUND not in trial.user_attrs and _parameters(trial) not in children
+            if trial.state.is_finished() and ROUND not in trial.user_attrs and trial.number not in parents
         ]
 
     def replicate(self) -> TrialRequest | None:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from results.records.run import read_curves
 from results.records.tables import LINE, CurveTable, TrialTable
-from search.record.checkpoints import ENDS_FOLDER, discard, end_of
+from search.record.checkpoints import ENDS_FOLDER, discard
 from search.space.schema import Space
 from search.trials import TrialRequest, TrialResult, TrialUpdate
 
@@ -141,9 +141,12 @@ class Recorder:
 
     def forget_ends(self, trials: Iterable[int] | None = None) -> None:
         """Remove the ends of trials from which no line goes on any more; None: of all."""
-        places = [self.folder / ENDS_FOLDER] if trials is None else [end_of(self.folder, trial) for trial in trials]
-        for place in places:
-            shutil.rmtree(place, ignore_errors=True)
+        ends = self.folder / ENDS_FOLDER
+        if trials is None:
+            shutil.rmtree(ends, ignore_errors=True)
+            return
+        for trial in {place.name for place in ends.glob("*")}.intersection(map(str, trials)):
+            shutil.rmtree(ends / trial, ignore_errors=True)
 
     def interrupt(self, reason: str) -> int:
         """Write every running trial as interrupted, and return how many there were."""

@@ -347,7 +347,8 @@ class Space(StrictModel):
             return
         name, parameters = next(self.corners())
         if self.sweep.parameter in parameters:
-            yield name, self.with_line(parameters, self.parameters[self.sweep.parameter].corners()[::-1])
+            values = self.parameters[self.sweep.parameter].corners()
+            yield name, self.with_line(parameters, (values[-1], values[0]))
 
     def _conditions(self, name: str) -> dict[str, Any]:
         """Return values with which a parameter is searched, its conditions' own conditions included."""

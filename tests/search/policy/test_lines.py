@@ -28,7 +28,7 @@ def trained(x, first=0.5, second=0.5, state="finished", round_=0, progress=1.0, 
 
 
 def wanted(trials, space):
-    return [(line["line"], line["x"]) for line in continuations(trials, space)]
+    return [(line.parameters["line"], line.parameters["x"]) for line in continuations(trials, space)]
 
 
 def test_what_is_on_the_front_goes_on_in_every_direction(sweeping):
@@ -65,6 +65,21 @@ def test_a_line_goes_on_in_its_direction_as_long_as_it_is_in_range_and_on_the_fr
     assert next_lines({"x": 0.7, "width": 8}, space) == [{"x": 0.35, "width": 8, "line": "0.7 > 0.35"}], (
         "1.05 is outside"
     )
+
+
+def test_objectives_that_are_maximised_count_as_such(sweeping, document):
+    second = {**document["objectives"][1], "direction": "maximise", "reference": 0.1}
+    space = sweeping(objectives=[document["objectives"][0], second])
+    trials = [trained(0.4, 0.2, 0.8), trained(0.6, 0.3, 0.7), trained(0.2, 0.1, 0.05)]
+    assert {x for _, x in wanted(trials, space)} == {0.2, 0.6}, (
+        "the first dominates, the last is no better than nothing"
+    )
+
+
+def test_a_line_goes_on_from_the_very_trial_that_is_on_the_front(sweeping):
+    """Of two seeds of a point the second is the better one."""
+    trials = [trained(0.4, 0.9, 0.9), trained(0.4, 0.2, 0.2)]
+    assert {line.parent for line in continuations(trials, sweeping())} == {1}
 
 
 def test_steps_are_added_and_whole_numbers_stay_on_their_grid(sweeping, document):
