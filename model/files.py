@@ -124,7 +124,8 @@ def complaint(error: ValidationError, model: type[BaseModel] | None = None, *, g
 def _keys_of(model: Any, location: Sequence[str]) -> list[str]:
     for part in location:
         fields = getattr(model, "model_fields", {})
-        model = fields[part].annotation if part in fields else (get_args(model) or (None,))[-1]
+        inner = [kind for kind in get_args(model) if kind is not Ellipsis] or [None]  # of a tuple, or of a choice
+        model = fields[part].annotation if part in fields else inner[-1]
     return list(getattr(model, "model_fields", ()))
 
 
