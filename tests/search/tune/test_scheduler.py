@@ -1,3 +1,4 @@
+import pickle
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,7 +8,7 @@ from ray.tune.schedulers import TrialScheduler
 from search.record.recorder import Recorder
 from search.space.reading import SpaceError, parse_space
 from search.trials import TrialRequest, TrialResult, TrialUpdate
-from search.tune.scheduler import HalvingScheduler
+from search.tune.scheduler import HalvingScheduler, WarmScheduler
 
 
 @pytest.fixture
@@ -85,3 +86,25 @@ def test_a_resumed_run_knows_what_it_knew(space, tmp_path):
     assert [entry["epoch"] for entry in recorder.evaluations()] == [1, 3]
     scheduler = HalvingScheduler(space, recorder.evaluations())
     assert decide(scheduler, 1, row(2, 0.9)) == TrialScheduler.STOP
+
+
+class Cache:
+    """Stands for Tune's cache of actors, as far as it is told how many to keep."""
+
+    def __init__(self):
+        self.most = 0
+
+    def increase_max(self, key, by=1):
+        self.most += by
+
+
+def test_idle_actors_are_kept_while_more_trials_may_come():
+    controller, left = SimpleNamespace(_actor_cache=Cache()), [True, True, False, False, True]
+    scheduler = WarmScheduler(lambda: left.pop(0))
+    trial = SimpleNamespace(placement_group_factory="alike")
+    kept = []
+    for _ in range(5):
+        scheduler.on_trial_complete(controller, trial, {})
+        kept.append(controller._actor_cache.most > 0)
+    assert kept == [True, True, False, False, True]
+    assert pickle.loads(pickle.dumps(scheduler)), "Tune pickles it when it begins"
