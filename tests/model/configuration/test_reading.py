@@ -55,7 +55,10 @@ def test_relative_data_paths_become_absolute(tmp_path: Path) -> None:
         ({"method": "head"}, "method: .*'action_head' or 'action_decoder'"),
         ({"action_weight": 1.0}, "action_weight: input should be less than 1"),
         ({"stages": [{"action_weight": 0.5}]}, r"stages\.0\.epochs: field required"),
-        ({"stages": [{"action_weight": 0.5, "epochs": 4, "lr": 1}]}, r"stages\.0\.lr: unknown key; known keys: action_weight, epochs"),
+        (
+            {"stages": [{"action_weight": 0.5, "epochs": 4, "lr": 1}]},
+            r"stages\.0\.lr: unknown key; known keys: action_weight, epochs",
+        ),
         ({"stages": [{"action_weight": 1.5, "epochs": 4}]}, r"action_weight: input should be less than 1"),
         (
             {"stages": [{"action_weight": 0.5, "epochs": 4}, {"action_weight": 0.3, "epochs": 2}], "epochs": 5},
