@@ -32,6 +32,7 @@ def write_run(folder: Path, trials: int, objectives: int = 2, epochs: int = EPOC
     folder.mkdir(parents=True, exist_ok=True)
     space = yaml.safe_load(SPACE.read_text(encoding="utf-8"))
     space["objectives"] = [*space["objectives"], THIRD][:objectives]
+    space.pop("sweep", None)  # made-up trials do not go on
     space["budget"] = {"trials": trials, "epochs": epochs}
     space["provenance"] = {"command": "python -m benchmarks.report", "trials": "made up, not trained"}
     (folder / "space.yaml").write_text(yaml.safe_dump(space, sort_keys=False, allow_unicode=True), encoding="utf-8")

@@ -343,10 +343,8 @@ class Space(StrictModel):
 
     def line_corners(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield one line from end to end of the swept parameter, if there is one without a condition."""
-        if self.sweep is None:
-            return
         name, parameters = next(self.corners())
-        if self.sweep.parameter in parameters:
+        if self.sweep is not None and self.sweep.parameter in parameters:
             values = self.parameters[self.sweep.parameter].corners()
             yield name, self.with_line(parameters, (values[-1], values[0]))
 
