@@ -59,12 +59,13 @@ def short(value: object) -> str:
         value = value.item()
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.4g}"
-    if isinstance(value, str) and ARROW in value and all(map(_is_float, value.split(ARROW))):
+    if isinstance(value, str) and ARROW in value and all(map(is_number, value.split(ARROW))):
         return ARROW.join(f"{float(part):.4g}" for part in value.split(ARROW))
     return cell(value)
 
 
-def _is_float(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Say whether a text reads as a number."""
     try:
         float(text)
     except ValueError:

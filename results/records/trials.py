@@ -15,7 +15,7 @@ from results.records.append_table import Content
 from results.records.files import Damage, LeftOut, refuse
 from results.records.space import Parameter, RunSpace
 from results.records.tables import BOOKKEEPING, INHERITED, STATES, TRIAL_COLUMNS
-from results.records.text import cell, parsed
+from results.records.text import cell, is_number, parsed
 
 LARGEST = 2**63 - 1
 # Of the columns that every trial has, and that are not text; all further ones are parameters and metrics.
@@ -80,15 +80,7 @@ def without_texts(path: Path, content: Content, space: RunSpace, left_out: LeftO
 def _mostly_numbers(content: Content, name: str) -> bool:
     """Say whether at least half of a column's cells that are not empty are numbers: then the others are damaged."""
     texts = [row[name] for row in content.rows if row[name]]
-    return 2 * sum(_is_number(text) for text in texts) >= len(texts)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return 2 * sum(is_number(text) for text in texts) >= len(texts)
 
 
 def _kind(name: str, parameter: Parameter | None) -> str:

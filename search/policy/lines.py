@@ -51,8 +51,10 @@ def next_lines(parameters: Mapping[str, Any], space: Space) -> list[dict[str, An
     if sweep.parameter not in parameters:
         return []
     values = space.line_values(parameters)
-    amounts = sweep.amounts if len(values) <= sweep.most else ()
-    if 1 < len(values) <= sweep.most:
+    if len(values) > sweep.most:
+        return []
+    amounts = sweep.amounts
+    if len(values) > 1:
         amounts = (min(amounts, key=lambda amount: abs(sweep.moved(values[-2], amount) - values[-1])),)
     found = []
     for amount in amounts:

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr, model_validator
 
+from results.records.text import is_number
+
 MOST_CHECKED_INTEGERS = 64
 ON_GRID = 1e-6  # in steps
 
@@ -15,23 +17,15 @@ ON_GRID = 1e-6  # in steps
 def _number(value: Any) -> Any:
     """Refuse text and booleans where a number is meant."""
     if isinstance(value, str):
-        hint = "; write it without quotes" if _is_number(value) else ""
+        hint = "; write it without quotes" if is_number(value) else ""
         raise ValueError(f"expected a number, found the text {value!r}{hint}")
     if isinstance(value, bool):
         raise ValueError(f"expected a number, found {value}")
     return value
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _choice_value(value: Any) -> Any:
-    if isinstance(value, str) and _is_number(value):
+    if isinstance(value, str) and is_number(value):
         raise ValueError(f"{value!r} is a number written as text; write it without quotes")
     return value
 
