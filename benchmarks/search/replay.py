@@ -169,6 +169,12 @@ def replay(
         heapq.heappush(running, (now + takes, trials, configuration, 0))
         trials += 1
 
+    def finish(now: float, trial: int, epochs: int, metrics: Mapping[str, float]) -> None:
+        front.set(trial, point(metrics, space))
+        curve.append((spent, front.volume))
+        searcher.ended(trial, epochs, metrics, finished=True)
+        begin(now)
+
     for _ in range(slots):
         begin(0.0)
     while spent < budget_epochs:
@@ -176,20 +182,13 @@ def replay(
         if trial in ends:
             assert space.sweep is not None, "there are lines"
             spent += space.sweep.epochs
-            metrics = ends.pop(trial)
-            front.set(trial, point(metrics, space))
-            curve.append((spent, front.volume))
-            searcher.ended(trial, space.sweep.epochs, metrics, finished=True)
-            begin(now)
+            finish(now, trial, space.sweep.epochs, ends.pop(trial))
             continue
         epoch = int(table.epochs[evaluation])
         spent += epoch - (int(table.epochs[evaluation - 1]) if evaluation else 0)
         metrics = table.at(configuration, evaluation)
         if evaluation == len(table.epochs) - 1:
-            front.set(trial, point(metrics, space))
-            curve.append((spent, front.volume))
-            searcher.ended(trial, epoch, metrics, finished=True)
-            begin(now)
+            finish(now, trial, epoch, metrics)
         elif searcher.goes_on(trial, epoch, metrics):
             wait = table.seconds[configuration, evaluation + 1] - table.seconds[configuration, evaluation]
             heapq.heappush(running, (now + wait, trial, configuration, evaluation + 1))

@@ -78,6 +78,28 @@ def finish():
     return finished
 
 
+class Killed(BaseException):
+    """Stands for a signal that no code can catch."""
+
+
+@pytest.fixture
+def killed_at() -> Callable[..., tuple[TrialResult, list[TrialUpdate]]]:
+    """Runs a request in this process; the worker is killed at its update `until`."""
+
+    def train(study, space: Space, folder: Path, request: TrialRequest, until: int = 99):
+        updates: list[TrialUpdate] = []
+
+        def deliver(update: TrialUpdate) -> bool:
+            updates.append(update)
+            if len(updates) == until:
+                raise Killed
+            return True
+
+        return TrialLoop(study, space, folder, 0, deliver).run(request), updates
+
+    return train
+
+
 @pytest.fixture
 def run_here() -> Callable[[Path, Path], Path]:
     """Searches a space in this process without Ray, one trial after another, as a run with one slot does."""

@@ -7,7 +7,7 @@ import pytest
 from model.study import ShapeActionStudy
 from search.space.reading import parse_space
 from search.trials import TrialRequest
-from search.worker.trial_loop import TrialLoop
+from tests.search.conftest import Killed
 
 DOCUMENT = {
     "name": "small",
@@ -29,13 +29,9 @@ FIXED = {
 REQUEST = TrialRequest(0, {"action_weight": 0.4}, 5)
 
 
-class Killed(BaseException):
-    """Stands for a signal that no code can catch."""
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [3])
-def test_a_continued_trial_is_the_undisturbed_one_to_the_last_bit(tmp_path, after):
+def test_a_continued_trial_is_the_undisturbed_one_to_the_last_bit(tmp_path, after, killed_at):
     vocabulary = str(Path(__file__).parents[3] / "spaces/sub_actions/basic_motions.yaml")
     fixed = ShapeActionStudy.resolve({**FIXED, "vocabulary": vocabulary}, tmp_path)
     for name in ("action_weight", "epochs", "seed", "threads"):
@@ -44,15 +40,7 @@ def test_a_continued_trial_is_the_undisturbed_one_to_the_last_bit(tmp_path, afte
     study = ShapeActionStudy(fixed)
 
     def train(folder, until=99):
-        updates = []
-
-        def deliver(update):
-            updates.append(update)
-            if len(updates) == until:
-                raise Killed
-            return True
-
-        return TrialLoop(study, space, tmp_path / folder, 0, deliver).run(REQUEST), updates
+        return killed_at(study, space, tmp_path / folder, REQUEST, until)
 
     whole, _ = train("whole")
     assert whole.state == "finished", whole

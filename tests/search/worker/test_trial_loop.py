@@ -1,6 +1,7 @@
 import math
 import shutil
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import yaml
@@ -9,6 +10,7 @@ from search.space.reading import parse_space
 from search.trials import TrialRequest
 from search.worker.trial_loop import TrialLoop
 from tests.search import toy_study
+from tests.search.conftest import Killed
 
 REQUEST = TrialRequest(4, {"x": 0.25, "width": 16, "kind": "b"}, 7)
 
@@ -92,30 +94,15 @@ LINES = (
 )
 
 
-class Killed(BaseException):
-    """Stands for a signal that no code can catch."""
-
-
 @pytest.fixture
-def line(document, tmp_path):
+def line(document, tmp_path, killed_at):
     """Runs requests of a space with a sweep; `until` kills the worker at that update."""
     sweep = {"parameter": "x", "factors": [0.5], "epochs": 3}
     budget = {"trials": 8, "epochs": 10, "checkpoint_every_s": 0.0}
     resources = {"cpus": 1, "gpus": 0, "slots": 2}
     space = parse_space({**document, "sweep": sweep, "budget": budget, "resources": resources}, tmp_path / "toy.yaml")
 
-    def train(request, until=99):
-        updates = []
-
-        def deliver(update):
-            updates.append(update)
-            if len(updates) == until:
-                raise Killed
-            return True
-
-        return TrialLoop(toy_study.ToyStudy(space.fixed), space, tmp_path, 1, deliver).run(request), updates
-
-    return train
+    return partial(killed_at, toy_study.ToyStudy(space.fixed), space, tmp_path)
 
 
 def chain(*stages):
