@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 
 from search.exceptions import one_line
 from search.protocol import Study
-from search.record.earlier_runs import code_fingerprint, read_points
-from search.record.run_folder import RunFolder, check_unchanged, provenance
+from search.record.earlier_runs import read_points
+from search.record.origin import OtherOriginError, provenance, resumed
+from search.record.run_folder import RunFolder, RunFolderError, check_unchanged
 from search.space.assignments import assign, read_assignments
 from search.space.reading import SpaceError, parse_space, read_document
 from search.space.schema import RESERVED, Space
@@ -47,6 +48,18 @@ class Options(NamedTuple):
     warm_start: Sequence[Path] = ()  # earlier runs whose values the sampler begins with
     reuse: Sequence[Path] = ()  # earlier runs whose finished trials are taken over where they are the same work
     deterministic: bool = False  # propose trials in batches of as many as there are slots
+    accept_changed_code: bool = False  # go on although the study's code is another one than before
+
+    @property
+    def overruling(self) -> dict[str, dict[str, Any]]:
+        """What the command line says in place of keys of the space file, by section; "" is the file itself."""
+        said = {
+            "budget": {"trials": self.trials, "epochs": self.epochs, "replicates": self.replicates},
+            "resources": {"slots": self.slots},
+            "": {"seed": self.seed},
+        }
+        given = {name: {k: v for k, v in keys.items() if v is not None} for name, keys in said.items()}
+        return {name: keys for name, keys in given.items() if keys}
 
 
 class Prepared(NamedTuple):
@@ -76,6 +89,8 @@ def prepare(options: Options) -> Prepared:
     if recorded is not None:
         assigned = recorded.get("set", {}) | assigned
         space = parse_space(assign(document, assigned), options.file)
+    if options.resume:
+        _check_resumed(options)
     if options.start:
         space = space.model_copy(update={"start": (*read_points(options.start, space), *space.start)})
     study = import_study(space.study, options.file)
@@ -84,8 +99,7 @@ def prepare(options: Options) -> Prepared:
     _check_sweep(space, study, options.file)
     space = _resolve(space, study, options.file)
     if before is not None and recorded is not None:
-        space = _as_recorded(space, before, recorded.get("written", {}), written)
-        space = _overrule(space, options)
+        space = _overrule(_as_recorded(space, before, recorded.get("written", {}), written), options)
         check_unchanged(space, before, options.file, folder.shown)
         if options.slots is None and "slots" not in written["resources"]:
             space = space.model_copy(update={"resources": space.resources.model_copy(update={"slots": None})})
@@ -148,12 +162,25 @@ def prepare_study(study: Study, space: Space, folder: Path) -> list[str]:
         raise SpaceError(f"{space.study}: {one_line(error)}") from error
 
 
-def run_provenance(prepared: Prepared, study: Study) -> dict[str, Any]:
-    """Return where the run comes from; a resumed run keeps its beginning."""
-    if prepared.recorded is not None:
-        return {**prepared.recorded, "written": prepared.written}
-    code = code_fingerprint(sys.modules[type(study).__module__])
-    return provenance(study.provenance(), code, prepared.written, prepared.assigned)
+def run_provenance(
+    prepared: Prepared, study: Study, reuse: Sequence[Path] = (), accept_changed_code: bool = False
+) -> dict[str, Any]:
+    """Return where the run comes from; a resumed run keeps its beginning.
+
+    Raises:
+        SpaceError: Its data have changed, or its code has and that is not accepted.
+    """
+    reused = [str(run.resolve()) for run in reuse]
+    if prepared.recorded is None:
+        origin = provenance(study, prepared.written, prepared.assigned)
+    else:
+        try:
+            origin = resumed(prepared.recorded, study, accept_changed_code)
+        except OtherOriginError as error:
+            raise SpaceError(f"{prepared.folder.shown}: {error}") from None
+        origin["written"] = prepared.written
+        reused = list(dict.fromkeys([*origin.get("reuse", []), *reused]))
+    return {**origin, **({"reuse": reused} if reused else {})}
 
 
 def import_study(name: str, file: Path) -> type[Study]:
@@ -249,16 +276,20 @@ def _check_trackers(space: Space, file: Path) -> None:
             raise SpaceError(f"{file}: track.{name}: {name} is not installed; pip install {name}, or leave it out")
 
 
+def _check_resumed(options: Options) -> None:
+    """Refuse options that only the beginning of a run can follow."""
+    for name, given in (("start", options.start), ("warm-start", options.warm_start)):
+        if given:
+            raise RunFolderError(
+                f"--{name} {given[0]}: only counts when a run begins; leave it out, or start a new run with --out"
+            )
+
+
 def _overrule(space: Space, options: Options) -> Space:
-    keys = ("trials", "epochs", "replicates")
-    budget = {key: getattr(options, key) for key in keys if getattr(options, key) is not None}
-    update: dict[str, Any] = {}
-    if budget:
-        update["budget"] = space.budget.model_copy(update=budget)
-    if options.slots is not None:
-        update["resources"] = space.resources.model_copy(update={"slots": options.slots})
-    if options.seed is not None:
-        if options.seed < 0:
-            raise SpaceError(f"--seed {options.seed}: expected a whole number from 0")
-        update["seed"] = options.seed
-    return space.model_copy(update=update)
+    """Put what the command line says in place of what the file says, and check all of it again."""
+    document, said = space.document(), []
+    for section, keys in options.overruling.items():
+        part = document.setdefault(section, {}) if section else document
+        part |= keys
+        said += [f"--{key} {value}" for key, value in keys.items()]
+    return parse_space(document, Path(" ".join([str(options.file), *(["with", *said] if said else [])])))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -16,7 +16,15 @@ from results.command import EXIT_BAD_INPUT, PATH, fail, run_command
 from results.exceptions import RecordError
 from search import cluster
 from search.exceptions import InputError, one_line
-from search.preparation import Options, Prepared, build_study, import_folders, prepare, settle_resources
+from search.preparation import (
+    Options,
+    Prepared,
+    build_study,
+    import_folders,
+    prepare,
+    run_provenance,
+    settle_resources,
+)
 from search.protocol import Study
 from search.record.mirror import Mirror
 from search.record.run_folder import LOG_FILE
@@ -57,6 +65,11 @@ COUNT = click.IntRange(min=1)
     multiple=True,
     metavar="KEY=VALUE",
     help="fix a key of the study's configuration, such as codebook_size=16; paths are seen from here; repeatable",
+)
+@click.option(
+    "--accept-changed-code",
+    is_flag=True,
+    help="resume although the study's code has changed; trials from now on are marked in trials.csv",
 )
 @click.option(
     "--deterministic",
@@ -108,10 +121,11 @@ def run_search(options: Options) -> int:
         cluster.prepare_environment(prepared.space.resources.slots, import_folders(options.file))
         print(f"{prepared.space.name}: loading {prepared.space.study} ...", flush=True)
         study = build_study(prepared, options.file)
+        origin = run_provenance(prepared, study, options.reuse, options.accept_changed_code)
         if mirror is None:
-            return _search(prepared, study, options)
+            return _search(prepared, study, origin, options)
         with mirror:
-            code = _search(prepared, study, options)
+            code = _search(prepared, study, origin, options)
         print(f"mirror: {mirror.trouble or options.mirror}", flush=True)
         return code
     except (cluster.ClusterError, SearchFailedError) as error:
@@ -119,7 +133,7 @@ def run_search(options: Options) -> int:
         return EXIT_BAD_INPUT if options.address and isinstance(error, cluster.ClusterError) else FAILED
 
 
-def _search(prepared: Prepared, study: Study, options: Options) -> int:
+def _search(prepared: Prepared, study: Study, origin: Mapping[str, Any], options: Options) -> int:
     """Search with all output in the log but the session's own."""
     from search.session import Session  # loads Ray, which reads the environment
 
@@ -127,7 +141,7 @@ def _search(prepared: Prepared, study: Study, options: Options) -> int:
     folder.acquire()
     with output_to_log(folder.path / LOG_FILE) as terminal:
         try:
-            return Session(prepared, study, options, terminal).run()
+            return Session(prepared, study, origin, options, terminal).run()
         except (InputError, RecordError, cluster.ClusterError):
             log.exception("the search did not begin")
             raise
@@ -137,7 +151,7 @@ def _search(prepared: Prepared, study: Study, options: Options) -> int:
                 f"the search failed: {type(error).__name__}: {one_line(error)[:300]}; see {folder.shown / LOG_FILE}"
             ) from error
         finally:
-            folder.discard_if_unused()
+            folder.release()
 
 
 if __name__ == "__main__":

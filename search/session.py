@@ -7,9 +7,11 @@ happens, Ray is left and the user is told how to go on.
 from __future__ import annotations
 
 import logging
+import shlex
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, TextIO
 
 import pandas as pd
@@ -19,23 +21,24 @@ from results.exceptions import RecordError
 from results.front.front import FrontSummary, summarise
 from results.front.points import SEEDS_COLUMN
 from search import cluster
+from search.exceptions import InputError
 from search.policy.proposals import Proposals
-from search.preparation import Options, Prepared, prepare_study, run_provenance, settle_resources
+from search.preparation import Options, Prepared, prepare_study, settle_resources
 from search.protocol import Study
 from search.record.disk import DiskFullError
 from search.record.earlier_runs import (
     Reusable,
-    basis,
-    basis_now,
     check_comparable,
     fitting,
     read_earlier,
     read_warm_start,
     write_warm_start,
 )
+from search.record.origin import basis_now, mark, other_versions
 from search.record.outbox import open_session
 from search.record.recorder import Recorder
 from search.record.run_folder import STUDY_FOLDER
+from search.record.sources import sources
 from search.space.schema import Space
 from search.trials import TrialResult
 from search.tune.fit import RunContext, RunLocation, run_search
@@ -43,7 +46,6 @@ from search.tune.preflight import Available, local_resources
 from search.watch.gauges import Gauges
 from search.watch.interruption import EXIT_CODE, Interruption
 from search.watch.monitor import Monitor, console, front_table
-from search.worker.sources import sources
 
 log = logging.getLogger(__name__)
 
@@ -51,10 +53,11 @@ log = logging.getLogger(__name__)
 class Session:
     """One call of the command line, on a run folder whose lock is held."""
 
-    def __init__(self, prepared: Prepared, study: Study, options: Options, terminal: TextIO):
-        """Prepare a session that is shown on the terminal; nothing starts yet."""
+    def __init__(self, prepared: Prepared, study: Study, origin: Mapping[str, Any], options: Options, terminal: TextIO):
+        """Prepare a session, of a run that comes from `origin`, to be shown on the terminal; nothing starts yet."""
         self._prepared = prepared
         self._study = study
+        self._origin = origin
         self._options = options
         self._terminal = terminal
         self._folder = prepared.folder
@@ -110,12 +113,12 @@ class Session:
     def _open(self, prepared: Prepared, location: RunLocation) -> RunContext:
         """Write the space, open the tables and the journal, bring them together, and say what is left to do."""
         space, path = prepared.space, self._folder.path
-        origin = run_provenance(prepared, self._study)
-        known, reusable = self._earlier_runs(space, basis(origin))
+        origin, ours = self._origin, basis_now(self._study)
+        known, reusable = self._earlier_runs(space, ours)
         self._folder.write_space(space, origin)
         write_warm_start(known, path)
         ended = self._folder.ended(space)
-        recorder = Recorder(space, path)
+        recorder = Recorder(space, path, mark(origin))
         proposals = Proposals(space, path, read_warm_start(path), reusable.seeds)
         again = proposals.reconcile(ended)
         recorder.clear_interrupted(ended, again, proposals.replicates)
@@ -134,19 +137,24 @@ class Session:
             recorder=recorder,
             remaining=remaining,
             reusable=reusable,
-            basis=basis_now(self._study),
+            basis=ours,
             interruption=self._interruption,
         )
         if self._options.resume:
             others = [(gone_on, "lines"), (repeated, "replicates")]
             beside = "".join(f" and {count} {name}" for count, name in others if count)
             left = f"{remaining} to go" if remaining else _work(run) or "0 to go"
+            for line in other_versions(prepared.recorded or {}):
+                self._say(f"other version than before: {line}")
             self._say(f"resuming {self._folder.shown}: {of_budget} trials{beside} have ended, {left}")
             log.info("resumed; run again: %s", again)
         return run
 
     def _earlier_runs(self, space: Space, ours: Mapping[str, Any]) -> tuple[list[TrialResult], Reusable]:
-        """Read the earlier runs that the command line names, and say how much of them is of use."""
+        """Read the earlier runs that the command line names, and say how much of them is of use.
+
+        A resumed run goes on to take over from those that it was begun with.
+        """
         known = []
         for folder in self._options.warm_start:
             run = read_earlier(folder)
@@ -155,6 +163,12 @@ class Session:
             self._say(f"warm start: the sampler knows {len(fits)} of {len(run.finished)} finished trials of {folder}")
             known += fits
         runs = [read_earlier(folder) for folder in self._options.reuse]
+        given = {folder.resolve() for folder in self._options.reuse}
+        for folder in [Path(text) for text in self._origin.get("reuse", []) if Path(text) not in given]:
+            try:
+                runs.append(read_earlier(folder))
+            except InputError as error:
+                self._say(f"no more trials are taken over: {error}")
         return known, Reusable(space, ours, runs, self._folder.path)
 
     def _greet(self, run: RunContext, dashboard: cluster.Dashboard) -> None:
@@ -235,10 +249,9 @@ class Session:
         self._say(f"stopped at once; continue with:\n  {self._resume()}")
 
     def _resume(self) -> str:
-        command = f"python -m search.run {self._options.file} --resume"
-        command += f" --out {self._options.out}" if self._options.out else ""
-        command += f" --mirror {self._options.mirror}" if self._options.mirror else ""
-        return command + (f" --address {self._options.address}" if self._options.address else "")
+        options = {"--out": self._options.out, "--mirror": self._options.mirror, "--address": self._options.address}
+        given = [str(word) for option in options.items() if option[1] is not None for word in option]
+        return shlex.join(["python", "-m", "search.run", str(self._options.file), "--resume", *given])
 
     def _say(self, text: str) -> None:
         self._terminal.write(text + "\n")

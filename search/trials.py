@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from results.records.tables import INHERITED, LINE
+from results.records.tables import CODE, INHERITED, LINE
 from search.exceptions import one_line
 from search.space.schema import Space
 
@@ -56,6 +56,7 @@ class TrialResult:
     resumed: str = ""
     before_s: float = 0.0  # seconds that the epochs of earlier workers took
     inherited: int = 0  # of its epochs, those that the parent of a line was trained; they cost nothing again
+    code: str = ""  # mark of the study's code, see `search.record.origin.mark`; "" for that of the run's beginning
 
     def row(self) -> dict[str, Any]:
         """Return the trial's row of `trials.csv`; only a trial with a result has metrics."""
@@ -72,6 +73,7 @@ class TrialResult:
             "first_step": self.first_step or None,
             "ended": self.ended or None,
             **({INHERITED: self.inherited} if self.inherited else {}),
+            **({CODE: self.code} if self.code else {}),
             **self.request.parameters,
             **values,
         }

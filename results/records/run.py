@@ -16,7 +16,7 @@ from results.records.append_table import read_content
 from results.records.curves import parse_curves, read_for_report
 from results.records.files import LeftOut
 from results.records.space import RunSpace, read_space
-from results.records.tables import BOOKKEEPING, CURVES_FILE, TRIALS_FILE
+from results.records.tables import BOOKKEEPING, CODE, CURVES_FILE, TRIALS_FILE
 from results.records.trials import parse_trials, without_texts
 
 log = logging.getLogger(__name__)
@@ -58,6 +58,9 @@ def read_run(folder: Path | str) -> Run:
     content = read_content(path, left_out)
     left_out.say(content.cut)
     trials = parse_trials(path, without_texts(path, content, space, left_out), space, left_out)
+    if CODE in trials and (trials[CODE] != "").any():
+        counts = ", ".join(f"{count} {mark or 'as begun'}" for mark, count in trials[CODE].value_counts().items())
+        left_out.say(f"{path}: this run went on with changed code, so its trials are of several codes ({counts})")
     curves = read_for_report(folder / CURVES_FILE, left_out, [objective.metric for objective in space.objectives])
     return Run(folder, space, trials, curves, left_out.warnings)
 

@@ -13,7 +13,8 @@ CURVES_FILE = "curves.csv"
 STATES = ("finished", "stopped", "failed", "interrupted")
 TRIAL_COLUMNS = ("trial", "state", "reason", "seed", "epochs", "slot", "seconds", "started", "first_step", "ended")
 INHERITED = "inherited_epochs"  # of those of a line, the ones that its parent was trained; no column without lines
-BOOKKEEPING = (*TRIAL_COLUMNS, INHERITED)
+CODE = "code"  # mark of the code of a trial where a run went on with changed code; no column without
+BOOKKEEPING = (*TRIAL_COLUMNS, INHERITED, CODE)
 LINE = "line"  # column of the values that a line has gone through, where the space has a sweep
 CURVE_COLUMNS = ("trial", "epoch", "seconds")
 

@@ -14,7 +14,7 @@ from results.exceptions import DamagedLine, RecordError
 from results.records.append_table import Content
 from results.records.files import Damage, LeftOut, refuse
 from results.records.space import Parameter, RunSpace
-from results.records.tables import BOOKKEEPING, INHERITED, STATES, TRIAL_COLUMNS
+from results.records.tables import BOOKKEEPING, CODE, INHERITED, STATES, TRIAL_COLUMNS
 from results.records.text import cell, is_number, parsed
 
 LARGEST = 2**63 - 1
@@ -86,7 +86,7 @@ def _mostly_numbers(content: Content, name: str) -> bool:
 def _kind(name: str, parameter: Parameter | None) -> str:
     if parameter is not None:
         return {"int": "int", "float": "float", "log": "float"}.get(parameter.type, "choice")
-    return KINDS.get(name, "text" if name in TRIAL_COLUMNS else "float")
+    return KINDS.get(name, "text" if name in (*TRIAL_COLUMNS, CODE) else "float")
 
 
 def _column(values: list[Any], kind: str) -> Any:

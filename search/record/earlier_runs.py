@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,8 +21,8 @@ import pandas as pd
 from results.exceptions import RecordError
 from results.records.files import write_atomically
 from results.records.run import read_curves
-from search.protocol import Study
 from search.record.checkpoints import TRIALS_FOLDER
+from search.record.origin import basis, mark
 from search.record.run_folder import CONFIGURATION_FILE, SPACE_FILE, RunFolder, RunFolderError
 from search.space.reading import SpaceError, read_document
 from search.space.schema import Space
@@ -44,8 +43,17 @@ class EarlierRun(NamedTuple):
 
     folder: Path  # as it was named
     space: Space  # what it searched, resolved
-    basis: dict[str, Any]  # what its results depend on besides the configuration: code and data
+    provenance: dict[str, Any]
     finished: list[TrialResult]
+
+    @property
+    def basis(self) -> dict[str, Any]:
+        """What its last results depend on besides the configuration: code and data."""
+        return basis(self.provenance)
+
+    def basis_of(self, result: TrialResult) -> dict[str, Any]:
+        """Return the same of one result, which may be of earlier code."""
+        return basis(self.provenance, result.code)
 
 
 def read_earlier(folder: Path) -> EarlierRun:
@@ -60,19 +68,9 @@ def read_earlier(folder: Path) -> EarlierRun:
     try:
         space, provenance = run.read_space()
         finished = [result for result in run.ended(space) if result.state == "finished"]
-        return EarlierRun(folder, space, basis(provenance), finished)
+        return EarlierRun(folder, space, provenance, finished)
     except (SpaceError, RecordError) as error:
         raise RunFolderError(str(error)) from None
-
-
-def basis(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what results depend on besides the configuration, of a run's provenance."""
-    return {key: provenance.get(key) for key in ("code", "study")}
-
-
-def basis_now(study: Study) -> dict[str, Any]:
-    """Return what the results of a study depend on besides the configuration, as it is now."""
-    return {"code": code_fingerprint(sys.modules[type(study).__module__]), "study": study.provenance()}
 
 
 def content_key(space: Space, basis: Mapping[str, Any], parameters: Mapping[str, Any], seed: int) -> str:
@@ -81,18 +79,6 @@ def content_key(space: Space, basis: Mapping[str, Any], parameters: Mapping[str,
     configuration.pop("threads", None)
     content = {"study": space.study, "configuration": configuration, "basis": dict(basis)}
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def code_fingerprint(module: Any) -> str:
-    """Return a digest of the sources that a study is made of: its top-level package, or its module alone."""
-    source = Path(module.__file__).resolve()
-    depth = module.__name__.count(".")
-    files = sorted(source.parents[depth - 1].rglob("*.py")) if depth else [source]
-    root = source.parents[depth - 1] if depth else source.parent
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
-    return digest.hexdigest()
 
 
 class Reusable:
@@ -106,11 +92,11 @@ class Reusable:
         self._known: dict[str, ReusableTrial] = {}
         self._seeds: dict[str, list[int]] = {}
         for run in runs:
-            if run.basis.get("code") is None:
-                continue
             for result in run.finished:
-                request = result.request
-                key = content_key(run.space, run.basis, request.parameters, request.seed)
+                request, origin = result.request, run.basis_of(result)
+                if origin["code"] is None:
+                    continue
+                key = content_key(run.space, origin, request.parameters, request.seed)
                 if key not in self._known:
                     self._known[key] = ReusableTrial(run.folder, result)
                     self._seeds.setdefault(_point(request.parameters), []).append(request.seed)
@@ -219,10 +205,10 @@ def check_comparable(run: EarlierRun, space: Space, basis: Mapping[str, Any]) ->
 
 
 def fitting(run: EarlierRun, space: Space) -> list[TrialResult]:
-    """Return the finished trials of a run that are points of a space."""
+    """Return the finished trials of a run, of its last code, that are points of a space."""
     anywhere = {name: parameter.corners()[0] for name, parameter in space.parameters.items()}
     found = []
-    for result in run.finished:
+    for result in [result for result in run.finished if result.code == mark(run.provenance)]:
         point = result.request.parameters
         inside = space.active(point) == point and all(space.parameters[name].has(point[name]) for name in point)
         if inside and set(point) == set(space.active({**anywhere, **point})):

@@ -11,6 +11,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,14 +42,15 @@ class Snapshot(NamedTuple):
 class Recorder:
     """Writes what happens, and remembers it."""
 
-    def __init__(self, space: Space, folder: Path):
-        """Open the tables of a run folder.
+    def __init__(self, space: Space, folder: Path, code: str = ""):
+        """Open the tables of a run folder; trials that end have the mark `code`, see `search.record.origin.mark`.
 
         Raises:
             RecordError: A table is damaged.
         """
         self.folder = folder
         self._metrics = space.metrics
+        self._code = code
         self._trials = TrialTable(folder, space.columns)
         self._curves = CurveTable(folder)
         read_curves(folder)  # a cell that is no number is found now, not at the end of the search
@@ -124,7 +126,7 @@ class Recorder:
         curve = self._pending.get(trial, [])
         for row in curve:
             self._curves.append({"trial": trial, **row})
-        ended = result.row()
+        ended = replace(result, code=self._code).row()
         self._trials.append(ended)
         with self._lock:
             self._pending.pop(trial, None)

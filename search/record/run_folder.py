@@ -7,21 +7,15 @@ resolved space, with which the file of a run that goes on is compared. The table
 from __future__ import annotations
 
 import fcntl
-import os
-import shlex
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TextIO
 
 from results.records.files import write_atomically
 from results.records.run import read_trials
 from results.records.space import LINE_COLUMN, RunSpace
-from results.records.tables import BOOKKEEPING, INHERITED
+from results.records.tables import BOOKKEEPING, CODE, INHERITED
 from search.exceptions import InputError
 from search.record.outbox import SESSION_FILE
 from search.space.reading import SpaceError, dump_yaml, parse_space, read_document
@@ -34,7 +28,6 @@ LOCK_FILE = ".lock"
 LOG_FILE = "log.txt"
 STUDY_FOLDER = "study"  # what the study keeps for all trials
 UNUSED = frozenset({LOCK_FILE, LOG_FILE, SESSION_FILE, STUDY_FOLDER})  # what a folder holds in which no run was begun
-PACKAGES = ("ray", "optuna", "torch", "numpy", "pandas", "transformers", "aeon")
 MAY_CHANGE = (
     "budget.trials",
     "budget.wall_clock_s",
@@ -106,11 +99,13 @@ class RunFolder:
         except OSError as error:
             raise RunFolderError(f"{self.shown}: cannot be written ({error.strerror})") from None
 
-    def discard_if_unused(self) -> None:
-        """Remove the folder where no run was begun in it."""
+    def release(self) -> None:
+        """Let go of the lock, and remove the folder where no run was begun in it."""
         names = {entry.name for entry in self.path.iterdir()}
         if names <= UNUSED:
             shutil.rmtree(self.path)
+        if self._lock is not None:
+            self._lock.close()
 
     def write_space(self, space: Space, provenance: Mapping[str, Any]) -> None:
         """Write the resolved space in one step."""
@@ -158,6 +153,7 @@ def _result(row: Mapping[Any, Any], space: Space) -> TrialResult:
         reason=row["reason"] or "",
         epochs=int(row["epochs"] or 0),
         inherited=int(row.get(INHERITED) or 0),
+        code=row.get(CODE) or "",
         slot=int(row["slot"]) if row["slot"] else None,
         metrics={str(key): float(row[key]) for key in row if key not in known and row[key] is not None},
         # Work that several workers shared took less than the time between its first and its last moment.
@@ -199,43 +195,3 @@ def _leaves(values: Any, key: str = "") -> Iterator[tuple[str, Any]]:
             yield from _leaves(value, f"{key}.{number}")
     else:
         yield key, values
-
-
-def provenance(
-    study: Mapping[str, Any], code: str, written: Mapping[str, Any], assigned: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return where a run comes from.
-
-    Args:
-        study: What the study says of itself, such as the data's fingerprint.
-        code: Digest of the sources that the study is made of.
-        written: Sections of the space file that the command line or the machine may have overruled.
-        assigned: What the command line set, by dotted key; a run that is resumed sets it again.
-    """
-    return {
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join(["python", "-m", "search.run", *sys.argv[1:]]),
-        "python": sys.version.split()[0],
-        "versions": {name: found for name in PACKAGES if (found := _version(name))},
-        "git": _git(),
-        "code": code,
-        "study": dict(study),
-        "written": dict(written),
-        **({"set": dict(assigned)} if assigned else {}),
-    }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _git() -> str:
-    """Return the commit of the code, "" where there is none."""
-    command = ["git", "-C", os.fspath(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=False).stdout.strip()
-    except (OSError, subprocess.TimeoutExpired):
-        return ""

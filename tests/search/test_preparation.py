@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from search.exceptions import InputError
 from search.preparation import Options, prepare, run_provenance, settle_resources
 from search.space.reading import SpaceError
 from search.tune.preflight import Available
@@ -109,3 +110,32 @@ def test_a_folder_with_a_configuration_is_a_starting_point(begin, tmp_path):
     (tmp_path / "knee").mkdir()
     (tmp_path / "knee/configuration.yaml").write_text(yaml.safe_dump({"x": 0.5, "width": 16, "kind": "a"}))
     assert begin(start=[tmp_path / "knee"]).start == ({"x": 0.5, "width": 16, "kind": "a"},)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"epochs": 3}, r"toy\.yaml with --epochs 3: halving\.first_rung: is 4, but trials have 3 epochs in all"),
+        ({"seed": -1}, r"toy\.yaml with --seed -1: seed: input should be greater than or equal to 0"),
+    ],
+)
+def test_what_the_command_line_says_is_checked_like_the_file(begin, edit, wrong, message):
+    edit(halving={"first_rung": 4})
+    with pytest.raises(SpaceError, match=message):
+        begin(**wrong)
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("name", ["start", "warm_start"])
+def test_what_only_the_beginning_of_a_run_can_follow_is_refused_later(begin, name):
+    begin()
+    with pytest.raises(InputError, match=r"only counts when a run begins; leave it out, or start a new run with --out"):
+        begin(resume=True, **{name: [Path("old")]})
+
+
+def test_runs_to_take_over_from_are_kept(space_folder):
+    prepared = settle_resources(prepare(Options(FILE)), MACHINE, FILE)
+    record = run_provenance(prepared, Told(), [Path("old")])
+    assert record["reuse"] == [str(Path("old").resolve())]
+    later = run_provenance(prepared._replace(recorded=record), Told(), [Path("older"), Path("old")])
+    assert [Path(run).name for run in later["reuse"]] == ["old", "older"]

@@ -87,3 +87,17 @@ def test_a_run_that_is_stopped_while_its_study_prepares_leaves_nothing_to_resume
     assert "interrupted" in said.err
     assert "--resume" not in said.out + said.err
     assert not Path("runs/toy").exists()
+
+
+def test_a_run_goes_on_with_changed_code_only_where_that_is_wished_for(
+    resumed: Callable, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code, output = resumed(fixed={"misbehave": {"all": "raise"}}, budget={"trials": 1, "epochs": 3})
+    assert code == 1, output
+    with Path("toy_study.py").open("a") as file:
+        file.write("\n# changed\n")
+    assert main(["toy.yaml", "--resume"]) == 2
+    assert "runs/toy: the code of the study has changed since this run was begun" in capfd.readouterr().err
+    assert main(["toy.yaml", "--resume", "--accept-changed-code"]) == 1, capfd.readouterr().err
+    assert len(yaml.safe_load(Path("runs/toy/space.yaml").read_text())["provenance"]["changed"]) == 1
+    assert main(["toy.yaml", "--resume"]) == 1, "it is asked about once"

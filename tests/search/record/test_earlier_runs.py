@@ -8,9 +8,7 @@ import yaml
 from search.policy.proposals import Proposals
 from search.record.earlier_runs import (
     Reusable,
-    basis,
     check_comparable,
-    code_fingerprint,
     content_key,
     fitting,
     read_earlier,
@@ -18,6 +16,7 @@ from search.record.earlier_runs import (
     read_warm_start,
     write_warm_start,
 )
+from search.record.origin import basis
 from search.record.recorder import Recorder
 from search.record.run_folder import RunFolder, RunFolderError
 from search.space.reading import SpaceError, parse_space
@@ -69,24 +68,6 @@ def test_equal_work_has_an_equal_key_and_other_work_another(space):
     assert len({key, *other}) == 8
 
 
-def test_the_code_counts_by_its_content(tmp_path, monkeypatch):
-    package = tmp_path / "some_package"
-    package.mkdir()
-    (package / "__init__.py").touch()
-    (package / "inner.py").write_text("A = 1\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    import some_package.inner
-
-    before = code_fingerprint(some_package.inner)
-    assert before == code_fingerprint(some_package.inner)
-    (package / "other.py").write_text("B = 1\n")
-    assert code_fingerprint(some_package.inner) != before
-    (tmp_path / "alone.py").write_text("C = 1\n")
-    import alone
-
-    assert code_fingerprint(alone) != before
-
-
 def test_a_second_run_of_the_same_search_takes_everything_over(make_run, space, tmp_path):
     first = make_run("first", trials=4)
     folder = tmp_path / "second"
@@ -136,6 +117,20 @@ def test_other_work_is_not_taken_over(make_run, space, tmp_path, sections):
     request = read_earlier(tmp_path / "first").finished[0].request
     assert reusable.seeds(request.parameters) == ()
     assert reusable.fetch(request) is None
+
+
+def test_of_a_run_that_went_on_with_other_code_each_trial_counts_by_its_own(make_run, space, tmp_path):
+    """Two trials of the first code, two of the second."""
+    first = make_run("first", origin={**ORIGIN, "changed": [{"code": "0ther" * 4}]})
+    table = pd.read_csv(first / "trials.csv")
+    table.assign(code=[None, None, "0ther0ther0t", "0ther0ther0t"]).to_csv(first / "trials.csv", index=False)
+    run = read_earlier(first)
+    requests = [result.request for result in run.finished]
+    of_first = Reusable(space, basis(ORIGIN), [run], tmp_path)
+    of_second = Reusable(space, {**ORIGIN, "code": "0ther" * 4}, [run], tmp_path)
+    assert [bool(of_first.seeds(request.parameters)) for request in requests] == [True, True, False, False]
+    assert [bool(of_second.seeds(request.parameters)) for request in requests] == [False, False, True, True]
+    assert [result.request for result in fitting(run, space)] == requests[2:], "the sampler knows one code's values"
 
 
 def test_a_trial_whose_model_is_gone_is_done_again(make_run, space, tmp_path):

@@ -1,11 +1,9 @@
-import platform
-from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from search.record.recorder import Recorder
-from search.record.run_folder import RunFolder, RunFolderError, check_unchanged, provenance
+from search.record.run_folder import RunFolder, RunFolderError, check_unchanged
 from search.space.reading import SpaceError
 from search.trials import TrialRequest, TrialResult
 
@@ -28,14 +26,14 @@ def test_a_folder_in_which_no_run_was_begun_is_removed(folder, space):
     folder.acquire()
     (folder.path / "log.txt").write_text("Ray did not start\n")
     folder.check_new()
-    folder.discard_if_unused()
+    folder.release()
     assert not folder.path.exists()
 
 
 def test_a_run_that_was_begun_stays(folder, space):
     folder.acquire()
     folder.write_space(space, {})
-    folder.discard_if_unused()
+    folder.release()
     with pytest.raises(RunFolderError, match="already exists; continue it with --resume, or give another folder"):
         folder.check_new()
     folder.check_old()
@@ -95,11 +93,3 @@ def test_a_run_does_not_go_on_with_longer_trials(space):
     budget = space.budget.model_copy(update={"epochs": 20})
     with pytest.raises(SpaceError, match=r"budget\.epochs: is 20, but the run in runs/toy was started with 10"):
         check_unchanged(edited(space, budget=budget), space, FILE, Path("runs/toy"))
-
-
-def test_a_run_says_which_python_and_which_packages_made_it():
-    found = provenance({"data": "none"}, "digest", {"budget": {"trials": 2}}, {})
-    assert found["python"] == platform.python_version()
-    assert found["versions"]["torch"] == metadata.version("torch")
-    assert (found["code"], found["study"], found["written"]) == ("digest", {"data": "none"}, {"budget": {"trials": 2}})
-    assert "set" not in found

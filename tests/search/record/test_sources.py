@@ -3,7 +3,7 @@ import sys
 from pathlib import Path
 
 from search.preparation import import_study
-from search.worker.sources import sources
+from search.record.sources import sources
 
 ROOT = Path(__file__).parents[3]
 
