@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ import click
 
 from results.exceptions import RecordError
 
-EXIT_BAD_INPUT, EXIT_INTERRUPTED = 2, 130
+EXIT_PIPE, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 HALF_DONE = "stopped; files of an earlier time may lie beside new ones"
 PATH = click.Path(path_type=Path)
 
@@ -36,6 +37,7 @@ def run_command(
         The exit code: that of the function, 2 for input that cannot be used, 130 after Ctrl-C.
     """
     given = sys.argv[1:] if arguments is None else arguments
+    _open_streams()
     try:
         with command.make_context(command.name, list(_spread(given, several)), max_content_width=100) as context:
             return int(command.invoke(context))
@@ -45,12 +47,31 @@ def run_command(
         return fail(f"{error.format_message().rstrip('.')} (see --help)")
     except bad_input as error:
         return fail(error)
+    except BrokenPipeError:  # whoever read the output, such as `head`, has gone
+        to_nowhere(1)
+        return EXIT_PIPE
     except OSError as error:
         place, why = error.filename or "a file", error.strerror or error
         return fail(f"{place}: cannot be read or written ({why}); check the folder's rights and the free space")
     except KeyboardInterrupt:
         print(stopped, file=sys.stderr)
         return EXIT_INTERRUPTED
+
+
+def to_nowhere(descriptor: int) -> None:
+    """Let what is written to a descriptor, which nobody reads any more, be lost without an error."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, descriptor)
+    if nowhere != descriptor:
+        os.close(nowhere)
+
+
+def _open_streams() -> None:
+    """Give a process that was started without output, as by `>&-`, one that is lost."""
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            to_nowhere(descriptor)
+            setattr(sys, name, os.fdopen(descriptor, "w", closefd=False))
 
 
 def _spread(arguments: Iterable[str], several: Collection[str]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from results.records.tables import name_trouble
 from search.exceptions import one_line
 from search.protocol import Study
 from search.record.earlier_runs import read_points
@@ -218,6 +219,9 @@ def import_folders(file: Path) -> list[Path]:
 
 def _check_metrics(space: Space, study: type[Study], file: Path) -> None:
     """Refuse an objective or a guard that no trial would ever measure."""
+    for metric in study.metrics:
+        if trouble := "is the name of a parameter" if metric in space.parameters else name_trouble(metric):
+            raise SpaceError(f"{file}: study: {space.study} measures {metric!r}, which {trouble}; rename it")
     for metric in space.metrics:
         if metric not in study.metrics:
             part = "guards" if metric in {guard.metric for guard in space.guards} else "objectives"

@@ -1,6 +1,7 @@
 """The command line of the search: `python -m search.run SPACE.yaml`.
 
-Exit codes: 0 the budget is spent, 1 the search failed, 2 the user has to correct something, 130 it was interrupted.
+Exit codes: 0 the budget is spent, 1 the search failed, 2 the user has to correct something, 3 it ended before its
+budget was spent and can go on, 130 it was interrupted.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import click
 from results.command import EXIT_BAD_INPUT, PATH, fail, run_command
 from results.exceptions import RecordError
 from search import cluster
-from search.exceptions import InputError, one_line
+from search.exceptions import InputError, one_line, redacted
 from search.preparation import (
     Options,
     Prepared,
@@ -29,7 +30,7 @@ from search.protocol import Study
 from search.record.mirror import Mirror
 from search.record.run_folder import LOG_FILE
 from search.tune.preflight import local_resources
-from search.watch.terminal import output_to_log
+from search.watch.terminal import output_to_log, say
 
 FAILED = 1
 
@@ -119,14 +120,14 @@ def run_search(options: Options) -> int:
             prepared = settle_resources(prepared, local_resources(), options.file)
         mirror = Mirror(prepared.folder.path, options.mirror) if options.mirror else None
         cluster.prepare_environment(prepared.space.resources.slots, import_folders(options.file))
-        print(f"{prepared.space.name}: loading {prepared.space.study} ...", flush=True)
+        say(f"{prepared.space.name}: loading {prepared.space.study} ...")
         study = build_study(prepared, options.file)
         origin = run_provenance(prepared, study, options.reuse, options.accept_changed_code)
         if mirror is None:
             return _search(prepared, study, origin, options)
         with mirror:
             code = _search(prepared, study, origin, options)
-        print(f"mirror: {mirror.trouble or options.mirror}", flush=True)
+        say(f"mirror: {mirror.trouble or redacted(options.mirror or '')}")
         return code
     except (cluster.ClusterError, SearchFailedError) as error:
         fail(error)

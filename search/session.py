@@ -21,7 +21,7 @@ from results.exceptions import RecordError
 from results.front.front import FrontSummary, summarise
 from results.front.points import SEEDS_COLUMN
 from search import cluster
-from search.exceptions import InputError
+from search.exceptions import InputError, redacted
 from search.policy.proposals import Proposals
 from search.preparation import Options, Prepared, prepare_study, settle_resources
 from search.protocol import Study
@@ -46,6 +46,8 @@ from search.tune.preflight import Available, local_resources
 from search.watch.gauges import Gauges
 from search.watch.interruption import EXIT_CODE, Interruption
 from search.watch.monitor import Monitor, console, front_table
+
+FAILED, ENDED_EARLY = 1, 3
 
 log = logging.getLogger(__name__)
 
@@ -192,14 +194,18 @@ class Session:
         rows = run.recorder.snapshot().rows
         states = Counter(str(row["state"]) for row in rows)
         counts = ", ".join(f"{number} {state}" for state, number in states.most_common()) or "none ended"
+        if states["finished"]:
+            rebuild(self._folder.path)
         self._say(f"trials: {counts}" + (f"; ended early: {verdict}" if verdict else ""))
-        if not states["finished"]:
+        if states["finished"]:
+            self._show_front(run.space, rows)
+        else:
             reason = next((row["reason"] for row in rows if row["reason"]), verdict)
             self._say(f"no trial finished; the first reason: {reason}; more in {self._folder.shown / 'log.txt'}")
-            return 1
-        rebuild(self._folder.path)
-        self._show_front(run.space, rows)
-        return 0
+        if verdict:
+            self._say(f"to go on:\n  {self._resume()}")
+            return ENDED_EARLY
+        return 0 if states["finished"] else FAILED
 
     def _show_front(self, space: Space, rows: list[dict[str, object]]) -> None:
         summary = summarise(rows, space.objectives, space.guards, space.columns)
@@ -213,13 +219,14 @@ class Session:
         self._say(f"report: {shown / 'report.html'}")
         if len(summary.front):
             knee = shown / "best" / "knee"
+            place, chosen = shlex.quote(str(shown)), shlex.quote(str(knee))
             for begin, command, purpose in (
-                ("next:", f"results.atlas {knee}", "what each code draws and means"),
-                ("", f"results.verify {knee}", "trained again on fresh seeds, does it hold?"),
-                ("", f"results.pick {shown}", "other choices from the front"),
+                ("next:", f"results.atlas {chosen}", "what each code draws and means"),
+                ("", f"results.verify {chosen}", "trained again on fresh seeds, does it hold?"),
+                ("", f"results.pick {place}", "other choices from the front"),
             ):
-                self._say(f"{begin:7} python -m {command:{len(str(knee)) + 15}}   # {purpose}")
-        self._say(f"again:  python -m results {shown}")
+                self._say(f"{begin:7} python -m {command:{len(chosen) + 15}}   # {purpose}")
+        self._say(f"again:  python -m results {shlex.quote(str(shown))}")
 
     def _say_seeds(self, summary: FrontSummary, wanted: int) -> None:
         """Say whether every point on the front has the seeds that were asked for."""
@@ -239,7 +246,7 @@ class Session:
         """Say that the disk is full; what is on it stays as it is."""
         log.error("%s", error)
         self._say(f"{self._folder.shown}: {error}; free some space, then continue with:\n  {self._resume()}")
-        return 1
+        return FAILED
 
     def _on_second_signal(self) -> None:
         """Do the same in a hurry: a second signal has come."""
@@ -250,7 +257,7 @@ class Session:
 
     def _resume(self) -> str:
         options = {"--out": self._options.out, "--mirror": self._options.mirror, "--address": self._options.address}
-        given = [str(word) for option in options.items() if option[1] is not None for word in option]
+        given = [redacted(str(word)) for option in options.items() if option[1] is not None for word in option]
         return shlex.join(["python", "-m", "search.run", str(self._options.file), "--resume", *given])
 
     def _say(self, text: str) -> None:

@@ -11,6 +11,13 @@ from results.records.tables import CODE, INHERITED, LINE
 from search.exceptions import one_line
 from search.space.schema import Space
 
+MOST_REASON = 2000  # characters, of what stands in a table
+
+
+def clipped(text: str) -> str:
+    """Return a text as long as fits into a table."""
+    return text if len(text) <= MOST_REASON else text[: MOST_REASON - 2] + " …"
+
 
 def now() -> str:
     """Return the present moment, ISO 8601 in UTC with microseconds."""
@@ -86,8 +93,9 @@ class TrialResult:
         return self.before_s + seconds_between(self.resumed or self.started, self.ended)
 
     def ending(self, state: str, reason: str) -> TrialResult:
-        """Return this trial as ended now."""
-        return replace(self, state=state, reason=reason, ended=now())
+        """Return this trial as ended now; of a long reason the begin stays, and all of it is in the trace."""
+        kept, whole = clipped(one_line(reason)), self.trace or (reason if len(reason) > MOST_REASON else "")
+        return replace(self, state=state, reason=kept, trace=whole, ended=now())
 
 
 @dataclass(frozen=True)

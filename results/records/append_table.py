@@ -20,6 +20,9 @@ from results.records.text import cell
 BOM = b"\xef\xbb\xbf"  # what a spreadsheet puts before the header
 
 
+csv.field_size_limit(1 << 30)  # a text that an earlier version did not cut is still read
+
+
 class Content(NamedTuple):
     """What a CSV file holds.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +18,19 @@ CODE = "code"  # mark of the code of a trial where a run went on with changed co
 BOOKKEEPING = (*TRIAL_COLUMNS, INHERITED, CODE)
 LINE = "line"  # column of the values that a line has gone through, where the space has a sweep
 CURVE_COLUMNS = ("trial", "epoch", "seconds")
+# Columns that tables and charts of trials add; with those above, names that no parameter, loss or metric can have
+DERIVED = ("names", "run", "seeds", "front_probability", "hypervolume")
+TAKEN = frozenset({*BOOKKEEPING, LINE, *CURVE_COLUMNS, *DERIVED})
+NAME = re.compile(r"[^\W\d][\w-]*(\.[\w-]+)*")
+
+
+def name_trouble(name: str) -> str:
+    """Return why a parameter, a loss or a metric cannot have this name, as in "is the name of ..."; "" if it can."""
+    if name in TAKEN:
+        return "is the name of a column of the tables of trials"
+    if not NAME.fullmatch(name):
+        return "has something else in its name than letters, digits, - and _, in parts joined by dots"
+    return ""
 
 
 class TrialTable(AppendTable):

@@ -38,7 +38,8 @@ def cell(value: object) -> str:
         return moment.isoformat(timespec="microseconds")
     if isinstance(value, date):
         return value.isoformat()
-    return " ".join(str(value).replace("\0", " ").splitlines())
+    text = " ".join(str(value).replace("\0", " ").splitlines())
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def parsed(name: str, text: str, parse: Callable[[str], Value]) -> Value:

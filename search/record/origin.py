@@ -18,7 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from search.exceptions import InputError
+from search.exceptions import InputError, redacted
 from search.protocol import Study
 from search.record.sources import imported
 
@@ -41,7 +41,7 @@ def provenance(study: Study, written: Mapping[str, Any], assigned: Mapping[str, 
     """
     return {
         "created": _today(),
-        "command": shlex.join(["python", "-m", "search.run", *sys.argv[1:]]),
+        "command": shlex.join(["python", "-m", "search.run", *map(redacted, sys.argv[1:])]),
         **_environment(),
         "git": _git(),
         **basis_now(study),

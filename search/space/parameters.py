@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import combinations
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr, model_validator
 
-from results.records.text import is_number
+from results.records.text import cell, is_number
 
 MOST_CHECKED_INTEGERS = 64
 ON_GRID = 1e-6  # in steps
+MOST = 2**63 - 1  # of any whole number in a space file
+LARGEST = 2**53  # beyond, floats are no longer exact, and the sampler computes with them
 
 
 def _number(value: Any) -> Any:
-    """Refuse text and booleans where a number is meant."""
+    """Refuse text and booleans where a number is meant, and numbers without bounds."""
     if isinstance(value, str):
         hint = "; write it without quotes" if is_number(value) else ""
         raise ValueError(f"expected a number, found the text {value!r}{hint}")
     if isinstance(value, bool):
         raise ValueError(f"expected a number, found {value}")
+    if isinstance(value, int) and abs(value) > MOST:
+        raise ValueError(f"{value!r:.60} is too large")
     return value
 
 
 def _choice_value(value: Any) -> Any:
+    """Refuse what a table could not tell from another value, or not hold."""
+    if not isinstance(value, bool | int | float | str):
+        found = "nothing (null)" if value is None else f"{value!r:.60}"
+        raise ValueError(f"expected a word, a number, true or false, found {found}")
     if isinstance(value, str) and is_number(value):
         raise ValueError(f"{value!r} is a number written as text; write it without quotes")
+    if isinstance(value, str) and (not value or cell(value) != value):
+        raise ValueError(f"{value!r:.60} cannot stand in a table; expected a text of one line, and not an empty one")
+    if isinstance(value, int | float) and not abs(value) < LARGEST:
+        raise ValueError(f"{value!r:.60} is not a number between -2**53 and 2**53")
     return value
 
 
@@ -74,8 +87,9 @@ class Categorical(Conditional):
     @model_validator(mode="after")
     def _distinct(self) -> Categorical:
         for one, other in combinations(self.values, 2):
-            if type(one) is type(other) and one == other:
-                raise ValueError(f"values has {one!r} twice; keep one")
+            if one == other or cell(one) == cell(other):
+                both = f"{one!r} twice" if type(one) is type(other) else f"{one!r} and {other!r}, which are equal"
+                raise ValueError(f"values has {both}; keep one")
         return self
 
     def corners(self) -> tuple[Any, ...]:
@@ -98,6 +112,8 @@ class IntegerRange(Conditional):
     @model_validator(mode="after")
     def _ordered(self) -> IntegerRange:
         _check_order(self.low, self.high)
+        if max(abs(self.low), abs(self.high)) > LARGEST:
+            raise ValueError("low and high: expected whole numbers between -2**53 and 2**53")
         return self
 
     def corners(self) -> tuple[int, ...]:
@@ -124,6 +140,8 @@ class FloatRange(Conditional):
     @model_validator(mode="after")
     def _ordered(self) -> FloatRange:
         _check_order(self.low, self.high)
+        if not math.isfinite(self.high - self.low):
+            raise ValueError("low and high: are too far apart")
         if self.step is not None and self.type == "log":
             raise ValueError("step: a logarithmic scale has none; leave it out, or take type float or choice")
         if self.step is not None and self.step > self.high - self.low:

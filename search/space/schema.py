@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from difflib import get_close_matches
-from itertools import combinations
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
@@ -17,9 +16,12 @@ from pydantic import Field, model_validator
 from results.records.objectives import Guard, Objective
 from results.records.tables import LINE
 from results.records.text import ARROW
+from search.space.checks import check_conditions, check_fixed, check_names, check_start
 from search.space.parameters import Categorical, FloatRange, Integer, Number, Parameter, StrictModel
 
 RESERVED = ("epochs", "seed", "threads")
+LARGEST_SEED = 2**62  # trials add their numbers to it
+MOST_TRIALS = 10_000_000
 
 
 class Budget(StrictModel):
@@ -38,7 +40,7 @@ class Budget(StrictModel):
             the longest epoch seen on its slot, whichever is longer, and 3600 before one has ended there.
     """
 
-    trials: Annotated[Integer, Field(ge=1)]
+    trials: Annotated[Integer, Field(ge=1, le=MOST_TRIALS)]
     epochs: Annotated[Integer, Field(ge=1)]
     wall_clock_s: Annotated[Number, Field(gt=0)] | None = None
     evaluate_every: Annotated[Integer, Field(ge=1)] | None = None
@@ -180,7 +182,7 @@ class Space(StrictModel):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")
     study: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
-    seed: Annotated[Integer, Field(ge=0)] = 0
+    seed: Annotated[Integer, Field(ge=0, le=LARGEST_SEED)] = 0
     parameters: dict[str, Parameter] = Field(min_length=1)
     fixed: dict[str, Any] = Field(default_factory=dict)
     objectives: tuple[Objective, ...] = Field(min_length=1)
@@ -207,18 +209,13 @@ class Space(StrictModel):
             twice = [value for value in values if values.count(value) > 1]
             if twice:
                 raise ValueError(f"objectives: two objectives have the {kind} {twice[0]!r}; rename or remove one")
-        for one, other in combinations(sorted(self.parameters), 2):
-            if other.startswith(f"{one}."):
-                raise ValueError(f"parameters.{other}: lies inside the parameter {one!r}; remove one of the two")
-        _check_conditions(self.parameters)
-        _check_start(self.start, self.parameters)
         for name in self.parameters:
-            if name == LINE:
-                raise ValueError(f"parameters.{LINE}: is the name of a column of trials.csv; rename it")
             if name.split(".")[0] in RESERVED:
                 raise ValueError(f"parameters.{name}: is set by the search itself; remove it")
-            if _has(self.fixed, name):
-                raise ValueError(f"parameters.{name}: is also given under fixed; remove it from one of the two")
+        check_names(self.parameters)
+        check_conditions(self.parameters)
+        check_start(self.start, self.parameters)
+        check_fixed(self.fixed, self.parameters)
         for key in RESERVED:
             if key in self.fixed:
                 place = {"epochs": "budget.epochs", "seed": "seed", "threads": "resources.cpus"}[key]
@@ -360,40 +357,3 @@ class Space(StrictModel):
         values = self.model_dump(mode="json", exclude_none=True)
         values["guards"] = {guard.pop("metric"): guard for guard in values["guards"]}
         return values
-
-
-def _check_start(points: Sequence[Mapping[str, Any]], parameters: Mapping[str, Parameter]) -> None:
-    """Refuse a starting point outside the space."""
-    for number, point in enumerate(points):
-        for name, value in point.items():
-            if name not in parameters:
-                close = get_close_matches(name, parameters, n=1)
-                hint = f"did you mean {close[0]!r}?" if close else f"expected some of {', '.join(parameters)}"
-                raise ValueError(f"start.{number}.{name}: is not searched; {hint}")
-            if not parameters[name].has(value):
-                raise ValueError(f"start.{number}.{name}: {value!r} is outside what is searched")
-
-
-def _check_conditions(parameters: Mapping[str, Parameter]) -> None:
-    """Refuse a condition on something that is not searched before it, or on a value that never comes."""
-    before: list[str] = []
-    for name, parameter in parameters.items():
-        for other in parameter.when:
-            if other not in before:
-                what = "stands behind it; put it first" if other in parameters else "is no parameter"
-                raise ValueError(f"parameters.{name}: when: {other!r} {what}")
-            known = parameters[other]
-            if known.type not in ("choice", "int"):
-                raise ValueError(f"parameters.{name}: when: {other!r} is no choice and no int, so it has no one value")
-            strange = [value for value in parameter.allowed(other) if not known.has(value)]
-            if strange:
-                raise ValueError(f"parameters.{name}: when: {other} is never {strange[0]!r}")
-        before.append(name)
-
-
-def _has(values: Any, dotted: str) -> bool:
-    for key in dotted.split("."):
-        if not isinstance(values, Mapping) or key not in values:
-            return False
-        values = values[key]
-    return True

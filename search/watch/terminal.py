@@ -6,6 +6,7 @@ descriptors themselves are moved.
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -14,7 +15,45 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from results.command import to_nowhere
+
+log = logging.getLogger(__name__)
+
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class Terminal(io.TextIOWrapper):
+    """A terminal that may go away, as that of `... | head` does: then what is said is lost, and nothing else."""
+
+    def __init__(self, descriptor: int):
+        super().__init__(os.fdopen(descriptor, "wb"), encoding="utf-8", errors="backslashreplace", line_buffering=True)
+
+    def write(self, text: str) -> int:
+        """Write, where there is somebody to read."""
+        try:
+            return super().write(text)
+        except OSError as error:
+            self._lose(error)
+        return len(text)
+
+    def flush(self) -> None:
+        """Do the same with what is waiting."""
+        try:
+            super().flush()
+        except OSError as error:
+            self._lose(error)
+
+    def _lose(self, error: OSError) -> None:
+        log.warning("the terminal has gone away (%s); the search goes on", error.strerror)
+        to_nowhere(self.fileno())
+
+
+def say(text: str) -> None:
+    """Print a line at once, before or after `output_to_log`."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        to_nowhere(1)
 
 
 @contextmanager
@@ -28,7 +67,7 @@ def output_to_log(log_file: Path) -> Iterator[TextIO]:
     os.dup2(log, 2)
     os.close(log)
     logging.basicConfig(level=logging.INFO, format=FORMAT, stream=sys.stderr, force=True)
-    terminal = os.fdopen(os.dup(saved[0]), "w", encoding="utf-8", buffering=1)
+    terminal = Terminal(os.dup(saved[0]))
     try:
         yield terminal
     finally:

@@ -15,6 +15,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from results.records.tables import name_trouble
 from search.exceptions import one_line
 from search.protocol import Study, TrainingRun
 from search.record.checkpoints import Checkpoints, DamagedCheckpointError, Progress, end_of, unfinished
@@ -24,6 +25,7 @@ from search.record.run_folder import CONFIGURATION_FILE
 from search.space.reading import dump_yaml
 from search.space.schema import Space
 from search.trials import TrialRequest, TrialResult, TrialUpdate, now
+from search.worker.fresh import fresh_process
 
 CUDA_ERROR = "CUDA error"
 
@@ -66,9 +68,13 @@ class TrialLoop:
         self._progress = TrialResult(request, "running", slot=self._slot, started=now())
         self._saved, self._note = 0, ""
         try:
-            return self._train(request)
+            with fresh_process(request.seed):
+                return self._train(request)
         except UnusableValueError as error:
             return self._progress.ending("failed", str(error))
+        except (SystemExit, KeyboardInterrupt) as error:
+            reason = f"the study ended its process ({type(error).__name__}: {one_line(error)})".replace(": )", ")")
+            return replace(self._progress.ending("failed", reason), trace=traceback.format_exc())
         except Exception as error:
             # A study may raise whatever it likes; a trial that fails is a recorded state and never ends the run.
             reason = f"{type(error).__name__}: {_telling_line(error)}".rstrip(": ")
@@ -172,12 +178,14 @@ class TrialLoop:
 
     def _epoch(self, run: TrainingRun, epoch: int) -> tuple[dict[str, float], dict[str, float]]:
         """Train one epoch and return its losses, and its metrics where it is evaluated."""
-        losses = _floats(run.train_epoch())
+        losses = self._floats(run.train_epoch(), "train_epoch")
         _check_finite(losses, f"epoch {epoch}")
         self._progress = replace(self._progress, epochs=epoch)
         if not self._space.evaluates(epoch):
             return losses, {}
-        metrics = _floats(run.evaluate())
+        metrics = self._floats(run.evaluate(), "evaluate")
+        if both := losses.keys() & metrics.keys():
+            raise UnusableValueError(f"{min(both)!r} is the name of a loss and of a metric; rename one of the two")
         for metric in self._space.metrics:
             if metric not in metrics:
                 raise UnusableValueError(f"metric {metric!r} was not measured; the study gives {', '.join(metrics)}")
@@ -185,6 +193,21 @@ class TrialLoop:
         _check_finite(objectives, f"the evaluation after epoch {epoch}")
         self._progress = replace(self._progress, metrics=metrics)
         return losses, metrics
+
+    def _floats(self, values: Any, source: str) -> dict[str, float]:
+        """Return what a study reports as numbers, under names that its tables can have."""
+        if not isinstance(values, Mapping):
+            raise UnusableValueError(f"{source} returned {_shown(values)}; expected numbers by name")
+        found = {}
+        for name, value in values.items():
+            trouble = "is the name of a parameter" if name in self._space.parameters else name_trouble(str(name))
+            if trouble:
+                raise UnusableValueError(f"{source} returned {str(name)!r:.80}, which {trouble}; rename it")
+            try:
+                found[str(name)] = float(value)
+            except (TypeError, ValueError):
+                raise UnusableValueError(f"{source} returned {name}: {_shown(value)}, which is no number") from None
+        return found
 
     def _export(self, run: TrainingRun, request: TrialRequest, configuration: Mapping[str, Any]) -> None:
         folder = self._folder / "trials" / str(request.trial)
@@ -211,8 +234,8 @@ def _telling_line(error: Exception) -> str:
     return next((line for line in lines if CUDA_ERROR in line), lines[-1])
 
 
-def _floats(values: Mapping[str, Any]) -> dict[str, float]:
-    return {str(key): float(value) for key, value in values.items()}
+def _shown(value: Any) -> str:
+    return one_line(repr(value))[:60]
 
 
 def _check_finite(values: Mapping[str, float], where: str) -> None:

@@ -132,7 +132,7 @@ def test_mistakes_are_named(sweeping, sweep, message):
 
 def test_a_parameter_cannot_have_the_name_of_the_column(document):
     document["parameters"]["line"] = {"type": "int", "low": 1, "high": 3}
-    with pytest.raises(SpaceError, match=r"parameters.line: is the name of a column of trials.csv; rename it"):
+    with pytest.raises(SpaceError, match=r"parameters\.line: is the name of a column of the tables of trials"):
         parse_space(document, Path("toy.yaml"))
 
 

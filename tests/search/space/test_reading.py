@@ -1,3 +1,4 @@
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,25 @@ def test_there_are_shipped_spaces():
         ("parameters/epochs", {"type": "int", "low": 1, "high": 4}, r"parameters\.epochs: is set by the search itself"),
         ("parameters/sleep_s", {"type": "int", "low": 1, "high": 4}, r"parameters\.sleep_s: is also given under fixed"),
         ("parameters/x.y", {"type": "int", "low": 1, "high": 4}, r"parameters\.x\.y: lies inside the parameter 'x'"),
+        ("parameters/state", {"type": "int", "low": 1, "high": 4}, r"parameters\.state: is the name of a column"),
+        ("parameters/names", {"type": "int", "low": 1, "high": 4}, r"parameters\.names: is the name of a column"),
+        ("parameters/n,m", {"type": "int", "low": 1, "high": 4}, r"parameters\.n,m: has something else in its"),
+        ("parameters/a\nb", {"type": "int", "low": 1, "high": 4}, r"something else in its name than letters.*; rename"),
+        ("parameters/x", {"type": "int", "low": 0, "high": 2**63 - 1}, r"parameters\.x: low and high: expected whole"),
+        ("parameters/x", {"type": "float", "low": -1e308, "high": 1e308}, r"parameters\.x: low and high: are too far"),
+        ("parameters/width/values", [1, 1.0], r"parameters\.width: values has 1 and 1\.0, which are equal; keep one"),
+        ("parameters/width/values", [1, True], r"parameters\.width: values has 1 and True, which are equal"),
+        ("parameters/width/values", ["true", True], r"values has 'true' and True, which are equal"),
+        ("parameters/width/values", ["", "a"], r"parameters\.width\.values\.0: '' cannot stand in a table"),
+        ("parameters/width/values", ["a\nb", "a b"], r"values\.0: 'a\\nb' cannot stand in a table"),
+        ("parameters/width/values", ["\ud800", "a"], r"values\.0: '\\ud800' cannot stand in a table"),
+        ("parameters/width/values", [None, 1], r"values\.0: expected a word, a number, true or false, found nothing"),
+        ("parameters/width/values", [[1, 2], 1], r"values\.0: expected a word, a number, .*, found \[1, 2\]"),
+        ("parameters/width/values", [math.inf, 1], r"values\.0: inf is not a number between -2\*\*53 and 2\*\*53"),
+        ("seed", 10**30, r"seed: 1000000000.* is too large"),
+        ("seed", 2**62 + 1, r"seed: input should be less than or equal to"),
+        ("budget/trials", 10**12, r"budget\.trials: input should be less than or equal to 10000000"),
+        ("parameters/sleep_s.a", {"type": "int", "low": 1, "high": 4}, r"fixed\.sleep_s: is 0\.0, but parameters\.sle"),
         ("fixed/threads", 3, r"fixed\.threads: is set by the search itself; give resources\.cpus instead"),
         ("objectives", [], r"objectives: tuple should have at least 1 item"),
         ("objectives/0/direction", "minimum", r"objectives\.0\.direction: is 'minimum'; .*did you mean 'minimi"),

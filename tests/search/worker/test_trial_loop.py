@@ -1,11 +1,18 @@
 import math
+import os
+import random
 import shutil
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 import yaml
 
+from search.record.recorder import Recorder
+from search.record.run_folder import RunFolder
 from search.space.reading import parse_space
 from search.trials import TrialRequest
 from search.worker.trial_loop import TrialLoop
@@ -63,6 +70,75 @@ def test_an_objective_that_is_not_finite_or_missing_fails_the_trial(space, tmp_p
     assert run(space, tmp_path)[0].reason == "diverged: first is inf in the evaluation after epoch 1"
     monkeypatch.setattr(toy_study.ToyRun, "evaluate", lambda self: {"first": 1.0, "second": 1.0})
     assert run(space, tmp_path)[0].reason == "metric 'progress' was not measured; the study gives first, second"
+
+
+@pytest.mark.parametrize(
+    ("method", "returned", "reason"),
+    [
+        ("evaluate", {"x": 1.0}, "evaluate returned 'x', which is the name of a parameter; rename it"),
+        ("evaluate", {"epochs": 1.0}, "evaluate returned 'epochs', which is the name of a column of the tables"),
+        ("evaluate", {"loss": 1.0}, "'loss' is the name of a loss and of a metric; rename one of the two"),
+        ("evaluate", {"m\nn": 1.0}, "evaluate returned 'm\\nn', which has something else in its name than"),
+        ("evaluate", None, "evaluate returned None; expected numbers by name"),
+        ("train_epoch", {"trial": 7.0}, "train_epoch returned 'trial', which is the name of a column of the tables"),
+        ("train_epoch", {"loss": None}, "train_epoch returned loss: None, which is no number"),
+        ("train_epoch", [1.0], "train_epoch returned [1.0]; expected numbers by name"),
+    ],
+)
+def test_what_no_table_could_hold_fails_the_trial(space, tmp_path, monkeypatch, method, returned, reason):
+    before = getattr(toy_study.ToyRun, method)
+    more = returned if returned is None or isinstance(returned, list) else None
+    monkeypatch.setattr(
+        toy_study.ToyRun, method, lambda self: more if more is not None or returned is None else before(self) | returned
+    )
+    result, _ = run(space, tmp_path)
+    assert result.state == "failed"
+    assert result.reason.startswith(reason)
+
+
+@pytest.mark.parametrize("end", [SystemExit(3), KeyboardInterrupt()])
+def test_a_study_that_ends_its_process_fails_the_trial(space, tmp_path, monkeypatch, end):
+    def leave(self):
+        raise end
+
+    monkeypatch.setattr(toy_study.ToyRun, "train_epoch", leave)
+    result, _ = run(space, tmp_path)
+    assert (result.state, result.epochs) == ("failed", 0)
+    assert result.reason.startswith(f"the study ended its process ({type(end).__name__}")
+
+
+def test_of_a_long_message_the_table_has_the_begin_and_the_log_all(space, tmp_path, monkeypatch):
+    def fail(self):
+        raise RuntimeError("much " * 30_000)
+
+    monkeypatch.setattr(toy_study.ToyRun, "train_epoch", fail)
+    result, _ = run(space, tmp_path)
+    assert len(result.row()["reason"]) == 2000
+    assert len(result.trace) > 150_000
+    recorder = Recorder(space, tmp_path)
+    recorder.begin(REQUEST)
+    recorder.end(result)
+    assert RunFolder(tmp_path).ended(space)[0].reason == result.reason
+
+
+def test_what_a_trial_changes_in_its_process_does_not_reach_the_next(space, tmp_path, monkeypatch):
+    drawn = []
+
+    def leave_traces(self):
+        drawn.append((random.random(), np.random.rand(), float(torch.rand(1))))  # noqa: NPY002
+        os.chdir("/")
+        os.environ["LEFT_BEHIND"] = "1"
+        del os.environ["OF_BEFORE"]
+        return {"loss": 1.0}
+
+    monkeypatch.setenv("OF_BEFORE", "yes")
+    monkeypatch.setattr(toy_study.ToyRun, "train_epoch", leave_traces)
+    monkeypatch.chdir(tmp_path)
+    space = space.model_copy(update={"budget": space.budget.model_copy(update={"epochs": 1})})
+    for _ in range(2):
+        assert run(space, tmp_path)[0].state == "finished"
+        assert (Path.cwd(), os.environ.get("LEFT_BEHIND"), os.environ["OF_BEFORE"]) == (tmp_path, None, "yes")
+    assert drawn[0] == drawn[1], "global generators begin with the trial's seed"
 
 
 def test_a_guard_that_is_not_finite_is_broken_not_a_failure(space, tmp_path, monkeypatch):
