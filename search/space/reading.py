@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from results.records.objectives import Guard, Objective
-from search.exceptions import InputError
+from search.exceptions import InputError, one_line
 from search.space.parameters import Categorical, FloatRange, IntegerRange
 from search.space.schema import Budget, HalvingSettings, Resources, Sampler, Space, Sweep, Track
 
@@ -148,7 +148,7 @@ def parse_space(document: Mapping[str, Any], path: Path) -> Space:
     try:
         return Space.model_validate(arranged)
     except ValidationError as error:
-        raise SpaceError(f"{path}: {_complaint(error, arranged)}") from None
+        raise SpaceError(one_line(f"{path}: {_complaint(error, arranged)}")) from None
 
 
 def _guards(path: Path, guards: Any) -> list[dict[str, Any]]:
