@@ -119,6 +119,8 @@ def run_search(options: Options) -> int:
         if options.address is None:
             prepared = settle_resources(prepared, local_resources(), options.file)
         mirror = Mirror(prepared.folder.path, options.mirror) if options.mirror else None
+        if mirror is not None:
+            mirror.check((prepared.recorded or {}).get("created", ""))
         cluster.prepare_environment(prepared.space.resources.slots, import_folders(options.file))
         say(f"{prepared.space.name}: loading {prepared.space.study} ...")
         study = build_study(prepared, options.file)
@@ -126,7 +128,7 @@ def run_search(options: Options) -> int:
         if mirror is None:
             return _search(prepared, study, origin, options)
         with mirror:
-            code = _search(prepared, study, origin, options)
+            code = _search(prepared, study, origin, options, mirror)
         say(f"mirror: {mirror.trouble or redacted(options.mirror or '')}")
         return code
     except (cluster.ClusterError, SearchFailedError) as error:
@@ -134,7 +136,9 @@ def run_search(options: Options) -> int:
         return EXIT_BAD_INPUT if options.address and isinstance(error, cluster.ClusterError) else FAILED
 
 
-def _search(prepared: Prepared, study: Study, origin: Mapping[str, Any], options: Options) -> int:
+def _search(
+    prepared: Prepared, study: Study, origin: Mapping[str, Any], options: Options, mirror: Mirror | None = None
+) -> int:
     """Search with all output in the log but the session's own."""
     from search.session import Session  # loads Ray, which reads the environment
 
@@ -142,7 +146,7 @@ def _search(prepared: Prepared, study: Study, origin: Mapping[str, Any], options
     folder.acquire()
     with output_to_log(folder.path / LOG_FILE) as terminal:
         try:
-            return Session(prepared, study, origin, options, terminal).run()
+            return Session(prepared, study, origin, options, terminal, mirror).run()
         except (InputError, RecordError, cluster.ClusterError):
             log.exception("the search did not begin")
             raise

@@ -34,6 +34,7 @@ from search.record.earlier_runs import (
     read_warm_start,
     write_warm_start,
 )
+from search.record.mirror import Mirror
 from search.record.origin import basis_now, mark, other_versions
 from search.record.outbox import open_session
 from search.record.recorder import Recorder
@@ -55,11 +56,20 @@ log = logging.getLogger(__name__)
 class Session:
     """One call of the command line, on a run folder whose lock is held."""
 
-    def __init__(self, prepared: Prepared, study: Study, origin: Mapping[str, Any], options: Options, terminal: TextIO):
+    def __init__(
+        self,
+        prepared: Prepared,
+        study: Study,
+        origin: Mapping[str, Any],
+        options: Options,
+        terminal: TextIO,
+        mirror: Mirror | None = None,
+    ):
         """Prepare a session, of a run that comes from `origin`, to be shown on the terminal; nothing starts yet."""
         self._prepared = prepared
         self._study = study
         self._origin = origin
+        self._mirror = mirror
         self._options = options
         self._terminal = terminal
         self._folder = prepared.folder
@@ -121,6 +131,8 @@ class Session:
         write_warm_start(known, path)
         ended = self._folder.ended(space)
         recorder = Recorder(space, path, mark(origin))
+        if self._mirror is not None:
+            self._mirror.notice = recorder.notice
         proposals = Proposals(space, path, read_warm_start(path), reusable.seeds)
         again = proposals.reconcile(ended)
         recorder.clear_interrupted(ended, again, proposals.replicates)

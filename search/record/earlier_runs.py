@@ -122,7 +122,7 @@ class Reusable:
         if not source.is_dir():
             return None
         target = self._folder / TRIALS_FOLDER / str(request.trial)
-        shutil.copytree(source, target, dirs_exist_ok=True)
+        shutil.copytree(source, target, dirs_exist_ok=True, ignore=_links)  # a stranger's link may lead anywhere
         reason = f"reused: trial {number} of {known.run}"
         result = TrialResult(request, "finished", reason, found.epochs, ended=now(), metrics=found.metrics)
         result = replace(result, inherited=found.inherited)
@@ -214,6 +214,10 @@ def fitting(run: EarlierRun, space: Space) -> list[TrialResult]:
         if inside and set(point) == set(space.active({**anywhere, **point})):
             found.append(result)
     return found
+
+
+def _links(folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if Path(folder, name).is_symlink()]
 
 
 def _curve(run: Path, number: int) -> tuple[dict[str, float], ...]:

@@ -7,13 +7,20 @@ will do: `s3://`, `gs://`, `hdfs://`, `file://`.
 from __future__ import annotations
 
 import logging
+import os
+import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from search.exceptions import InputError, one_line
+from yaml import YAMLError
+
+from search.exceptions import InputError, one_line, redacted
+from search.record.checkpoints import TRIALS_FOLDER
+from search.record.run_folder import SPACE_FILE
+from search.space.reading import load_yaml
 
 EVERY_S = 20.0  # between two looks
 LEFT_OUT = frozenset({"ray", "unfinished", "ends"})  # Ray's own files, and checkpoints of trials under way
@@ -38,17 +45,47 @@ class Mirror:
         """
         from pyarrow.fs import FileSystem
 
-        self._folder, self._url, self._every_s = folder, url, every_s
+        self._folder, self._url, self._every_s = folder, redacted(url), every_s
         self._base: str
         try:
             self._filesystem, self._base = (filesystem, url) if filesystem else FileSystem.from_uri(url)
             self._filesystem.create_dir(self._base, recursive=True)
         except (OSError, ValueError, NotImplementedError) as error:
-            raise MirrorError(f"--mirror {url}: cannot be written: {one_line(error)[:200]}") from error
+            raise MirrorError(f"--mirror {self._url}: cannot be written: {one_line(error)[:200]}") from error
         self._copied: dict[Path, tuple[int, int]] = {}
+        self._there: dict[str, int] = {}  # sizes of the trials' files that were there before
         self.trouble = ""
+        self.notice: Callable[[str], None] = log.warning  # is told when copying begins to fail, and when it works again
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="mirror", daemon=True)
+
+    def check(self, begun: str) -> None:
+        """Refuse a place that holds another run than the one that was begun then; "" for a new one.
+
+        Raises:
+            MirrorError: It does.
+        """
+        from pyarrow.fs import FileSelector
+
+        try:
+            found = self._filesystem.get_file_info(FileSelector(self._base, recursive=True, allow_not_found=True))
+            spaces = [info.path for info in found if info.path.rpartition("/")[2] == SPACE_FILE]
+            if spaces:
+                with self._filesystem.open_input_stream(min(spaces, key=len)) as stream:
+                    document = load_yaml(stream.read().decode())
+                there = str(document.get("provenance", {}).get("created", "at a time that is not known"))
+                if there != begun:
+                    raise MirrorError(
+                        f"--mirror {self._url}: holds another run, begun {there}; give a place that is empty"
+                    )
+        except (OSError, ValueError, AttributeError, YAMLError) as error:
+            if isinstance(error, MirrorError):
+                raise
+            raise MirrorError(f"--mirror {self._url}: cannot be read: {one_line(error)[:200]}") from error
+        for info in found:
+            _, inside, name = f"/{info.path}".rpartition(f"/{TRIALS_FOLDER}/")
+            if inside and info.is_file:
+                self._there[f"{TRIALS_FOLDER}/{name}"] = info.size
 
     def __enter__(self) -> Mirror:
         """Begin to copy."""
@@ -65,18 +102,21 @@ class Mirror:
 
     def copy(self) -> int:
         """Copy every file that has changed since the last time, and return how many did; trouble is noted."""
-        copied = 0
+        copied, before = 0, self.trouble
         for file, stamp in self._changed():
             try:
                 self._copy(file)
             except FileNotFoundError:
                 continue  # another has just taken its place
-            except OSError as error:
+            except Exception as error:  # file systems raise errors of their own, and none may end the copying
                 self.trouble = f"{self._url}: {file.relative_to(self._folder)}: {one_line(error)[:200]}"
-                log.warning("mirror: %s", self.trouble)
+                if not before:
+                    self.notice(f"mirror: {self.trouble}; it is tried again")
                 return copied
             self._copied[file], copied = stamp, copied + 1
         self.trouble = ""
+        if before:
+            self.notice(f"mirror: {self._url} works again")
         return copied
 
     def _keep(self) -> None:
@@ -85,19 +125,19 @@ class Mirror:
 
     def _changed(self) -> Iterator[tuple[Path, tuple[int, int]]]:
         """Yield changed files, those of trials first: a row of a table then has its model beside it."""
-        files = [file for file in self._folder.rglob("*") if file.is_file() and self._belongs(file)]
+        files = []
+        for place, folders, names in os.walk(self._folder):  # unlike a glob, it bears that folders go on the way
+            folders[:] = [name for name in folders if name not in LEFT_OUT and not name.startswith(".")]
+            files += [Path(place, name) for name in names if not name.startswith(".")]
         for file in sorted(files, key=lambda file: (len(file.relative_to(self._folder).parts) == 1, file)):
             try:
-                found = file.stat()
+                found = file.lstat()
             except FileNotFoundError:
                 continue
             stamp = found.st_size, found.st_mtime_ns
-            if self._copied.get(file) != stamp:
+            known = self._there.get(file.relative_to(self._folder).as_posix()) == found.st_size
+            if stat.S_ISREG(found.st_mode) and self._copied.get(file) != stamp and not known:
                 yield file, stamp
-
-    def _belongs(self, file: Path) -> bool:
-        parts = file.relative_to(self._folder).parts
-        return LEFT_OUT.isdisjoint(parts) and not any(part.startswith(".") for part in parts)
 
     def _copy(self, file: Path) -> None:
         place = f"{self._base}/{file.relative_to(self._folder).as_posix()}"

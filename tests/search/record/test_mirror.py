@@ -1,9 +1,11 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from pyarrow.fs import _MockFileSystem
 
-from search.record.mirror import Mirror
+from search.record.mirror import Mirror, MirrorError
 from search.run import main
 
 
@@ -70,6 +72,82 @@ def test_trouble_is_noted_and_what_was_missed_is_copied_later(run):
     assert mirror.copy() == 2
     assert mirror.trouble == ""
     assert there.inner.get_file_info("bucket/run/trials.csv").size == len("trials.csv")
+
+
+def test_a_mirror_that_fails_and_works_again_is_told_of_twice(run):
+    there, said = Failing(), []
+    mirror = Mirror(run, "bucket/run", there)
+    mirror.notice = said.append
+    mirror.copy()
+    mirror.copy()
+    there.works = True
+    mirror.copy()
+    mirror.copy()
+    assert [text.split(":")[1].split(";")[0].strip() for text in said] == ["bucket/run", "bucket/run works again"]
+
+
+def test_copying_goes_on_while_checkpoints_come_and_go(run, tmp_path):
+    """The folder changes under every look, in another process; not one look fails."""
+    program = """
+import shutil, sys, pathlib
+place = pathlib.Path(sys.argv[1])
+while True:
+    for number in range(50):
+        (place / f".draft-{number}" / "deep").mkdir(parents=True, exist_ok=True)
+        (place / f"gone-{number}" / "deep").mkdir(parents=True, exist_ok=True)
+    for number in range(50):
+        shutil.rmtree(place / f".draft-{number}")
+        shutil.rmtree(place / f"gone-{number}")
+"""
+    churn = subprocess.Popen([sys.executable, "-c", program, str(run / "trials")])
+    try:
+        mirror = Mirror(run, f"file://{tmp_path / 'there'}")
+        for number in range(100):
+            (run / "trials.csv").write_text(f"{number}")
+            mirror.copy()
+            assert (tmp_path / "there/trials.csv").read_text() == f"{number}"
+    finally:
+        churn.kill()
+        churn.wait()
+
+
+def test_whatever_a_file_system_raises_the_copying_goes_on(run, tmp_path):
+    class Broken(Failing):
+        def open_output_stream(self, place):
+            if not self.works:
+                raise RuntimeError("no credentials")
+            return self.inner.open_output_stream(place)
+
+    there = Broken()
+    with Mirror(run, "bucket/run", there, every_s=0.01) as mirror:
+        while not mirror.trouble:
+            pass
+        there.works = True
+        while mirror.trouble:
+            pass
+    assert there.inner.get_file_info("bucket/run/trials.csv").size > 0
+
+
+def test_the_place_of_another_run_is_refused_and_ones_own_is_gone_on_with(run, tmp_path):
+    (run / "space.yaml").write_text("provenance: {created: '2026-01-02'}")
+    url = f"file://{tmp_path / 'there'}"
+    Mirror(run, url).check("")
+    assert Mirror(run, url).copy() == 3
+    with pytest.raises(MirrorError, match=r"there: holds another run, begun 2026-01-02; give a place that is empty"):
+        Mirror(run, url).check("")
+    again = Mirror(run, url)
+    again.check("2026-01-02")
+    assert again.copy() == 2, "models are there already; tables and the space are written again"
+
+
+def test_no_link_is_followed_and_no_password_shown(run, tmp_path):
+    (tmp_path / "secret").write_text("key")
+    (run / "trials/0/link").symlink_to(tmp_path / "secret")
+    Mirror(run, f"file://{tmp_path / 'there'}").copy()
+    assert mirrored(tmp_path / "there") == {"trials/0/model.safetensors", "trials.csv"}
+    with pytest.raises(MirrorError, match=r"--mirror ftp://\*\*\*@host/run: cannot be written") as caught:
+        Mirror(run, "ftp://me:secret@host/run")
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["nowhere", "ftp://example.org/run", "file:///dev/null/run"])
