@@ -51,7 +51,7 @@ class Mirror:
             self._filesystem, self._base = (filesystem, url) if filesystem else FileSystem.from_uri(url)
             self._filesystem.create_dir(self._base, recursive=True)
         except (OSError, ValueError, NotImplementedError) as error:
-            raise MirrorError(f"--mirror {self._url}: cannot be written: {one_line(error)[:200]}") from error
+            raise MirrorError(f"--mirror {self._url}: cannot be written: {redacted(one_line(error))[:200]}") from error
         self._copied: dict[Path, tuple[int, int]] = {}
         self._there: dict[str, int] = {}  # sizes of the trials' files that were there before
         self.trouble = ""
@@ -81,7 +81,7 @@ class Mirror:
         except (OSError, ValueError, AttributeError, YAMLError) as error:
             if isinstance(error, MirrorError):
                 raise
-            raise MirrorError(f"--mirror {self._url}: cannot be read: {one_line(error)[:200]}") from error
+            raise MirrorError(f"--mirror {self._url}: cannot be read: {redacted(one_line(error))[:200]}") from error
         for info in found:
             _, inside, name = f"/{info.path}".rpartition(f"/{TRIALS_FOLDER}/")
             if inside and info.is_file:
@@ -109,7 +109,7 @@ class Mirror:
             except FileNotFoundError:
                 continue  # another has just taken its place
             except Exception as error:  # file systems raise errors of their own, and none may end the copying
-                self.trouble = f"{self._url}: {file.relative_to(self._folder)}: {one_line(error)[:200]}"
+                self.trouble = f"{self._url}: {file.relative_to(self._folder)}: {redacted(one_line(error))[:200]}"
                 if not before:
                     self.notice(f"mirror: {self.trouble}; it is tried again")
                 return copied
