@@ -113,6 +113,7 @@ class TrialUpdate:
     # The slot has no workers and cannot get any, for the result's reason; the trial has to be given out again
     group_lost: bool = False
     node_lost: bool = False  # the reason is that a node of its workers has left the cluster
+    mailbox_lost: bool = False  # the reason is that the mailbox died, which was started again and knows of no trial
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,10 @@ class Capacity:
         self._stranded -= explained
         return explained or node_lost
 
+    def tell_again(self) -> None:
+        """Tell anew of all slots, after the one who is told has forgotten them."""
+        self._grow(self._most)
+
     def _look_again(self) -> None:
         wanted = self._resources
         found = max(1, fitting_trials(wanted.cpus, wanted.gpus, wanted.workers, self._look()))

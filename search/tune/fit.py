@@ -28,6 +28,7 @@ from search.tune.tracking import trackers
 from search.tune.trial import UPDATE_KEY, WarmTrial
 from search.watch.interruption import Interruption
 from search.worker.mailbox import Mailbox
+from search.worker.nodes import first_number
 
 # Trial actors sit on the head node beside the driver and hold no CPU: with 0.001 CPU each, two of them left 0.998 of
 # a machine's 2 CPUs (measured), and the second group of workers never started.
@@ -74,7 +75,10 @@ def run_search(run: RunContext) -> str:
     # On the driver's node, which sees the run folder and does not end before the run.
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     options: dict[str, Any] = {"num_cpus": 0, "scheduling_strategy": here}
-    mailbox: Any = ray.remote(**options)(Mailbox).remote(space.resources.slots, context)
+    # It dies where memory runs out; begun again, with nothing, the trial actors find it and hand in their trials anew.
+    mailbox: Any = ray.remote(max_restarts=-1, **options)(Mailbox).remote(
+        space.resources.slots, context, first=first_number
+    )
     capacity = Capacity(space.resources.planned, location.look, mailbox.grow.remote) if location.look else None
     searcher = JournalSearcher(
         space, run.proposals, run.recorder, run.remaining, run.reusable, capacity, mailbox.drop.remote

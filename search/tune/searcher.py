@@ -26,7 +26,7 @@ from search.trials import TrialRequest, TrialResult, TrialUpdate
 from search.tune.capacity import Capacity
 from search.tune.trial import REQUEST_KEY, UPDATE_KEY
 
-MOST_ACTORS = 2
+MOST_ACTORS = 5  # of one trial, which computes nothing in them: their deaths are no fault of the trial
 MOST_LOST = 3  # per slot, in a row, with nothing heard of any trial in between
 REST_S = 600.0
 
@@ -66,7 +66,7 @@ class JournalSearcher(Searcher):
         self._slots = space.resources.planned.slots
         self._follows = space.sweep is not None or space.budget.replicates > 1
         self._wall_clock_s = space.budget.wall_clock_s
-        self._began = time.monotonic()
+        self._began: float | None = None  # when the first trial was given out
         self._requests: dict[str, TrialRequest] = {}
         self._latest: dict[str, TrialResult] = {}
         self._deaths: Counter[int] = Counter()
@@ -83,7 +83,7 @@ class JournalSearcher(Searcher):
     def suggest(self, trial_id: str) -> Any:
         """Return the next request, FINISHED when there are no more, or None while all slots are busy."""
         while True:
-            if self._over():
+            if self.verdict:
                 return Searcher.FINISHED
             if self.disk_full:
                 return None
@@ -92,18 +92,22 @@ class JournalSearcher(Searcher):
             if len(self._requests) >= self._slots - self._resting():
                 return None
             with self._noting_a_full_disk():
+                if self._time_is_up() and self.more_may_come(whatever_the_time=True):
+                    self.verdict = f"the wall clock of {self._wall_clock_s:g} s ran out"
+                    continue
                 request = self._next()
                 if request is None:
                     # Not before the last one has ended: Tune asks no more then, and a trial may have to be given again.
                     return None if self._requests else Searcher.FINISHED
                 self._recorder.begin(request)
+                self._began = self._began or time.monotonic()
                 if not self._is_known(request):
                     self._requests[trial_id] = request
                     return {REQUEST_KEY: request}
 
-    def more_may_come(self) -> bool:
+    def more_may_come(self, whatever_the_time: bool = False) -> bool:
         """Say whether there may be trials beyond those that are running."""
-        if self._over():
+        if self.verdict or (self._time_is_up() and not whatever_the_time):
             return False
         return self._remaining > 0 or (self._follows and bool(self._requests or self._proposals.lacking))
 
@@ -134,7 +138,11 @@ class JournalSearcher(Searcher):
         update: TrialUpdate = result[UPDATE_KEY]
         self._recorder.note(update)
         self._latest[trial_id] = update.result
-        if update.group_lost:
+        if update.mailbox_lost:
+            self._recorder.notice(f"trial {update.result.request.trial} is given out again: {update.result.reason}")
+            if self._capacity is not None:
+                self._capacity.tell_again()
+        elif update.group_lost:
             self._rest(update)
         else:
             self._lost_in_a_row, self._any_began = 0, True
@@ -146,11 +154,10 @@ class JournalSearcher(Searcher):
             self.on_trial_result(trial_id, {UPDATE_KEY: update})
         request = self._requests.pop(trial_id)
         trial_result = self._latest.pop(trial_id, TrialResult(request, "running"))
-        if error and self._is_given_again(trial_result):
-            return
         if error:
-            trial_result = trial_result.ending("failed", f"the trial's actor died {MOST_ACTORS} times; see log.txt")
-        elif trial_result.state == "running":
+            self._give_back(trial_result)
+            return
+        if trial_result.state == "running":
             trial_result = trial_result.ending("stopped", f"stopped by the scheduler after epoch {trial_result.epochs}")
             if self._drop is not None:
                 self._drop(request)
@@ -161,8 +168,8 @@ class JournalSearcher(Searcher):
             self._proposals.tell(trial_result, self._recorder.end(trial_result))
             self._recorder.forget_ends(self._proposals.ended_for_good())
 
-    def _is_given_again(self, trial_result: TrialResult) -> bool:
-        """Put a trial back that lost its slot or its actor, and say whether it was put back."""
+    def _give_back(self, trial_result: TrialResult) -> None:
+        """Put a trial back that lost its slot or its actor; end a run in which that happens again and again."""
         trial = trial_result.request.trial
         if trial_result.state != "interrupted":
             self._deaths[trial] += 1
@@ -170,11 +177,10 @@ class JournalSearcher(Searcher):
             if self._lost_in_a_row >= MOST_LOST * self._slots:
                 self.verdict = "the actors of trials die one after another; see log.txt"
             if self._deaths[trial] >= MOST_ACTORS:
-                return False
+                self.verdict = f"the actor of trial {trial} died {MOST_ACTORS} times; see log.txt"
             self._recorder.notice(f"trial {trial} is given out again: its actor died")
         self._proposals.give_back(trial)
         self._remaining += trial_result.request.of_budget
-        return True
 
     @contextmanager
     def _noting_a_full_disk(self) -> Iterator[None]:
@@ -201,10 +207,9 @@ class JournalSearcher(Searcher):
         """Return nothing: Tune pickles its searcher when it begins, but the journal is the state."""
         return {}
 
-    def _over(self) -> bool:
-        if self._wall_clock_s and time.monotonic() - self._began > self._wall_clock_s:
-            self.verdict = f"the wall clock of {self._wall_clock_s:g} s ran out"
-        return bool(self.verdict)
+    def _time_is_up(self) -> bool:
+        spent_s = time.monotonic() - self._began if self._began is not None else 0.0
+        return self._wall_clock_s is not None and spent_s > self._wall_clock_s
 
     def _resting(self) -> int:
         """Return how many slots are passed over, since their groups could not work a short while ago; never all."""

@@ -6,6 +6,8 @@ gives up when it cannot work. It computes nothing itself and holds no CPU: it wo
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,16 @@ import ray
 from ray import tune
 from ray.exceptions import ActorDiedError, GetTimeoutError, RayActorError
 
-from search.trials import TrialRequest, TrialUpdate, WorkerContext
+from search.trials import TrialRequest, TrialResult, TrialUpdate, WorkerContext
 from search.worker.group import WorkerGroup
 from search.worker.nodes import lost_node, remove_placement_groups_of_the_dead
-from search.worker.slot import SlotLease
+from search.worker.slot import NotHeldError, SlotLease
 
 GROUP_CHECK_S = 1.0
 GOODBYE_S = 8.0
 LATE_S = 60.0  # for processes to start, beside the time in which their CPUs and GPUs have to be free
 PING_S = 0.5
+MAILBOX_BACK_S = 120.0  # in which Ray has started it again
 MOST_GROUPS = 3
 UPDATE_KEY = "update"
 REQUEST_KEY = "request"
@@ -51,6 +54,7 @@ class WarmTrial(tune.Trainable):
         self._ended_groups = 0
         self._lost = ""
         self._request: TrialRequest | None = config[REQUEST_KEY]
+        self._under_way: TrialRequest | None = None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Keep the next request, for the step that follows."""
@@ -65,12 +69,18 @@ class WarmTrial(tune.Trainable):
             NotHeldError: Another actor has the slot.
         """
         if self._lost:
-            if self._group is not None:
-                self._group.join(GOODBYE_S)  # killed with this actor, it would leave its placement group for a while
-                self._group = None
+            self._end_group()  # killed with this actor, it would leave its placement group for a while
             raise GroupLostError(self._lost)
+        try:
+            return self._news()
+        except (RayActorError, NotHeldError):
+            if not self._mailbox_died():
+                raise
+            return self._result(self._given_back())
+
+    def _news(self) -> dict[str, Any]:
         if self._taken is None:
-            self._taken = self._take_slot()
+            self._taken, self._first = self._take_slot(), ray.get(self._mailbox.first.remote())
             self._context = ray.get(self._mailbox.context.remote())
         if self._request is not None:
             self._submit(self._request)
@@ -88,10 +98,35 @@ class WarmTrial(tune.Trainable):
 
     def cleanup(self) -> None:
         """Shut down the workers."""
-        if self._taken is not None:
-            ray.get(self._mailbox.close.remote(self._taken))
+        with suppress(RayActorError):
+            if self._taken is not None:
+                ray.get(self._mailbox.close.remote(self._taken))
+        self._end_group()
+
+    def _end_group(self) -> None:
+        """Wait for the end of a group that was shut down."""
         if self._group is not None:
             self._group.join(GOODBYE_S)
+            self._group = None
+
+    def _mailbox_died(self) -> bool:
+        """Say whether the mailbox has forgotten this actor: it died, and was started again."""
+        deadline = time.monotonic() + MAILBOX_BACK_S
+        while True:
+            try:
+                return self._taken is not None and bool(ray.get(self._mailbox.first.remote()) != self._first)
+            except RayActorError:
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(PING_S)
+
+    def _given_back(self) -> TrialUpdate:
+        """Give the trial back, since nothing can be heard of it here any more; this actor and its group end."""
+        self._lost, self._taken = "the mailbox of the run died", None
+        request = self._request or self._under_way
+        assert request is not None, "a step is only taken while a trial is under way"
+        result = TrialResult(request, "interrupted", self._lost)
+        return TrialUpdate(result, group_lost=True, mailbox_lost=True)
 
     def _take_slot(self) -> SlotLease:
         """Take a slot, that of a trial actor that died where none is free."""
@@ -112,7 +147,7 @@ class WarmTrial(tune.Trainable):
 
     def _submit(self, request: TrialRequest) -> None:
         """Submit a request; the one before it ends at its next update if it has not ended."""
-        self._ended_groups = 0
+        self._ended_groups, self._under_way = 0, request
         ray.get(self._mailbox.submit.remote(self._lease, request))
         if self._group is None or not self._group.running:
             self._start_group("")
@@ -134,7 +169,9 @@ class WarmTrial(tune.Trainable):
         elif health.hung is not None:
             ray.kill(health.hung)
         elif health.waited_s > patience_s and (ended or health.waited_s > patience_s + LATE_S):
-            self._give_up(f"had no worker for {patience_s:g} s; are its CPUs and GPUs free on the cluster?")
+            error = ray.get(self._mailbox.error.remote(self._lease.slot)) or (self._group and self._group.error)
+            why = f"the last ended with: {error}" if error else "are its CPUs and GPUs free, the machine not too busy?"
+            self._give_up(f"had no worker for {patience_s:g} s (resources.start_within_s); {why}")
         elif ended:
             error = (self._group.error if self._group is not None else "") or "no reason given"
             self._replace_group(f"worker group ended ({error})")

@@ -20,16 +20,31 @@ from search.worker.slot import DIED, Assignment, NotHeldError, Slot, SlotHealth,
 class Mailbox:
     """Requests and updates of all slots."""
 
-    def __init__(self, slots: int, context: WorkerContext, clock: Callable[[], float] = monotonic):
+    def __init__(
+        self,
+        slots: int,
+        context: WorkerContext,
+        clock: Callable[[], float] = monotonic,
+        first: Callable[[], int] = lambda: 0,
+    ):
+        """Begin with free slots.
+
+        A mailbox that died begins again with nothing. Leases and groups then count from `first`, so that none of those
+        before is taken for one of those to come.
+        """
         self._clock = clock
-        self._slots = [Slot() for _ in range(slots)]
-        self._leases = 0
+        self._first = self._leases = first()
+        self._slots = [Slot(generation=self._first) for _ in range(slots)]
         self._context = context
         self._changed = asyncio.Condition()
 
     async def context(self) -> WorkerContext:
         """Return what every worker is told once."""
         return self._context
+
+    async def first(self) -> int:
+        """Return the number from which it counts; another one than before means that it died and forgot all."""
+        return self._first
 
     # Trial actors. Each method that takes a lease raises NotHeldError where the slot has gone to another actor.
 
@@ -106,7 +121,7 @@ class Mailbox:
     async def grow(self, slots: int) -> None:
         """Have at least so many slots."""
         async with self._changed:
-            self._slots += [Slot() for _ in range(slots - len(self._slots))]
+            self._slots += [Slot(generation=self._first) for _ in range(slots - len(self._slots))]
             self._changed.notify_all()
 
     async def close(self, lease: SlotLease) -> None:
@@ -130,7 +145,7 @@ class Mailbox:
         """
         async with self._changed:
             if generation == self._slots[slot].generation:
-                self._slots[slot].alive, self._slots[slot].busy = True, False
+                self._slots[slot].alive, self._slots[slot].busy, self._slots[slot].error = True, False, ""
                 self._blame(slot, DIED)
 
             def wanted() -> bool:
@@ -178,6 +193,14 @@ class Mailbox:
     async def keep(self, trial: int, packed: bytes) -> None:
         """Write what a trial has exported on a node that does not see the run folder; this actor's node does."""
         unpack(packed, self._context.folder / TRIALS_FOLDER / str(trial))
+
+    async def ended(self, slot: int, reason: str) -> None:
+        """Note with which error workers of a slot have ended; it is told where no others come."""
+        self._slots[slot].error = reason
+
+    async def error(self, slot: int) -> str:
+        """Return the last of these errors since the slot has had a worker; "" for none."""
+        return self._slots[slot].error
 
     async def trouble(self, slot: int, generation: int, reason: str) -> None:
         """Tell why the group cannot work at all."""

@@ -12,6 +12,7 @@ that lives (seen with Ray 2.60). So runs have none, and the trial actors clean u
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,6 +25,8 @@ from ray.exceptions import AuthenticationError
 from ray.train import UserCallback
 from ray.util import remove_placement_group
 from ray.util.placement_group import PlacementGroup
+
+MOST_OF_AN_ERROR = 300  # characters of it that are told
 
 
 class NodeLostError(RuntimeError):
@@ -38,13 +41,16 @@ class EndWithNode(UserCallback):
         self._mailbox, self._slot = mailbox, slot
 
     def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
-        """End the run instead of replacing the worker, where it cannot be replaced in its place.
+        """End the run instead of replacing the worker, where it cannot be replaced in its place; else tell the error.
 
         Raises:
             NodeLostError: The node is gone; Ray Train then frees what the group holds and ends.
         """
         if lost := lost_node(ray.get(self._mailbox.nodes.remote(self._slot))):
             raise NodeLostError(f"node {lost} has left the cluster")
+        for error in worker_exceptions.values():
+            line = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+            self._mailbox.ended.remote(self._slot, line.strip()[:MOST_OF_AN_ERROR])
 
 
 def without_cleaner(trainer: Any) -> Any:
@@ -103,3 +109,8 @@ def send_token_where_asked(address: str) -> None:
         GcsClient(address=address)
     except AuthenticationError:
         maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+
+
+def first_number() -> int:
+    """Return from where an actor counts that Ray may start again: 0, or a number that none before has reached."""
+    return int(time.time()) if ray.get_runtime_context().was_current_actor_reconstructed else 0

@@ -82,6 +82,7 @@ class Slot:
     alive: bool = False  # a worker of that group has asked for work
     # The worker has not asked for work since it took a request; that may be the one before, which was stopped
     busy: bool = False
+    error: str = ""  # with which workers that could not begin have ended
     worker: Any = None  # handle of who took the last request; None for nobody
     nodes: dict[int, str] = field(default_factory=dict)  # the node of each of its workers, by rank
     longest_s: float = 0.0  # the longest time between two updates of a trial on this slot

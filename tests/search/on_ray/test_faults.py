@@ -69,6 +69,8 @@ def test_no_fault_of_a_worker_loses_or_repeats_an_epoch(tmp_path):
         assert not run.processes("PlacementGroupCleaner"), "it may take the workers of a run that lives"
         run.until_moving(trials, run.kill(r"^ray::TrainController"))
         run.until(lambda: len(run.rows()) >= 3 and run.moments(), "a trial under way")
+        run.until_moving(run.moments(), run.kill(r"^ray::Mailbox"))
+        run.until(lambda: len(run.rows()) >= 4 and run.moments(), "a trial under way")
         run.kill(r"^ray::ResourceTrainable")
         second = FaultRun(tmp_path, {"misbehave": MISHAPS}, {"trials": TRIALS, "hung_after_s": HUNG_AFTER_S})
         second.start("--resume", output="second.txt")
@@ -100,6 +102,7 @@ def test_no_fault_of_a_worker_loses_or_repeats_an_epoch(tmp_path):
     assert not list((run.run / "trials").glob("*/unfinished"))
     assert re.search("trial 6: goes on after epoch [1-6], from its checkpoint", run.log)
     assert "is given out again: its actor died" in run.output
+    assert run.output.count("is given out again: the mailbox of the run died") in (1, 2)
     assert "had no worker" not in run.output, "the slot of the actor that died has its CPU again"
     expected = ["best", "curves.csv", "figures", "front.csv", "front.png", "fronts", "hypervolume.csv", "log.txt"]
     expected += ["ray", "report.html", "space.yaml", "study.journal", "tensorboard", "trials", "trials.csv"]
@@ -139,7 +142,7 @@ def test_a_run_goes_on_without_a_slot_whose_workers_cannot_start(tmp_path):
         taken.communicate("", timeout=60)
     trials = read_trials(run.run)
     assert trials["state"].tolist() == ["finished"] * 9
-    assert re.search(r"slot \d: had no worker for 60 s; are its CPUs and GPUs free on the cluster\?; trial", run.output)
+    assert re.search(r"slot \d: had no worker for 60 s \(resources\.start_within_s\); are its CPUs", run.output)
     assert re.search(r"the worker of slot \d is replaced: its memory has grown from .* to .* GiB", run.log)
     assert re.search(r"the worker of slot \d is replaced: it has run 5 trials", run.log)
     assert len(read_curves(run.run)) == 9 * EPOCHS

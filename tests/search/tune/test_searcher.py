@@ -49,8 +49,8 @@ def test_every_end_is_recorded(make, finish):
     searcher.on_trial_complete("a", {"update": TrialUpdate(finish(a), ({"epoch": 2},))})
     for name in ("b", "again"):
         searcher.on_trial_complete(name, error=True)
-        if name == "b":
-            assert searcher.suggest("again")["request"] == b, "a trial whose actor died is given out once more"
+        assert searcher.suggest("again")["request"] == b, "a trial whose actor died is given out once more"
+    searcher.on_trial_complete("again", {"update": TrialUpdate(TrialResult(b, "failed", "it raised"))})
     c, d = (searcher.suggest(name)["request"] for name in "cd")
     update = TrialUpdate(TrialResult(c, "running", epochs=3, metrics={"first": 1.0}))
     searcher.on_trial_result("c", {"update": update})
@@ -58,7 +58,7 @@ def test_every_end_is_recorded(make, finish):
     searcher.on_trial_complete("d", {"update": TrialUpdate(TrialResult(d, "failed", "diverged"))})
     assert states(recorder) == [
         (0, "finished", ""),
-        (1, "failed", "the trial's actor died 2 times; see log.txt"),
+        (1, "failed", "it raised"),
         (2, "stopped", "stopped by the scheduler after epoch 3"),
         (3, "failed", "diverged"),
     ]
@@ -79,10 +79,23 @@ def test_only_an_request_that_was_stopped_is_dropped(space, tmp_path, finish):
     assert dropped == [a]
 
 
-def test_the_wall_clock_ends_asking(make):
+def test_the_wall_clock_runs_from_the_first_trial_and_ends_asking(make, finish):
     searcher, _ = make(wall_clock_s=1e-9)
-    assert searcher.suggest("a") == Searcher.FINISHED
-    assert "wall clock" in searcher.verdict
+    a = searcher.suggest("a")["request"]
+    assert not searcher.more_may_come()
+    assert searcher.verdict == "", "not before another one would have been given out"
+    assert searcher.suggest("b") == Searcher.FINISHED
+    assert searcher.verdict == "the wall clock of 1e-09 s ran out"
+    searcher.on_trial_complete("a", {"update": TrialUpdate(finish(a))})
+
+
+def test_a_wall_clock_that_runs_out_when_all_is_given_out_ends_nothing_early(make, finish):
+    searcher, _ = make(remaining=1, wall_clock_s=1e-9)
+    a = searcher.suggest("a")["request"]
+    assert searcher.suggest("b") is None
+    searcher.on_trial_complete("a", {"update": TrialUpdate(finish(a))})
+    assert searcher.suggest("b") == Searcher.FINISHED
+    assert searcher.verdict == ""
 
 
 def lose(searcher, name, request, reason):
@@ -140,14 +153,14 @@ def test_a_full_disk_ends_the_search_and_no_trial(make, finish, monkeypatch):
     assert [trial.state.name for trial in searcher._proposals._journal.trials] == ["RUNNING", "RUNNING"]
 
 
-def test_a_run_whose_actors_all_die_is_ended_and_most_trials_are_left_for_later(make):
+def test_a_run_whose_actors_all_die_is_ended_and_its_trials_are_left_for_later(make):
     searcher, recorder = make(remaining=8)
     for number in range(20):
         if searcher.suggest(str(number)) == Searcher.FINISHED:
             break
         searcher.on_trial_complete(str(number), error=True)
-    assert searcher.verdict == "the actors of trials die one after another; see log.txt"
-    assert len(states(recorder)) == 3
+    assert searcher.verdict == "the actor of trial 0 died 5 times; see log.txt"
+    assert states(recorder) == [], "it is the fault of no trial"
 
 
 def test_a_single_slot_is_tried_again_at_once(make, finish):
