@@ -11,11 +11,11 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from search.record.outbox import sees
+from search.record.outbox import remove_stand_in, sees
 from search.tune.preflight import Available, Node
 
 ENVIRONMENT = {
@@ -130,17 +130,10 @@ def check_head_sees(folder: Path, session: str) -> list[str]:
     """
     import ray
     from ray.exceptions import GetTimeoutError, RayError
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     nodes = _nodes()
-    answers = [
-        ray.remote(num_cpus=0)(sees)
-        .options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False))
-        .remote(folder, session)
-        for node in nodes
-    ]
     try:
-        seen = ray.get(answers, timeout=NODE_TIMEOUT_S)
+        seen = ray.get(_on_each(nodes, sees, folder, session), timeout=NODE_TIMEOUT_S)
     except (RayError, GetTimeoutError) as error:
         raise ClusterError(f"some node of the cluster cannot run anything: {_last_line(error)}") from error
     blind = [node for node, sees_it in zip(nodes, seen, strict=True) if not sees_it]
@@ -150,6 +143,27 @@ def check_head_sees(folder: Path, session: str) -> list[str]:
             "the head node sees as well with --out"
         )
     return [node["NodeManagerAddress"] for node in blind]
+
+
+def sweep_nodes(session: str) -> None:
+    """Remove what a run that is over has left on nodes which do not see its folder."""
+    import ray
+
+    left = _on_each(_nodes(), remove_stand_in, session)
+    ray.wait(left, num_returns=len(left), timeout=CONNECT_TIMEOUT_S)
+
+
+def _on_each(nodes: Sequence[Mapping[str, Any]], function: Callable[..., Any], *arguments: Any) -> list[Any]:
+    """Call a function on each node, and return what will be its answers."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    return [
+        ray.remote(num_cpus=0)(function)
+        .options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False))
+        .remote(*arguments)
+        for node in nodes
+    ]
 
 
 def _nodes() -> list[dict[str, Any]]:

@@ -97,6 +97,8 @@ class Session:
             self._greet(run, dashboard)
             with Monitor(run.space, run.recorder, self._terminal), Gauges(run.space, run.recorder):
                 verdict = run_search(run)
+            if location.session and not verdict:
+                cluster.sweep_nodes(location.session)
         except DiskFullError as error:
             return self._out_of_space(error)
         except (KeyboardInterrupt, SystemExit):  # while Ray starts, its own handler of SIGTERM exits

@@ -110,6 +110,7 @@ class TrialUpdate:
     restarted_after: int | None = None
     saved: int = 0  # epochs that the last checkpoint holds; 0 for none
     note: str = ""  # what the log should say; "" for nothing
+    exporting: bool = False  # all epochs are trained; what comes now may take longer than any of them
     # The slot has no workers and cannot get any, for the result's reason; the trial has to be given out again
     group_lost: bool = False
     node_lost: bool = False  # the reason is that a node of its workers has left the cluster

@@ -1,7 +1,8 @@
 """Folders that appear whole or not at all, and whether the disk they should be on is full.
 
 A full disk is the fault of no trial: the search has to stop and say so. Libraries wrap the system's error in errors of
-their own, so its words count as well, and where they say nothing, a small file is tried.
+their own, so its words count as well, and where they say nothing, a small file is tried. The same words may come from
+elsewhere, such as a full /dev/shm; then the run folder's disk has room.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ WORDS = ("No space left on device", "Disk quota exceeded")
 CODES = (errno.ENOSPC, errno.EDQUOT)
 DISK_FULL = "the disk is full"
 PROBE_BYTES = 1 << 20
+LITTLE_BYTES = 1 << 30  # where less is free, an error that speaks of a full disk means this one
+NO_ROOM = "something else than the run folder's disk is full; is it /dev/shm, or the folder for temporary files?"
 
 
 class DiskFullError(RuntimeError):
@@ -38,9 +41,17 @@ def written_whole(folder: Path) -> Iterator[Path]:
 
 def is_full(folder: Path, error: BaseException) -> bool:
     """Say whether an error came of a full disk, in writing to this folder."""
-    if isinstance(error, OSError) and error.errno in CODES:
-        return True
-    return any(words in str(error) for words in WORDS) or not _has_room(folder)
+    if says_full(error):
+        file = getattr(error, "filename", None)
+        inside = isinstance(file, str | Path) and Path(file).absolute().is_relative_to(folder.absolute())
+        return inside or shutil.disk_usage(folder).free < LITTLE_BYTES or not _has_room(folder)
+    return not _has_room(folder)
+
+
+def says_full(error: BaseException) -> bool:
+    """Say whether an error speaks of a full disk, whichever it is."""
+    of_system = isinstance(error, OSError) and error.errno in CODES
+    return of_system or any(words in str(error) for words in WORDS)
 
 
 def _has_room(folder: Path) -> bool:

@@ -12,6 +12,7 @@ import tarfile
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 from uuid import uuid4
 
 from search.record.checkpoints import TRIALS_FOLDER, UNFINISHED
@@ -19,18 +20,29 @@ from search.record.disk import written_whole
 from search.trials import TrialResult
 
 SESSION_FILE = ".session"
-MOST_BYTES = 256 * 2**20
-
-
-class TooLargeError(ValueError):
-    """More files than can be sent."""
+PIECE_BYTES = 64 * 2**20  # sent at a time: files may be of any size
 
 
 def open_session(folder: Path) -> str:
-    """Mark a run folder, and return the mark."""
-    session = uuid4().hex
-    (folder / SESSION_FILE).write_text(session, encoding="utf-8")
+    """Mark a run folder, and return the mark: new words for this session, and the run's own after the last hyphen."""
+    file = folder / SESSION_FILE
+    run = file.read_text(encoding="utf-8").rpartition("-")[2] if file.exists() else uuid4().hex
+    session = f"{uuid4().hex}-{run}"
+    file.write_text(session, encoding="utf-8")
     return session
+
+
+def stand_in(session: str) -> Path:
+    """Return the folder that stands in for a run folder, of a mark, on a node that does not see it.
+
+    It is the same in each session of a run, so that a trial goes on from the checkpoints that an earlier one left.
+    """
+    return Path(tempfile.gettempdir()) / f"search-{session.rpartition('-')[2]}"
+
+
+def remove_stand_in(session: str) -> None:
+    """Remove what a run has left on this node."""
+    shutil.rmtree(stand_in(session), ignore_errors=True)
 
 
 def sees(folder: Path, session: str) -> bool:
@@ -44,29 +56,34 @@ def sees(folder: Path, session: str) -> bool:
 class Outbox:
     """Where a worker writes, and what it sends."""
 
-    def __init__(self, folder: Path, session: str, send: Callable[[int, bytes], object]):
+    def __init__(self, folder: Path, session: str, send: Callable[[int, int, bytes, bool], object]):
         """Find out whether anything has to be sent; `session` is "" where every worker is on the driver's machine.
 
-        `send` takes a trial's number and its packed files.
+        `send` takes a trial's number, the number of a piece of its packed files, the piece, and whether it is the last.
         """
         self._direct = not session or sees(folder, session)
         self._send = send
-        # By the session, so that a worker that takes another's place here finds its checkpoints.
-        self.folder = folder if self._direct else Path(tempfile.gettempdir()) / f"search-{session}"
+        self.folder = folder if self._direct else stand_in(session)
 
-    def sent(self, result: TrialResult) -> TrialResult:
-        """Send the files of a trial that has finished, and return how it ended."""
+    def sent(self, result: TrialResult) -> None:
+        """Send the files of a trial that has finished, and remove them here.
+
+        Raises:
+            OSError: They cannot be read or kept; what a worker needs to take the trial up again stays.
+        """
         if self._direct:
-            return result
+            return
         place = self.folder / TRIALS_FOLDER / str(result.request.trial)
-        try:
-            if result.state == "finished":
-                self._send(result.request.trial, pack(place))
-        except (OSError, TooLargeError) as error:
-            return result.ending("failed", f"its files could not be sent to the run folder: {error}")
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
-        return result
+        if result.state == "finished":
+            with tempfile.TemporaryFile(dir=self.folder) as packed:
+                write_packed(place, packed)
+                packed.seek(0)
+                piece, number = packed.read(PIECE_BYTES), 0
+                while piece:
+                    following = packed.read(PIECE_BYTES)
+                    self._send(result.request.trial, number, piece, not following)
+                    piece, number = following, number + 1
+        shutil.rmtree(place, ignore_errors=True)
 
     def discard(self) -> None:
         """Remove what stands in for the run folder, once no trial is left in it."""
@@ -75,28 +92,35 @@ class Outbox:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def pack(folder: Path) -> bytes:
-    """Return the files of a folder, without checkpoints, as a tar archive.
-
-    Raises:
-        TooLargeError: They are more than `MOST_BYTES`.
-    """
-    files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
-    files = [file for file in files if UNFINISHED not in file.relative_to(folder).parts]
-    size = sum(file.stat().st_size for file in files)
-    if size > MOST_BYTES:
-        raise TooLargeError(
-            f"{size / 2**20:.0f} MiB, at most {MOST_BYTES / 2**20:.0f} can be; give a folder that every node sees "
-            "with --out"
-        )
-    packed = io.BytesIO()
+def write_packed(folder: Path, packed: IO[bytes]) -> None:
+    """Write the files of a folder, without checkpoints, as a tar archive."""
     with tarfile.open(fileobj=packed, mode="w") as archive:
-        for file in files:
-            archive.add(file, arcname=str(file.relative_to(folder)))
+        for file in sorted(folder.rglob("*")):
+            inside = file.relative_to(folder)
+            if file.is_file() and UNFINISHED not in inside.parts:
+                archive.add(file, arcname=str(inside))
+
+
+def pack(folder: Path) -> bytes:
+    """Return what `write_packed` writes."""
+    packed = io.BytesIO()
+    write_packed(folder, packed)
     return packed.getvalue()
 
 
-def unpack(packed: bytes, folder: Path) -> None:
+def unpack(packed: IO[bytes], folder: Path) -> None:
     """Write packed files to a folder, which appears whole or not at all."""
-    with written_whole(folder) as draft, tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+    with written_whole(folder) as draft, tarfile.open(fileobj=packed) as archive:
         archive.extractall(draft, filter="data")
+
+
+def keep_piece(folder: Path, trial: int, number: int, piece: bytes, last: bool) -> None:
+    """Write a piece of the packed files of a trial beside its folder in a run folder; with the last, unpack them."""
+    part = folder / TRIALS_FOLDER / f".{trial}.part"
+    part.parent.mkdir(parents=True, exist_ok=True)
+    with part.open("ab" if number else "wb") as file:
+        file.write(piece)
+    if last:
+        with part.open("rb") as whole:
+            unpack(whole, folder / TRIALS_FOLDER / str(trial))
+        part.unlink()

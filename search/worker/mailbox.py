@@ -12,7 +12,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from search.record.outbox import TRIALS_FOLDER, unpack
+from search.record.outbox import keep_piece
 from search.trials import TrialRequest, TrialUpdate, WorkerContext, now
 from search.worker.slot import DIED, Assignment, NotHeldError, Slot, SlotHealth, SlotLease, is_news
 
@@ -190,9 +190,18 @@ class Mailbox:
             state.take(TrialUpdate(state.assignment.ending("failed", reason)), self._clock())
             self._changed.notify_all()
 
-    async def keep(self, trial: int, packed: bytes) -> None:
-        """Write what a trial has exported on a node that does not see the run folder; this actor's node does."""
-        unpack(packed, self._context.folder / TRIALS_FOLDER / str(trial))
+    async def keep(self, trial: int, number: int, piece: bytes, last: bool) -> None:
+        """Write what a trial has exported on a node that does not see the run folder; this actor's node does.
+
+        It comes in pieces, from 0; others are served while one is written.
+        """
+        await asyncio.to_thread(keep_piece, self._context.folder, trial, number, piece, last)
+
+    async def blame(self, slot: int, generation: int, cause: str) -> None:
+        """Note that the worker of a slot cannot finish its request, which another one shall try once more."""
+        async with self._changed:
+            if generation == self._slots[slot].generation:
+                self._blame(slot, cause)
 
     async def ended(self, slot: int, reason: str) -> None:
         """Note with which error workers of a slot have ended; it is told where no others come."""

@@ -14,7 +14,7 @@ from search.trials import TrialRequest, TrialResult, TrialUpdate
 MOST_ATTEMPTS = 2
 HUNG_AFTER_S = 600.0
 HUNG_AFTER_EPOCHS = 20
-HUNG_AT_FIRST_S = 3600.0  # before any epoch of the slot has ended, nobody knows how long one takes
+HUNG_AT_FIRST_S = 3600.0  # before any epoch of the slot has ended, and of an export, nobody knows how long one takes
 DIED = "worker died"
 
 
@@ -50,6 +50,7 @@ class Assignment:
     causes: list[str] = field(default_factory=list)  # what happened to its workers since that checkpoint
     updates: list[TrialUpdate] = field(default_factory=list)  # news that the trial actor has not fetched yet
     last: TrialResult | None = None  # how far it has come
+    exporting: bool = False  # the worker writes the model, which may take longer than any epoch
     trouble: str = ""  # why the group cannot work; "" while it can
     node_lost: bool = False  # the trouble is that a node has left the cluster
 
@@ -101,7 +102,8 @@ class Slot:
         quiet_s = clock_s - assignment.since
         if assignment.killed or (assignment.waiting and not self.busy):
             return SlotHealth(quiet_s, self.alive, None)
-        usual_s = max(HUNG_AFTER_S, HUNG_AFTER_EPOCHS * self.longest_s) if self.longest_s else HUNG_AT_FIRST_S
+        unknown = assignment.exporting or not self.longest_s
+        usual_s = HUNG_AT_FIRST_S if unknown else max(HUNG_AFTER_S, HUNG_AFTER_EPOCHS * self.longest_s)
         patience_s = hung_after_s or usual_s
         if quiet_s < patience_s:
             return SlotHealth(0.0, self.alive, None)
@@ -124,7 +126,7 @@ class Slot:
         assignment = self.assignment
         assert assignment is not None, "news are of a request"
         assignment.updates.append(update)
-        assignment.last = update.result
+        assignment.last, assignment.exporting = update.result, update.exporting
         self.longest_s, assignment.since = max(self.longest_s, clock_s - assignment.since), clock_s
         if update.saved > assignment.saved:
             assignment.saved, assignment.causes = update.saved, []

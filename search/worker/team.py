@@ -7,6 +7,7 @@ still be heard while the others wait for its gradients. What the study itself ex
 
 from __future__ import annotations
 
+import io
 import tempfile
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -187,7 +188,7 @@ def _do(study: Study, run: TrainingRun | None, step: str, arguments: tuple[Any, 
     assert run is not None, "no step comes before the beginning of a trial"
     if step == "restore":
         with tempfile.TemporaryDirectory() as folder:
-            unpack(arguments[0], Path(folder, "state"))
+            unpack(io.BytesIO(arguments[0]), Path(folder, "state"))
             team.run_on_all(lambda: run.restore(Path(folder, "state")))
     else:
         team.run_on_all(getattr(run, step))

@@ -19,7 +19,7 @@ from results.records.tables import name_trouble
 from search.exceptions import one_line
 from search.protocol import Study, TrainingRun
 from search.record.checkpoints import Checkpoints, DamagedCheckpointError, Progress, end_of, unfinished
-from search.record.disk import DISK_FULL, is_full
+from search.record.disk import DISK_FULL, NO_ROOM, is_full, says_full
 from search.record.earlier_runs import content_key
 from search.record.run_folder import CONFIGURATION_FILE
 from search.space.reading import dump_yaml
@@ -80,6 +80,8 @@ class TrialLoop:
             reason = f"{type(error).__name__}: {_telling_line(error)}".rstrip(": ")
             if is_full(self._folder, error):
                 return self._progress.ending("interrupted", f"{DISK_FULL} ({reason})")
+            if says_full(error):
+                return self._progress.ending("interrupted", f"{NO_ROOM} ({reason})")
             return replace(self._progress.ending("failed", reason), trace=traceback.format_exc())
 
     def _train(self, request: TrialRequest) -> TrialResult:
@@ -88,7 +90,7 @@ class TrialLoop:
         place = unfinished(self._folder, request.trial)
         checkpoints = Checkpoints(place, self._space.budget.checkpoint_every_s)
         key, epochs = self._key(request.parameters, request.seed), int(configuration["epochs"])
-        began = perf_counter()
+        self._whole, began = epochs, perf_counter()
         run, rows = self._begin(request, configuration, checkpoints, key)
         goes_on = not rows or self._report(rows, True, self._progress.epochs)
         while goes_on and self._progress.epochs < epochs:
@@ -172,7 +174,10 @@ class TrialLoop:
 
     def _report(self, rows: list[dict[str, float]], evaluated: bool, restarted_after: int | None) -> bool:
         """Report rows, and return whether to go on."""
-        update = TrialUpdate(self._progress, tuple(rows), evaluated, restarted_after, self._saved, self._note)
+        exporting = self._progress.epochs == self._whole
+        update = TrialUpdate(
+            self._progress, tuple(rows), evaluated, restarted_after, self._saved, self._note, exporting=exporting
+        )
         self._note = ""
         return self._deliver(update)
 

@@ -21,6 +21,7 @@ from search.worker.trial_loop import CUDA_ERROR
 SETTLED_AFTER = 2  # trials
 MOST_GROWTH = 2.0
 LEAST_GROWTH_BYTES = 1 << 30
+OUT_OF_MEMORY = "CUDA out of memory"  # it may be another's on the same device: a fresh worker tries once more
 
 
 def memory_bytes() -> dict[str, int]:
@@ -32,6 +33,13 @@ def memory_bytes() -> dict[str, int]:
     if torch.cuda.is_initialized():
         held["GPU memory"] = torch.cuda.memory_allocated()
     return held
+
+
+def release_gpu() -> None:
+    """Give back GPU memory that a trial has left in torch's cache: others may share the device."""
+    if torch.cuda.is_initialized():
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 class WorkerHealth:

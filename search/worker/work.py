@@ -14,12 +14,14 @@ from ray.exceptions import RayActorError
 from ray.train import get_context
 from ray.train.torch import get_device
 
+from search.exceptions import one_line
 from search.protocol import Study
+from search.record.disk import DISK_FULL
 from search.record.outbox import Outbox
-from search.trials import TrialUpdate, WorkerContext
+from search.trials import TrialResult, TrialUpdate, WorkerContext
 from search.worker.team import SHUTDOWN, Team, TeamLostError, TeamStudy, follow
 from search.worker.trial_loop import TrialLoop
-from search.worker.wear import WorkerGauge, WorkerHealth
+from search.worker.wear import OUT_OF_MEMORY, WorkerGauge, WorkerHealth, release_gpu
 
 
 class RecycledError(RuntimeError):
@@ -65,7 +67,8 @@ def work(config: dict[str, Any]) -> None:
             raise undelivered[0]
         if team is not None and team.one_died:
             raise TeamLostError(team.lost)  # the trial has not ended: the mailbox hands it out again
-        result = outbox.sent(result)
+        _give_back_what_is_no_fault_of_its_own(result, outbox, mailbox, slot, generation)
+        release_gpu()
         unfit = health.after(result) or (team.lost if team is not None else "")
         note = f"the worker of slot {slot} is replaced: {unfit}" if unfit else ""
         if unfit:
@@ -76,6 +79,29 @@ def work(config: dict[str, Any]) -> None:
     if team is not None:
         team.broadcast(SHUTDOWN)
     outbox.discard()
+
+
+def _give_back_what_is_no_fault_of_its_own(
+    result: TrialResult, outbox: Outbox, mailbox: Any, slot: int, generation: int
+) -> None:
+    """Send the files of a trial that has ended, unless it met with what another worker or another node may be spared.
+
+    Raises:
+        RecycledError: It did, and the mailbox knows.
+    """
+    if OUT_OF_MEMORY in result.reason and result.state == "failed":
+        ray.get(mailbox.blame.remote(slot, generation, result.reason))
+        raise RecycledError(f"the worker of slot {slot} is replaced: {result.reason}")
+    trouble = result.reason if result.state == "interrupted" and DISK_FULL not in result.reason else ""
+    try:
+        if not trouble:
+            outbox.sent(result)
+    except OSError as error:
+        number = result.request.trial
+        trouble = f"the files of trial {number} could not be sent to the run folder: {one_line(error)}"
+    if trouble:
+        ray.get(mailbox.trouble.remote(slot, generation, f"slot {slot}: {trouble}"))
+        raise RecycledError(trouble)
 
 
 def _begin(mailbox: Any, slot: int, generation: int) -> tuple[WorkerContext, Study]:

@@ -1,9 +1,11 @@
+import errno
 import json
 import math
 import subprocess
 
 import pytest
 
+from search.record import disk
 from search.record.checkpoints import Checkpoints, DamagedCheckpointError, Progress, discard, unfinished
 from search.trials import TrialRequest
 from search.worker.trial_loop import TrialLoop
@@ -126,9 +128,30 @@ def test_a_full_disk_is_no_fault_of_the_trial(saving, tmp_path, monkeypatch, whe
         raise RuntimeError("I/O error: No space left on device (os error 28)")
 
     monkeypatch.setattr(toy_study.ToyRun, where, no_room)
+    monkeypatch.setattr(disk, "_has_room", lambda folder: False)
     result = loop(saving, tmp_path, []).run(REQUEST)
     assert result.state == "interrupted"
     assert result.reason.startswith("the disk is full (RuntimeError: I/O error")
+
+
+def test_a_full_disk_elsewhere_is_told_as_such(saving, tmp_path, monkeypatch):
+    def no_room(self):
+        raise RuntimeError("unable to write to file </torch_1>: No space left on device (28)")
+
+    monkeypatch.setattr(toy_study.ToyRun, "train_epoch", no_room)
+    monkeypatch.setattr(disk, "LITTLE_BYTES", 0)
+    result = loop(saving, tmp_path, []).run(REQUEST)
+    assert result.state == "interrupted"
+    assert result.reason.startswith("something else than the run folder's disk is full; is it /dev/shm, or")
+
+
+def test_a_disk_with_little_room_is_the_one_that_an_error_means(tmp_path, monkeypatch):
+    error = OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(disk, "LITTLE_BYTES", 1 << 60)
+    assert disk.is_full(tmp_path, error)
+    monkeypatch.setattr(disk, "LITTLE_BYTES", 0)
+    assert not disk.is_full(tmp_path, error)
+    assert disk.is_full(tmp_path, OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "trials.csv")))
 
 
 def test_one_checkpoint_is_kept_whole_or_not_at_all(space, tmp_path, monkeypatch):

@@ -1,9 +1,10 @@
+import io
 from pathlib import Path
 
 import pytest
 
 from search.record import outbox
-from search.record.outbox import Outbox, open_session, pack, sees, unpack
+from search.record.outbox import Outbox, keep_piece, open_session, pack, remove_stand_in, sees, unpack
 from search.trials import TrialRequest, TrialResult
 
 ENDED = TrialResult(TrialRequest(3, {}, 0), "finished")
@@ -33,18 +34,27 @@ def test_a_worker_that_sees_the_folder_sends_nothing(tmp_path):
     for session in (open_session(tmp_path), ""):
         box = Outbox(tmp_path, session, lambda *what: sent.append(what))
         assert box.folder == tmp_path
-        assert box.sent(ENDED) is ENDED
+        box.sent(ENDED)
     assert not sent
 
 
 def test_a_finished_trial_arrives_whole_from_a_node_that_does_not_see_the_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(outbox.tempfile, "gettempdir", lambda: str(tmp_path / "node"))
     run = tmp_path / "run"
-    box = Outbox(run, "another", lambda trial, packed: unpack(packed, run / "trials" / str(trial)))
+    monkeypatch.setattr(outbox, "PIECE_BYTES", 1000)
+    numbers = []
+
+    def send(trial, number, piece, last):
+        numbers.append(number)
+        keep_piece(run, trial, number, piece, last)
+
+    box = Outbox(run, "another", send)
     place = box.folder / "trials" / "3"
     write_model(place)
     assert box.folder != run
-    assert box.sent(ENDED) is ENDED
+    box.sent(ENDED)
+    assert numbers == list(range(len(numbers)))
+    assert len(numbers) > 1
     arrived = run / "trials" / "3"
     names = {str(file.relative_to(arrived)) for file in arrived.rglob("*") if file.is_file()}
     assert names == {"model.safetensors", "tables/codes.csv"}, "checkpoints stay behind"
@@ -54,20 +64,36 @@ def test_a_finished_trial_arrives_whole_from_a_node_that_does_not_see_the_folder
     assert not box.folder.exists()
 
 
-def test_what_cannot_be_sent_is_the_reason_of_a_failed_trial(tmp_path, monkeypatch):
+def test_where_files_cannot_be_sent_the_trial_can_be_taken_up_again(tmp_path, monkeypatch):
     monkeypatch.setattr(outbox.tempfile, "gettempdir", lambda: str(tmp_path / "node"))
-    monkeypatch.setattr(outbox, "MOST_BYTES", 5)
-    box = Outbox(tmp_path / "run", "another", lambda *what: pytest.fail("sent"))
+
+    def no_room(*what):
+        raise OSError(28, "No space left on device")
+
+    box = Outbox(tmp_path / "run", "another", no_room)
     write_model(box.folder / "trials" / "3")
-    ended = box.sent(ENDED)
-    assert ended.state == "failed"
-    assert "files could not be sent to the run folder: 0 MiB, at most 0 can be; give a folder" in ended.reason
+    with pytest.raises(OSError, match="No space left"):
+        box.sent(ENDED)
+    assert (box.folder / "trials/3/unfinished/4/state").exists()
+
+
+def test_the_next_session_of_a_run_finds_what_it_left_on_a_node_and_its_end_removes_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(outbox.tempfile, "gettempdir", lambda: str(tmp_path / "node"))
+    (tmp_path / "run").mkdir()
+    (tmp_path / "other").mkdir()
+    sessions = [open_session(tmp_path / place) for place in ("run", "run", "other")]
+    first, second, other = (Outbox(tmp_path / "unseen", session, lambda *what: None).folder for session in sessions)
+    assert first == second != other
+    assert not sees(tmp_path / "run", sessions[0]), "a copy that an earlier session left is not the folder"
+    write_model(first / "trials" / "3")
+    remove_stand_in(sessions[1])
+    assert not first.exists()
 
 
 def test_a_second_arrival_takes_the_place_of_the_first(tmp_path):
     write_model(tmp_path / "a")
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "old").touch()
-    unpack(pack(tmp_path / "a"), tmp_path / "b")
+    unpack(io.BytesIO(pack(tmp_path / "a")), tmp_path / "b")
     assert not (tmp_path / "b" / "old").exists()
     assert (tmp_path / "b" / "model.safetensors").read_bytes() == b"toy"

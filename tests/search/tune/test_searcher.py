@@ -143,7 +143,7 @@ def test_a_full_disk_ends_the_search_and_no_trial(make, finish, monkeypatch):
     assert states(recorder) == []
 
     def no_room(row):
-        raise OSError(errno.ENOSPC, "No space left on device", "trials.csv")
+        raise OSError(errno.ENOSPC, "No space left on device", str(recorder.folder / "trials.csv"))
 
     searcher.disk_full = ""
     monkeypatch.setattr(recorder._trials, "append", no_room)
