@@ -44,6 +44,7 @@ from search.space.schema import Space
 from search.trials import TrialResult
 from search.tune.fit import RunContext, RunLocation, run_search
 from search.tune.preflight import Available, local_resources
+from search.tune.tracking import check_trackers
 from search.watch.gauges import Gauges
 from search.watch.interruption import EXIT_CODE, Interruption
 from search.watch.monitor import Monitor, console, front_table
@@ -78,6 +79,7 @@ class Session:
 
     def run(self) -> int:
         """Search until the budget is spent, and return the exit code."""
+        check_trackers(self._prepared.space)
         # Stopped in here, a new run leaves nothing that could be resumed.
         for line in prepare_study(self._study, self._prepared.space, self._folder.path / STUDY_FOLDER):
             self._say(line)

@@ -168,7 +168,7 @@ class Track(StrictModel):
 
     Attributes:
         tensorboard: Event files in `tensorboard/` of the run folder, one folder per trial.
-        mlflow: Tracking URI of MLflow, such as `file:mlruns` or `http://host:5000`.
+        mlflow: Tracking URI of MLflow, such as `sqlite:///mlruns.db` or `http://host:5000`.
         wandb: Project of Weights & Biases.
     """
 

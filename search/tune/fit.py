@@ -99,7 +99,10 @@ def run_search(run: RunContext) -> str:
             storage_path=str(location.folder / "ray"),
             verbose=0,
             stop=_Interrupted(run.interruption, searcher),
-            callbacks=[*trackers(space, location.folder), ReleaseTrialMetrics()],  # the last is told last
+            callbacks=[
+                *trackers(space, location.folder, run.recorder.notice),
+                ReleaseTrialMetrics(),
+            ],  # the last is told last
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )

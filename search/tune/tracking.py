@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+import queue
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,86 +20,147 @@ from ray.tune.experiment import Trial
 from ray.tune.logger import LoggerCallback
 from ray.tune.result import TRAINING_ITERATION
 
+from search.exceptions import InputError, one_line, redacted
 from search.space.schema import Space
-from search.trials import TrialRequest, TrialUpdate
+from search.trials import TrialRequest
 from search.tune.trial import REQUEST_KEY, UPDATE_KEY
 
 log = logging.getLogger(__name__)
 
 EVENTS_FOLDER = "tensorboard"
 FLUSH_S = 5
+MOST_FAILURES = 3  # in a row
+GOODBYE_S = 30.0
 
 
-def trackers(space: Space, folder: Path) -> list[Callback]:
-    """Return the callbacks that a space asks for."""
-    found: list[Callback] = []
+def trackers(space: Space, folder: Path, notice: Callable[[str], None] = log.warning) -> list[Callback]:
+    """Return the callbacks that a space asks for; `notice` is told where one fails."""
+    found: list[LoggerCallback] = []
     if space.track.tensorboard:
-        found.append(PerEpoch(EventFiles(folder / EVENTS_FOLDER)))
+        found.append(EventFiles(folder / EVENTS_FOLDER))
     if space.track.mlflow is not None:
         from ray.air.integrations.mlflow import MLflowLoggerCallback
 
-        callback = MLflowLoggerCallback(tracking_uri=space.track.mlflow, experiment_name=space.name)
-        found.append(PerEpoch(callback))
+        found.append(MLflowLoggerCallback(tracking_uri=space.track.mlflow, experiment_name=space.name))
     if space.track.wandb is not None:
         from ray.air.integrations.wandb import WandbLoggerCallback
 
-        found.append(PerEpoch(WandbLoggerCallback(project=space.track.wandb, group=space.name)))
-    return found
+        found.append(WandbLoggerCallback(project=space.track.wandb, group=space.name))
+    return [PerEpoch(callback, notice) for callback in found]
+
+
+def check_trackers(space: Space) -> None:
+    """Ask each tracker of a space once, before the search.
+
+    Raises:
+        InputError: It does not answer, or would take nothing.
+    """
+    if space.track.mlflow is not None:
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        from mlflow import MlflowClient
+
+        try:
+            MlflowClient(space.track.mlflow).search_experiments(max_results=1)
+        except Exception as error:  # whatever its store or its network raises
+            raise InputError(
+                f"track.mlflow: {redacted(space.track.mlflow)}: {redacted(one_line(error))[:200]}; give a server, or "
+                "a file such as sqlite:///mlruns.db"
+            ) from error
+    if space.track.wandb is not None:
+        import wandb  # type: ignore[import-not-found]
+
+        if not wandb.api.api_key and os.environ.get("WANDB_MODE", "online") == "online":
+            raise InputError("track.wandb: there is no key; call `wandb login`, or set WANDB_MODE=offline")
 
 
 class PerEpoch(LoggerCallback):
     """Lets a callback of Tune see trials as this project has them: a result per epoch, parameters as configuration.
 
-    A tracker that fails, such as a server that is gone, is left out from then on: it must not end the search.
+    It works in a thread of its own, so that a slow server makes no trial wait. What fails, such as a server that is
+    gone, costs the trial it fails at; after some in a row the tracker is left alone. Nothing of it ends the search.
     """
 
-    def __init__(self, callback: LoggerCallback):
-        """Stand in front of a callback."""
-        self._callback = callback
+    def __init__(self, callback: LoggerCallback, notice: Callable[[str], None]):
+        """Stand in front of a callback; `notice` is told when it fails."""
+        self._callback, self._notice = callback, notice
         self._views: dict[str, Any] = {}
-        self._failed = False
+        self._ready, self._failures = False, 0
+        self._setup: tuple[tuple[Any, ...], dict[str, Any]] = (), {}
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="tracker", daemon=True)
 
     def setup(self, *args: Any, **kwargs: Any) -> None:
-        """Let it prepare."""
-        with self._surviving():
-            self._callback.setup(*args, **kwargs)
+        """Let it prepare, and again before the next trial where that fails."""
+        self._setup = args, kwargs
+        if not self._thread.is_alive():
+            self._thread.start()
+        self._jobs.put(self._prepare)
 
     def log_trial_start(self, trial: Trial) -> None:
         """Tell it of a trial."""
-        if self._failed:
-            return
-        with self._surviving():
-            self._views[trial.trial_id] = view = _View(trial)
-            self._callback.log_trial_start(view)  # type: ignore[arg-type]
+        view = _View(trial)
+
+        def start() -> None:
+            if self._failures < MOST_FAILURES:
+                self._prepare()
+                self._callback.log_trial_start(view)  # type: ignore[arg-type]
+                self._views[trial.trial_id] = view
+
+        self._jobs.put(start)
 
     def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
         """Tell it of the epochs since the last update."""
-        if self._failed:
-            return
-        update: TrialUpdate = result[UPDATE_KEY]
-        with self._surviving():
-            for row in update.rows:
+        rows = result[UPDATE_KEY].rows
+
+        def tell() -> None:
+            view = self._views.get(trial.trial_id)
+            for row in rows if view is not None else ():
                 epoch = {TRAINING_ITERATION: int(row["epoch"]), **{name: row[name] for name in row if name != "epoch"}}
-                self._callback.log_trial_result(iteration, self._views[trial.trial_id], epoch)
+                self._callback.log_trial_result(iteration, view, epoch)  # type: ignore[arg-type]
+
+        self._jobs.put(tell)
 
     def log_trial_end(self, trial: Trial, failed: bool = False) -> None:
         """Tell it of the end."""
-        if self._failed:
-            return
         update = (trial.last_result or {}).get(UPDATE_KEY)
         failed = failed or (update is not None and update.result.state == "failed")
-        with self._surviving():
-            self._callback.log_trial_end(self._views.pop(trial.trial_id), failed)
 
-    @contextmanager
-    def _surviving(self) -> Iterator[None]:
-        """Leave the tracker out once it has failed; nothing is raised."""
-        try:
-            yield
-        except Exception as error:
-            # Trackers raise whatever their network and files do.
-            self._failed = True
-            log.warning("%s fails and gets no more trials: %s", type(self._callback).__name__, error, exc_info=True)
+        def end() -> None:
+            view = self._views.pop(trial.trial_id, None)
+            if view is not None:
+                self._callback.log_trial_end(view, failed)
+                self._failures = 0
+
+        self._jobs.put(end)
+
+    def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
+        """Wait, not for ever, until it has been told everything."""
+        self._jobs.put(None)
+        self._thread.join(GOODBYE_S)
+        if self._thread.is_alive():
+            self._notice(f"{self._name}: does not answer, and misses the last trials")
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                job()
+            except Exception as error:  # trackers raise whatever their network and files do
+                self._failures += 1
+                self._views.clear()
+                log.warning("%s fails", self._name, exc_info=True)
+                last = self._failures == MOST_FAILURES
+                then = "it gets no more trials" if last else "it is tried again with the next trial"
+                if self._failures in (1, MOST_FAILURES):
+                    self._notice(f"{self._name}: {redacted(one_line(error))[:200]}; {then}")
+
+    def _prepare(self) -> None:
+        if not self._ready:
+            self._callback.setup(*self._setup[0], **self._setup[1])
+            self._ready = True
+
+    @property
+    def _name(self) -> str:
+        return type(self._callback).__name__.removesuffix("LoggerCallback")
 
     def __getstate__(self) -> dict[str, Any]:
         """Return nothing: Tune pickles callbacks when it begins, but open files and connections cannot be kept."""

@@ -28,6 +28,7 @@ MAILBOX_BACK_S = 120.0  # in which Ray has started it again
 MOST_GROUPS = 3
 UPDATE_KEY = "update"
 REQUEST_KEY = "request"
+NO_PLACE = "startup timed out"  # what Ray Train says of a group that waited in vain
 
 
 class GroupLostError(RuntimeError):
@@ -169,7 +170,8 @@ class WarmTrial(tune.Trainable):
         elif health.hung is not None:
             ray.kill(health.hung)
         elif health.waited_s > patience_s and (ended or health.waited_s > patience_s + LATE_S):
-            error = ray.get(self._mailbox.error.remote(self._lease.slot)) or (self._group and self._group.error)
+            error = ray.get(self._mailbox.error.remote(self._lease.slot)) or (self._group.error if self._group else "")
+            error = "" if NO_PLACE in error else error
             why = f"the last ended with: {error}" if error else "are its CPUs and GPUs free, the machine not too busy?"
             self._give_up(f"had no worker for {patience_s:g} s (resources.start_within_s); {why}")
         elif ended:

@@ -2,15 +2,17 @@
 
 import importlib.util
 import struct
+import threading
 from pathlib import Path
 
 import pytest
 import yaml
 
+from search.exceptions import InputError
 from search.preparation import Options, prepare
 from search.space.reading import SpaceError, parse_space
 from search.trials import TrialRequest, TrialResult, TrialUpdate
-from search.tune.tracking import trackers
+from search.tune.tracking import PerEpoch, check_trackers, trackers
 
 
 class Trial:
@@ -39,6 +41,11 @@ def play(callback, trial, state="finished"):
     callback.log_trial_end(trial)
 
 
+def told(callback):
+    """Wait until a tracker has been told everything."""
+    callback.on_experiment_end([])
+
+
 def events(file: Path):
     """Read an event file: records of length, checksum, content, checksum."""
     from tensorboardX.proto.event_pb2 import Event
@@ -56,6 +63,7 @@ def test_every_epoch_is_in_the_event_file_of_its_trial(space, tmp_path):
     (callback,) = trackers(space, tmp_path)
     for number in (0, 1):
         play(callback, Trial(number))
+    told(callback)
     for number in (0, 1):
         (file,) = (tmp_path / "tensorboard" / f"trial-{number}").iterdir()
         found = list(events(file))
@@ -77,12 +85,14 @@ def test_event_files_can_be_left_out(document, tmp_path):
 def test_mlflow_gets_parameters_metrics_and_the_state_of_each_trial(document, tmp_path, monkeypatch):
     import mlflow
 
-    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
-    store = f"file:{tmp_path / 'mlruns'}"
+    store = f"sqlite:///{tmp_path / 'mlruns.db'}"
+    monkeypatch.chdir(tmp_path)
     space = parse_space({**document, "track": {"tensorboard": False, "mlflow": store}}, Path("toy.yaml"))
+    check_trackers(space)
     (callback,) = trackers(space, tmp_path)
     play(callback, Trial(0))
     play(callback, Trial(1), "failed")
+    told(callback)
     client = mlflow.MlflowClient(store)
     experiment = client.get_experiment_by_name("toy")
     runs = sorted(client.search_runs([experiment.experiment_id]), key=lambda run: run.info.run_name)
@@ -106,10 +116,69 @@ def test_a_misspelt_tracker_is_refused(document):
         parse_space({**document, "track": {"mlfow": "file:mlruns"}}, Path("toy.yaml"))
 
 
-def test_a_tracker_that_fails_is_left_out_and_ends_nothing(space, tmp_path, caplog):
-    (callback,) = trackers(space, tmp_path)
-    (tmp_path / "tensorboard").write_text("a file where the folder should be")
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("mlflow") is None, reason="mlflow is not installed")
+@pytest.mark.parametrize("store", ["file:mlruns", "http://127.0.0.1:9"])
+def test_a_store_that_takes_nothing_is_refused_before_the_search(document, tmp_path, monkeypatch, store):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE", raising=False)
+    space = parse_space({**document, "track": {"mlflow": store}}, Path("toy.yaml"))
+    with pytest.raises(InputError, match=rf"track\.mlflow: {store}: .*; give a server, or a file such as sqlite:///"):
+        check_trackers(space)
+
+
+class Failing:
+    """A tracker that fails at some trials."""
+
+    def __init__(self, fails):
+        self.fails, self.seen = fails, []
+
+    def setup(self):
+        pass
+
+    def log_trial_start(self, trial):
+        if str(trial) in self.fails:
+            raise OSError("503 Service\nUnavailable at http://me:secret@host")
+        self.seen.append(str(trial))
+
+    def log_trial_result(self, iteration, trial, result):
+        pass
+
+    def log_trial_end(self, trial, failed):
+        pass
+
+
+def test_a_tracker_that_fails_is_tried_again_and_the_user_told():
+    said, tracker = [], Failing({"trial-0", "trial-2"})
+    callback = PerEpoch(tracker, said.append)
+    for number in range(4):
+        play(callback, Trial(number))
+    told(callback)
+    assert tracker.seen == ["trial-1", "trial-3"]
+    line = "Failing: 503 Service Unavailable at http://***@host; it is tried again with the next trial"
+    assert said == [line, line]
+
+
+def test_a_tracker_that_fails_again_and_again_is_left_alone():
+    said, tracker = [], Failing({f"trial-{number}" for number in range(3)})
+    callback = PerEpoch(tracker, said.append)
+    for number in range(5):
+        play(callback, Trial(number))
+    told(callback)
+    assert tracker.seen == []
+    assert [text.rpartition("; ")[2] for text in said] == [
+        "it is tried again with the next trial",
+        "it gets no more trials",
+    ]
+
+
+def test_a_tracker_that_does_not_answer_makes_nobody_wait(monkeypatch):
+    monkeypatch.setattr("search.tune.tracking.GOODBYE_S", 0.1)
+    said, tracker, released = [], Failing(()), threading.Event()
+    tracker.log_trial_start = lambda trial: released.wait(30)
+    callback = PerEpoch(tracker, said.append)
     play(callback, Trial(0))
-    play(callback, Trial(1))
-    (message,) = [record.getMessage() for record in caplog.records if "gets no more trials" in record.getMessage()]
-    assert message.startswith("EventFiles fails")
+    told(callback)
+    released.set()
+    assert said == ["Failing: does not answer, and misses the last trials"]
