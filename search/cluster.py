@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from search.exceptions import one_line
 from search.record.outbox import remove_stand_in, sees
 from search.tune.preflight import Available, Node
 
@@ -33,6 +34,7 @@ ENVIRONMENT = {
 }
 
 
+IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set where `ray job submit` has started this process
 METRICS_PORT = 8099  # deploy/prometheus.yaml looks there
 CONNECT_TIMEOUT_S = 5.0
 NODE_TIMEOUT_S = 120.0  # the first call to a node unpacks the code there and starts a process
@@ -107,11 +109,13 @@ def join(address: str, modules: Sequence[str]) -> Dashboard:
     import ray
     from ray.exceptions import AuthenticationError, RaySystemError
 
-    brought = {"env_vars": ENVIRONMENT, "py_modules": list(modules), "excludes": ["__pycache__"]}
+    brought: dict[str, Any] = {"env_vars": ENVIRONMENT, "py_modules": list(modules)}
+    if IN_A_JOB not in os.environ:  # whose own may not be given again
+        brought["excludes"] = ["__pycache__"]
     try:
         context = ray.init(address=address, runtime_env=brought, **QUIET)
     except (ConnectionError, RuntimeError, OSError, ValueError, AuthenticationError, RaySystemError) as error:
-        raise ClusterError(f"--address {address}: no Ray cluster can be reached there: {_last_line(error)}") from error
+        raise ClusterError(f"--address {address}: {_why_not(error)}") from error
     return _dashboard(context)
 
 
@@ -233,6 +237,16 @@ def _ray_command() -> str:
     if shutil.which("ray") or not beside.exists():
         return "ray"
     return os.path.relpath(beside)
+
+
+def _why_not(error: Exception) -> str:
+    """Return why a cluster cannot be joined, with both versions where they differ."""
+    text = one_line(error)
+    if "ersion mismatch" in text:
+        return f"the cluster has other versions than this process: {text}"
+    if "runtime env" in text.lower() or "runtime_env" in text:
+        return f"the code cannot be brought to the cluster: {text}"
+    return f"no Ray cluster can be reached there: {_last_line(error)}"
 
 
 def _last_line(error: Exception) -> str:

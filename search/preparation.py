@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from results.records.tables import name_trouble
+from results.records.text import short
 from search.exceptions import one_line
 from search.protocol import Study
 from search.record.earlier_runs import read_points
@@ -28,6 +32,8 @@ from search.tune.preflight import Available, PreflightError, plan
 
 OVERRULED = ("seed", "budget", "resources")
 TRACKERS = ("mlflow", "wandb")
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+DRAWN = 32  # points that a study checks from inside of its space
 STUDY_MEMBERS = ("metrics", "resolve", "check", "provenance", "trial")
 
 
@@ -81,6 +87,7 @@ def prepare(options: Options) -> Prepared:
     Raises:
         InputError: The space file or the run folder cannot be used as asked.
     """
+    _check_places(options)
     document, assigned = read_document(options.file), read_assignments(options.assignments)
     space = parse_space(assign(document, assigned), options.file)
     written = {key: space.document()[key] for key in OVERRULED}
@@ -133,18 +140,61 @@ def build_study(prepared: Prepared, file: Path) -> Study:
         SpaceError: The study refuses its data or a value of a parameter.
     """
     space = prepared.space
-    try:
+    with _telling_a_fault_of(space.study, file):
         study = prepared.study(space.fixed)
-    except (ValueError, OSError) as error:
-        raise SpaceError(f"{file}: fixed.{one_line(error)}") from error
     for _, parameters in chain(space.corners(), space.line_corners()):
+        if message := _refusal(study, space, parameters, file):
+            part = "parameters" if message.partition(":")[0] in space.parameters else "fixed"
+            raise SpaceError(f"{file}: {part}.{message}")
+    return study
+
+
+def check_inside(study: Study, space: Space, file: Path) -> str:
+    """Let the study check points from all over the space; return what to tell where it refuses some, "" where none.
+
+    Raises:
+        SpaceError: It refuses all of them.
+    """
+    from search.policy.samplers import drawn_points  # loads Optuna and scikit-learn
+
+    points = drawn_points(space, DRAWN)
+    refused = [(point, found) for point in points if (found := _refusal(study, space, point, file))]
+    if not refused:
+        return ""
+    shown = ", ".join(f"{name} {short(value)}" for name, value in refused[0][0].items())
+    if len(refused) == len(points):
+        raise SpaceError(
+            f"{file}: the study refuses each of {DRAWN} points of the space, such as {shown}: {refused[0][1]}"
+        )
+    return f"{len(refused)} of {DRAWN} points of the space will fail, such as {shown}: {refused[0][1]}"
+
+
+def _refusal(study: Study, space: Space, parameters: Mapping[str, Any], file: Path) -> str:
+    with _telling_a_fault_of(space.study, file):
         try:
             study.check(space.configuration(parameters, space.seed))
         except ValueError as error:
-            message = one_line(error)
-            part = "parameters" if message.partition(":")[0] in space.parameters else "fixed"
-            raise SpaceError(f"{file}: {part}.{message}") from error
-    return study
+            return one_line(error)
+    return ""
+
+
+@contextmanager
+def _telling_a_fault_of(study: str, file: Path) -> Iterator[None]:
+    """Turn what a study raises into one line: what it says of its keys, or where in it the fault is.
+
+    Raises:
+        SpaceError: It raised something.
+    """
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise SpaceError(f"{file}: fixed.{one_line(error)}") from error
+    except (Exception, SystemExit) as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(place.filename).name}, line {place.lineno}"
+        raise SpaceError(
+            f"{file}: study: {study} raises {type(error).__name__}: {one_line(error)} ({where})"
+        ) from error
 
 
 def prepare_study(study: Study, space: Space, folder: Path) -> list[str]:
@@ -198,7 +248,7 @@ def import_study(name: str, file: Path) -> type[Study]:
             sys.path.append(str(folder))
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # A module may raise whatever it likes while it is imported; each time the name of it is the user's to correct.
         raise SpaceError(
             f"{file}: study: cannot import {module_name!r}: {type(error).__name__}: {one_line(error)}"
@@ -231,10 +281,8 @@ def _check_metrics(space: Space, study: type[Study], file: Path) -> None:
 
 
 def _resolve(space: Space, study: type[Study], file: Path) -> Space:
-    try:
+    with _telling_a_fault_of(space.study, file):
         fixed = study.resolve(space.fixed, file.resolve().parent)
-    except (ValueError, OSError) as error:
-        raise SpaceError(f"{file}: fixed.{one_line(error)}") from error
     for name in (*space.parameters, *RESERVED):
         # A study fills in the defaults of what the search sets as well; a recorded space with both would be refused.
         fixed = _without(fixed, name.split("."))
@@ -278,6 +326,20 @@ def _check_trackers(space: Space, file: Path) -> None:
     for name in TRACKERS:
         if getattr(space.track, name) is not None and importlib.util.find_spec(name) is None:
             raise SpaceError(f"{file}: track.{name}: {name} is not installed; pip install {name}, or leave it out")
+
+
+def _check_places(options: Options) -> None:
+    """Refuse a folder or a cluster with which a search cannot be."""
+    out = str(options.out or "")
+    if URL.match(out):
+        raise RunFolderError(f"--out {out}: is a URL, but the run folder is a local one; a URL gets a copy by --mirror")
+    if "working_dir_files" in Path.cwd().parts and not Path(out).is_absolute():
+        raise RunFolderError("--out: give an absolute folder: this job works in one that Ray removes at its end")
+    if (options.address or "").startswith("ray://"):
+        raise RunFolderError(
+            f"--address {options.address}: a search cannot be driven through a Ray client; start it on a node of the "
+            "cluster with --address auto, or hand it in with `ray job submit`"
+        )
 
 
 def _check_resumed(options: Options) -> None:

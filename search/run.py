@@ -21,6 +21,7 @@ from search.preparation import (
     Options,
     Prepared,
     build_study,
+    check_inside,
     import_folders,
     prepare,
     run_provenance,
@@ -48,7 +49,11 @@ COUNT = click.IntRange(min=1)
 @click.argument("file", type=PATH, metavar="SPACE.yaml")
 @click.option("--out", type=PATH, metavar="DIR", help="run folder (default: runs/<name of the space>)")
 @click.option("--resume", is_flag=True, help="go on with the run in the run folder")
-@click.option("--address", help="Ray cluster to use, such as auto (default: one is started here)")
+@click.option(
+    "--address",
+    envvar="RAY_ADDRESS",
+    help="Ray cluster to use, such as auto; local starts one here (default: RAY_ADDRESS, else local)",
+)
 @click.option("--mirror", metavar="URL", help="keep a copy of the run folder there, such as s3://bucket/run")
 @click.option("--trials", type=COUNT, metavar="N", help="instead of budget.trials")
 @click.option("--epochs", type=COUNT, metavar="N", help="instead of budget.epochs")
@@ -100,6 +105,8 @@ COUNT = click.IntRange(min=1)
 )
 def search(**options: Any) -> int:
     """Search a space; everything lands in one run folder."""
+    if options["address"] in ("", "local"):
+        options["address"] = None
     return run_search(Options(**options))
 
 
@@ -124,6 +131,8 @@ def run_search(options: Options) -> int:
         cluster.prepare_environment(prepared.space.resources.slots, import_folders(options.file))
         say(f"{prepared.space.name}: loading {prepared.space.study} ...")
         study = build_study(prepared, options.file)
+        if remark := check_inside(study, prepared.space, options.file):
+            say(remark)
         origin = run_provenance(prepared, study, options.reuse, options.accept_changed_code)
         if mirror is None:
             return _search(prepared, study, origin, options)

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import pandas as pd
+from ray import cloudpickle
 
 from results.aggregate import rebuild
 from results.exceptions import RecordError
 from results.front.front import FrontSummary, summarise
 from results.front.points import SEEDS_COLUMN
 from search import cluster
-from search.exceptions import InputError, redacted
+from search.exceptions import InputError, one_line, redacted
 from search.policy.proposals import Proposals
 from search.preparation import Options, Prepared, prepare_study, settle_resources
 from search.protocol import Study
@@ -40,6 +41,7 @@ from search.record.outbox import open_session
 from search.record.recorder import Recorder
 from search.record.run_folder import STUDY_FOLDER
 from search.record.sources import sources
+from search.space.reading import SpaceError
 from search.space.schema import Space
 from search.trials import TrialResult
 from search.tune.fit import RunContext, RunLocation, run_search
@@ -79,6 +81,7 @@ class Session:
 
     def run(self) -> int:
         """Search until the budget is spent, and return the exit code."""
+        _check_travels(self._study, self._prepared.space.study)
         check_trackers(self._prepared.space)
         # Stopped in here, a new run leaves nothing that could be resumed.
         for line in prepare_study(self._study, self._prepared.space, self._folder.path / STUDY_FOLDER):
@@ -291,3 +294,30 @@ def _work(run: RunContext) -> str:
     on = f", of which those on the front go on for {sweep.epochs} epochs at another {sweep.parameter}" if sweep else ""
     then = f", then replicates until each point on and near the front has {seeds} seeds" if seeds > 1 else ""
     return f"{run.remaining} trials{on}{then}"
+
+
+class _Nowhere:
+    """A file that keeps nothing."""
+
+    def write(self, data: bytes) -> int:
+        return len(data)
+
+
+def _check_travels(study: Study, name: str) -> None:
+    """Refuse a study that cannot be sent to workers.
+
+    Raises:
+        SpaceError: It cannot; names what of it.
+    """
+    try:
+        cloudpickle.dump(study, _Nowhere())
+    except Exception as error:  # pickling raises whatever an object's own methods do
+        for key, value in vars(study).items():
+            try:
+                cloudpickle.dump(value, _Nowhere())
+            except Exception as reason:
+                raise SpaceError(
+                    f"study: {name}: its attribute {key} cannot be sent to workers ({one_line(reason)}); make it in "
+                    "`trial`"
+                ) from reason
+        raise SpaceError(f"study: {name}: cannot be sent to workers ({one_line(error)})") from error

@@ -66,8 +66,13 @@ class Proposals:
         strange = [
             n for n, row in rows.items() if n < len(trials) and not _is_same(self._request(trials[n]), row.request)
         ]
-        if strange:
-            reason = f"its trial {strange[0]} is another one than that of trials.csv"
+        foreign = [trial.number for trial in trials if SEED not in trial.user_attrs]
+        if strange or foreign:
+            reason = f"its trial {(foreign or strange)[0]} " + (
+                "was put there by something else than this search"
+                if foreign
+                else "is another one than that of trials.csv"
+            )
             self._journal.begin_anew(reason)
             self._sampler = PointSampler(self._space)
         self._add_missing(rows)

@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.policy.front_sampler import FrontSampler
 from search.space.parameters import Categorical, FloatRange, IntegerRange, Parameter
-from search.space.schema import Space
+from search.space.schema import Sampler, Space
 
 
 class Point(NamedTuple):
@@ -133,6 +133,13 @@ class PointSampler:
             if settings.name == "nsga3":
                 return optuna.samplers.NSGAIIISampler(seed=seed, population_size=settings.population)
             return optuna.samplers.RandomSampler(seed=seed)
+
+
+def drawn_points(space: Space, count: int) -> list[dict[str, Any]]:
+    """Return points drawn at random from a space; the same each time."""
+    sampler = PointSampler(space.model_copy(update={"sampler": Sampler(name="random"), "start": ()}))
+    study = optuna.create_study()
+    return [sampler.propose(study, number).parameters for number in range(count)]
 
 
 class _Sequence:

@@ -1,11 +1,21 @@
 import os
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
 from search.exceptions import InputError
-from search.preparation import Options, prepare, run_provenance, settle_resources
+from search.preparation import (
+    Options,
+    build_study,
+    check_inside,
+    import_study,
+    prepare,
+    run_provenance,
+    settle_resources,
+)
 from search.space.reading import SpaceError
 from search.tune.preflight import Available
 
@@ -139,3 +149,68 @@ def test_runs_to_take_over_from_are_kept(space_folder):
     assert record["reuse"] == [str(Path("old").resolve())]
     later = run_provenance(prepared._replace(recorded=record), Told(), [Path("older"), Path("old")])
     assert [Path(run).name for run in later["reuse"]] == ["old", "older"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"out": Path("s3://bucket/run")}, r"--out s3:/bucket/run: is a URL, but the run folder is a local"),
+        (
+            {"address": "ray://head:10001"},
+            r"--address ray://head:10001: a search cannot be driven through a",
+        ),
+    ],
+)
+def test_places_with_which_a_search_cannot_be_are_refused(begin, options, message):
+    with pytest.raises(InputError, match=message):
+        begin(**options)
+
+
+def test_a_job_of_ray_needs_a_folder_that_stays(begin, space_folder, monkeypatch):
+    (space_folder / "working_dir_files").mkdir()
+    for name in ("toy.yaml", "toy_study.py"):
+        shutil.copy(space_folder / name, space_folder / "working_dir_files")
+    monkeypatch.chdir(space_folder / "working_dir_files")
+    with pytest.raises(InputError, match="--out: give an absolute folder: this job works in one that Ray removes"):
+        begin()
+    assert begin(out=space_folder / "run").name == "toy"
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        (
+            "resolve",
+            r"toy\.yaml: study: toy_study:ToyStudy raises TypeError: no such \(test_prep.*, line \d+\)",
+        ),
+        ("__init__", r"toy\.yaml: study: toy_study:ToyStudy raises TypeError: no such"),
+        ("check", r"toy\.yaml: study: toy_study:ToyStudy raises TypeError: no such"),
+    ],
+)
+def test_a_fault_of_a_study_is_one_line_with_its_place(space_folder, monkeypatch, method, message):
+    def fault(*arguments):
+        raise TypeError("no\nsuch")
+
+    monkeypatch.setattr(import_study("toy_study:ToyStudy", FILE), method, fault)
+    with pytest.raises(SpaceError, match=message):
+        build_study(settle_resources(prepare(Options(FILE)), MACHINE, FILE), FILE)
+
+
+def test_points_inside_of_a_space_are_checked_as_well(space_folder, edit, document, monkeypatch):
+    def refuses(configuration):
+        if 0.3 < configuration["x"] < top:
+            raise ValueError("x: lies in a hole")
+
+    prepared = settle_resources(prepare(Options(FILE)), MACHINE, FILE)
+    study = build_study(prepared, FILE)
+    assert check_inside(study, prepared.space, FILE) == ""
+    monkeypatch.setattr(study, "check", refuses, raising=False)
+    top = 0.7
+    told = check_inside(study, prepared.space, FILE)
+    assert re.fullmatch(
+        r"1\d of 32 points of the space will fail, such as x 0\.\d+, width \d+, kind .: x: lies in a hole", told
+    )
+    assert told == check_inside(study, prepared.space, FILE), "the same each time"
+    monkeypatch.setattr(study, "check", lambda configuration: refuses({"x": 0.5}), raising=False)
+    with pytest.raises(SpaceError, match=r"toy\.yaml: the study refuses each of 32 points of the space, such as x 0\."):
+        check_inside(study, prepared.space, FILE)

@@ -1,6 +1,7 @@
 """Runs of which nothing is left to do: they are concluded, and Ray is not started for it."""
 
 import logging
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -101,3 +102,17 @@ def test_a_run_goes_on_with_changed_code_only_where_that_is_wished_for(
     assert main(["toy.yaml", "--resume", "--accept-changed-code"]) == 1, capfd.readouterr().err
     assert len(yaml.safe_load(Path("runs/toy/space.yaml").read_text())["provenance"]["changed"]) == 1
     assert main(["toy.yaml", "--resume"]) == 1, "it is asked about once"
+
+
+def test_a_study_that_cannot_be_sent_to_workers_is_refused_before_ray_starts(
+    space_folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def init(study: object, resolved: dict) -> None:
+        study.lock = threading.Lock()
+
+    monkeypatch.setattr(import_study("toy_study:ToyStudy", Path("toy.yaml")), "__init__", init)
+    assert main(["toy.yaml"]) == 2
+    said = capfd.readouterr()
+    assert "study: toy_study:ToyStudy: its attribute lock cannot be sent to workers (cannot pickle" in said.err
+    assert "starting Ray" not in said.out
+    assert not Path("runs").exists() or not any(Path("runs").iterdir())

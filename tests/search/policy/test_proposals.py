@@ -262,3 +262,19 @@ def test_trials_without_a_row_that_had_ended_are_run_again_and_named(space, tmp_
     again = Proposals(space, tmp_path)
     assert again.reconcile(rows[:1]) == [1, 2]
     assert again.repairs == ["trials.csv: has no row of 2 trials (1, 2) that had ended; run again"]
+
+
+def test_a_point_that_others_put_into_the_journal_is_left_out_with_a_line(space, tmp_path, finish):
+    proposals = Proposals(space, tmp_path)
+    ended = [finish(proposals.ask(), 0.1 * number, 0.5) for number in range(4)]
+    for result in ended:
+        proposals.tell(result)
+    storage = optuna.storages.JournalStorage(JournalFileBackend(str(tmp_path / "study.journal")))
+    optuna.load_study(study_name=None, storage=storage).enqueue_trial({"x": 0.25})
+    for under_way in ([], [4]):
+        again = Proposals(space, tmp_path)
+        assert again.reconcile(ended) == under_way
+        assert again.ask().trial == 4
+    assert again.request(4).parameters.keys() == {"x", "width", "kind"}
+    (aside,) = tmp_path.glob("study.journal.damaged*")
+    assert "enqueue" in aside.read_text() or "fixed_params" in aside.read_text()
