@@ -14,6 +14,8 @@ from model.dataset.archives import parse_number
 from model.dataset.recordings import RawPart
 from model.dataset.sources import DataError
 
+SPELT = {"@dimensions": "@dimensions", "@serieslength": "@seriesLength"}
+
 
 def find_named(name: str, extract_path: Path | None) -> tuple[Path, Path]:
     """Find, or let aeon download, the two ``.ts`` files of a UEA/UCR data set.
@@ -68,7 +70,9 @@ def read_ts(path: Path) -> RawPart:
     """
     if not path.is_file():
         raise DataError(f"no such file: {path}")
-    spelling = _class_spelling(_header(path), path)
+    header = _header(path)
+    spelling = _class_spelling(header, path)
+    _check_sizes(header, path)
     from aeon.datasets import load_from_ts_file
 
     try:
@@ -113,6 +117,32 @@ def _class_spelling(header: dict[str, list[str]], path: Path) -> dict[str, str]:
     return spelling
 
 
+def _check_sizes(header: dict[str, list[str]], path: Path) -> None:
+    """Refuse a header that says something else than its first recording, which one of the two got wrong."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        lines = list(file)
+    start = next(number for number, line in enumerate(lines) if line.strip().lower() == "@data") + 1
+    number = next((number for number in range(start, len(lines)) if lines[number].strip()), None)
+    if number is None:
+        raise DataError(f"{path}: no data: there is no recording behind @data")
+    channels = [part.split(",") for part in lines[number].strip().split(":")[:-1]]
+    if not channels:
+        return  # told by what reads the whole of it
+    place, samples = f"{path}, line {number + 1}", len(channels[0])
+    univariate = header.get("@univariate", [""])[0].lower()
+    if univariate == "true" and len(channels) > 1:
+        raise DataError(
+            f"{place}: {len(channels)} channels, but the header says @univariate true: correct one of the two"
+        )
+    for key, name, found in (("@dimensions", "channels", len(channels)), ("@serieslength", "samples", samples)):
+        said = (header.get(key) or [""])[0]
+        if not said.isdecimal() or int(said) in (0, found):
+            continue
+        commas = name == "samples" and found == 2 * int(said)
+        hint = "are decimals written with commas? Write points" if commas else "correct one"
+        raise DataError(f"{place}: {found} {name}, but the header says {SPELT[key]} {said}: {hint}")
+
+
 def _first_fault(path: Path) -> str | None:
     """Look for what aeon stumbled over, since aeon counts from 1 or names no recording; None if nothing shows."""
     with path.open(encoding="utf-8", errors="replace") as file:
@@ -122,7 +152,7 @@ def _first_fault(path: Path) -> str | None:
     for index, line in enumerate(lines[start:]):
         channels = [channel.split(",") for channel in line.split(":")[:-1]]
         if not channels:
-            return f"recording {index} is empty or has no class label: remove blank lines"
+            return f"recording {index} (line {start + index + 1}) is empty or has no class label: remove blank lines"
         for channel, values in enumerate(channels):
             if broken := [value for value in values if value.strip() != "?" and parse_number(value) is None]:
                 return f"recording {index}, channel {channel}: {broken[0]!r} is not a number"

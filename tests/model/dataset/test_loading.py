@@ -204,6 +204,21 @@ def test_broken_ts_names_file_and_recording(ts_pair, tmp_path, fault, message):
 
 
 @pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("@dimensions 3\n", r"2 channels, but the header says @dimensions 3: correct one"),
+        ("@seriesLength 9\n", r"20 samples, but the header says @seriesLength 9: correct one"),
+        ("@seriesLength 10\n", r"20 samples, but .* @seriesLength 10: are decimals written with commas\? Write points"),
+        ("@univariate true\n", r"2 channels, but the header says @univariate true: correct one"),
+    ],
+)
+def test_a_header_that_says_something_else_than_its_data_is_refused(ts_pair, tmp_path, header, message):
+    ts_pair["train_ts"] = write_ts(tmp_path / "bad_TRAIN.ts", WAVES[:10], LABELS[:10], header=header)
+    with pytest.raises(DataError, match=rf"bad_TRAIN\.ts, line \d+: {message}"):
+        load_dataset(ts_pair)
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [("", "@data is missing"), ("@classLabel true A B\n@data\n", "no data"), (b"\xff\xfe\x00", "@data is missing")],
 )
