@@ -33,7 +33,18 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "guards": Guard,
     "objectives": Objective,
 }
-EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$")  # YAML 1.1 wants a dot and a sign in it
+# Plain words that are no text, as in YAML 1.2; PyYAML has those of 1.1, where no is false, 12:30 is 750 and 017 is 15.
+TAG = "tag:yaml.org,2002:"
+WORDS = {
+    "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    "bool": (r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    "int": (r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", list("-+0123456789")),
+    "float": (
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        list("-+.0123456789"),
+    ),
+}
+MOST_LEVELS = 50  # of nesting; an alias to itself has more
 SPELLINGS = ("minimise", "maximise", "minimize", "maximize")
 
 
@@ -42,7 +53,7 @@ class SpaceError(InputError):
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that is given twice, of which YAML would silently keep the last; reads numbers as YAML 1.2 does."""
+    """Refuses a key that is given twice, of which YAML would silently keep the last; reads words as YAML 1.2 does."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys: set[str] = set()
@@ -56,22 +67,43 @@ class _Loader(yaml.SafeLoader):
             keys.add(key.value)
         return super().construct_mapping(node, deep)
 
+    def construct_integer(self, node: yaml.ScalarNode) -> int:
+        text = self.construct_scalar(node)
+        return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes text that `_Loader` would take for a number."""
+    """Quotes text that readers of YAML 1.1 or of 1.2 would take for something else."""
 
 
-for _class in (_Loader, _Dumper):
-    _class.add_implicit_resolver("tag:yaml.org,2002:float", EXPONENT, list("-+.0123456789"))
+_Loader.yaml_implicit_resolvers = {}
+for _kind, (_words, _first) in WORDS.items():
+    for _class in (_Loader, _Dumper):
+        _class.add_implicit_resolver(TAG + _kind, re.compile(f"(?:{_words})$"), _first)
+_Loader.add_constructor(f"{TAG}int", _Loader.construct_integer)
 
 
 def load_yaml(text: str) -> Any:
-    """Read YAML; `1e-4` is a number, and a key that is given twice is refused.
+    """Read YAML; `1e-4` is a number, `no` a word, and a key that is given twice is refused.
 
     Raises:
         yaml.YAMLError: It is not YAML.
     """
-    return yaml.load(text, Loader=_Loader)
+    try:
+        found = yaml.load(text, Loader=_Loader)
+    except RecursionError:
+        found = None
+        deep = True
+    else:
+        deep = _deeper_than(found, MOST_LEVELS)
+    if deep:
+        raise yaml.constructor.ConstructorError(None, None, f"is nested more than {MOST_LEVELS} levels deep", None)
+    return found
+
+
+def _deeper_than(value: Any, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels < 0 or any(_deeper_than(one, levels - 1) for one in inner)
 
 
 def dump_yaml(values: Mapping[str, Any]) -> str:

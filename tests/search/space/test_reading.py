@@ -194,3 +194,25 @@ def test_reading_a_space_loads_neither_torch_nor_ray():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        *(("no", "no"), ("on", "on"), ("Yes", "Yes"), ("12:30", "12:30"), ("017", 17), ("1_000", "1_000"), ("=", "=")),
+        *(("2024-01-01", "2024-01-01"), ("0x1f", 31), ("true", True), ("~", None), ("", None), (".inf", math.inf)),
+        *(("0o17", 15), ("-3", -3), ("1.", 1.0), ("1e3", 1000.0)),
+    ],
+)
+def test_plain_words_are_read_as_in_yaml_1_2(written, read):
+    found = load_yaml(f"a: {written}")["a"]
+    assert (found, type(found)) == (read, type(read))
+    assert load_yaml(dump_yaml({"a": written}))["a"] == written, "as text it stays text ..."
+    assert yaml.safe_load(dump_yaml({"a": written}))["a"] == written, "... for readers of YAML 1.1 too"
+
+
+@pytest.mark.parametrize("text", ["[" * 3000 + "]" * 3000, "{a: " * 60 + "1" + "}" * 60, "a: &a [*a]"])
+def test_what_is_nested_without_end_is_refused(tmp_path, text):
+    (tmp_path / "deep.yaml").write_text(f"fixed: {text}" if text[0] != "a" else text)
+    with pytest.raises(SpaceError, match=r"deep\.yaml: is not valid YAML: is nested more than 50 levels deep"):
+        read_space(tmp_path / "deep.yaml")
