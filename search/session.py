@@ -299,8 +299,8 @@ def _work(run: RunContext) -> str:
 class _Nowhere:
     """A file that keeps nothing."""
 
-    def write(self, data: bytes) -> int:
-        return len(data)
+    def write(self, data: Any) -> int:
+        return memoryview(data).nbytes
 
 
 def _check_travels(study: Study, name: str) -> None:

@@ -202,7 +202,7 @@ def _check_types(path: Path, parameters: Any) -> None:
                 f"{path}: parameters.{name}: expected something like {{type: choice, values: [8, 16]}}, found {entry!r}"
             )
         kind = entry.get("type")
-        if kind not in PARAMETERS:
+        if not isinstance(kind, str) or kind not in PARAMETERS:
             found = "is missing" if kind is None else f"is {kind!r}"
             raise SpaceError(
                 f"{path}: parameters.{name}.type: {found}; expected one of {', '.join(PARAMETERS)}"
