@@ -123,7 +123,14 @@ def cluster_resources(address: str) -> Available:
     """Return what the joined cluster has in all, busy or not."""
     nodes = tuple(Node(*(node["Resources"].get(what, 0.0) for what in ("CPU", "GPU"))) for node in _nodes())
     cpus, gpus = (sum(amounts) for amounts in zip(*nodes, strict=True)) if nodes else (0.0, 0.0)
-    return Available(cpus, gpus, f"the cluster at {address}", nodes)
+    return Available(cpus, gpus, f"the cluster at {address}", nodes, grows=True)
+
+
+def ask_for(bundles: Sequence[Mapping[str, float]]) -> None:
+    """Ask a cluster that scales by itself to have room for these at the same time; for none where it may shrink."""
+    from ray.autoscaler.sdk import request_resources
+
+    request_resources(bundles=[dict(bundle) for bundle in bundles])
 
 
 def check_head_sees(folder: Path, session: str) -> list[str]:

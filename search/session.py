@@ -127,7 +127,7 @@ class Session:
                 "are sent here when they have finished"
             )
         follows = self._prepared.space.resources.slots is None
-        return RunLocation(self._folder.path, mark, self._look if follows else None), prepared
+        return RunLocation(self._folder.path, mark, self._look if follows else None, cluster.ask_for), prepared
 
     def _open(self, prepared: Prepared, location: RunLocation) -> RunContext:
         """Write the space, open the tables and the journal, bring them together, and say what is left to do."""

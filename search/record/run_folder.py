@@ -36,6 +36,7 @@ MAY_CHANGE = (
     "budget.checkpoint_every_s",
     "budget.hung_after_s",
     "resources.slots",
+    "resources.max_slots",
     "resources.start_within_s",
     "resources.recycle_after_trials",
     "track.tensorboard",

@@ -93,6 +93,8 @@ class Resources(StrictModel):
         cpus: Of one worker; None is found out before the search.
         gpus: Of one worker; None is found out before the search.
         slots: Trials at a time; None is found out before the search, and on a cluster again while it runs.
+        max_slots: Trials at a time at most, where slots are found out; a cluster that scales by itself is asked for so
+            many places as there are trials to come.
         start_within_s: Seconds in which a group of workers has to be up; a slot where it is not is passed over.
         recycle_after_trials: Trials after which a worker process is replaced; None: only when it has to be.
     """
@@ -101,6 +103,7 @@ class Resources(StrictModel):
     cpus: Annotated[Integer, Field(ge=1)] | None = None
     gpus: Annotated[Number, Field(ge=0)] | None = None
     slots: Annotated[Integer, Field(ge=1)] | None = None
+    max_slots: Annotated[Integer, Field(ge=1, exclude_if=lambda slots: slots is None)] | None = None
     start_within_s: Annotated[Number, Field(gt=0)] = 180.0
     recycle_after_trials: Annotated[Integer, Field(ge=1)] | None = None
 

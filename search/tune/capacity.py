@@ -1,6 +1,7 @@
 """How many trials run at a time on a cluster that grows and shrinks.
 
-Only a run that left the number of slots to the search follows its cluster.
+Only a run that left the number of slots to the search follows its cluster. With `resources.max_slots` it also asks for
+places, which a cluster that scales by itself then has: no trial is given out before.
 """
 
 from __future__ import annotations
@@ -26,22 +27,29 @@ class Capacity:
         look: Callable[[], Available],
         grow: Callable[[int], object],
         clock: Callable[[], float] = time.monotonic,
+        most: int | None = None,
+        ask: Callable[[list[dict[str, float]]], object] = lambda bundles: None,
     ):
         """Begin with the slots that were planned.
 
         `look` returns what the cluster has now; `grow` is told of a number of slots before a trial is given out to the
-        last of them; `clock` gives seconds.
+        last of them; `clock` gives seconds. `most` is how many slots there may be at most, for which `ask` is told what
+        the cluster should have room for; None: as many as it has by itself.
         """
+        self._most_slots, self._ask = most, ask
+        self._asked = 0
         self._resources, self._look, self._grow, self._clock = resources, look, grow, clock
-        self._slots = resources.slots
-        self._most, self._stranded = self._slots, 0
-        self._next = clock() + REPLAN_S
+        self._slots = resources.slots if most is None else 0
+        self._most, self._stranded = resources.slots, 0
+        self._next = clock() + (REPLAN_S if most is None else 0.0)
 
-    def slots(self) -> int:
+    def slots(self, wanted: int = 1) -> int:
         """Return how many trials may run now, those on lost nodes included until their slots give them back.
 
-        It is 1 at least, so that a run without any node comes to an end of its own.
+        It is 1 at least, so that a run without any node comes to an end of its own, but 0 where places are asked for:
+        then they are waited for. `wanted` is how many trials there are to be run.
         """
+        self._ask_for(wanted)
         if self._clock() >= self._next:
             self._look_again()
         return self._slots + self._stranded
@@ -57,13 +65,27 @@ class Capacity:
         self._stranded -= explained
         return explained or node_lost
 
+    def release(self) -> None:
+        """Ask for no places any more."""
+        self._ask_for(0)
+
+    def _ask_for(self, wanted: int) -> None:
+        """Ask for places where others are needed than before; a cluster with fewer trials to come may shrink."""
+        places = min(wanted, self._most_slots or 0)
+        if places != self._asked:
+            each = {"CPU": float(self._resources.cpus)}
+            each |= {"GPU": self._resources.gpus} if self._resources.gpus else {}
+            self._ask([each] * (places * self._resources.workers))
+            self._asked = places
+
     def tell_again(self) -> None:
         """Tell anew of all slots, after the one who is told has forgotten them."""
         self._grow(self._most)
 
     def _look_again(self) -> None:
         wanted = self._resources
-        found = max(1, fitting_trials(wanted.cpus, wanted.gpus, wanted.workers, self._look()))
+        found = fitting_trials(wanted.cpus, wanted.gpus, wanted.workers, self._look())
+        found = max(1, found) if self._most_slots is None else min(found, self._most_slots)
         self._next = self._clock() + REPLAN_S
         if found != self._slots:
             log.warning("the cluster has changed: trials at a time now %d, before %d", found, self._slots)

@@ -42,6 +42,8 @@ class RunLocation(NamedTuple):
     session: str  # its mark, by which other nodes know whether they see it; "" on a single machine
     # Returns what the cluster has now, where the number of slots follows it; None where it is fixed
     look: Callable[[], Available] | None
+    # Asks a cluster that scales by itself to have room for these bundles of resources
+    ask: Callable[[list[dict[str, float]]], object] = lambda bundles: None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +81,10 @@ def run_search(run: RunContext) -> str:
     mailbox: Any = ray.remote(max_restarts=-1, **options)(Mailbox).remote(
         space.resources.slots, context, first=first_number
     )
-    capacity = Capacity(space.resources.planned, location.look, mailbox.grow.remote) if location.look else None
+    capacity = None
+    if location.look is not None:
+        most = space.resources.max_slots
+        capacity = Capacity(space.resources.planned, location.look, mailbox.grow.remote, most=most, ask=location.ask)
     searcher = JournalSearcher(
         space, run.proposals, run.recorder, run.remaining, run.reusable, capacity, mailbox.drop.remote
     )
@@ -108,8 +113,12 @@ def run_search(run: RunContext) -> str:
     )
     # At its end Tune looks for result files that its loggers would have written, and complains about each of them.
     logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
-    with run.interruption.deferred():
-        tuner.fit()
+    try:
+        with run.interruption.deferred():
+            tuner.fit()
+    finally:
+        if capacity is not None:
+            capacity.release()
     return searcher.verdict
 
 

@@ -44,6 +44,7 @@ class Available(NamedTuple):
     gpus: float  # GPUs that may be used
     where: str  # how the message calls it, such as "this machine"
     nodes: tuple[Node, ...] = ()  # the machines of a cluster; () for a single machine
+    grows: bool = False  # whether machines may come where places are asked for
 
     @property
     def machines(self) -> tuple[Node, ...]:
@@ -82,10 +83,13 @@ def plan(wanted: Resources, available: Available, trials: int) -> Resources:
     cpus = wanted.cpus or _share(available, gpus, wanted.workers, wanted.slots)
     fitting = fitting_trials(cpus, gpus, wanted.workers, available)
     each = (f"{wanted.workers} workers x " if wanted.workers > 1 else "") + f"({_amount(cpus, gpus)})"
+    most = min(trials, wanted.max_slots or trials)
+    if wanted.max_slots is not None and available.grows and wanted.slots is None:
+        return wanted.model_copy(update={"cpus": cpus, "gpus": gpus, "slots": max(1, min(fitting, most))})
     if fitting < 1:
         alone = each if wanted.workers > 1 else _amount(cpus, gpus)
         raise PreflightError(f"resources: one trial needs {alone}, but {_has(available)}")
-    slots = wanted.slots or min(fitting, trials)
+    slots = wanted.slots or min(fitting, most)
     if slots > fitting:
         places = slots * wanted.workers
         raise PreflightError(

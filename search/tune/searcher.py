@@ -88,7 +88,7 @@ class JournalSearcher(Searcher):
             if self.disk_full:
                 return None
             if self._capacity is not None:
-                self._slots = self._capacity.slots()
+                self._slots = self._capacity.slots(self._to_come())
             if len(self._requests) >= self._slots - self._resting():
                 return None
             with self._noting_a_full_disk():
@@ -104,6 +104,11 @@ class JournalSearcher(Searcher):
                 if not self._is_known(request):
                     self._requests[trial_id] = request
                     return {REQUEST_KEY: request}
+
+    def _to_come(self) -> int:
+        """Return how many trials are running or to be run, as far as is known."""
+        later = self._proposals.more_lines + self._proposals.lacking if self._follows else 0
+        return len(self._requests) + self._remaining + later
 
     def more_may_come(self, whatever_the_time: bool = False) -> bool:
         """Say whether there may be trials beyond those that are running."""

@@ -78,3 +78,14 @@ def test_what_can_never_be_had_is_refused_with_the_arithmetic(wanted, message):
 
 def test_this_machine_has_something():
     assert local_resources().cpus >= 1
+
+
+def test_a_cluster_that_may_grow_is_not_refused_for_what_it_has_now():
+    head = Available(0, 0, "the cluster", (Node(0, 0),), grows=True)
+    found = plan(Resources(max_slots=4), head, 16)
+    assert (found.cpus, found.gpus, found.slots) == (1, 0, 1)
+    more = Available(8, 0, "the cluster", (Node(8, 0),), grows=True)
+    assert plan(Resources(max_slots=4), more, 16).slots == 4
+    assert plan(Resources(max_slots=4), more._replace(grows=False), 3).slots == 3
+    with pytest.raises(PreflightError, match="one trial needs 1 CPU, but the cluster has 0 CPUs"):
+        plan(Resources(), head, 16)
