@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,8 @@ from search.exceptions import InputError
 from search.space.schema import Resources
 
 TOLERANCE = 1e-6
+SLOT_GIB = 1.2  # of memory that a slot takes with a small model: its worker 0.3 to 0.8, what looks after it 0.4
+CGROUP = Path("/sys/fs/cgroup")
 
 
 class PreflightError(InputError):
@@ -45,6 +48,7 @@ class Available(NamedTuple):
     where: str  # how the message calls it, such as "this machine"
     nodes: tuple[Node, ...] = ()  # the machines of a cluster; () for a single machine
     grows: bool = False  # whether machines may come where places are asked for
+    memory_gib: float = math.inf  # that may be used
 
     @property
     def machines(self) -> tuple[Node, ...]:
@@ -55,17 +59,17 @@ class Available(NamedTuple):
 def local_resources() -> Available:
     """Return what this process may use of this machine, container limits included."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _cgroup_cores(Path("/sys/fs/cgroup/cpu.max"))
+    quota = _cgroup_cores(CGROUP / "cpu.max")
     if quota is not None:
         cores = min(cores, max(1, math.floor(quota)))
-    return Available(cores, _local_gpus(), "this machine")
+    return Available(cores, _local_gpus(), "this machine", memory_gib=_free_memory_gib())
 
 
 def plan(wanted: Resources, available: Available, trials: int) -> Resources:
     """Fill in what a space file left out, and refuse what cannot be had.
 
     Without GPUs a worker gets one CPU; with GPUs it gets one of them and its share of the CPUs. There are as many slots
-    as fit, at most one per trial.
+    as fit, by the free memory too, and at most one per trial.
 
     Raises:
         PreflightError: Not even one slot, or not all the slots asked for, fit.
@@ -89,7 +93,8 @@ def plan(wanted: Resources, available: Available, trials: int) -> Resources:
     if fitting < 1:
         alone = each if wanted.workers > 1 else _amount(cpus, gpus)
         raise PreflightError(f"resources: one trial needs {alone}, but {_has(available)}")
-    slots = wanted.slots or min(fitting, most)
+    by_memory = max(1, math.floor(min(available.memory_gib / SLOT_GIB, trials)))
+    slots = wanted.slots or min(fitting, most, by_memory)
     if slots > fitting:
         places = slots * wanted.workers
         raise PreflightError(
@@ -128,6 +133,18 @@ def _has(available: Available) -> str:
     nodes = f" on {len(available.nodes)} nodes" if len(available.nodes) > 1 else ""
     largest = f", at most {max(node.cpus for node in available.nodes):g} CPUs on one of them" if nodes else ""
     return f"{available.where} has {_amount(available.cpus, available.gpus)}{gpus}{nodes}{largest}"
+
+
+def _free_memory_gib() -> float:
+    """Return what is free of this machine's memory, or of the container's; infinite where nobody knows."""
+    free = math.inf
+    with suppress(OSError, StopIteration, ValueError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = next(float(line.split()[1]) for line in lines if line.startswith("MemAvailable:")) / 2**20
+    with suppress(OSError, ValueError):  # "max" where there is no limit
+        limit, used = (float((CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
+        free = min(free, (limit - used) / 2**30)
+    return free
 
 
 def _cgroup_cores(file: Path) -> float | None:

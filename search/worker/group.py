@@ -17,7 +17,7 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from search.space.schema import Resources
-from search.worker.nodes import EndWithNode, without_cleaner
+from search.worker.nodes import EndWithNode, lean
 from search.worker.slot import SlotLease
 
 START_TIMEOUT = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"
@@ -33,10 +33,10 @@ def _work(config: dict[str, Any]) -> None:
 def _trainer_class(workers: int) -> Any:
     """Return the trainer for so many workers: a lone one needs no process group, and nothing but it loads torch."""
     if workers == 1:
-        return without_cleaner(DataParallelTrainer)
+        return lean(DataParallelTrainer)
     from ray.train.v2.torch.torch_trainer import TorchTrainer
 
-    return without_cleaner(TorchTrainer)
+    return lean(TorchTrainer)
 
 
 def scaling(resources: Resources) -> ScalingConfig:

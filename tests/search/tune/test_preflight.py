@@ -89,3 +89,11 @@ def test_a_cluster_that_may_grow_is_not_refused_for_what_it_has_now():
     assert plan(Resources(max_slots=4), more._replace(grows=False), 3).slots == 3
     with pytest.raises(PreflightError, match="one trial needs 1 CPU, but the cluster has 0 CPUs"):
         plan(Resources(), head, 16)
+
+
+def test_slots_that_were_left_out_fit_into_the_free_memory():
+    small = Available(64, 0, "this machine", memory_gib=8.0)
+    assert plan(Resources(), small, 100).slots == 6
+    assert plan(Resources(slots=64), small, 100).slots == 64, "what is asked for is tried"
+    assert plan(Resources(), small._replace(memory_gib=0.1), 100).slots == 1
+    assert 0.1 < local_resources().memory_gib < 1e5

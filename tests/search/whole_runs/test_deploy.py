@@ -64,8 +64,8 @@ def test_the_ray_job_has_what_kuberay_requires():
         assert container["image"] == "YOUR-IMAGE"
         assert set(container["resources"]) == {"requests", "limits"}
         assert all(isinstance(value, str) for value in group["rayStartParams"].values())
-    mounted = {mount["name"] for mount in head["template"]["spec"]["containers"][0]["volumeMounts"]}
-    assert mounted == {volume["name"] for volume in head["template"]["spec"]["volumes"]}
+        mounted = {mount["name"] for mount in container["volumeMounts"]}
+        assert mounted == {volume["name"] for volume in group["template"]["spec"]["volumes"]}
     command, _, resumed = spec["entrypoint"].partition(" $(")
     asks_for(command)
     assert resumed == "test -f /search/runs/tradeoff/space.yaml && echo --resume)'"
