@@ -56,6 +56,7 @@ class Options(NamedTuple):
     reuse: Sequence[Path] = ()  # earlier runs whose finished trials are taken over where they are the same work
     deterministic: bool = False  # propose trials in batches of as many as there are slots
     accept_changed_code: bool = False  # go on although the study's code is another one than before
+    dry_run: bool = False  # only say what would be searched
 
     @property
     def overruling(self) -> dict[str, dict[str, Any]]:

@@ -15,6 +15,7 @@ import click
 
 from results.command import EXIT_BAD_INPUT, PATH, fail, run_command
 from results.exceptions import RecordError
+from results.records.text import short
 from search import cluster
 from search.exceptions import InputError, one_line, redacted
 from search.preparation import (
@@ -34,6 +35,7 @@ from search.tune.preflight import local_resources
 from search.watch.terminal import output_to_log, say
 
 FAILED = 1
+FIRST_POINTS = 5
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +73,11 @@ COUNT = click.IntRange(min=1)
     multiple=True,
     metavar="KEY=VALUE",
     help="fix a key of the study's configuration, such as codebook_size=16; paths are seen from here; repeatable",
+)
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="make every check, say what would be searched and the first points, and start nothing",
 )
 @click.option(
     "--accept-changed-code",
@@ -133,6 +140,8 @@ def run_search(options: Options) -> int:
         study = build_study(prepared, options.file)
         if remark := check_inside(study, prepared.space, options.file):
             say(remark)
+        if options.dry_run:
+            return _tell(prepared, options)
         origin = run_provenance(prepared, study, options.reuse, options.accept_changed_code)
         if mirror is None:
             return _search(prepared, study, origin, options)
@@ -143,6 +152,23 @@ def run_search(options: Options) -> int:
     except (cluster.ClusterError, SearchFailedError) as error:
         fail(error)
         return EXIT_BAD_INPUT if options.address and isinstance(error, cluster.ClusterError) else FAILED
+
+
+def _tell(prepared: Prepared, options: Options) -> int:
+    """Say what would be searched; nothing is made and nothing starts."""
+    from search.policy.samplers import first_points  # loads Optuna and scikit-learn
+
+    space, r = prepared.space, prepared.space.resources.planned
+    epochs = space.budget.trials * space.budget.epochs
+    say(f"{space.budget.trials} trials of {space.budget.epochs} epochs ({epochs:,}) into {prepared.folder.shown}")
+    if options.address is None:
+        workers = f"{r.workers} workers of " if r.workers > 1 else ""
+        gpus = f" and {r.gpus:g} GPU" if r.gpus else ""
+        say(f"{r.slots} at a time with {workers}{r.cpus} CPU{gpus} each")
+    say("the first points:")
+    for point in first_points(space, min(FIRST_POINTS, space.budget.trials)):
+        say("  " + ", ".join(f"{name} {short(value)}" for name, value in point.items()))
+    return 0
 
 
 def _search(

@@ -20,6 +20,7 @@ from ray import cloudpickle
 from results.aggregate import rebuild
 from results.exceptions import RecordError
 from results.front.front import FrontSummary, summarise
+from results.front.overview import beyond_reference
 from results.front.points import SEEDS_COLUMN
 from search import cluster
 from search.exceptions import InputError, one_line, redacted
@@ -232,6 +233,8 @@ class Session:
         if len(summary.front):
             console(self._terminal).print(front_table(summary, space, f"front of {shown}"))
             self._say_seeds(summary, space.budget.replicates)
+            for line in beyond_reference(summary.front, space.objectives):
+                self._say(line)
             self._say(f"hypervolume {summary.hypervolume:.4f}; best configurations in {shown / 'best'}")
         else:
             self._say("no trial keeps every guard, so the front is empty; see trials.csv for which one is broken")

@@ -90,7 +90,8 @@ class TrialResult:
         """Seconds of work that count: not those between two workers, nor epochs that had to be trained again."""
         if not (self.started and self.ended):
             return None
-        return self.before_s + seconds_between(self.resumed or self.started, self.ended)
+        # The clock may have been set back in between.
+        return self.before_s + max(0.0, seconds_between(self.resumed or self.started, self.ended))
 
     def ending(self, state: str, reason: str) -> TrialResult:
         """Return this trial as ended now; of a long reason the begin stays, and all of it is in the trace."""

@@ -84,6 +84,7 @@ INSIDE_FUNCTIONS: set[str] = {
     "model.train -> model.study",
     "results.__main__ -> results.live",
     "search.preparation -> search.policy.samplers",
+    "search.run -> search.policy.samplers",
     "results.aggregate -> results.charts.print.files",
     "results.aggregate -> results.report.report",
     "results.atlas.__main__ -> model.pretrained.atlas",

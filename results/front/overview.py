@@ -111,7 +111,19 @@ def overview(runs: dict[str, Run], title: str) -> Overview:
         warnings=tuple(
             line for label, run in runs.items() for line in (*run.warnings, *_no_front(label, run, able[label]))
         )
+        + beyond_reference(best, objectives)
         + _different_guards(runs),
+    )
+
+
+def beyond_reference(best: pd.DataFrame, objectives: Sequence[Objective]) -> tuple[str, ...]:
+    """Return a line where no point of a front is better than the reference in every objective: it has no volume."""
+    if best.empty or hypervolume(best, objectives) > 0:
+        return ()
+    references = ", ".join(f"{o.metric} {o.reference:g}" for o in objectives)
+    return (
+        f"no point on the front is better than the reference in every objective ({references}), so its hypervolume is "
+        "0; give references that a useful trial betters",
     )
 
 

@@ -142,6 +142,13 @@ def drawn_points(space: Space, count: int) -> list[dict[str, Any]]:
     return [sampler.propose(study, number).parameters for number in range(count)]
 
 
+def first_points(space: Space, count: int) -> list[dict[str, Any]]:
+    """Return the points that a search begins with, as long as none has ended."""
+    sampler = PointSampler(space)
+    study = optuna.create_study(directions=["minimize"] * len(space.objectives))
+    return [sampler.propose(study, number).parameters for number in range(count)]
+
+
 class _Sequence:
     """The points of one scrambled Sobol sequence by their number.
 

@@ -63,7 +63,7 @@ class Recorder:
         self._began: float | None = None
         self._ended_now = 0
         self._notices: list[str] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a second signal may come to the thread that holds it
 
     def clear_interrupted(
         self, kept: Iterable[TrialResult], again: Iterable[int], replicates: Iterable[int] = ()

@@ -49,7 +49,7 @@ def assign(document: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, 
     """
     changed = copy.deepcopy(dict(document))
     for key, value in values.items():
-        _stop_searching(changed, key)
+        _stop_searching(changed, key, value)
         place = changed.setdefault("fixed", {})
         path = ["fixed", *key.split(".")]
         for number, name in enumerate(path[1:], start=1):
@@ -62,13 +62,30 @@ def assign(document: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, 
     return changed
 
 
-def _stop_searching(document: dict[str, Any], key: str) -> None:
-    """Take a key, and what lies inside it, out of the parameters, and a sweep of it out of the space."""
+def _is_met(allowed: Any, value: Any) -> bool:
+    return value in allowed if isinstance(allowed, list) else bool(value == allowed)
+
+
+def _stop_searching(document: dict[str, Any], key: str, value: Any) -> None:
+    """Take a key, and what lies inside it, out of the parameters, and a sweep of it out of the space.
+
+    A condition on it that its value meets goes as well; what is searched under one that it does not meet is searched no
+    more.
+    """
     parameters, sweep = document.get("parameters"), document.get("sweep")
     if not isinstance(parameters, dict):
         return
     fixed = {name for name in parameters if name == key or str(name).startswith(f"{key}.")}
-    document["parameters"] = {name: entry for name, entry in parameters.items() if name not in fixed}
+    left: dict[str, Any] = {}
+    for name, entry in parameters.items():
+        when = entry.get("when") if isinstance(entry, dict) else None
+        conditions: dict[str, Any] = when if isinstance(when, dict) else {}
+        met = key in conditions and _is_met(conditions[key], value)
+        if (key in conditions and not met) or fixed.intersection(conditions) - {key}:
+            fixed.add(name)  # is searched under a condition that is never met now
+        elif name not in fixed:
+            left[name] = {**entry, "when": {k: v for k, v in conditions.items() if k != key}} if met else entry
+    document["parameters"] = left
     if isinstance(sweep, dict) and sweep.get("parameter") in fixed:
         del document["sweep"]
 

@@ -59,7 +59,7 @@ class Available(NamedTuple):
 def local_resources() -> Available:
     """Return what this process may use of this machine, container limits included."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _cgroup_cores(CGROUP / "cpu.max")
+    quota = _cgroup_cores(CGROUP)
     if quota is not None:
         cores = min(cores, max(1, math.floor(quota)))
     return Available(cores, _local_gpus(), "this machine", memory_gib=_free_memory_gib())
@@ -147,13 +147,15 @@ def _free_memory_gib() -> float:
     return free
 
 
-def _cgroup_cores(file: Path) -> float | None:
-    """Return the container's limit in cores; None where there is none (cgroup v2, `max 100000`)."""
-    try:
-        quota, period = file.read_text().split()
-    except (OSError, ValueError):
-        return None
-    return None if quota == "max" else float(quota) / float(period)
+def _cgroup_cores(folder: Path) -> float | None:
+    """Return the container's limit in cores, of cgroup v2 (`max 100000`) or v1 (-1); None where there is none."""
+    with suppress(OSError, ValueError):
+        quota, period = (folder / "cpu.max").read_text().split()
+        return None if quota == "max" else float(quota) / float(period)
+    with suppress(OSError, ValueError):
+        limit, period_us = (float((folder / "cpu" / f"cpu.cfs_{name}_us").read_text()) for name in ("quota", "period"))
+        return None if limit < 0 else limit / period_us
+    return None
 
 
 def _local_gpus() -> int:

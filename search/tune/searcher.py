@@ -28,6 +28,7 @@ from search.tune.trial import REQUEST_KEY, UPDATE_KEY
 
 MOST_ACTORS = 5  # of one trial, which computes nothing in them: their deaths are no fault of the trial
 MOST_LOST = 3  # per slot, in a row, with nothing heard of any trial in between
+MOST_ALIKE = 10  # failures with equal reasons in a row
 REST_S = 600.0
 
 
@@ -72,6 +73,7 @@ class JournalSearcher(Searcher):
         self._deaths: Counter[int] = Counter()
         self._rest_until: list[float] = []
         self._lost_in_a_row = 0
+        self._alike, self._last_failure = 0, ""
         self._any_began = False
         self.verdict = ""
         self.disk_full = ""
@@ -169,6 +171,7 @@ class JournalSearcher(Searcher):
         elif trial_result.state == "interrupted":
             self.disk_full = trial_result.reason
             return
+        self._note_failure(trial_result)
         with self._noting_a_full_disk():
             self._proposals.tell(trial_result, self._recorder.end(trial_result))
             self._recorder.forget_ends(self._proposals.ended_for_good())
@@ -186,6 +189,14 @@ class JournalSearcher(Searcher):
             self._recorder.notice(f"trial {trial} is given out again: its actor died")
         self._proposals.give_back(trial)
         self._remaining += trial_result.request.of_budget
+
+    def _note_failure(self, trial_result: TrialResult) -> None:
+        """End a run whose trials all fail for one reason: a fault of the study would spend the whole budget."""
+        reason = trial_result.reason if trial_result.state == "failed" else ""
+        self._alike = self._alike + 1 if reason and reason == self._last_failure else int(bool(reason))
+        self._last_failure = reason
+        if self._alike >= MOST_ALIKE:
+            self.verdict = f"the last {MOST_ALIKE} trials failed alike: {reason}"
 
     @contextmanager
     def _noting_a_full_disk(self) -> Iterator[None]:

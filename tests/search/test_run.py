@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -79,3 +80,12 @@ def test_options_that_make_no_sense_end_with_exit_code_2(space_folder, capsys, a
     assert main(arguments) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
+
+
+def test_a_dry_run_says_what_would_be_searched_and_leaves_nothing(space_folder, capsys):
+    assert main(["toy.yaml", "--dry-run", "--trials", "7", "--slots", "1"]) == 0
+    said = capsys.readouterr().out
+    assert "7 trials of 10 epochs (70) into runs/toy" in said
+    assert "1 at a time with 1 CPU each" in said
+    assert len(re.findall(r"^  x [\d.e-]+, width \d+, kind [ab]$", said, re.MULTILINE)) == 5
+    assert not (space_folder / "runs").exists()

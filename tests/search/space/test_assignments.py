@@ -1,9 +1,11 @@
+from pathlib import Path
+
 import pytest
 import yaml
 
 from search.run import main
 from search.space.assignments import assign, read_assignments
-from search.space.reading import SpaceError
+from search.space.reading import SpaceError, parse_space
 
 
 def test_values_are_yaml():
@@ -77,3 +79,18 @@ def test_a_mistyped_key_ends_with_one_line(space_folder, capsys):
     assert main(["toy.yaml", "--set", "width"]) == 2
     assert capsys.readouterr().err.startswith("error: --set width: expected KEY=VALUE")
     assert not (space_folder / "runs").exists()
+
+
+def test_what_is_searched_under_a_condition_on_a_fixed_key_is_searched_always_or_never(document):
+    document["parameters"] |= {
+        "level": {"type": "int", "low": 1, "high": 9, "when": {"kind": "a"}},
+        "x2": {"type": "float", "low": 0.0, "high": 1.0, "when": {"kind": ["a", "b"], "width": 8}},
+        "deep": {"type": "float", "low": 0.0, "high": 1.0, "when": {"level": 3}},
+    }
+    parameters = {kind: assign(document, {"kind": kind})["parameters"] for kind in ("a", "b", "c")}
+    assert parameters["a"]["level"]["when"] == {}
+    assert parameters["a"]["x2"]["when"] == {"width": 8}
+    assert parameters["a"]["deep"]["when"] == {"level": 3}
+    assert set(parameters["b"]) == {"x", "width", "x2"}, "nor what depends on it"
+    assert set(parameters["c"]) == {"x", "width"}
+    assert parse_space(assign(document, {"kind": "a"}), Path("toy.yaml")).parameters["level"].when == {}

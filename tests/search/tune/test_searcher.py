@@ -217,3 +217,16 @@ def test_a_trial_whose_node_is_lost_goes_on_at_once_where_the_cluster_has_anothe
     searcher.on_trial_complete("far", error=True)
     assert recorder.snapshot().notices[0].endswith("its node has left; trial 0 goes to another slot")
     assert searcher.suggest("c")["request"] == far, "no slot rests"
+
+
+def test_a_run_whose_trials_all_fail_for_one_reason_is_ended(make, finish):
+    searcher, recorder = make(remaining=60, trials=60)
+    for number in range(40):
+        request = searcher.suggest(str(number))
+        if request == Searcher.FINISHED:
+            break
+        request = request["request"]
+        failed = TrialResult(request, "failed", "KeyError: 'a'" if (number % 7 and number < 12) or number > 20 else "b")
+        searcher.on_trial_complete(str(number), {"update": TrialUpdate(failed)})
+    assert searcher.verdict == "the last 10 trials failed alike: KeyError: 'a'"
+    assert len(states(recorder)) == 31
