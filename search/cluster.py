@@ -26,6 +26,8 @@ ENVIRONMENT = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of a study mean what they mean in the driver
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_DEDUP_LOGS": "0",
+    "RAY_ROTATION_MAX_BYTES": str(64 * 2**20),  # of what each worker prints, which is in Ray's own folder
+    "RAY_ROTATION_BACKUP_COUNT": "1",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # trials.csv and curves.csv are the record
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # search.watch.interruption has its own
     "TUNE_RESULT_BUFFER_LENGTH": "1",

@@ -29,6 +29,7 @@ from benchmarks.command_line import PATH, POSITIVE, benchmark
 from benchmarks.search.fault_run import TRIALS, FaultRun, lost_and_repeated, running_in_journal
 
 TRIAL_ACTOR, CONTROLLER, WORKER = r"^ray::ResourceTrainable", r"^ray::TrainController", r"^ray::RayTrainWorker"
+MAILBOX = r"^ray::Mailbox"
 HUNG_AFTER_S = 4.0
 DISK = "8m"
 MORE = 10  # trials, so that a slot that is back has something to do
@@ -141,6 +142,7 @@ def _resumed(run: FaultRun) -> int:
 FAULTS: dict[str, Callable[[Path], Fault]] = {
     "driver": driver,
     "trial-actor": partial(killed, TRIAL_ACTOR, "its actor died"),
+    "mailbox": partial(killed, MAILBOX, "the mailbox of the run died"),
     "controller": partial(killed, CONTROLLER, "goes on after"),
     "worker": partial(killed, WORKER, "goes on after"),
     "disk-full": disk_full,

@@ -137,16 +137,19 @@ class PointSampler:
 
 def drawn_points(space: Space, count: int) -> list[dict[str, Any]]:
     """Return points drawn at random from a space; the same each time."""
-    sampler = PointSampler(space.model_copy(update={"sampler": Sampler(name="random"), "start": ()}))
-    study = optuna.create_study()
-    return [sampler.propose(study, number).parameters for number in range(count)]
+    return first_points(space.model_copy(update={"sampler": Sampler(name="random"), "start": ()}), count)
 
 
 def first_points(space: Space, count: int) -> list[dict[str, Any]]:
     """Return the points that a search begins with, as long as none has ended."""
-    sampler = PointSampler(space)
-    study = optuna.create_study(directions=["minimize"] * len(space.objectives))
-    return [sampler.propose(study, number).parameters for number in range(count)]
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        sampler = PointSampler(space)
+        study = optuna.create_study(directions=["minimize"] * len(space.objectives))
+        return [sampler.propose(study, number).parameters for number in range(count)]
+    finally:
+        optuna.logging.set_verbosity(verbosity)
 
 
 class _Sequence:
