@@ -56,6 +56,7 @@ class Options(NamedTuple):
     reuse: Sequence[Path] = ()  # earlier runs whose finished trials are taken over where they are the same work
     deterministic: bool = False  # propose trials in batches of as many as there are slots
     accept_changed_code: bool = False  # go on although the study's code is another one than before
+    retry_failed: bool = False  # run trials that failed once more
     dry_run: bool = False  # only say what would be searched
 
     @property
@@ -100,6 +101,8 @@ def prepare(options: Options) -> Prepared:
         space = parse_space(assign(document, assigned), options.file)
     if options.resume:
         _check_resumed(options)
+    elif options.retry_failed:
+        raise RunFolderError("--retry-failed: only counts with --resume; a new run has no trial that failed")
     if options.start:
         space = space.model_copy(update={"start": (*read_points(options.start, space), *space.start)})
     study = import_study(space.study, options.file)

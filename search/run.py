@@ -75,6 +75,11 @@ COUNT = click.IntRange(min=1)
     help="fix a key of the study's configuration, such as codebook_size=16; paths are seen from here; repeatable",
 )
 @click.option(
+    "--retry-failed",
+    is_flag=True,
+    help="resume, and run trials that failed once more, at the same points and with the same seeds",
+)
+@click.option(
     "--dry-run",
     is_flag=True,
     help="make every check, say what would be searched and the first points, and start nothing",

@@ -137,12 +137,15 @@ class Session:
         known, reusable = self._earlier_runs(space, ours)
         self._folder.write_space(space, origin)
         write_warm_start(known, path)
-        ended = self._folder.ended(space)
+        ended, retried = self._folder.ended(space), []
+        if self._options.retry_failed:
+            retried = [result.request for result in ended if result.state == "failed"]
+            ended = [result for result in ended if result.state != "failed"]
         recorder = Recorder(space, path, mark(origin))
         if self._mirror is not None:
             self._mirror.notice = recorder.notice
         proposals = Proposals(space, path, read_warm_start(path), reusable.seeds)
-        again = proposals.reconcile(ended)
+        again = proposals.reconcile(ended, retried)
         recorder.clear_interrupted(ended, again, proposals.replicates)
         for message in (*recorder.repairs, *proposals.repairs):
             log.warning(message)
@@ -169,6 +172,8 @@ class Session:
             for line in other_versions(prepared.recorded or {}):
                 self._say(f"other version than before: {line}")
             self._say(f"resuming {self._folder.shown}: {of_budget} trials{beside} have ended, {left}")
+            if retried:
+                self._say(f"{len(retried)} that had failed are run again")
             log.info("resumed; run again: %s", again)
         return run
 

@@ -86,13 +86,15 @@ class TrialTable(AppendTable):
         self.write(row)
         self._trials.add(trial)
 
-    def drop_interrupted(self) -> tuple[str, ...]:
-        """Remove the rows of interrupted trials, in one step; they will be run again.
+    def drop_interrupted(self, also: Collection[str] = ()) -> tuple[str, ...]:
+        """Remove the rows of interrupted trials, and of some others, in one step; they will be run again.
 
         Returns:
             The ids of the removed trials.
         """
-        dropped = tuple(row["trial"] for row in self.remove(lambda row: row["state"] == "interrupted"))
+        dropped = tuple(
+            row["trial"] for row in self.remove(lambda row: row["state"] == "interrupted" or row["trial"] in also)
+        )
         self._trials.difference_update(dropped)
         return dropped
 

@@ -51,8 +51,10 @@ class Proposals:
         """What was found damaged, and what of it was kept; a line each."""
         return self._journal.repairs
 
-    def reconcile(self, ended: Iterable[TrialResult]) -> list[int]:
+    def reconcile(self, ended: Iterable[TrialResult], retried: Iterable[TrialRequest] = ()) -> list[int]:
         """Bring journal and table together after a crash; the table is right where they differ.
+
+        `retried` had ended, and are to be run once more as they were.
 
         A trial that has a row (`ended`) and is still running in the journal is told from the row; one that has a row
         alone is added from it. One that has no row is run again under the same number, with the same parameters and
@@ -67,7 +69,11 @@ class Proposals:
             n for n, row in rows.items() if n < len(trials) and not _is_same(self._request(trials[n]), row.request)
         ]
         foreign = [trial.number for trial in trials if SEED not in trial.user_attrs]
-        if strange or foreign:
+        wanted = {request.trial: request for request in retried}
+        if wanted:
+            self._journal.begin_anew("trials that failed are run again")
+            self._sampler = PointSampler(self._space)
+        elif strange or foreign:
             reason = f"its trial {(foreign or strange)[0]} " + (
                 "was put there by something else than this search"
                 if foreign
@@ -75,7 +81,7 @@ class Proposals:
             )
             self._journal.begin_anew(reason)
             self._sampler = PointSampler(self._space)
-        self._add_missing(rows)
+        self._add_missing(rows, wanted)
         trials = self._journal.trials
         for trial in trials:
             if trial.number in rows and not trial.state.is_finished():
@@ -86,25 +92,25 @@ class Proposals:
         self._lines_again = [number for number in again if number in lines]
         self._replicates_again = [number for number in again if number in replicates]
         lost = [number for number in again if trials[number].state.is_finished()]
-        if lost:
+        if lost and not wanted:
             self.repairs.append(f"trials.csv: has no row of {_named(lost)} that had ended; run again")
         return again
 
-    def _add_missing(self, rows: Mapping[int, TrialResult]) -> None:
+    def _add_missing(self, rows: Mapping[int, TrialResult], wanted: Mapping[int, TrialRequest]) -> None:
         """Add trials that the table has beyond the end of the journal, and propose those in between anew."""
-        begin, end = len(self._journal.trials), max(rows, default=-1) + 1
+        begin, end = len(self._journal.trials), max([*rows, *wanted], default=-1) + 1
         for number in range(begin, end):
-            if number not in rows:
+            if number not in rows and number not in wanted:
                 self._propose()
                 continue
-            request = rows[number].request
+            request = wanted[number] if number in wanted else rows[number].request
             running = self._running(request.parameters, request.seed)
             # The table does not say which trials are replicates: those beyond the budget that train a point again.
             known = any(_parameters(trial) == request.parameters for trial in self._journal.trials)
             if known and number >= self._space.budget.trials:
                 running.set_user_attr(ROUND, 1)
             self._journal.add(running)
-        if end > begin:
+        if end > begin and not wanted:
             taken = sorted(number for number in rows if number >= begin)
             self.repairs.append(f"{self._journal.name}: had no entry of {_named(taken)}; taken from trials.csv")
 

@@ -74,7 +74,7 @@ class Recorder:
         """
         self._replicates = set(replicates)
         kept = list(kept)
-        self._trials.drop_interrupted()
+        self._trials.drop_interrupted({str(number) for number in again})
         curves = read_curves(self.folder).groupby("trial")["epoch"].count()
         stay = {str(result.request.trial) for result in kept}
         self._curves.drop({*again, *(trial for trial in curves.index if trial not in stay)})

@@ -11,6 +11,7 @@ import yaml
 from search.preparation import Options, build_study, import_study, prepare, prepare_study, settle_resources
 from search.run import main
 from search.space.reading import SpaceError
+from search.tune.fit import RunContext
 from search.tune.preflight import Available
 
 
@@ -116,3 +117,20 @@ def test_a_study_that_cannot_be_sent_to_workers_is_refused_before_ray_starts(
     assert "study: toy_study:ToyStudy: its attribute lock cannot be sent to workers (cannot pickle" in said.err
     assert "starting Ray" not in said.out
     assert not Path("runs").exists() or not any(Path("runs").iterdir())
+
+
+def test_rows_of_trials_that_failed_go_when_they_are_run_again(
+    resumed: Callable, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, _ = resumed(fixed={"misbehave": {"4": "raise"}}, budget={"trials": 3, "epochs": 2}, guards={})
+    assert code == 0
+
+    def stop(session: object, run: RunContext, dashboard: object) -> None:
+        rows = [row["trial"] for row in run.recorder.snapshot().rows]
+        assert (rows, run.remaining, run.proposals.ask().trial) == ([0, 2], 1, 1)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("search.session.cluster.start_local", lambda available: None)
+    monkeypatch.setattr("search.session.Session._greet", stop)
+    assert main(["toy.yaml", "--resume", "--retry-failed"]) == 130
+    assert "1 that had failed are run again" in capfd.readouterr().out

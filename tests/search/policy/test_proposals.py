@@ -278,3 +278,26 @@ def test_a_point_that_others_put_into_the_journal_is_left_out_with_a_line(space,
     assert again.request(4).parameters.keys() == {"x", "width", "kind"}
     (aside,) = tmp_path.glob("study.journal.damaged*")
     assert "enqueue" in aside.read_text() or "fixed_params" in aside.read_text()
+
+
+def test_trials_that_failed_are_run_again_as_they_were(space, tmp_path, finish):
+    proposals, ended = Proposals(space, tmp_path), []
+    for number in range(6):
+        request = proposals.ask()
+        ended.append(
+            TrialResult(request, "failed", "no GPU") if number in (1, 4) else finish(request, 0.1 * number, 0.5)
+        )
+        proposals.tell(ended[-1])
+    failed = [result.request for result in ended if result.state == "failed"]
+    kept = [result for result in ended if result.state != "failed"]
+    resumed = Proposals(space, tmp_path)
+    assert resumed.reconcile(kept, failed) == [1, 4]
+    assert [resumed.ask() for _ in range(2)] == failed
+    following = resumed.ask()
+    assert following.trial == 6
+    for request in failed:
+        resumed.tell(finish(request, 0.3, 0.3))
+    again = Proposals(space, tmp_path)
+    assert again.reconcile([*kept, *(finish(request, 0.3, 0.3) for request in failed)]) == [6]
+    states = [trial.state for trial in again._journal.trials]
+    assert states == [TrialState.COMPLETE] * 6 + [TrialState.RUNNING], "the sampler knows their values"
