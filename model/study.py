@@ -120,6 +120,7 @@ class ShapeActionStudy:
 
     metrics: ClassVar[tuple[str, ...]] = METRICS  # names of what a trial measures
     continuable: ClassVar[tuple[str, ...]] = ("action_weight",)  # what may change from stage to stage
+    pictures: ClassVar[str] = "results.atlas"  # draws an exported model
 
     def __init__(self, resolved: Mapping[str, Any]):
         c = parse_configuration(resolved)

@@ -48,6 +48,8 @@ class Study(Protocol):
     A study may also have `prepare(configurations, folder)`: what is done once for all trials, before the first. It is
     given the corners of the space, each as for `check`, and a folder of the run folder that is the study's own, where a
     resumed run finds again what was kept. It returns lines for people, such as a limit that the space meets.
+
+    `pictures`, where it has it, is a module: `python -m MODULE FOLDER` draws an exported model.
     """
 
     metrics: ClassVar[tuple[str, ...]]

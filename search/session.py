@@ -247,12 +247,12 @@ class Session:
         if len(summary.front):
             knee = shown / "best" / "knee"
             place, chosen = shlex.quote(str(shown)), shlex.quote(str(knee))
-            for begin, command, purpose in (
-                ("next:", f"results.atlas {chosen}", "what each code draws and means"),
-                ("", f"results.verify {chosen}", "trained again on fresh seeds, does it hold?"),
-                ("", f"results.pick {place}", "other choices from the front"),
-            ):
-                self._say(f"{begin:7} python -m {command:{len(chosen) + 15}}   # {purpose}")
+            pictures = getattr(self._study, "pictures", None)
+            steps = [(f"{pictures} {chosen}", "what each code draws and means")] if pictures else []
+            steps.append((f"results.verify {chosen}", "trained again on fresh seeds, does it hold?"))
+            steps.append((f"results.pick {place}", "other choices from the front"))
+            for number, (command, purpose) in enumerate(steps):
+                self._say(f"{'' if number else 'next:':7} python -m {command:{len(chosen) + 15}}   # {purpose}")
         self._say(f"again:  python -m results {shlex.quote(str(shown))}")
 
     def _say_seeds(self, summary: FrontSummary, wanted: int) -> None:
