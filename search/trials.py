@@ -115,6 +115,7 @@ class TrialUpdate:
     # The slot has no workers and cannot get any, for the result's reason; the trial has to be given out again
     group_lost: bool = False
     node_lost: bool = False  # the reason is that a node of its workers has left the cluster
+    no_place: bool = False  # the reason is that its workers found no CPUs or GPUs
     mailbox_lost: bool = False  # the reason is that the mailbox died, which was started again and knows of no trial
 
 

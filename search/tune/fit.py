@@ -86,7 +86,14 @@ def run_search(run: RunContext) -> str:
         most = space.resources.max_slots
         capacity = Capacity(space.resources.planned, location.look, mailbox.grow.remote, most=most, ask=location.ask)
     searcher = JournalSearcher(
-        space, run.proposals, run.recorder, run.remaining, run.reusable, capacity, mailbox.drop.remote
+        space,
+        run.proposals,
+        run.recorder,
+        run.remaining,
+        run.reusable,
+        capacity,
+        mailbox.drop.remote,
+        shared=bool(location.session),
     )
     trainable: Any = tune.with_parameters(WarmTrial, mailbox=mailbox, name=space.name)
     tuner = tune.Tuner(

@@ -44,6 +44,7 @@ class JournalSearcher(Searcher):
         reusable: Reusable | None = None,
         capacity: Capacity | None = None,
         drop: Callable[[TrialRequest], object] | None = None,
+        shared: bool = False,
     ):
         """Prepare to give out requests.
 
@@ -55,6 +56,7 @@ class JournalSearcher(Searcher):
             reusable: Finished trials of earlier runs; None where there are none.
             capacity: Says how many trials run at a time; None: as many as the space says.
             drop: Told of a request that has been stopped, whose worker need not go on.
+            shared: Whether others may use the same CPUs and GPUs, which are then waited for without end.
         """
         super().__init__(metric=None, mode=None)
         self._proposals = proposals
@@ -64,6 +66,7 @@ class JournalSearcher(Searcher):
         self._reusable = reusable
         self._capacity = capacity
         self._drop = drop
+        self._shared = shared
         self._slots = space.resources.planned.slots
         self._follows = space.sweep is not None or space.budget.replicates > 1
         self._wall_clock_s = space.budget.wall_clock_s
@@ -240,7 +243,8 @@ class JournalSearcher(Searcher):
             after = "" if update.node_lost else ", the cluster has lost the node of this one"
         else:
             self._rest_until.append(time.monotonic() + REST_S)
-        self._lost_in_a_row += 1
+        waits = update.no_place and self._shared  # for what others use now
+        self._lost_in_a_row += not waits
         self._recorder.notice(f"{trial_result.reason}; trial {trial_result.request.trial} goes to another slot{after}")
-        if self._lost_in_a_row >= self._slots * (MOST_LOST if self._any_began else 1):
+        if not waits and self._lost_in_a_row >= self._slots * (MOST_LOST if self._any_began else 1):
             self.verdict = trial_result.reason

@@ -173,7 +173,7 @@ class WarmTrial(tune.Trainable):
             error = ray.get(self._mailbox.error.remote(self._lease.slot)) or (self._group.error if self._group else "")
             error = "" if NO_PLACE in error else error
             why = f"the last ended with: {error}" if error else "are its CPUs and GPUs free, the machine not too busy?"
-            self._give_up(f"had no worker for {patience_s:g} s (resources.start_within_s); {why}")
+            self._give_up(f"had no worker for {patience_s:g} s (resources.start_within_s); {why}", no_place=not error)
         elif ended:
             error = (self._group.error if self._group is not None else "") or "no reason given"
             self._replace_group(f"worker group ended ({error})")
@@ -185,8 +185,9 @@ class WarmTrial(tune.Trainable):
         else:
             self._give_up(f"{cause}, {self._ended_groups} times")
 
-    def _give_up(self, reason: str, node_lost: bool = False) -> None:
-        ray.get(self._mailbox.give_up.remote(self._lease, f"slot {self._lease.slot}: {reason}", node_lost))
+    def _give_up(self, reason: str, node_lost: bool = False, no_place: bool = False) -> None:
+        told = f"slot {self._lease.slot}: {reason}"
+        ray.get(self._mailbox.give_up.remote(self._lease, told, node_lost, no_place))
 
     def _result(self, update: TrialUpdate) -> dict[str, Any]:
         """Return what Tune shows and schedulers may look at, and the update for the searcher."""

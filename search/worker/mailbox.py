@@ -107,10 +107,13 @@ class Mailbox:
         """Return the nodes on which the workers of a slot are, or were before they died."""
         return list(self._slots[slot].nodes.values())
 
-    async def give_up(self, lease: SlotLease, reason: str, node_lost: bool = False) -> None:
-        """Note why the group of a slot cannot work; `node_lost`: since a node of it has left the cluster."""
+    async def give_up(self, lease: SlotLease, reason: str, node_lost: bool = False, no_place: bool = False) -> None:
+        """Note why the group of a slot cannot work.
+
+        `node_lost`: since a node of it has left the cluster; `no_place`: since it found no CPUs or GPUs.
+        """
         self._held(lease)
-        await self._note_trouble(lease.slot, reason, node_lost)
+        await self._note_trouble(lease.slot, reason, node_lost, no_place)
 
     async def drop(self, request: TrialRequest) -> None:
         """Let a request that Tune has stopped end at its next update, though no other one follows on its slot."""
@@ -222,10 +225,10 @@ class Mailbox:
             raise NotHeldError(f"slot {lease.slot} has gone to another trial actor")
         return state
 
-    async def _note_trouble(self, slot: int, reason: str, node_lost: bool = False) -> None:
+    async def _note_trouble(self, slot: int, reason: str, node_lost: bool = False, no_place: bool = False) -> None:
         async with self._changed:
             if (assignment := self._slots[slot].assignment) is not None:
-                assignment.trouble, assignment.node_lost = reason, node_lost
+                assignment.trouble, assignment.node_lost, assignment.no_place = reason, node_lost, no_place
             self._changed.notify_all()
 
     def _blame(self, slot: int, cause: str) -> None:

@@ -53,6 +53,7 @@ class Assignment:
     exporting: bool = False  # the worker writes the model, which may take longer than any epoch
     trouble: str = ""  # why the group cannot work; "" while it can
     node_lost: bool = False  # the trouble is that a node has left the cluster
+    no_place: bool = False  # the trouble is that there were no CPUs or GPUs for its workers
 
     @property
     def running(self) -> bool:
@@ -159,7 +160,8 @@ class Slot:
         assignment.updates, assignment.trouble = [], ""
         assignment.end()
         self.next_generation()
-        return TrialUpdate(result, group_lost=True, node_lost=assignment.node_lost)
+        lost, no_place = assignment.node_lost, assignment.no_place
+        return TrialUpdate(result, group_lost=True, node_lost=lost, no_place=no_place)
 
 
 def _reason(causes: list[str], saved: int) -> str:

@@ -230,3 +230,17 @@ def test_a_run_whose_trials_all_fail_for_one_reason_is_ended(make, finish):
         searcher.on_trial_complete(str(number), {"update": TrialUpdate(failed)})
     assert searcher.verdict == "the last 10 trials failed alike: KeyError: 'a'"
     assert len(states(recorder)) == 31
+
+
+def test_a_cluster_that_others_use_is_waited_for(space, tmp_path, finish):
+    recorder = Recorder(space, tmp_path)
+    searcher = JournalSearcher(space, Proposals(space, tmp_path), recorder, 4, shared=True)
+    for name in map(str, range(20)):
+        request = searcher.suggest(name)["request"]
+        busy = TrialUpdate(TrialResult(request, "interrupted", "had no worker"), group_lost=True, no_place=True)
+        searcher.on_trial_result(name, {"update": busy})
+        searcher.on_trial_complete(name, error=True)
+    assert searcher.verdict == ""
+    assert len(recorder.snapshot().notices) == 20, "and each time it is said"
+    searcher.on_trial_complete("a", {"update": TrialUpdate(finish(searcher.suggest("a")["request"]))})
+    assert states(recorder) == [(0, "finished", "")]
