@@ -95,8 +95,23 @@ def run_search(run: RunContext) -> str:
         mailbox.drop.remote,
         shared=bool(location.session),
     )
+    tuner = _tuner(run, mailbox, searcher)
+    # At its end Tune looks for result files that its loggers would have written, and complains about each of them.
+    logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
+    try:
+        with run.interruption.deferred():
+            tuner.fit()
+    finally:
+        if capacity is not None:
+            capacity.release()
+    return searcher.verdict
+
+
+def _tuner(run: RunContext, mailbox: Any, searcher: JournalSearcher) -> tune.Tuner:
+    """Return Tune, with this project's parts in it."""
+    space, location = run.space, run.location
     trainable: Any = tune.with_parameters(WarmTrial, mailbox=mailbox, name=space.name)
-    tuner = tune.Tuner(
+    return tune.Tuner(
         tune.with_resources(trainable, TRIAL_ACTOR_RESOURCES),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
@@ -118,15 +133,6 @@ def run_search(run: RunContext) -> str:
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
-    # At its end Tune looks for result files that its loggers would have written, and complains about each of them.
-    logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
-    try:
-        with run.interruption.deferred():
-            tuner.fit()
-    finally:
-        if capacity is not None:
-            capacity.release()
-    return searcher.verdict
 
 
 def _scheduler(space: Space, proposals: Proposals, recorder: Recorder, searcher: JournalSearcher) -> WarmScheduler:
