@@ -40,7 +40,9 @@ def run_command(
     _open_streams()
     try:
         with command.make_context(command.name, list(_spread(given, several)), max_content_width=100) as context:
-            return int(command.invoke(context))
+            code = int(command.invoke(context))
+        sys.stdout.flush()
+        return code
     except click.exceptions.Exit as end:  # after --help
         return end.exit_code
     except click.UsageError as error:

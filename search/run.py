@@ -7,6 +7,7 @@ budget was spent and can go on, 130 it was interrupted.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -117,7 +118,9 @@ COUNT = click.IntRange(min=1)
 )
 def search(**options: Any) -> int:
     """Search a space; everything lands in one run folder."""
-    if options["address"] in ("", "local"):
+    address = options["address"] or ""
+    of_dashboard = address == os.environ.get("RAY_ADDRESS") and address.startswith("http")  # for `ray job submit`
+    if address in ("", "local") or of_dashboard:
         options["address"] = None
     return run_search(Options(**options))
 
@@ -137,7 +140,7 @@ def run_search(options: Options) -> int:
         prepared = prepare(options)
         if options.address is None:
             prepared = settle_resources(prepared, local_resources(), options.file)
-        mirror = Mirror(prepared.folder.path, options.mirror) if options.mirror else None
+        mirror = Mirror(prepared.folder.path, options.mirror) if options.mirror and not options.dry_run else None
         if mirror is not None:
             mirror.check((prepared.recorded or {}).get("created", ""))
         cluster.prepare_environment(prepared.space.resources.slots, import_folders(options.file))
@@ -145,9 +148,9 @@ def run_search(options: Options) -> int:
         study = build_study(prepared, options.file)
         if remark := check_inside(study, prepared.space, options.file):
             say(remark)
+        origin = run_provenance(prepared, study, options.reuse, options.accept_changed_code)
         if options.dry_run:
             return _tell(prepared, options)
-        origin = run_provenance(prepared, study, options.reuse, options.accept_changed_code)
         if mirror is None:
             return _search(prepared, study, origin, options)
         with mirror:

@@ -7,6 +7,7 @@ happens, Ray is left and the user is told how to go on.
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 from collections import Counter
 from collections.abc import Mapping
@@ -283,7 +284,8 @@ class Session:
         self._say(f"stopped at once; continue with:\n  {self._resume()}")
 
     def _resume(self) -> str:
-        options = {"--out": self._options.out, "--mirror": self._options.mirror, "--address": self._options.address}
+        address = self._options.address or ("local" if os.environ.get("RAY_ADDRESS") else None)
+        options = {"--out": self._options.out, "--mirror": self._options.mirror, "--address": address}
         given = [redacted(str(word)) for option in options.items() if option[1] is not None for word in option]
         return shlex.join(["python", "-m", "search.run", str(self._options.file), "--resume", *given])
 

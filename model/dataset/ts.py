@@ -129,7 +129,7 @@ def _check_sizes(header: dict[str, list[str]], path: Path) -> None:
     if not channels:
         return  # told by what reads the whole of it
     place, samples = f"{path}, line {number + 1}", len(channels[0])
-    univariate = header.get("@univariate", [""])[0].lower()
+    univariate = (header.get("@univariate") or [""])[0].lower()
     if univariate == "true" and len(channels) > 1:
         raise DataError(
             f"{place}: {len(channels)} channels, but the header says @univariate true: correct one of the two"

@@ -22,15 +22,12 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.policy.guards import violations
-from search.policy.samplers import Point, PointSampler
+from search.policy.samplers import LINE_KEY, ROUND, Point, PointSampler
 from search.space.schema import Space
 from search.trials import TrialResult
 
 JOURNAL_FILE = "study.journal"
 DAMAGED = ".damaged"
-SEED = "seed"  # attributes of a trial in the journal
-ROUND = "round"  # of a replicate
-LINE_KEY = "line"  # of a line: the values that it goes through
 DIRECTIONS = {"minimise": StudyDirection.MINIMIZE, "maximise": StudyDirection.MAXIMIZE}
 
 

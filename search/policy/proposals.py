@@ -12,10 +12,10 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from search.policy.journal import LINE_KEY, ROUND, SEED, StudyJournal
+from search.policy.journal import StudyJournal
 from search.policy.lines import Continuation, continuations
 from search.policy.replication import Replication, TrainedPoint
-from search.policy.samplers import Point, PointSampler
+from search.policy.samplers import LINE_KEY, ROUND, SEED, Point, PointSampler
 from search.space.schema import LINE, Space
 from search.trials import TrialRequest, TrialResult
 
@@ -69,9 +69,12 @@ class Proposals:
             n for n, row in rows.items() if n < len(trials) and not _is_same(self._request(trials[n]), row.request)
         ]
         foreign = [trial.number for trial in trials if SEED not in trial.user_attrs]
-        wanted = {request.trial: request for request in retried}
-        if wanted:
-            self._journal.begin_anew("trials that failed are run again")
+        failed = {request.trial for request in retried}
+        # Beside those that failed, what was under way goes on as it was.
+        wanted = {t.number: t for t in trials if failed and (t.number in failed or not t.state.is_finished())}
+        if wanted and not foreign:
+            self._journal.begin_anew("")
+            self._journal.repairs[-1] = f"{self._journal.name}: {len(failed)} trials that failed are to be run again"
             self._sampler = PointSampler(self._space)
         elif strange or foreign:
             reason = f"its trial {(foreign or strange)[0]} " + (
@@ -96,14 +99,17 @@ class Proposals:
             self.repairs.append(f"trials.csv: has no row of {_named(lost)} that had ended; run again")
         return again
 
-    def _add_missing(self, rows: Mapping[int, TrialResult], wanted: Mapping[int, TrialRequest]) -> None:
+    def _add_missing(self, rows: Mapping[int, TrialResult], wanted: Mapping[int, FrozenTrial]) -> None:
         """Add trials that the table has beyond the end of the journal, and propose those in between anew."""
         begin, end = len(self._journal.trials), max([*rows, *wanted], default=-1) + 1
         for number in range(begin, end):
             if number not in rows and number not in wanted:
                 self._propose()
                 continue
-            request = wanted[number] if number in wanted else rows[number].request
+            if number in wanted:
+                self._journal.add(self._sampler.again(wanted[number]))
+                continue
+            request = rows[number].request
             running = self._running(request.parameters, request.seed)
             # The table does not say which trials are replicates: those beyond the budget that train a point again.
             known = any(_parameters(trial) == request.parameters for trial in self._journal.trials)

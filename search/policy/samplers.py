@@ -21,6 +21,10 @@ from search.policy.front_sampler import FrontSampler
 from search.space.parameters import Categorical, FloatRange, IntegerRange, Parameter
 from search.space.schema import Sampler, Space
 
+SEED = "seed"  # attributes of a trial in the journal
+ROUND = "round"  # of a replicate
+LINE_KEY = "line"  # of a line: the values that it goes through
+
 
 class Point(NamedTuple):
     """A point, and what its sampler has to find again later."""
@@ -81,6 +85,13 @@ class PointSampler:
             distributions={name: self._distributions[name] for name in point.parameters},
             system_attrs=point.notes,
         )
+
+    def again(self, trial: FrozenTrial) -> FrozenTrial:
+        """Return a trial of the journal as a running one, with the attributes that say what it is."""
+        running = self.running(Point(dict(trial.params), dict(trial.system_attrs)))
+        for name in trial.user_attrs.keys() & {SEED, ROUND, LINE_KEY}:
+            running.set_user_attr(name, trial.user_attrs[name])
+        return running
 
     def seen(self, trial: FrozenTrial) -> FrozenTrial:
         """Return a trial as samplers see it, with positions in place of the values of ordered choices."""

@@ -14,7 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-WORDS = ("No space left on device", "Disk quota exceeded")
+QUOTA = "Disk quota exceeded"  # of a home folder, where runs are
+WORDS = ("No space left on device", QUOTA)
 CODES = (errno.ENOSPC, errno.EDQUOT)
 DISK_FULL = "the disk is full"
 PROBE_BYTES = 1 << 20
@@ -41,11 +42,15 @@ def written_whole(folder: Path) -> Iterator[Path]:
 
 def is_full(folder: Path, error: BaseException) -> bool:
     """Say whether an error came of a full disk, in writing to this folder."""
+    place = folder.absolute()
+    while not place.exists():  # nothing has been written there yet
+        place = place.parent
     if says_full(error):
         file = getattr(error, "filename", None)
         inside = isinstance(file, str | Path) and Path(file).absolute().is_relative_to(folder.absolute())
-        return inside or shutil.disk_usage(folder).free < LITTLE_BYTES or not _has_room(folder)
-    return not _has_room(folder)
+        quota = getattr(error, "errno", None) == errno.EDQUOT or QUOTA in str(error)
+        return inside or quota or shutil.disk_usage(place).free < LITTLE_BYTES or not _has_room(place)
+    return not _has_room(place)
 
 
 def says_full(error: BaseException) -> bool:

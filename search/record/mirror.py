@@ -10,6 +10,7 @@ import logging
 import os
 import stat
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -54,6 +55,7 @@ class Mirror:
             raise MirrorError(f"--mirror {self._url}: cannot be written: {redacted(one_line(error))[:200]}") from error
         self._copied: dict[Path, tuple[int, int]] = {}
         self._there: dict[str, int] = {}  # sizes of the trials' files that were there before
+        self._since = time.time()  # what has changed later is copied whatever its size
         self.trouble = ""
         self.notice: Callable[[str], None] = log.warning  # is told when copying begins to fail, and when it works again
         self._done = threading.Event()
@@ -102,20 +104,21 @@ class Mirror:
 
     def copy(self) -> int:
         """Copy every file that has changed since the last time, and return how many did; trouble is noted."""
-        copied, before = 0, self.trouble
+        copied, before, trouble = 0, self.trouble, ""
         for file, stamp in self._changed():
             try:
                 self._copy(file)
             except FileNotFoundError:
                 continue  # another has just taken its place
             except Exception as error:  # file systems raise errors of their own, and none may end the copying
-                self.trouble = f"{self._url}: {file.relative_to(self._folder)}: {redacted(one_line(error))[:200]}"
-                if not before:
-                    self.notice(f"mirror: {self.trouble}; it is tried again")
-                return copied
+                what = f"{self._url}: {file.relative_to(self._folder)}: {redacted(one_line(error))[:200]}"
+                trouble = trouble or what
+                continue
             self._copied[file], copied = stamp, copied + 1
-        self.trouble = ""
-        if before:
+        self.trouble = trouble
+        if trouble and not before:
+            self.notice(f"mirror: {trouble}; it is tried again")
+        if before and not trouble:
             self.notice(f"mirror: {self._url} works again")
         return copied
 
@@ -135,7 +138,8 @@ class Mirror:
             except FileNotFoundError:
                 continue
             stamp = found.st_size, found.st_mtime_ns
-            known = self._there.get(file.relative_to(self._folder).as_posix()) == found.st_size
+            same = self._there.get(file.relative_to(self._folder).as_posix()) == found.st_size
+            known = same and found.st_mtime < self._since
             if stat.S_ISREG(found.st_mode) and self._copied.get(file) != stamp and not known:
                 yield file, stamp
 

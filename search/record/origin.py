@@ -20,7 +20,7 @@ from typing import Any
 
 from search.exceptions import InputError, redacted
 from search.protocol import Study
-from search.record.sources import imported
+from search.record.sources import imported, source_files
 
 PACKAGES = ("ray", "optuna", "torch", "numpy", "pandas", "transformers", "aeon")
 CLOSE = 1e-6  # relative; what a study computes of its data differs by less between machines
@@ -59,7 +59,13 @@ def resumed(recorded: Mapping[str, Any], study: Study, accept_changed_code: bool
         OtherOriginError: The data differ, or the code does and that is not accepted.
     """
     now, then = basis_now(study), basis(recorded)
-    for key, is_now, was in _differing(now["study"], then.get("study") or {}):
+    ours, theirs = now["study"], then["study"]
+    if not isinstance(theirs, Mapping):  # earlier versions recorded nothing
+        theirs = ours
+    if accept_changed_code:  # changed code may tell of more or of less
+        both = ours.keys() & theirs.keys()
+        ours, theirs = ({key: of[key] for key in both} for of in (ours, theirs))
+    for key, is_now, was in _differing(ours, theirs):
         raise OtherOriginError(
             f"the data of this run have changed: {key} is {is_now!r:.60}, and was {was!r:.60}; put them back, or "
             "start a new run with --out"
@@ -81,6 +87,8 @@ def resumed(recorded: Mapping[str, Any], study: Study, accept_changed_code: bool
 def other_versions(recorded: Mapping[str, Any]) -> list[str]:
     """Return what has another version now than a run was last begun with, such as `torch 2.13.1, was 2.13.0`."""
     then, now = _last(recorded), _environment()
+    if "versions" not in then:
+        return []
     was, found = ({"Python": of.get("python"), **of.get("versions", {})} for of in (then, now))
     return [
         f"{name} {found.get(name) or 'not installed'}, was {was.get(name) or 'not installed'}"
@@ -118,7 +126,7 @@ def code_fingerprint(study: type) -> str:
     digest = hashlib.sha256()
     for place in imported(study.__module__.partition(".")[0]):
         root = place if place.is_dir() else place.parent
-        for file in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+        for file in source_files(place):
             digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()
 

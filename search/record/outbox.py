@@ -20,6 +20,7 @@ from search.record.disk import written_whole
 from search.trials import TrialResult
 
 SESSION_FILE = ".session"
+PART = ".part"  # of packed files that have not come whole
 PIECE_BYTES = 64 * 2**20  # sent at a time: files may be of any size
 
 
@@ -56,14 +57,14 @@ def sees(folder: Path, session: str) -> bool:
 class Outbox:
     """Where a worker writes, and what it sends."""
 
-    def __init__(self, folder: Path, session: str, send: Callable[[int, int, bytes, bool], object]):
+    def __init__(self, folder: Path, session: str, send: Callable[[int, str, bytes, bool], object]):
         """Find out whether anything has to be sent; `session` is "" where every worker is on the driver's machine.
 
-        `send` takes a trial's number, the number of a piece of its packed files, the piece, and whether it is the last.
+        `send` takes a trial's number, a name for its packed files, a piece of them, and whether it is the last.
         """
-        self._direct = not session or sees(folder, session)
+        self.direct = not session or sees(folder, session)
         self._send = send
-        self.folder = folder if self._direct else stand_in(session)
+        self.folder = folder if self.direct else stand_in(session)
 
     def sent(self, result: TrialResult) -> None:
         """Send the files of a trial that has finished, and remove them here.
@@ -71,25 +72,19 @@ class Outbox:
         Raises:
             OSError: They cannot be read or kept; what a worker needs to take the trial up again stays.
         """
-        if self._direct:
+        if self.direct:
             return
         place = self.folder / TRIALS_FOLDER / str(result.request.trial)
         if result.state == "finished":
             with tempfile.TemporaryFile(dir=self.folder) as packed:
                 write_packed(place, packed)
                 packed.seek(0)
-                piece, number = packed.read(PIECE_BYTES), 0
+                piece, name = packed.read(PIECE_BYTES), uuid4().hex
                 while piece:
                     following = packed.read(PIECE_BYTES)
-                    self._send(result.request.trial, number, piece, not following)
-                    piece, number = following, number + 1
+                    self._send(result.request.trial, name, piece, not following)
+                    piece = following
         shutil.rmtree(place, ignore_errors=True)
-
-    def discard(self) -> None:
-        """Remove what stands in for the run folder, once no trial is left in it."""
-        trials = self.folder / TRIALS_FOLDER
-        if not self._direct and not (trials.is_dir() and any(trials.iterdir())):
-            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def write_packed(folder: Path, packed: IO[bytes]) -> None:
@@ -114,11 +109,11 @@ def unpack(packed: IO[bytes], folder: Path) -> None:
         archive.extractall(draft, filter="data")
 
 
-def keep_piece(folder: Path, trial: int, number: int, piece: bytes, last: bool) -> None:
+def keep_piece(folder: Path, trial: int, name: str, piece: bytes, last: bool) -> None:
     """Write a piece of the packed files of a trial beside its folder in a run folder; with the last, unpack them."""
-    part = folder / TRIALS_FOLDER / f".{trial}.part"
+    part = folder / TRIALS_FOLDER / f".{trial}-{name}{PART}"
     part.parent.mkdir(parents=True, exist_ok=True)
-    with part.open("ab" if number else "wb") as file:
+    with part.open("ab") as file:
         file.write(piece)
     if last:
         with part.open("rb") as whole:

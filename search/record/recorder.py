@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from results.records.run import read_curves
 from results.records.tables import LINE, CurveTable, TrialTable
-from search.record.checkpoints import ENDS_FOLDER, discard
+from search.record.checkpoints import ENDS_FOLDER, TRIALS_FOLDER, discard
+from search.record.outbox import PART
 from search.space.schema import Space
 from search.trials import TrialRequest, TrialResult, TrialUpdate
 
@@ -162,6 +163,8 @@ class Recorder:
         for row in self._rows:
             if row["state"] != "interrupted":
                 discard(self.folder, int(str(row["trial"])))
+        for part in (self.folder / TRIALS_FOLDER).glob(f".*{PART}"):
+            part.unlink(missing_ok=True)
 
     def evaluations(self) -> list[dict[str, object]]:
         """Return every recorded evaluation of the trials that have ended, each with `trial` and `epoch`."""

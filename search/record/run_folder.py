@@ -121,7 +121,7 @@ class RunFolder:
         """
         file = self.shown / SPACE_FILE
         document = read_document(file)
-        provenance = document.pop("provenance", {})
+        provenance = document.pop("provenance", None) or {}
         return parse_space(document, file), provenance
 
     def ended(self, space: Space) -> list[TrialResult]:

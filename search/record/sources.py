@@ -50,9 +50,15 @@ def imported(top: str) -> list[Path]:
         if place is None or (_is_installed(place) and name != top):
             found[name] = None
             continue
-        for file in place.rglob("*.py") if place.is_dir() else [place]:
+        for file in source_files(place):
             waiting += _imports(file)
     return [place for _, place in sorted(found.items()) if place is not None]
+
+
+def source_files(place: Path) -> list[Path]:
+    """Return the Python files of a package folder, or the module file itself; hidden ones are an editor's."""
+    found = sorted(place.rglob("*.py")) if place.is_dir() else [place]
+    return [file for file in found if not file.name.startswith(".") and file.is_file()]
 
 
 def _imports(file: Path) -> Iterator[str]:

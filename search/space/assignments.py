@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,13 @@ def assign(document: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, 
     return changed
 
 
+def _inside(value: Any, dotted: str) -> Any:
+    """Return a value inside of nested ones; None where there is none."""
+    for key in dotted.split(".") if dotted else ():
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
 def _is_met(allowed: Any, value: Any) -> bool:
     return value in allowed if isinstance(allowed, list) else bool(value == allowed)
 
@@ -80,12 +88,19 @@ def _stop_searching(document: dict[str, Any], key: str, value: Any) -> None:
     for name, entry in parameters.items():
         when = entry.get("when") if isinstance(entry, dict) else None
         conditions: dict[str, Any] = when if isinstance(when, dict) else {}
-        met = key in conditions and _is_met(conditions[key], value)
-        if (key in conditions and not met) or fixed.intersection(conditions) - {key}:
+        decided = [other for other in conditions if other == key or str(other).startswith(f"{key}.") or other in fixed]
+        if any(not _is_met(conditions[other], _inside(value, str(other)[len(key) + 1 :])) for other in decided):
             fixed.add(name)  # is searched under a condition that is never met now
         elif name not in fixed:
-            left[name] = {**entry, "when": {k: v for k, v in conditions.items() if k != key}} if met else entry
+            open_ones = {other: values for other, values in conditions.items() if other not in decided}
+            left[name] = {**entry, "when": open_ones} if decided else entry
     document["parameters"] = left
+    start = document.get("start")
+    if isinstance(start, list):
+        document["start"] = [
+            {name: held for name, held in point.items() if name not in fixed} if isinstance(point, dict) else point
+            for point in start
+        ]
     if isinstance(sweep, dict) and sweep.get("parameter") in fixed:
         del document["sweep"]
 
@@ -95,6 +110,7 @@ def _from_here(value: Any) -> Any:
         return {key: _from_here(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_from_here(inner) for inner in value]
-    if isinstance(value, str) and (Path(value).suffix in FILE_SUFFIXES or Path(value).is_file()):
-        return str(Path(value).resolve())
+    with suppress(OSError):  # a text that is too long for a name is none
+        if isinstance(value, str) and (Path(value).suffix in FILE_SUFFIXES or Path(value).is_file()):
+            return str(Path(value).resolve())
     return value

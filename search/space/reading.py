@@ -36,6 +36,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
 # Plain words that are no text, as in YAML 1.2; PyYAML has those of 1.1, where no is false, 12:30 is 750 and 017 is 15.
 TAG = "tag:yaml.org,2002:"
 WORDS = {
+    "merge": (r"<<", ["<"]),
     "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     "bool": (r"true|True|TRUE|false|False|FALSE", list("tTfF")),
     "int": (r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", list("-+0123456789")),
@@ -94,6 +95,8 @@ def load_yaml(text: str) -> Any:
     except RecursionError:
         found = None
         deep = True
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # of `!!int word`, and of a word without end
+        raise yaml.constructor.ConstructorError(None, None, one_line(error)[:200], None) from error
     else:
         deep = _deeper_than(found, MOST_LEVELS)
     if deep:

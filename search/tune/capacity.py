@@ -43,13 +43,14 @@ class Capacity:
         self._most, self._stranded = resources.slots, 0
         self._next = clock() + (REPLAN_S if most is None else 0.0)
 
-    def slots(self, wanted: int = 1) -> int:
+    def slots(self, wanted: Callable[[], int] = lambda: 1) -> int:
         """Return how many trials may run now, those on lost nodes included until their slots give them back.
 
         It is 1 at least, so that a run without any node comes to an end of its own, but 0 where places are asked for:
-        then they are waited for. `wanted` is how many trials there are to be run.
+        then they are waited for. `wanted` says how many trials there are to be run.
         """
-        self._ask_for(wanted)
+        if self._most_slots is not None:
+            self._ask_for(wanted())
         if self._clock() >= self._next:
             self._look_again()
         return self._slots + self._stranded

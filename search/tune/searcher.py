@@ -28,6 +28,7 @@ from search.tune.trial import REQUEST_KEY, UPDATE_KEY
 
 MOST_ACTORS = 5  # of one trial, which computes nothing in them: their deaths are no fault of the trial
 MOST_LOST = 3  # per slot, in a row, with nothing heard of any trial in between
+MOST_RETURNS = 4  # of one trial, from slots whose node or worker could not finish it
 MOST_ALIKE = 10  # failures with equal reasons in a row
 REST_S = 600.0
 
@@ -74,6 +75,7 @@ class JournalSearcher(Searcher):
         self._requests: dict[str, TrialRequest] = {}
         self._latest: dict[str, TrialResult] = {}
         self._deaths: Counter[int] = Counter()
+        self._returns: Counter[int] = Counter()
         self._rest_until: list[float] = []
         self._lost_in_a_row = 0
         self._alike, self._last_failure = 0, ""
@@ -93,11 +95,11 @@ class JournalSearcher(Searcher):
             if self.disk_full:
                 return None
             if self._capacity is not None:
-                self._slots = self._capacity.slots(self._to_come())
+                self._slots = self._capacity.slots(self._to_come)
             if len(self._requests) >= self._slots - self._resting():
                 return None
             with self._noting_a_full_disk():
-                if self._time_is_up() and self.more_may_come(whatever_the_time=True):
+                if self._time_is_up() and self._to_come() > len(self._requests):
                     self.verdict = f"the wall clock of {self._wall_clock_s:g} s ran out"
                     continue
                 request = self._next()
@@ -115,9 +117,9 @@ class JournalSearcher(Searcher):
         later = self._proposals.more_lines + self._proposals.lacking if self._follows else 0
         return len(self._requests) + self._remaining + later
 
-    def more_may_come(self, whatever_the_time: bool = False) -> bool:
+    def more_may_come(self) -> bool:
         """Say whether there may be trials beyond those that are running."""
-        if self.verdict or (self._time_is_up() and not whatever_the_time):
+        if self.verdict or self._time_is_up():
             return False
         return self._remaining > 0 or (self._follows and bool(self._requests or self._proposals.lacking))
 
@@ -185,7 +187,7 @@ class JournalSearcher(Searcher):
         if trial_result.state != "interrupted":
             self._deaths[trial] += 1
             self._lost_in_a_row += 1
-            if self._lost_in_a_row >= MOST_LOST * self._slots:
+            if self._lost_in_a_row >= MOST_LOST * max(1, self._slots):
                 self.verdict = "the actors of trials die one after another; see log.txt"
             if self._deaths[trial] >= MOST_ACTORS:
                 self.verdict = f"the actor of trial {trial} died {MOST_ACTORS} times; see log.txt"
@@ -233,7 +235,7 @@ class JournalSearcher(Searcher):
     def _resting(self) -> int:
         """Return how many slots are passed over, since their groups could not work a short while ago; never all."""
         self._rest_until = [moment for moment in self._rest_until if moment > time.monotonic()]
-        return min(len(self._rest_until), self._slots - 1)
+        return max(0, min(len(self._rest_until), self._slots - 1))
 
     def _rest(self, update: TrialUpdate) -> None:
         """Pass a slot over for a while; end a run in which none can work: each trial would wait for its deadline."""
@@ -246,5 +248,9 @@ class JournalSearcher(Searcher):
         waits = update.no_place and self._shared  # for what others use now
         self._lost_in_a_row += not waits
         self._recorder.notice(f"{trial_result.reason}; trial {trial_result.request.trial} goes to another slot{after}")
-        if not waits and self._lost_in_a_row >= self._slots * (MOST_LOST if self._any_began else 1):
+        if not waits and self._lost_in_a_row >= max(1, self._slots) * (MOST_LOST if self._any_began else 1):
             self.verdict = trial_result.reason
+        trial = trial_result.request.trial
+        self._returns[trial] += not (update.node_lost or update.no_place)
+        if self._returns[trial] >= MOST_RETURNS:
+            self.verdict = f"trial {trial} was given back {MOST_RETURNS} times; the last time, {trial_result.reason}"

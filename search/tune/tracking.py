@@ -12,6 +12,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ class PerEpoch(LoggerCallback):
         self._views: dict[str, Any] = {}
         self._ready, self._failures = False, 0
         self._setup: tuple[tuple[Any, ...], dict[str, Any]] = (), {}
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[tuple[str, Callable[[], None]] | None] = queue.SimpleQueue()  # of which trial
         self._thread = threading.Thread(target=self._work, name="tracker", daemon=True)
 
     def setup(self, *args: Any, **kwargs: Any) -> None:
@@ -94,7 +95,7 @@ class PerEpoch(LoggerCallback):
         self._setup = args, kwargs
         if not self._thread.is_alive():
             self._thread.start()
-        self._jobs.put(self._prepare)
+        self._jobs.put(("", self._prepare))
 
     def log_trial_start(self, trial: Trial) -> None:
         """Tell it of a trial."""
@@ -106,7 +107,7 @@ class PerEpoch(LoggerCallback):
                 self._callback.log_trial_start(view)  # type: ignore[arg-type]
                 self._views[trial.trial_id] = view
 
-        self._jobs.put(start)
+        self._jobs.put((trial.trial_id, start))
 
     def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
         """Tell it of the epochs since the last update."""
@@ -118,7 +119,7 @@ class PerEpoch(LoggerCallback):
                 epoch = {TRAINING_ITERATION: int(row["epoch"]), **{name: row[name] for name in row if name != "epoch"}}
                 self._callback.log_trial_result(iteration, view, epoch)  # type: ignore[arg-type]
 
-        self._jobs.put(tell)
+        self._jobs.put((trial.trial_id, tell))
 
     def log_trial_end(self, trial: Trial, failed: bool = False) -> None:
         """Tell it of the end."""
@@ -131,22 +132,29 @@ class PerEpoch(LoggerCallback):
                 self._callback.log_trial_end(view, failed)
                 self._failures = 0
 
-        self._jobs.put(end)
+        self._jobs.put((trial.trial_id, end))
 
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
         """Wait, not for ever, until it has been told everything."""
+        close = getattr(self._callback, "on_experiment_end", None)
+        if close is not None:
+            self._jobs.put(("", lambda: close(trials, **info)))
         self._jobs.put(None)
         self._thread.join(GOODBYE_S)
         if self._thread.is_alive():
             self._notice(f"{self._name}: does not answer, and misses the last trials")
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        while (told := self._jobs.get()) is not None:
+            trial, job = told
             try:
                 job()
             except Exception as error:  # trackers raise whatever their network and files do
                 self._failures += 1
-                self._views.clear()
+                view = self._views.pop(trial, None)
+                with suppress(Exception):  # so that it does not look as if it were running for ever
+                    if view is not None:
+                        self._callback.log_trial_end(view, True)
                 log.warning("%s fails", self._name, exc_info=True)
                 last = self._failures == MOST_FAILURES
                 then = "it gets no more trials" if last else "it is tried again with the next trial"

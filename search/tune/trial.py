@@ -170,8 +170,8 @@ class WarmTrial(tune.Trainable):
         elif health.hung is not None:
             ray.kill(health.hung)
         elif health.waited_s > patience_s and (ended or health.waited_s > patience_s + LATE_S):
-            error = ray.get(self._mailbox.error.remote(self._lease.slot)) or (self._group.error if self._group else "")
-            error = "" if NO_PLACE in error else error
+            of_group = self._group.error if self._group is not None else ""
+            error = "" if NO_PLACE in of_group else ray.get(self._mailbox.error.remote(self._lease.slot)) or of_group
             why = f"the last ended with: {error}" if error else "are its CPUs and GPUs free, the machine not too busy?"
             self._give_up(f"had no worker for {patience_s:g} s (resources.start_within_s); {why}", no_place=not error)
         elif ended:

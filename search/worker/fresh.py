@@ -6,7 +6,7 @@ import os
 import random
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 
@@ -17,7 +17,9 @@ def fresh_process(seed: int) -> Iterator[None]:
 
     torch is left alone where nobody has loaded it.
     """
-    folder, environment = os.getcwd(), dict(os.environ)
+    environment, folder = dict(os.environ), None
+    with suppress(FileNotFoundError):  # it may have been removed under the process
+        folder = os.getcwd()
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - studies may draw from it
     if "torch" in sys.modules:
@@ -25,7 +27,9 @@ def fresh_process(seed: int) -> Iterator[None]:
     try:
         yield
     finally:
-        os.chdir(folder)
+        with suppress(FileNotFoundError):
+            if folder is not None:
+                os.chdir(folder)
         for name in os.environ.keys() - environment.keys():
             del os.environ[name]
         changed = {name: value for name, value in environment.items() if os.environ.get(name) != value}

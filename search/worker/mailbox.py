@@ -105,7 +105,7 @@ class Mailbox:
 
     async def nodes(self, slot: int) -> list[str]:
         """Return the nodes on which the workers of a slot are, or were before they died."""
-        return list(self._slots[slot].nodes.values())
+        return list(self._slot(slot).nodes.values())
 
     async def give_up(self, lease: SlotLease, reason: str, node_lost: bool = False, no_place: bool = False) -> None:
         """Note why the group of a slot cannot work.
@@ -133,7 +133,7 @@ class Mailbox:
         Several actors may find the same one dead at a time, and close its slot one after another.
         """
         async with self._changed:
-            state = self._slots[lease.slot]
+            state = self._slot(lease.slot)
             if state.lease == lease.number:
                 self._slots[lease.slot] = Slot(generation=state.generation + 1)
                 self._changed.notify_all()
@@ -147,33 +147,33 @@ class Mailbox:
         again, to go on from its last checkpoint. It fails where this has not helped it past that checkpoint.
         """
         async with self._changed:
-            if generation == self._slots[slot].generation:
-                self._slots[slot].alive, self._slots[slot].busy, self._slots[slot].error = True, False, ""
+            if generation == self._slot(slot).generation:
+                self._slot(slot).alive, self._slot(slot).busy, self._slot(slot).error = True, False, ""
                 self._blame(slot, DIED)
 
             def wanted() -> bool:
-                state = self._slots[slot]
+                state = self._slot(slot)
                 return generation != state.generation or (state.assignment is not None and state.assignment.waiting)
 
             await self._changed.wait_for(wanted)
-            if generation != self._slots[slot].generation:
+            if generation != self._slot(slot).generation:
                 return None
-            return self._slots[slot].hand_out(worker, slot, now(), self._clock())
+            return self._slot(slot).hand_out(worker, slot, now(), self._clock())
 
     async def at_work(self, slot: int, generation: int, rank: int, node: str) -> None:
         """Note on which node a worker has begun; `rank` is its number among those of the slot."""
-        if generation == self._slots[slot].generation:
-            self._slots[slot].nodes[rank] = node
+        if generation == self._slot(slot).generation:
+            self._slot(slot).nodes[rank] = node
 
     async def leave(self, slot: int, generation: int) -> None:
         """Note that a worker ends between two requests and will be replaced."""
-        if generation == self._slots[slot].generation:
-            self._slots[slot].alive, self._slots[slot].busy = False, False
+        if generation == self._slot(slot).generation:
+            self._slot(slot).alive, self._slot(slot).busy = False, False
 
     async def deliver(self, slot: int, generation: int, update: TrialUpdate) -> bool:
         """Deliver news of the request under way; the answer says whether to go on."""
         async with self._changed:
-            state = self._slots[slot]
+            state = self._slot(slot)
             current = state.assignment
             if generation != state.generation or current is None or current.over:
                 return False
@@ -187,50 +187,56 @@ class Mailbox:
     async def fail(self, slot: int, generation: int, reason: str) -> None:
         """End the request under way as failed, from a worker that is not the one that reports."""
         async with self._changed:
-            state = self._slots[slot]
+            state = self._slot(slot)
             if generation != state.generation or state.assignment is None or not state.assignment.running:
                 return
             state.take(TrialUpdate(state.assignment.ending("failed", reason)), self._clock())
             self._changed.notify_all()
 
-    async def keep(self, trial: int, number: int, piece: bytes, last: bool) -> None:
+    async def keep(self, trial: int, name: str, piece: bytes, last: bool) -> None:
         """Write what a trial has exported on a node that does not see the run folder; this actor's node does.
 
-        It comes in pieces, from 0; others are served while one is written.
+        It comes in pieces under one name; others are served while one is written.
         """
-        await asyncio.to_thread(keep_piece, self._context.folder, trial, number, piece, last)
+        await asyncio.to_thread(keep_piece, self._context.folder, trial, name, piece, last)
 
     async def blame(self, slot: int, generation: int, cause: str) -> None:
         """Note that the worker of a slot cannot finish its request, which another one shall try once more."""
         async with self._changed:
-            if generation == self._slots[slot].generation:
+            if generation == self._slot(slot).generation:
                 self._blame(slot, cause)
 
     async def ended(self, slot: int, reason: str) -> None:
         """Note with which error workers of a slot have ended; it is told where no others come."""
-        self._slots[slot].error = reason
+        self._slot(slot).error = reason
 
     async def error(self, slot: int) -> str:
         """Return the last of these errors since the slot has had a worker; "" for none."""
-        return self._slots[slot].error
+        return self._slot(slot).error
 
     async def trouble(self, slot: int, generation: int, reason: str) -> None:
         """Tell why the group cannot work at all."""
-        if generation == self._slots[slot].generation:
+        if generation == self._slot(slot).generation:
             await self._note_trouble(slot, reason)
 
+    def _slot(self, number: int) -> Slot:
+        """Return a slot, of which a mailbox that was started again has not heard yet."""
+        while len(self._slots) <= number:
+            self._slots.append(Slot(generation=self._first))
+        return self._slots[number]
+
     def _held(self, lease: SlotLease) -> Slot:
-        state = self._slots[lease.slot]
+        state = self._slot(lease.slot)
         if state.lease != lease.number:
             raise NotHeldError(f"slot {lease.slot} has gone to another trial actor")
         return state
 
     async def _note_trouble(self, slot: int, reason: str, node_lost: bool = False, no_place: bool = False) -> None:
         async with self._changed:
-            if (assignment := self._slots[slot].assignment) is not None:
+            if (assignment := self._slot(slot).assignment) is not None:
                 assignment.trouble, assignment.node_lost, assignment.no_place = reason, node_lost, no_place
             self._changed.notify_all()
 
     def _blame(self, slot: int, cause: str) -> None:
-        if self._slots[slot].blame(cause, self._clock()):
+        if self._slot(slot).blame(cause, self._clock()):
             self._changed.notify_all()

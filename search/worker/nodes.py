@@ -49,7 +49,7 @@ class EndWithNode(UserCallback):
         """
         if lost := lost_node(ray.get(self._mailbox.nodes.remote(self._slot))):
             raise NodeLostError(f"node {lost} has left the cluster")
-        for error in worker_exceptions.values():
+        for error in [one for one in worker_exceptions.values() if "RecycledError" not in repr(one)]:
             line = (str(error).strip().splitlines() or [type(error).__name__])[-1]
             self._mailbox.ended.remote(self._slot, line.strip()[:MOST_OF_AN_ERROR])
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import torch.distributed as dist
 
 from search.protocol import Study, TrainingRun
 from search.record.outbox import pack, unpack
+from search.worker.fresh import fresh_process
 
 IDLE = timedelta(days=365)  # the others wait for a step as long as the first waits for a request
 GRACE_S = 15.0  # workers that raise the same error arrive within seconds of one another
@@ -79,11 +81,11 @@ class Team:
             Exception: Whatever the step raised here.
             TeamLostError: Another worker has died.
         """
-        trouble: Exception | None = None
+        trouble: BaseException | None = None
         result = None
         try:
             result = step()
-        except Exception as error:  # a study may raise whatever it likes; it is raised again below
+        except (Exception, SystemExit) as error:  # a study may raise whatever it likes; it is raised again below
             trouble = error
         others = self._compare(trouble)
         if trouble is not None:
@@ -92,7 +94,7 @@ class Team:
             raise TeamError(others)
         return result
 
-    def _compare(self, trouble: Exception | None) -> str:
+    def _compare(self, trouble: BaseException | None) -> str:
         """Exchange what went wrong, and return the first trouble of any worker; "" for none."""
         line = f"worker {self.rank} of {self.size}: {_line(trouble)}" if trouble is not None else ""
         encoded = line.encode()[:LINE_BYTES].ljust(LINE_BYTES, b"\0")
@@ -164,20 +166,23 @@ def follow(study: Study, team: Team) -> None:
         Exception: A step failed here while the others could not be told; they wait for this worker's part of it.
     """
     run: TrainingRun | None = None
-    while True:
-        step, arguments = team.receive()
-        assert step in STEPS, step
-        if step == SHUTDOWN:
-            return
-        if step == "trial":
-            run = None  # its memory is needed for the next one
-        try:
-            run = _do(study, run, step, arguments, team)
-        except Exception:
-            # A study may raise whatever it likes. The first worker fails the trial and goes on to the next, unless
-            # this one is out of step.
-            if team.lost:
-                raise
+    with ExitStack() as trial:
+        while True:
+            step, arguments = team.receive()
+            assert step in STEPS, step
+            if step == SHUTDOWN:
+                return
+            if step == "trial":
+                run = None  # its memory is needed for the next one
+                trial.close()
+                trial.enter_context(fresh_process(int(arguments[0]["seed"])))
+            try:
+                run = _do(study, run, step, arguments, team)
+            except (Exception, SystemExit):
+                # A study may raise whatever it likes. The first worker fails the trial and goes on to the next, unless
+                # this one is out of step.
+                if team.lost:
+                    raise
 
 
 def _do(study: Study, run: TrainingRun | None, step: str, arguments: tuple[Any, ...], team: Team) -> TrainingRun:

@@ -67,6 +67,7 @@ class TrialLoop:
         """
         self._progress = TrialResult(request, "running", slot=self._slot, started=now())
         self._saved, self._note = 0, ""
+        self._writes = False  # into the run folder
         try:
             with fresh_process(request.seed):
                 return self._train(request)
@@ -78,7 +79,7 @@ class TrialLoop:
         except Exception as error:
             # A study may raise whatever it likes; a trial that fails is a recorded state and never ends the run.
             reason = f"{type(error).__name__}: {_telling_line(error)}".rstrip(": ")
-            if is_full(self._folder, error):
+            if is_full(self._folder, error) or (self._writes and says_full(error)):
                 return self._progress.ending("interrupted", f"{DISK_FULL} ({reason})")
             if says_full(error):
                 return self._progress.ending("interrupted", f"{NO_ROOM} ({reason})")
@@ -163,14 +164,16 @@ class TrialLoop:
         return Progress(key, p.epochs, seconds, p.started, p.first_step, p.metrics, rows, p.inherited)
 
     def _save(self, run: TrainingRun, checkpoints: Checkpoints, saved: Progress) -> None:
+        self._writes = True
         try:
             checkpoints.save(run, saved)
             self._saved = saved.epoch
         except Exception as error:
             # A study may raise whatever it likes; a trial that could not be saved can still be trained to its end.
-            if is_full(self._folder, error):
+            if says_full(error) or is_full(self._folder, error):
                 raise
             self._note = f"no checkpoint after epoch {saved.epoch}: {type(error).__name__}: {error}"
+        self._writes = False
 
     def _report(self, rows: list[dict[str, float]], evaluated: bool, restarted_after: int | None) -> bool:
         """Report rows, and return whether to go on."""
@@ -217,6 +220,7 @@ class TrialLoop:
     def _export(self, run: TrainingRun, request: TrialRequest, configuration: Mapping[str, Any]) -> None:
         folder = self._folder / "trials" / str(request.trial)
         folder.mkdir(parents=True, exist_ok=True)
+        self._writes = True
         run.export(folder)
         (folder / CONFIGURATION_FILE).write_text(dump_yaml(configuration), encoding="utf-8")
 

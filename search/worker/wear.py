@@ -21,7 +21,7 @@ from search.worker.trial_loop import CUDA_ERROR
 SETTLED_AFTER = 2  # trials
 MOST_GROWTH = 2.0
 LEAST_GROWTH_BYTES = 1 << 30
-OUT_OF_MEMORY = "CUDA out of memory"  # it may be another's on the same device: a fresh worker tries once more
+OUT_OF_MEMORY = "out of memory"  # it may be another's on the same device: a fresh worker tries once more
 
 
 def memory_bytes() -> dict[str, int]:

@@ -78,7 +78,6 @@ def work(config: dict[str, Any]) -> None:
             raise RecycledError(note)
     if team is not None:
         team.broadcast(SHUTDOWN)
-    outbox.discard()
 
 
 def _give_back_what_is_no_fault_of_its_own(
@@ -89,10 +88,12 @@ def _give_back_what_is_no_fault_of_its_own(
     Raises:
         RecycledError: It did, and the mailbox knows.
     """
-    if OUT_OF_MEMORY in result.reason and result.state == "failed":
+    if OUT_OF_MEMORY in result.reason and "CUDA" in result.reason and result.state == "failed":
         ray.get(mailbox.blame.remote(slot, generation, result.reason))
         raise RecycledError(f"the worker of slot {slot} is replaced: {result.reason}")
-    trouble = result.reason if result.state == "interrupted" and DISK_FULL not in result.reason else ""
+    # Of a full disk, only that of the run folder ends the search; elsewhere the folder is this node's.
+    others = DISK_FULL not in result.reason or not outbox.direct
+    trouble = result.reason if result.state == "interrupted" and others else ""
     try:
         if not trouble:
             outbox.sent(result)

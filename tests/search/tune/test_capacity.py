@@ -95,10 +95,10 @@ def test_a_cluster_that_scales_is_asked_for_as_many_places_as_there_are_trials_t
     capacity = Capacity(
         resources.planned, cluster.look, cluster.grown.append, lambda: cluster.now, most=3, ask=asked.append
     )
-    assert capacity.slots(20) == 0, "none is given out before there is a place"
+    assert capacity.slots(lambda: 20) == 0, "none is given out before there is a place"
     cluster.nodes, cluster.now = [Node(0, 0), *[Node(8, 0)] * 3], REPLAN_S
-    assert capacity.slots(20) == 3, "12 CPUs of 24: no more than was wished for"
-    assert capacity.slots(1) == 3
+    assert capacity.slots(lambda: 20) == 3, "12 CPUs of 24: no more than was wished for"
+    assert capacity.slots(lambda: 1) == 3
     capacity.release()
     assert [len(bundles) for bundles in asked] == [6, 2, 0]
     assert asked[1] == [{"CPU": 2.0}] * 2

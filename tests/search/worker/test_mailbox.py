@@ -381,7 +381,8 @@ def test_files_that_were_sent_land_in_the_run_folder(space, tmp_path):
     (tmp_path / "sent" / "model").write_bytes(b"toy")
     mailbox = Mailbox(1, WorkerContext(space, tmp_path / "run", []))
     packed = pack(tmp_path / "sent")
-    play(mailbox.keep(3, 0, packed[:700], False))
+    play(mailbox.keep(3, "a", packed[:700], False))
     assert not (tmp_path / "run" / "trials" / "3").exists()
-    play(mailbox.keep(3, 1, packed[700:], True))
+    play(mailbox.keep(3, "b", packed, False))
+    play(mailbox.keep(3, "a", packed[700:], True))
     assert (tmp_path / "run" / "trials" / "3" / "model").read_bytes() == b"toy"
