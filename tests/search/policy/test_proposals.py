@@ -301,3 +301,27 @@ def test_trials_that_failed_are_run_again_as_they_were(space, tmp_path, finish):
     assert again.reconcile([*kept, *(finish(request, 0.3, 0.3) for request in failed)]) == [6]
     states = [trial.state for trial in again._journal.trials]
     assert states == [TrialState.COMPLETE] * 6 + [TrialState.RUNNING], "the sampler knows their values"
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+def test_what_was_under_way_goes_on_beside_trials_that_are_run_again(document, tmp_path, finish, sampler):
+    document |= {
+        "sampler": {"name": sampler, "startup_trials": 2},
+        "budget": {"trials": 8, "epochs": 4, "replicates": 2},
+    }
+    space = parse_space(document, Path("toy.yaml"))
+    proposals = Proposals(space, tmp_path)
+    requests = [proposals.ask() for _ in range(6)]
+    for request in requests[:4]:
+        proposals.tell(TrialResult(request, "failed", "no GPU") if request.trial == 1 else finish(request, 0.1, 0.5))
+    running = proposals._running(requests[0].parameters, 77)
+    running.set_user_attr("round", 1)
+    proposals._journal.add(running)
+    resumed = Proposals(space, tmp_path)
+    kept = [finish(request, 0.1, 0.5) for request in (requests[0], *requests[2:4])]
+    assert resumed.reconcile(kept, [requests[1]]) == [1, 4, 5, 6]
+    assert [resumed.request(number) for number in (1, 4, 5)] == [requests[1], *requests[4:6]]
+    assert resumed.replicates == {6}
+    assert resumed.request(6).seed == 77
+    (line,) = [text for text in resumed.repairs if "failed" in text]
+    assert line == "study.journal: 1 trials that failed are to be run again"

@@ -194,3 +194,9 @@ def test_a_checkpoint_takes_a_twentieth_of_the_time_at_most(tmp_path, monkeypatc
     assert not checkpoints.due
     clock[0] += 1.0
     assert checkpoints.due
+
+
+def test_a_full_quota_is_that_of_the_run_folder_and_a_folder_may_not_be_there_yet(tmp_path, monkeypatch):
+    monkeypatch.setattr(disk, "LITTLE_BYTES", 0)
+    assert disk.is_full(tmp_path, OSError(errno.EDQUOT, "Disk quota exceeded"))
+    assert not disk.is_full(tmp_path / "not" / "yet", RuntimeError("No space left on device"))

@@ -1,5 +1,7 @@
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -155,3 +157,30 @@ def test_a_url_that_cannot_be_written_is_refused_before_anything_starts(url, spa
     assert main(["toy.yaml", "--mirror", url]) == 2
     assert capsys.readouterr().err.startswith(f"error: --mirror {url}: cannot be written: ")
     assert not (space_folder / "runs").exists()
+
+
+def test_one_file_that_cannot_be_copied_keeps_no_other_back(run):
+    class Choosy(Failing):
+        def open_output_stream(self, place):
+            if "model" in place:
+                raise OSError("no such name here")
+            return self.inner.open_output_stream(place)
+
+    there = Choosy()
+    mirror = Mirror(run, "bucket/run", there)
+    assert mirror.copy() == 1
+    assert "model.safetensors: no such name here" in mirror.trouble
+    assert there.inner.get_file_info("bucket/run/trials.csv").size > 0
+
+
+def test_a_model_that_was_written_again_is_copied_though_it_is_as_large(run, tmp_path):
+    url = f"file://{tmp_path / 'there'}"
+    (run / "space.yaml").write_text("provenance: {created: 'then'}")
+    Mirror(run, url).copy()
+    again = Mirror(run, url)
+    again.check("then")
+    model = run / "trials/0/model.safetensors"
+    model.write_text("x" * model.stat().st_size)
+    os.utime(model, (time.time() + 5, time.time() + 5))
+    again.copy()
+    assert (tmp_path / "there/trials/0/model.safetensors").read_text().startswith("xxx")

@@ -138,3 +138,22 @@ def test_the_record_survives_its_file(space: object, mine: object, tmp_path: Pat
     RunFolder(tmp_path).write_space(space, provenance(mine, {}, {}))
     _, record = RunFolder(tmp_path).read_space()
     assert resumed(record, mine) == record
+
+
+def test_a_run_of_which_nothing_is_recorded_goes_on(mine: object) -> None:
+    assert resumed({}, mine)["changed"][0]["code"] == code_fingerprint(type(mine))
+    assert other_versions({}) == []
+
+
+def test_accepted_code_may_tell_of_more_data_than_before(mine: object) -> None:
+    record = begun(mine)
+    del record["study"]["scores"]
+    with pytest.raises(OtherOriginError, match="the data of this run have changed: scores"):
+        resumed(record, mine)
+    assert resumed(record, mine, accept_changed_code=True) == record
+
+
+def test_the_lock_of_an_editor_is_no_code(mine: object) -> None:
+    before = code_fingerprint(type(mine))
+    Path(".#mine.py").symlink_to("nobody@nowhere")
+    assert code_fingerprint(type(mine)) == before

@@ -94,3 +94,16 @@ def test_what_is_searched_under_a_condition_on_a_fixed_key_is_searched_always_or
     assert set(parameters["b"]) == {"x", "width", "x2"}, "nor what depends on it"
     assert set(parameters["c"]) == {"x", "width"}
     assert parse_space(assign(document, {"kind": "a"}), Path("toy.yaml")).parameters["level"].when == {}
+
+
+def test_conditions_inside_of_what_is_set_and_starting_points_are_seen(document):
+    document["parameters"] |= {"q.size": {"type": "int", "low": 1, "high": 9, "when": {"q.kind": "vq"}}}
+    document["parameters"] |= {"q.kind": {"type": "choice", "values": ["vq", "no"]}}
+    document["start"] = [{"q.kind": "vq", "x": 0.5}]
+    changed = assign(document, {"q.kind": "vq"})
+    assert changed["parameters"]["q.size"]["when"] == {}
+    assert changed["start"] == [{"x": 0.5}]
+    document["parameters"]["level"] = {"type": "int", "low": 1, "high": 9, "when": {"q.kind": "vq"}}
+    assert assign(document, {"q": {"kind": "vq"}})["parameters"]["level"]["when"] == {}
+    assert "level" not in assign(document, {"q": {"kind": "no"}})["parameters"]
+    assert read_assignments([f"x={'a' * 5000}"])["x"] == "a" * 5000

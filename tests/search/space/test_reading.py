@@ -216,3 +216,14 @@ def test_what_is_nested_without_end_is_refused(tmp_path, text):
     (tmp_path / "deep.yaml").write_text(f"fixed: {text}" if text[0] != "a" else text)
     with pytest.raises(SpaceError, match=r"deep\.yaml: is not valid YAML: is nested more than 50 levels deep"):
         read_space(tmp_path / "deep.yaml")
+
+
+def test_a_mapping_is_merged_into_another():
+    assert load_yaml("a: &a {x: 1}\nb: {<<: *a, y: 2}")["b"] == {"x": 1, "y": 2}
+
+
+@pytest.mark.parametrize("written", ["!!int foo", "!!float foo", "!!bool foo", "!!timestamp foo", "9" * 5000])
+def test_a_word_that_is_not_what_it_says_is_refused(tmp_path, written):
+    (tmp_path / "space.yaml").write_text(f"seed: {written}")
+    with pytest.raises(SpaceError, match=r"space\.yaml: is not valid YAML: "):
+        read_space(tmp_path / "space.yaml")

@@ -244,3 +244,37 @@ def test_a_cluster_that_others_use_is_waited_for(space, tmp_path, finish):
     assert len(recorder.snapshot().notices) == 20, "and each time it is said"
     searcher.on_trial_complete("a", {"update": TrialUpdate(finish(searcher.suggest("a")["request"]))})
     assert states(recorder) == [(0, "finished", "")]
+
+
+def test_a_trial_that_no_slot_can_finish_ends_the_run_and_fails_nothing(make):
+    searcher, recorder = make(remaining=3)
+    for name in map(str, range(20)):
+        request = searcher.suggest(name)
+        if request == Searcher.FINISHED:
+            break
+        request = request["request"]
+        alive = TrialResult(request, "running", epochs=1)
+        searcher.on_trial_result(name, {"update": TrialUpdate(alive, ({"epoch": 1},), True)})
+        lose(searcher, name, request, "slot 0: something else is full")
+        searcher._rest_until.clear()
+    assert searcher.verdict == "trial 0 was given back 4 times; the last time, slot 0: something else is full"
+    assert states(recorder) == []
+
+
+def test_without_a_place_nothing_is_given_out_and_no_death_ends_the_run(space, tmp_path):
+    capacity = Capacity(
+        space.resources.planned, lambda: Available(0, 0, "it", (Node(0, 0),)), lambda slots: None, most=3
+    )
+    searcher = JournalSearcher(space, Proposals(space, tmp_path), Recorder(space, tmp_path), 4, capacity=capacity)
+    assert searcher.suggest("a") is None
+    assert searcher.verdict == ""
+    searcher._rest_until.append(1e12)
+    assert searcher.suggest("a") is None
+
+
+def test_the_wall_clock_cuts_nothing_where_the_last_replicate_runs(make, monkeypatch):
+    searcher, _ = make(remaining=1, wall_clock_s=1e-9, replicates=2)
+    assert searcher.suggest("a")["request"].trial == 0
+    monkeypatch.setattr(Proposals, "lacking", 0)
+    assert searcher.suggest("b") is None
+    assert searcher.verdict == ""

@@ -386,3 +386,22 @@ def test_files_that_were_sent_land_in_the_run_folder(space, tmp_path):
     play(mailbox.keep(3, "b", packed, False))
     play(mailbox.keep(3, "a", packed[700:], True))
     assert (tmp_path / "run" / "trials" / "3" / "model").read_bytes() == b"toy"
+
+
+def test_a_mailbox_that_was_started_again_knows_no_lease_of_before(space):
+    async def scene():
+        before = Mailbox(1, WorkerContext(space, Path("."), []))
+        await before.grow(3)
+        leases = [await before.lease(number) for number in range(3)]
+        generations = [await before.new_group(lease) for lease in leases]
+        again = Mailbox(1, WorkerContext(space, Path("."), []), first=lambda: 1000)
+        assert await before.first() != await again.first()
+        for lease, generation in zip(leases, generations, strict=True):
+            with pytest.raises(NotHeldError):
+                await again.submit(lease, REQUEST)
+            await again.close(lease)
+            assert await again.next_request(lease.slot, generation) is None, "workers of before are shut down"
+            assert not await again.deliver(lease.slot, generation, news(REQUEST))
+        assert (await again.lease("new")).number > max(lease.number for lease in leases)
+
+    play(scene())
