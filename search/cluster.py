@@ -11,6 +11,7 @@ import os
 import shutil
 import socket
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,6 +40,7 @@ ENVIRONMENT = {
 IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set where `ray job submit` has started this process
 METRICS_PORT = 8099  # deploy/prometheus.yaml looks there
 CONNECT_TIMEOUT_S = 5.0
+MOST_TRIES = 3
 NODE_TIMEOUT_S = 120.0  # the first call to a node unpacks the code there and starts a process
 HEAD = "node:__internal_head__"
 QUIET: dict[str, Any] = {"log_to_driver": False, "ignore_reinit_error": False, "configure_logging": False}
@@ -144,11 +146,15 @@ def check_head_sees(folder: Path, session: str) -> list[str]:
     import ray
     from ray.exceptions import GetTimeoutError, RayError
 
-    nodes = _nodes()
-    try:
-        seen = ray.get(_on_each(nodes, sees, folder, session), timeout=NODE_TIMEOUT_S)
-    except (RayError, GetTimeoutError) as error:
-        raise ClusterError(f"some node of the cluster cannot run anything: {_last_line(error)}") from error
+    for tries_left in range(MOST_TRIES - 1, -1, -1):  # nodes may come and go in this very moment
+        nodes = _nodes()
+        try:
+            seen = ray.get(_on_each(nodes, sees, folder, session), timeout=NODE_TIMEOUT_S)
+            break
+        except (RayError, GetTimeoutError) as error:
+            if not tries_left:
+                raise ClusterError(f"some node of the cluster cannot run anything: {_last_line(error)}") from error
+            time.sleep(CONNECT_TIMEOUT_S)
     blind = [node for node, sees_it in zip(nodes, seen, strict=True) if not sees_it]
     if any(HEAD in node["Resources"] for node in blind):
         raise ClusterError(

@@ -175,7 +175,7 @@ def follow(study: Study, team: Team) -> None:
             if step == "trial":
                 run = None  # its memory is needed for the next one
                 trial.close()
-                trial.enter_context(fresh_process(int(arguments[0]["seed"])))
+                trial.enter_context(fresh_process(int(arguments[0].get("seed", 0))))
             try:
                 run = _do(study, run, step, arguments, team)
             except (Exception, SystemExit):

@@ -94,10 +94,12 @@ def test_a_run_that_is_stopped_while_its_study_prepares_leaves_nothing_to_resume
 def test_a_run_goes_on_with_changed_code_only_where_that_is_wished_for(
     resumed: Callable, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    code, output = resumed(fixed={"misbehave": {"all": "raise"}}, budget={"trials": 1, "epochs": 3})
+    study = Path("study_that_changes.py")  # no other test has loaded it from elsewhere
+    study.write_text(Path("toy_study.py").read_text())
+    sections = {"study": "study_that_changes:ToyStudy", "fixed": {"misbehave": {"all": "raise"}}}
+    code, output = resumed(**sections, budget={"trials": 1, "epochs": 3})
     assert code == 1, output
-    with Path("toy_study.py").open("a") as file:
-        file.write("\n# changed\n")
+    study.write_text(study.read_text() + "\n# changed\n")
     assert main(["toy.yaml", "--resume"]) == 2
     assert "runs/toy: the code of the study has changed since this run was begun" in capfd.readouterr().err
     assert main(["toy.yaml", "--resume", "--accept-changed-code"]) == 1, capfd.readouterr().err
