@@ -2,6 +2,8 @@
 
 import re
 
+FAILED, ENDED_EARLY = 1, 3  # exit codes of a search that failed, and of one that ended before its budget was spent
+
 USER_INFORMATION = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 

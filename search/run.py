@@ -18,7 +18,7 @@ from results.command import EXIT_BAD_INPUT, PATH, fail, run_command
 from results.exceptions import RecordError
 from results.records.text import short
 from search import cluster
-from search.exceptions import InputError, one_line, redacted
+from search.exceptions import FAILED, InputError, one_line, redacted
 from search.preparation import (
     Options,
     Prepared,
@@ -35,7 +35,6 @@ from search.record.run_folder import LOG_FILE
 from search.tune.preflight import local_resources
 from search.watch.terminal import output_to_log, say
 
-FAILED = 1
 FIRST_POINTS = 5
 
 log = logging.getLogger(__name__)

@@ -24,7 +24,7 @@ from results.front.front import FrontSummary, summarise
 from results.front.overview import beyond_reference
 from results.front.points import SEEDS_COLUMN
 from search import cluster
-from search.exceptions import InputError, one_line, redacted
+from search.exceptions import ENDED_EARLY, FAILED, InputError, one_line, redacted
 from search.policy.proposals import Proposals
 from search.preparation import Options, Prepared, prepare_study, settle_resources
 from search.protocol import Study
@@ -52,8 +52,6 @@ from search.tune.tracking import check_trackers
 from search.watch.gauges import Gauges
 from search.watch.interruption import EXIT_CODE, Interruption
 from search.watch.monitor import Monitor, console, front_table
-
-FAILED, ENDED_EARLY = 1, 3
 
 log = logging.getLogger(__name__)
 

@@ -14,8 +14,6 @@ from model.dataset.archives import parse_number
 from model.dataset.recordings import RawPart
 from model.dataset.sources import DataError
 
-SPELT = {"@dimensions": "@dimensions", "@serieslength": "@seriesLength"}
-
 
 def find_named(name: str, extract_path: Path | None) -> tuple[Path, Path]:
     """Find, or let aeon download, the two ``.ts`` files of a UEA/UCR data set.
@@ -120,27 +118,27 @@ def _class_spelling(header: dict[str, list[str]], path: Path) -> dict[str, str]:
 def _check_sizes(header: dict[str, list[str]], path: Path) -> None:
     """Refuse a header that says something else than its first recording, which one of the two got wrong."""
     with path.open(encoding="utf-8", errors="replace") as file:
-        lines = list(file)
-    start = next(number for number, line in enumerate(lines) if line.strip().lower() == "@data") + 1
-    number = next((number for number in range(start, len(lines)) if lines[number].strip()), None)
-    if number is None:
+        lines = enumerate(map(str.strip, file), start=1)
+        next(line for _, line in lines if line.lower() == "@data")
+        number, first = next(((number, line) for number, line in lines if line), (0, ""))
+    if not first:
         raise DataError(f"{path}: no data: there is no recording behind @data")
-    channels = [part.split(",") for part in lines[number].strip().split(":")[:-1]]
+    channels = [part.split(",") for part in first.split(":")[:-1]]
     if not channels:
         return  # told by what reads the whole of it
-    place, samples = f"{path}, line {number + 1}", len(channels[0])
+    place, samples = f"{path}, line {number}", len(channels[0])
     univariate = (header.get("@univariate") or [""])[0].lower()
     if univariate == "true" and len(channels) > 1:
         raise DataError(
             f"{place}: {len(channels)} channels, but the header says @univariate true: correct one of the two"
         )
-    for key, name, found in (("@dimensions", "channels", len(channels)), ("@serieslength", "samples", samples)):
-        said = (header.get(key) or [""])[0]
+    for key, name, found in (("@dimensions", "channels", len(channels)), ("@seriesLength", "samples", samples)):
+        said = (header.get(key.lower()) or [""])[0]
         if not said.isdecimal() or int(said) in (0, found):
             continue
         commas = name == "samples" and found == 2 * int(said)
         hint = "are decimals written with commas? Write points" if commas else "correct one"
-        raise DataError(f"{place}: {found} {name}, but the header says {SPELT[key]} {said}: {hint}")
+        raise DataError(f"{place}: {found} {name}, but the header says {key} {said}: {hint}")
 
 
 def _first_fault(path: Path) -> str | None:

@@ -24,6 +24,7 @@ from results.records.run import read_curves
 from search.record.checkpoints import TRIALS_FOLDER
 from search.record.origin import basis, mark
 from search.record.run_folder import CONFIGURATION_FILE, SPACE_FILE, RunFolder, RunFolderError
+from search.space.assignments import inside
 from search.space.reading import SpaceError, read_document
 from search.space.schema import Space
 from search.trials import TrialRequest, TrialResult, TrialUpdate, now
@@ -142,7 +143,7 @@ def read_points(files: Sequence[Path], space: Space) -> tuple[dict[str, Any], ..
     for given in files:
         file = given / CONFIGURATION_FILE if given.is_dir() else given
         configuration = read_document(file)
-        point = {name: value for name in space.parameters if (value := _value(configuration, name)) is not None}
+        point = {name: value for name in space.parameters if (value := inside(configuration, name)) is not None}
         if not point:
             raise SpaceError(f"--start {file}: has no value of what is searched ({', '.join(space.parameters)})")
         for name, value in point.items():
@@ -229,9 +230,3 @@ def _curve(run: Path, number: int) -> tuple[dict[str, float], ...]:
 
 def _point(parameters: Mapping[str, Any]) -> str:
     return json.dumps(dict(parameters), sort_keys=True, default=str)
-
-
-def _value(configuration: Any, dotted: str) -> Any:
-    for key in dotted.split("."):
-        configuration = configuration.get(key) if isinstance(configuration, Mapping) else None
-    return configuration

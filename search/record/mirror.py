@@ -72,22 +72,21 @@ class Mirror:
         try:
             found = self._filesystem.get_file_info(FileSelector(self._base, recursive=True, allow_not_found=True))
             spaces = [info.path for info in found if info.path.rpartition("/")[2] == SPACE_FILE]
-            if spaces:
-                with self._filesystem.open_input_stream(min(spaces, key=len)) as stream:
-                    document = load_yaml(stream.read().decode())
-                there = str(document.get("provenance", {}).get("created", "at a time that is not known"))
-                if there != begun:
-                    raise MirrorError(
-                        f"--mirror {self._url}: holds another run, begun {there}; give a place that is empty"
-                    )
+            there = self._begun(min(spaces, key=len)) if spaces else begun
         except (OSError, ValueError, AttributeError, YAMLError) as error:
-            if isinstance(error, MirrorError):
-                raise
             raise MirrorError(f"--mirror {self._url}: cannot be read: {redacted(one_line(error))[:200]}") from error
+        if there != begun:
+            raise MirrorError(f"--mirror {self._url}: holds another run, begun {there}; give a place that is empty")
         for info in found:
             _, inside, name = f"/{info.path}".rpartition(f"/{TRIALS_FOLDER}/")
             if inside and info.is_file:
                 self._there[f"{TRIALS_FOLDER}/{name}"] = info.size
+
+    def _begun(self, space: str) -> str:
+        """Return when the run was begun whose space is in a file there."""
+        with self._filesystem.open_input_stream(space) as stream:
+            document = load_yaml(stream.read().decode())
+        return str(document.get("provenance", {}).get("created", "at a time that is not known"))
 
     def __enter__(self) -> Mirror:
         """Begin to copy."""

@@ -92,13 +92,11 @@ def load_yaml(text: str) -> Any:
     """
     try:
         found = yaml.load(text, Loader=_Loader)
+        deep = _deeper_than(found, MOST_LEVELS)
     except RecursionError:
-        found = None
         deep = True
     except (ValueError, KeyError, TypeError, AttributeError) as error:  # of `!!int word`, and of a word without end
         raise yaml.constructor.ConstructorError(None, None, one_line(error)[:200], None) from error
-    else:
-        deep = _deeper_than(found, MOST_LEVELS)
     if deep:
         raise yaml.constructor.ConstructorError(None, None, f"is nested more than {MOST_LEVELS} levels deep", None)
     return found

@@ -36,7 +36,7 @@ class Capacity:
         last of them; `clock` gives seconds. `most` is how many slots there may be at most, for which `ask` is told what
         the cluster should have room for; None: as many as it has by itself.
         """
-        self._most_slots, self._ask = most, ask
+        self._limit, self._ask = most, ask
         self._asked = 0
         self._resources, self._look, self._grow, self._clock = resources, look, grow, clock
         self._slots = resources.slots if most is None else 0
@@ -49,7 +49,7 @@ class Capacity:
         It is 1 at least, so that a run without any node comes to an end of its own, but 0 where places are asked for:
         then they are waited for. `wanted` says how many trials there are to be run.
         """
-        if self._most_slots is not None:
+        if self._limit is not None:
             self._ask_for(wanted())
         if self._clock() >= self._next:
             self._look_again()
@@ -72,7 +72,7 @@ class Capacity:
 
     def _ask_for(self, wanted: int) -> None:
         """Ask for places where others are needed than before; a cluster with fewer trials to come may shrink."""
-        places = min(wanted, self._most_slots or 0)
+        places = min(wanted, self._limit or 0)
         if places != self._asked:
             each = {"CPU": float(self._resources.cpus)}
             each |= {"GPU": self._resources.gpus} if self._resources.gpus else {}
@@ -86,7 +86,7 @@ class Capacity:
     def _look_again(self) -> None:
         wanted = self._resources
         found = fitting_trials(wanted.cpus, wanted.gpus, wanted.workers, self._look())
-        found = max(1, found) if self._most_slots is None else min(found, self._most_slots)
+        found = max(1, found) if self._limit is None else min(found, self._limit)
         self._next = self._clock() + REPLAN_S
         if found != self._slots:
             log.warning("the cluster has changed: trials at a time now %d, before %d", found, self._slots)

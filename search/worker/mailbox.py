@@ -124,7 +124,7 @@ class Mailbox:
     async def grow(self, slots: int) -> None:
         """Have at least so many slots."""
         async with self._changed:
-            self._slots += [Slot(generation=self._first) for _ in range(slots - len(self._slots))]
+            self._slot(slots - 1)
             self._changed.notify_all()
 
     async def close(self, lease: SlotLease) -> None:
@@ -220,7 +220,7 @@ class Mailbox:
             await self._note_trouble(slot, reason)
 
     def _slot(self, number: int) -> Slot:
-        """Return a slot, of which a mailbox that was started again has not heard yet."""
+        """Return a slot; one that came later is made, of which a mailbox that was started again has not heard."""
         while len(self._slots) <= number:
             self._slots.append(Slot(generation=self._first))
         return self._slots[number]
