@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from results.records.lock import is_searched
 from results.records.run import read_run
 from results.records.tables import TRIALS_FILE
 
 RELOAD_S = 5
-LOCK_FILE = ".lock"  # held by the search that works on the run
 
 
 def follow(folder: Path, say: Callable[[str], None], pause_s: float = RELOAD_S) -> None:
@@ -32,18 +31,6 @@ def follow(folder: Path, say: Callable[[str], None], pause_s: float = RELOAD_S) 
             say(_draw(folder, RELOAD_S if goes_on else None))
         if goes_on:
             time.sleep(pause_s)
-
-
-def is_searched(folder: Path) -> bool:
-    """Say whether a search works on a run: it holds the folder's lock."""
-    try:
-        with (folder / LOCK_FILE).open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def _changed(folder: Path) -> float:

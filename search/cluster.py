@@ -84,6 +84,8 @@ def start_local(available: Available) -> Dashboard:
     import ray
 
     given: dict[str, Any] = {"num_cpus": int(available.cpus), "num_gpus": int(available.gpus), **QUIET}
+    memory = available.machines[0].others.get("memory")
+    given |= {"_memory": int(memory)} if memory else {}  # else Ray keeps a part of it for itself
     try:
         context = ray.init(address="local", include_dashboard=True, _metrics_export_port=_metrics_port(), **given)
     except Exception as error:
@@ -125,8 +127,9 @@ def join(address: str, modules: Sequence[str]) -> Dashboard:
 
 def cluster_resources(address: str) -> Available:
     """Return what the joined cluster has in all, busy or not."""
-    nodes = tuple(Node(*(node["Resources"].get(what, 0.0) for what in ("CPU", "GPU"))) for node in _nodes())
-    cpus, gpus = (sum(amounts) for amounts in zip(*nodes, strict=True)) if nodes else (0.0, 0.0)
+    resources = [dict(node["Resources"]) for node in _nodes()]
+    nodes = tuple(Node(has.pop("CPU", 0.0), has.pop("GPU", 0.0), has) for has in resources)
+    cpus, gpus = sum(node.cpus for node in nodes), sum(node.gpus for node in nodes)
     return Available(cpus, gpus, f"the cluster at {address}", nodes, grows=True)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import re
 import sys
 import traceback
@@ -103,6 +104,8 @@ def prepare(options: Options) -> Prepared:
         _check_resumed(options)
     elif options.retry_failed:
         raise RunFolderError("--retry-failed: only counts with --resume; a new run has no trial that failed")
+    if unset := [name for name, value in space.resources.env.items() if value is None and name not in os.environ]:
+        raise SpaceError(f"{options.file}: resources.env.{unset[0]}: is null, but is not set here; set it")
     if options.start:
         space = space.model_copy(update={"start": (*read_points(options.start, space), *space.start)})
     study = import_study(space.study, options.file)

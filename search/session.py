@@ -48,6 +48,7 @@ from search.space.schema import Space
 from search.trials import TrialResult
 from search.tune.fit import RunContext, RunLocation, run_search
 from search.tune.preflight import Available, local_resources
+from search.tune.searcher import TimeIsUpError
 from search.tune.tracking import check_trackers
 from search.watch.gauges import Gauges
 from search.watch.interruption import EXIT_CODE, Interruption
@@ -106,6 +107,9 @@ class Session:
                 cluster.sweep_nodes(location.session)
         except DiskFullError as error:
             return self._out_of_space(error)
+        except TimeIsUpError as error:
+            verdict = str(error)
+            run.recorder.interrupt(verdict)
         except (KeyboardInterrupt, SystemExit):  # while Ray starts, its own handler of SIGTERM exits
             return self._interrupted()
         finally:
@@ -163,6 +167,7 @@ class Session:
             reusable=reusable,
             basis=ours,
             interruption=self._interruption,
+            keep=lambda changed: self._folder.write_space(changed, origin),
         )
         if self._options.resume:
             others = [(gone_on, "lines"), (repeated, "replicates")]

@@ -129,3 +129,4 @@ class WorkerContext:
     # What results depend on besides the configuration, as it is now: code and data
     basis: dict[str, Any] = field(default_factory=dict)
     session: str = ""  # what the file `.session` of the run folder holds: who sees another file sees another folder
+    environment: dict[str, str] = field(default_factory=dict)  # variables that workers have beside their node's

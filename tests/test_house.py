@@ -52,7 +52,7 @@ LAYERS = {
         "tune",
         "cluster preparation",
         "session",
-        "run testing",
+        "run control testing",
     ),
 }
 BETWEEN_PACKAGES = {

@@ -136,6 +136,17 @@ class Proposals:
             self._again = [self._propose().trial for _ in range(min(self._space.batch, most))]
         return self.request(self._again.pop(0)) if self._again else self._propose()
 
+    def add(self, point: Mapping[str, Any]) -> TrialRequest:
+        """Put a point in front of those to come, as a trial of the budget; what it leaves out is sampled."""
+        request = self._propose(point)
+        self._again.insert(0, request.trial)
+        return request
+
+    @property
+    def waiting(self) -> int:
+        """How many of the budget's trials have a point and are to be given out."""
+        return len(self._again)
+
     def give_back(self, trial: int) -> None:
         """Take a trial back that has not ended; it is the next one to be given out."""
         again = self._again
@@ -251,9 +262,9 @@ class Proposals:
             running.set_user_attr(LINE_KEY, parameters[LINE])
         return running
 
-    def _propose(self) -> TrialRequest:
+    def _propose(self, start: Mapping[str, Any] | None = None) -> TrialRequest:
         number = len(self._proposed())
-        point = self._sampler.propose(self._journal.memory, number, self._kept_lines())
+        point = self._sampler.propose(self._journal.memory, number, self._kept_lines(), start)
         self._journal.keep_notes()
         running = self._sampler.running(point)
         running.set_user_attr(SEED, self._seed(point.parameters, number))

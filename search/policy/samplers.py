@@ -51,13 +51,21 @@ class PointSampler:
         self._conditional = any(entry.when for entry in space.parameters.values())
         self._sequence = _Sequence(space.seed, self._seen) if space.sampler.name in ("qmc", "gp") else None
 
-    def propose(self, study: optuna.Study, number: int, lines: Sequence[Sequence[float]] = ()) -> Point:
+    def propose(
+        self,
+        study: optuna.Study,
+        number: int,
+        lines: Sequence[Sequence[float]] = (),
+        start: Mapping[str, Any] | None = None,
+    ) -> Point:
         """Propose the point of a trial, by its number in this run from 0, and add it to a study as a running trial.
 
         The study lives in memory; it may hold trials of earlier runs before those of this one. `lines` are the
-        objectives of lines that keep the guards; a sampler may look at what is missing beside them.
+        objectives of lines that keep the guards; a sampler may look at what is missing beside them. `start` are values
+        that the point has to have; None: those of the space's starting point of this number.
         """
-        start = self._space.start[number] if number < len(self._space.start) else {}
+        if start is None:
+            start = self._space.start[number] if number < len(self._space.start) else {}
         if self._sequence is not None and self._spreads(study):
             parameters = self._space.active({**self._values(self._sequence.point(number)), **start})
             study.add_trial(self.seen(self.running(Point(parameters, {}))))

@@ -130,8 +130,10 @@ class Reusable:
         return TrialUpdate(result, _curve(known.run, number), evaluated=True)
 
 
-def read_points(files: Sequence[Path], space: Space) -> tuple[dict[str, Any], ...]:
+def read_points(files: Sequence[Path], space: Space, option: str = "--start") -> tuple[dict[str, Any], ...]:
     """Read a starting point from each file: a configuration, or a folder with one, such as an earlier `best/knee`.
+
+    Messages begin with the option that the files belong to.
 
     Returns:
         Of each file the values of what is searched.
@@ -145,10 +147,10 @@ def read_points(files: Sequence[Path], space: Space) -> tuple[dict[str, Any], ..
         configuration = read_document(file)
         point = {name: value for name in space.parameters if (value := inside(configuration, name)) is not None}
         if not point:
-            raise SpaceError(f"--start {file}: has no value of what is searched ({', '.join(space.parameters)})")
+            raise SpaceError(f"{option} {file}: has no value of what is searched ({', '.join(space.parameters)})")
         for name, value in point.items():
             if not space.parameters[name].has(value):
-                raise SpaceError(f"--start {file}: {name}: {value!r} is outside what is searched")
+                raise SpaceError(f"{option} {file}: {name}: {value!r} is outside what is searched")
         points.append(space.active(point))
     return tuple(points)
 

@@ -38,10 +38,15 @@ class Snapshot(NamedTuple):
     expected: int = 0  # replicates that there will be, as far as is known; 0 before the budget's trials have ended
     notices: tuple[str, ...] = ()  # what the user should have seen so far
     lines: frozenset[int] = frozenset()  # numbers of the rows that are lines, and no replicates
+    trials: int = 0  # of the budget, as it is now
 
 
 class Recorder:
-    """Writes what happens, and remembers it."""
+    """Writes what happens, and remembers it.
+
+    Attributes:
+        trials: Of the budget, as it is now.
+    """
 
     def __init__(self, space: Space, folder: Path, code: str = ""):
         """Open the tables of a run folder; trials that end have the mark `code`, see `search.record.origin.mark`.
@@ -64,6 +69,7 @@ class Recorder:
         self._began: float | None = None
         self._ended_now = 0
         self._notices: list[str] = []
+        self.trials = space.budget.trials
         self._lock = threading.RLock()  # a second signal may come to the thread that holds it
 
     def clear_interrupted(
@@ -142,6 +148,11 @@ class Recorder:
             log.error("%s\n%s", text, result.trace)
         return curve
 
+    @property
+    def failed(self) -> int:
+        """How many trials have failed, in earlier sessions too."""
+        return sum(row["state"] == "failed" for row in self._rows)
+
     def forget_ends(self, trials: Iterable[int] | None = None) -> None:
         """Remove the ends of trials from which no line goes on any more; None: of all."""
         ends = self.folder / ENDS_FOLDER
@@ -183,6 +194,7 @@ class Recorder:
             rows, running = list(self._rows), list(self._running.values())
             replicates = frozenset(number for row in rows if (number := int(str(row["trial"]))) in self._replicates)
             lines = frozenset(int(str(row["trial"])) for row in rows if row.get(LINE)) - replicates
+            notices = tuple(self._notices)
             return Snapshot(
-                rows, running, seconds, self._ended_now, replicates, self._expected, tuple(self._notices), lines
+                rows, running, seconds, self._ended_now, replicates, self._expected, notices, lines, self.trials
             )

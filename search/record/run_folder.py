@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from results.records.files import write_atomically
+from results.records.lock import LOCK_FILE
 from results.records.run import read_trials
 from results.records.space import LINE_COLUMN, RunSpace
 from results.records.tables import BOOKKEEPING, CODE, INHERITED
 from search.exceptions import InputError
+from search.record.control import CONTROL_FOLDER, forget_commands
 from search.record.outbox import SESSION_FILE
 from search.space.reading import SpaceError, dump_yaml, parse_space, read_document
 from search.space.schema import Space
@@ -24,13 +26,16 @@ from search.trials import TrialRequest, TrialResult, seconds_between
 
 SPACE_FILE = "space.yaml"
 CONFIGURATION_FILE = "configuration.yaml"  # of a trial that has finished, beside its model
-LOCK_FILE = ".lock"
 LOG_FILE = "log.txt"
 STUDY_FOLDER = "study"  # what the study keeps for all trials
-UNUSED = frozenset({LOCK_FILE, LOG_FILE, SESSION_FILE, STUDY_FOLDER})  # what a folder holds in which no run was begun
+# What a folder holds in which no run was begun
+UNUSED = frozenset({LOCK_FILE, LOG_FILE, SESSION_FILE, STUDY_FOLDER, CONTROL_FOLDER})
 MAY_CHANGE = (
     "budget.trials",
     "budget.wall_clock_s",
+    "budget.wall_clock_hard",
+    "budget.trial_wall_clock_s",
+    "budget.max_failures",
     "budget.evaluate_every",
     "budget.replicates",
     "budget.checkpoint_every_s",
@@ -39,6 +44,10 @@ MAY_CHANGE = (
     "resources.max_slots",
     "resources.start_within_s",
     "resources.recycle_after_trials",
+    "resources.memory_gib",
+    "resources.accelerator",
+    "resources.custom",
+    "resources.env",
     "track.tensorboard",
     "track.mlflow",
     "track.wandb",
@@ -99,6 +108,7 @@ class RunFolder:
             ) from None
         except OSError as error:
             raise RunFolderError(f"{self.shown}: cannot be written ({error.strerror})") from None
+        forget_commands(self.path)
 
     def release(self) -> None:
         """Let go of the lock, and remove the folder where no run was begun in it."""

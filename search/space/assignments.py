@@ -18,8 +18,10 @@ from search.space.reading import SpaceError, load_yaml
 FILE_SUFFIXES = (".npz", ".ts", ".yaml", ".yml", ".json", ".csv")
 
 
-def read_assignments(texts: Sequence[str]) -> dict[str, Any]:
+def read_assignments(texts: Sequence[str], option: str = "--set") -> dict[str, Any]:
     """Read `KEY=VALUE`, the value as YAML, such as 16, native, or {npz: mine.npz}; return values by dotted key.
+
+    Messages begin with the option that the texts belong to.
 
     Text that ends as the name of a file does, or names one in the working folder, becomes an absolute path: paths
     inside a space file are relative to that file, those of a command line to the working folder.
@@ -31,14 +33,14 @@ def read_assignments(texts: Sequence[str]) -> dict[str, Any]:
     for text in texts:
         key, equals, written = (part.strip() for part in text.partition("="))
         if not (key and equals and written) or not all(key.split(".")):
-            raise SpaceError(f"--set {text}: expected KEY=VALUE, such as codebook_size=16 or training.batch_size=8")
+            raise SpaceError(f"{option} {text}: expected KEY=VALUE, such as codebook_size=16 or training.batch_size=8")
         if key in values:
-            raise SpaceError(f"--set {key}: is given twice; keep one")
+            raise SpaceError(f"{option} {key}: is given twice; keep one")
         try:
             values[key] = _from_here(load_yaml(written))
         except yaml.YAMLError as error:
             problem = getattr(error, "problem", None) or "cannot be read"
-            raise SpaceError(f"--set {key}: {written!r} is not valid YAML: {problem}") from None
+            raise SpaceError(f"{option} {key}: {written!r} is not valid YAML: {problem}") from None
     return values
 
 

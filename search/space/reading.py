@@ -15,7 +15,8 @@ from pydantic_core import ErrorDetails
 from results.records.objectives import Guard, Objective
 from search.exceptions import InputError, one_line
 from search.space.parameters import Categorical, FloatRange, IntegerRange
-from search.space.schema import Budget, HalvingSettings, Resources, Sampler, Space, Sweep, Track
+from search.space.resources import Resources
+from search.space.schema import Budget, HalvingSettings, Sampler, Space, Sweep, Track
 
 PARAMETERS: dict[str, type[BaseModel]] = {
     "choice": Categorical,

@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, model_validator
 
 from results.records.objectives import Guard, Objective
 from results.records.tables import LINE
 from results.records.text import ARROW
 from search.space.checks import check_conditions, check_fixed, check_names, check_start
 from search.space.parameters import Categorical, FloatRange, Integer, Number, Parameter, StrictModel
+from search.space.resources import Resources
 
 RESERVED = ("epochs", "seed", "threads")
 LARGEST_SEED = 2**62  # trials add their numbers to it
@@ -31,6 +32,9 @@ class Budget(StrictModel):
         trials: Trials that end, failed ones included.
         epochs: Epochs of each trial.
         wall_clock_s: Seconds after which no trial is begun any more, counted anew by each resumption; None: no limit.
+        wall_clock_hard: Whether trials under way are interrupted then, to go on from their checkpoints.
+        trial_wall_clock_s: Seconds of work after which a trial is stopped, at the end of its epoch; None: no limit.
+        max_failures: A search ends early when more trials than this have failed; None: no limit.
         evaluate_every: Epochs between two evaluations within a trial; None evaluates about ten times per trial.
         replicates: Seeds that each point on and near the front has in the end, trained after the trials; 1 trains
             none again.
@@ -43,10 +47,19 @@ class Budget(StrictModel):
     trials: Annotated[Integer, Field(ge=1, le=MOST_TRIALS)]
     epochs: Annotated[Integer, Field(ge=1)]
     wall_clock_s: Annotated[Number, Field(gt=0)] | None = None
+    wall_clock_hard: StrictBool = Field(False, exclude_if=lambda hard: not hard)
+    trial_wall_clock_s: Annotated[Number, Field(gt=0)] | None = None
+    max_failures: Annotated[Integer, Field(ge=0)] | None = None
     evaluate_every: Annotated[Integer, Field(ge=1)] | None = None
     replicates: Annotated[Integer, Field(ge=1, exclude_if=lambda seeds: seeds == 1)] = 1
     checkpoint_every_s: Annotated[Number, Field(ge=0)] = 30.0
     hung_after_s: Annotated[Number, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _has_a_clock(self) -> Budget:
+        if self.wall_clock_hard and self.wall_clock_s is None:
+            raise ValueError("wall_clock_hard: only counts with wall_clock_s; give both, or none")
+        return self
 
     @property
     def evaluation_epochs(self) -> int:
@@ -74,43 +87,6 @@ class HalvingSettings(StrictModel):
             found.append(round(at))
             at *= self.reduction
         return tuple(dict.fromkeys(found))
-
-
-class PlannedResources(NamedTuple):
-    """What a run has, with nothing left open."""
-
-    workers: int  # of one trial
-    cpus: int  # of one worker
-    gpus: float  # of one worker
-    slots: int  # trials at a time
-
-
-class Resources(StrictModel):
-    """What one trial gets, how many run at a time, and how long workers live.
-
-    Attributes:
-        workers: Of one trial; they share its recordings.
-        cpus: Of one worker; None is found out before the search.
-        gpus: Of one worker; None is found out before the search.
-        slots: Trials at a time; None is found out before the search, and on a cluster again while it runs.
-        max_slots: Trials at a time at most, where slots are found out; a cluster that scales by itself is asked for so
-            many places as there are trials to come.
-        start_within_s: Seconds in which a group of workers has to be up; a slot where it is not is passed over.
-        recycle_after_trials: Trials after which a worker process is replaced; None: only when it has to be.
-    """
-
-    workers: Annotated[Integer, Field(ge=1, exclude_if=lambda workers: workers == 1)] = 1
-    cpus: Annotated[Integer, Field(ge=1)] | None = None
-    gpus: Annotated[Number, Field(ge=0)] | None = None
-    slots: Annotated[Integer, Field(ge=1)] | None = None
-    max_slots: Annotated[Integer, Field(ge=1, exclude_if=lambda slots: slots is None)] | None = None
-    start_within_s: Annotated[Number, Field(gt=0)] = 180.0
-    recycle_after_trials: Annotated[Integer, Field(ge=1)] | None = None
-
-    @property
-    def planned(self) -> PlannedResources:
-        """What a run has; one CPU, no GPU and one slot before that was found out."""
-        return PlannedResources(self.workers, self.cpus or 1, self.gpus or 0.0, self.slots or 1)
 
 
 class Sampler(StrictModel):

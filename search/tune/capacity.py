@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from search.space.schema import PlannedResources
+from search.space.resources import PlannedResources
 from search.tune.preflight import Available, fitting_trials
 
 REPLAN_S = 10.0
@@ -74,9 +74,7 @@ class Capacity:
         """Ask for places where others are needed than before; a cluster with fewer trials to come may shrink."""
         places = min(wanted, self._limit or 0)
         if places != self._asked:
-            each = {"CPU": float(self._resources.cpus)}
-            each |= {"GPU": self._resources.gpus} if self._resources.gpus else {}
-            self._ask([each] * (places * self._resources.workers))
+            self._ask([self._resources.bundle] * (places * self._resources.workers))
             self._asked = places
 
     def tell_again(self) -> None:
@@ -84,8 +82,7 @@ class Capacity:
         self._grow(self._most)
 
     def _look_again(self) -> None:
-        wanted = self._resources
-        found = fitting_trials(wanted.cpus, wanted.gpus, wanted.workers, self._look())
+        found = fitting_trials(self._resources, self._look())
         found = max(1, found) if self._limit is None else min(found, self._limit)
         self._next = self._clock() + REPLAN_S
         if found != self._slots:

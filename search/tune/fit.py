@@ -24,6 +24,7 @@ from search.tune.capacity import Capacity
 from search.tune.preflight import Available
 from search.tune.scheduler import HalvingScheduler, WarmScheduler
 from search.tune.searcher import JournalSearcher
+from search.tune.steering import Steering
 from search.tune.tracking import trackers
 from search.tune.trial import UPDATE_KEY, WarmTrial
 from search.watch.interruption import Interruption
@@ -60,6 +61,7 @@ class RunContext:
     # What results depend on besides the configuration, as it is now; a checkpoint counts only where it is so
     basis: Mapping[str, Any]
     interruption: Interruption  # looked at between two events of Tune
+    keep: Callable[[Space], object]  # writes the space down where its user has changed it
 
 
 def run_search(run: RunContext) -> str:
@@ -71,9 +73,12 @@ def run_search(run: RunContext) -> str:
     Raises:
         KeyboardInterrupt: A signal came; trials are still running.
         DiskFullError: The run folder cannot be written any more; trials are still running.
+        TimeIsUpError: A hard wall clock ran out; trials are still running.
     """
     space, location = run.space, run.location
-    context = WorkerContext(space, location.folder, [ray.put(run.study)], dict(run.basis), location.session)
+    context = WorkerContext(
+        space, location.folder, [ray.put(run.study)], dict(run.basis), location.session, space.resources.environment
+    )
     # On the driver's node, which sees the run folder and does not end before the run.
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     options: dict[str, Any] = {"num_cpus": 0, "scheduling_strategy": here}
@@ -95,7 +100,12 @@ def run_search(run: RunContext) -> str:
         mailbox.drop.remote,
         shared=bool(location.session),
     )
-    tuner = _tuner(run, mailbox, searcher)
+
+    def stop(trial: int, reason: str) -> bool:
+        return bool(ray.get(mailbox.stop.remote(trial, reason)))
+
+    steering = Steering(space, run.study, searcher, run.recorder, stop, run.keep)
+    tuner = _tuner(run, mailbox, searcher, steering)
     # At its end Tune looks for result files that its loggers would have written, and complains about each of them.
     logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
     try:
@@ -107,7 +117,7 @@ def run_search(run: RunContext) -> str:
     return searcher.verdict
 
 
-def _tuner(run: RunContext, mailbox: Any, searcher: JournalSearcher) -> tune.Tuner:
+def _tuner(run: RunContext, mailbox: Any, searcher: JournalSearcher, steering: Steering) -> tune.Tuner:
     """Return Tune, with this project's parts in it."""
     space, location = run.space, run.location
     trainable: Any = tune.with_parameters(WarmTrial, mailbox=mailbox, name=space.name)
@@ -125,7 +135,7 @@ def _tuner(run: RunContext, mailbox: Any, searcher: JournalSearcher) -> tune.Tun
             name="tune",
             storage_path=str(location.folder / "ray"),
             verbose=0,
-            stop=_Interrupted(run.interruption, searcher),
+            stop=_BetweenTwoEvents(run.interruption, searcher, steering),
             callbacks=[
                 *trackers(space, location.folder, run.recorder.notice),
                 ReleaseTrialMetrics(),
@@ -145,12 +155,13 @@ def _scheduler(space: Space, proposals: Proposals, recorder: Recorder, searcher:
     )
 
 
-class _Interrupted(Stopper):
-    """Stops no trial; raises out of Tune's loop, at a place where nothing is half done."""
+class _BetweenTwoEvents(Stopper):
+    """Stops no trial; does what is asked for and raises out of Tune's loop where nothing is half done."""
 
-    def __init__(self, interruption: Interruption, searcher: JournalSearcher):
+    def __init__(self, interruption: Interruption, searcher: JournalSearcher, steering: Steering):
         self._interruption = interruption
         self._searcher = searcher
+        self._steering = steering
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False
@@ -161,7 +172,8 @@ class _Interrupted(Stopper):
 
     def stop_all(self) -> bool:
         self._interruption.raise_if_requested()
-        self._searcher.raise_if_disk_full()
+        self._searcher.raise_if_over()
+        self._steering.look()
         return False
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from search.exceptions import InputError
-from search.space.schema import Resources
+from search.space.resources import GIB, NOTHING, OF_A_KIND, PlannedResources, Resources
 
 TOLERANCE = 1e-6
 SLOT_GIB = 1.2  # of memory that a slot takes with a small model: its worker 0.3 to 0.8, what looks after it 0.4
@@ -29,15 +30,15 @@ class Node(NamedTuple):
 
     cpus: float  # CPU cores that may be used
     gpus: float  # GPUs that may be used
+    others: Mapping[str, float] = NOTHING  # amounts of what else there is, by Ray's names
 
-    def places(self, cpus: int, gpus: float) -> int:
+    def places(self, each: PlannedResources) -> int:
         """Return how many workers fit; a GPU that is shared is never shared across two devices."""
-        by_cpu = math.floor(self.cpus / cpus + TOLERANCE)
-        if gpus <= 0:
-            return by_cpu
-        if gpus < 1:
-            return min(by_cpu, math.floor(self.gpus) * math.floor(1 / gpus + TOLERANCE))
-        return min(by_cpu, math.floor(self.gpus / gpus + TOLERANCE))
+        has = {"CPU": self.cpus, "GPU": self.gpus, **self.others}
+        shared = 0 < each.gpus < 1
+        fitting = [has.get(what, 0.0) / amount for what, amount in each.bundle.items() if what != "GPU" or not shared]
+        fitting += [math.floor(self.gpus) * math.floor(1 / each.gpus + TOLERANCE)] if shared else []
+        return math.floor(min(fitting) + TOLERANCE)
 
 
 class Available(NamedTuple):
@@ -53,7 +54,8 @@ class Available(NamedTuple):
     @property
     def machines(self) -> tuple[Node, ...]:
         """Every machine by itself: a worker lives on one, while a trial's workers may live on several."""
-        return self.nodes or (Node(self.cpus, self.gpus),)
+        memory = {} if math.isinf(self.memory_gib) else {"memory": self.memory_gib * GIB}
+        return self.nodes or (Node(self.cpus, self.gpus, memory),)
 
 
 def local_resources() -> Available:
@@ -84,55 +86,78 @@ def plan(wanted: Resources, available: Available, trials: int) -> Resources:
             f"resources.workers: {wanted.workers} workers with {gpus:g} GPUs each could land on one GPU, where they "
             "cannot talk to one another (NCCL); give them whole GPUs, or take one worker"
         )
+    if not available.nodes and (wanted.accelerator or wanted.custom):
+        key = "accelerator" if wanted.accelerator else f"custom.{next(iter(wanted.custom))}"
+        raise PreflightError(f"resources.{key}: only counts on a cluster; join one by --address, or leave it out")
     cpus = wanted.cpus or _share(available, gpus, wanted.workers, wanted.slots)
-    fitting = fitting_trials(cpus, gpus, wanted.workers, available)
-    each = (f"{wanted.workers} workers x " if wanted.workers > 1 else "") + f"({_amount(cpus, gpus)})"
+    one = PlannedResources(wanted.workers, cpus, gpus, 1, wanted.others)
+    fitting = fitting_trials(one, available)
+    each = (f"{wanted.workers} workers x " if wanted.workers > 1 else "") + f"({_amount(one)})"
     most = min(trials, wanted.max_slots or trials)
     if wanted.max_slots is not None and available.grows and wanted.slots is None:
         return wanted.model_copy(update={"cpus": cpus, "gpus": gpus, "slots": max(1, min(fitting, most))})
     if fitting < 1:
-        alone = each if wanted.workers > 1 else _amount(cpus, gpus)
-        raise PreflightError(f"resources: one trial needs {alone}, but {_has(available)}")
+        alone = each if wanted.workers > 1 else _amount(one)
+        raise PreflightError(f"resources: one trial needs {alone}, but {_has(available, one)}")
     by_memory = max(1, math.floor(min(available.memory_gib / SLOT_GIB, trials)))
     slots = wanted.slots or min(fitting, most, by_memory)
     if slots > fitting:
-        places = slots * wanted.workers
         raise PreflightError(
-            f"resources.slots: {slots} slots x {each} = {_amount(places * cpus, places * gpus)}, "
-            f"but {_has(available)}; {fitting} would fit"
+            f"resources.slots: {slots} slots x {each} = {_amount(one, slots * wanted.workers)}, "
+            f"but {_has(available, one)}; {fitting} would fit"
         )
     return wanted.model_copy(update={"cpus": cpus, "gpus": gpus, "slots": slots})
 
 
-def fitting_trials(cpus: int, gpus: float, workers: int, available: Available) -> int:
+def fitting_trials(each: PlannedResources, available: Available) -> int:
     """Return how many trials fit at a time; each worker on one machine, those of one trial on several if need be."""
-    return sum(machine.places(cpus, gpus) for machine in available.machines) // workers
+    return sum(machine.places(each) for machine in available.machines) // each.workers
 
 
 def _share(available: Available, gpus: float, workers: int, slots: int | None) -> int:
     """Return the CPUs of one worker, so that all the workers fit beside one another."""
     if gpus <= 0:
         return 1
-    places = [(machine.cpus, machine.places(1, gpus)) for machine in available.machines]
+    least = PlannedResources(workers, 1, gpus, 1)
+    places = [(machine.cpus, machine.places(least)) for machine in available.machines]
     most = sum(number for _, number in places)
     if slots and slots * workers <= most:
         share = math.floor(available.cpus / (slots * workers))
-        while share > 1 and fitting_trials(share, gpus, workers, available) < slots:
+        while share > 1 and fitting_trials(least._replace(cpus=share), available) < slots:
             share -= 1
         return max(1, share)
     return max(1, min((math.floor(cpus / number) for cpus, number in places if number), default=1))
 
 
-def _amount(cpus: float, gpus: float) -> str:
-    text = f"{cpus:g} CPU{'s' if cpus != 1 else ''}"
-    return f"{text} and {gpus:g} GPU{'s' if gpus != 1 else ''}" if gpus else text
+def _amount(one: PlannedResources, times: int = 1) -> str:
+    return _text(
+        {what: amount if what.startswith(OF_A_KIND) else times * amount for what, amount in one.bundle.items()}
+    )
 
 
-def _has(available: Available) -> str:
-    gpus = "" if available.gpus else " and no GPU"
+def _text(amounts: Mapping[str, float]) -> str:
+    """Return amounts by Ray's names as words."""
+    words = []
+    for what, amount in amounts.items():
+        if what in ("CPU", "GPU"):
+            words.append(f"{amount:g} {what}{'s' if amount != 1 else ''}")
+        elif what == "memory":
+            words.append(f"{amount / GIB:.3g} GiB of memory")
+        else:
+            words.append(f"an {what.removeprefix(OF_A_KIND)}" if what.startswith(OF_A_KIND) else f"{amount:g} {what}")
+    return " and ".join(words)
+
+
+def _has(available: Available, one: PlannedResources) -> str:
+    """Say what there is of what is wanted."""
     nodes = f" on {len(available.nodes)} nodes" if len(available.nodes) > 1 else ""
     largest = f", at most {max(node.cpus for node in available.nodes):g} CPUs on one of them" if nodes else ""
-    return f"{available.where} has {_amount(available.cpus, available.gpus)}{gpus}{nodes}{largest}"
+    has = {"CPU": available.cpus, **({"GPU": available.gpus} if available.gpus else {})}
+    has |= {what: sum(node.others.get(what, 0.0) for node in available.machines) for what in one.others}
+    missing = [] if available.gpus else ["no GPU"]
+    missing += [f"no {what.removeprefix(OF_A_KIND)}" for what in one.others if not has[what]]
+    text = _text({what: amount for what, amount in has.items() if amount or what == "CPU"})
+    return f"{available.where} has {' and '.join([text, *missing])}{nodes}{largest}"
 
 
 def _free_memory_gib() -> float:

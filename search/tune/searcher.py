@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from ray.tune.search import Searcher
 
 from search.policy.proposals import Proposals
+from search.record.control import ControlError
 from search.record.disk import DISK_FULL, DiskFullError, is_full
 from search.record.earlier_runs import Reusable
 from search.record.recorder import Recorder
@@ -31,6 +32,10 @@ MOST_LOST = 3  # per slot, in a row, with nothing heard of any trial in between
 MOST_RETURNS = 4  # of one trial, from slots whose node or worker could not finish it
 MOST_ALIKE = 10  # failures with equal reasons in a row
 REST_S = 600.0
+
+
+class TimeIsUpError(RuntimeError):
+    """A wall clock ran out that trials under way do not outlast."""
 
 
 class JournalSearcher(Searcher):
@@ -70,7 +75,9 @@ class JournalSearcher(Searcher):
         self._shared = shared
         self._slots = space.resources.planned.slots
         self._follows = space.sweep is not None or space.budget.replicates > 1
-        self._wall_clock_s = space.budget.wall_clock_s
+        self._budget = space.budget
+        self._trials = space.budget.trials
+        self.paused = False
         self._began: float | None = None  # when the first trial was given out
         self._requests: dict[str, TrialRequest] = {}
         self._latest: dict[str, TrialResult] = {}
@@ -100,8 +107,10 @@ class JournalSearcher(Searcher):
                 return None
             with self._noting_a_full_disk():
                 if self._time_is_up() and self._to_come() > len(self._requests):
-                    self.verdict = f"the wall clock of {self._wall_clock_s:g} s ran out"
+                    self.verdict = self._time_ran_out
                     continue
+                if self.paused:
+                    return None
                 request = self._next()
                 if request is None:
                     # Not before the last one has ended: Tune asks no more then, and a trial may have to be given again.
@@ -116,6 +125,28 @@ class JournalSearcher(Searcher):
         """Return how many trials are running or to be run, as far as is known."""
         later = self._proposals.more_lines + self._proposals.lacking if self._follows else 0
         return len(self._requests) + self._remaining + later
+
+    def add(self, point: Mapping[str, Any]) -> TrialRequest:
+        """Put a point in front of those to come; it is one of the budget's trials.
+
+        Raises:
+            ControlError: All of them have been given out, or have a point already.
+        """
+        if self._remaining <= self._proposals.waiting:
+            raise ControlError(f"all {self._trials} trials have been given out; first have more: `trials N`")
+        return self._proposals.add(point)
+
+    def have_trials(self, trials: int) -> None:
+        """Take another number of trials for the budget's.
+
+        Raises:
+            ControlError: More than so many have been given out, or have a point already.
+        """
+        remaining = self._remaining + trials - self._trials
+        if remaining < self._proposals.waiting:
+            least = trials - remaining + self._proposals.waiting
+            raise ControlError(f"{least} trials have been given out already; fewer than that cannot be had")
+        self._remaining, self._trials = remaining, trials
 
     def more_may_come(self) -> bool:
         """Say whether there may be trials beyond those that are running."""
@@ -202,6 +233,9 @@ class JournalSearcher(Searcher):
         self._last_failure = reason
         if self._alike >= MOST_ALIKE:
             self.verdict = f"the last {MOST_ALIKE} trials failed alike: {reason}"
+        most = self._budget.max_failures
+        if reason and most is not None and self._recorder.failed >= most:  # beside this one
+            self.verdict = f"{most + 1} trials failed, more than budget.max_failures; the last one: {reason}"
 
     @contextmanager
     def _noting_a_full_disk(self) -> Iterator[None]:
@@ -213,10 +247,17 @@ class JournalSearcher(Searcher):
                 raise
             self.disk_full = f"{DISK_FULL} ({failure})"
 
-    def raise_if_disk_full(self) -> None:
-        """Raise DiskFullError where the disk proved full; Tune's loop calls this between two events."""
+    def raise_if_over(self) -> None:
+        """Raise what ends the search though trials are under way; Tune's loop calls this between two events.
+
+        Raises:
+            DiskFullError: The disk proved full.
+            TimeIsUpError: A hard wall clock ran out.
+        """
         if self.disk_full:
             raise DiskFullError(self.disk_full)
+        if self._budget.wall_clock_hard and self._requests and self._time_is_up():
+            raise TimeIsUpError(self._time_ran_out)
 
     def save(self, checkpoint_path: str) -> None:
         """Do nothing: the journal is the state."""
@@ -230,7 +271,11 @@ class JournalSearcher(Searcher):
 
     def _time_is_up(self) -> bool:
         spent_s = time.monotonic() - self._began if self._began is not None else 0.0
-        return self._wall_clock_s is not None and spent_s > self._wall_clock_s
+        return self._budget.wall_clock_s is not None and spent_s > self._budget.wall_clock_s
+
+    @property
+    def _time_ran_out(self) -> str:
+        return f"the wall clock of {self._budget.wall_clock_s:g} s ran out"
 
     def _resting(self) -> int:
         """Return how many slots are passed over, since their groups could not work a short while ago; never all."""

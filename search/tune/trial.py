@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -154,9 +153,7 @@ class WarmTrial(tune.Trainable):
             self._start_group("")
 
     def _start_group(self, cause: str) -> None:
-        storage = Path(self._context.folder) / "ray"
-        resources = self._context.space.resources
-        self._group = WorkerGroup(self._mailbox, self._lease, resources, storage, self._name, cause)
+        self._group = WorkerGroup(self._mailbox, self._lease, self._context, self._name, cause)
 
     def _check_group(self) -> None:
         """Replace a worker that hangs and a group that has ended; give the trial back where nobody comes to work."""

@@ -51,6 +51,50 @@ class FrontSoFar:
         return True
 
 
+class Standing:
+    """How a run stands, in words."""
+
+    def __init__(self, space: Space):
+        self._space = space
+        self._front = FrontSoFar(space)
+        self._foreseen = 0
+
+    @property
+    def summary(self) -> FrontSummary:
+        """Of the front, as of the last counts."""
+        return self._front.summary
+
+    def running(self, snapshot: Snapshot) -> list[str]:
+        """Return a line on each trial under way, by number."""
+        lines = []
+        for result in sorted(snapshot.running, key=lambda result: result.request.trial):
+            parameters = ", ".join(f"{name} {short(value)}" for name, value in result.request.parameters.items())
+            waiting = not result.started and not snapshot.ended_now
+            whole = self._space.epochs_of(result.request.parameters)
+            epochs = "workers are starting" if waiting else f"epoch {result.epochs} of {whole}"
+            lines.append(f"  trial {result.request.trial}: {epochs}, {parameters}")
+        return lines
+
+    def counts(self, snapshot: Snapshot) -> str:
+        """Return what has ended, the front so far and the time left, as one line."""
+        if self._front.update(snapshot):
+            self._foreseen = foreseen_replicates(snapshot.rows, self._space)
+        summary = self._front.summary
+        states = Counter(str(row["state"]) for row in snapshot.rows)
+        replicates = len(snapshot.replicates)
+        lines = len(snapshot.lines)
+        text = f"{len(snapshot.rows) - replicates - lines} of {snapshot.trials} trials ended"
+        text += f", {lines} lines" if lines else ""
+        text += f", {replicates} of {snapshot.expected} replicates" if snapshot.expected else ""
+        for state in ("failed", "stopped"):
+            text += f", {states[state]} {state}" if states[state] else ""
+        text += f", {len(snapshot.running)} running" if snapshot.running else ""
+        if states["finished"]:
+            text += f" | front {len(summary.front)}, hypervolume {summary.hypervolume:.4f}"
+        left = time_left_s(snapshot, self._space, self._foreseen)
+        return text + (f" | about {duration(left)} left" if left else "")
+
+
 class Monitor:
     """Shows how a run stands, from entering to leaving it."""
 
@@ -58,8 +102,7 @@ class Monitor:
         self._space = space
         self._recorder = recorder
         self._console = console(terminal)
-        self._front = FrontSoFar(space)
-        self._foreseen = 0
+        self._standing = Standing(space)
         self._said = (-1, False)
         self._noticed = 0
         self._done = threading.Event()
@@ -96,7 +139,7 @@ class Monitor:
         known = time_left_s(snapshot, self._space) is not None
         if (len(snapshot.rows), known) != self._said:
             self._said = len(snapshot.rows), known
-            self.say(self._counts(snapshot))
+            self.say(self._standing.counts(snapshot))
 
     def _say_notices(self, snapshot: Snapshot) -> None:
         for text in snapshot.notices[self._noticed :]:
@@ -104,34 +147,11 @@ class Monitor:
         self._noticed = len(snapshot.notices)
 
     def _view(self, snapshot: Snapshot) -> RenderableType:
-        parts: list[RenderableType] = [Text(self._counts(snapshot))]
-        for result in sorted(snapshot.running, key=lambda result: result.request.trial):
-            parameters = ", ".join(f"{name} {short(value)}" for name, value in result.request.parameters.items())
-            waiting = not result.started and not snapshot.ended_now
-            whole = self._space.epochs_of(result.request.parameters)
-            epochs = "workers are starting" if waiting else f"epoch {result.epochs} of {whole}"
-            parts.append(Text(f"  trial {result.request.trial}: {epochs}, {parameters}", style="dim"))
-        if len(self._front.summary.front):
-            parts.append(front_table(self._front.summary, self._space, "front so far"))
+        parts: list[RenderableType] = [Text(self._standing.counts(snapshot))]
+        parts += [Text(line, style="dim") for line in self._standing.running(snapshot)]
+        if len(self._standing.summary.front):
+            parts.append(front_table(self._standing.summary, self._space, "front so far"))
         return Group(*parts)
-
-    def _counts(self, snapshot: Snapshot) -> str:
-        if self._front.update(snapshot):
-            self._foreseen = foreseen_replicates(snapshot.rows, self._space)
-        summary = self._front.summary
-        states = Counter(str(row["state"]) for row in snapshot.rows)
-        replicates = len(snapshot.replicates)
-        lines = len(snapshot.lines)
-        text = f"{len(snapshot.rows) - replicates - lines} of {self._space.budget.trials} trials ended"
-        text += f", {lines} lines" if lines else ""
-        text += f", {replicates} of {snapshot.expected} replicates" if snapshot.expected else ""
-        for state in ("failed", "stopped"):
-            text += f", {states[state]} {state}" if states[state] else ""
-        text += f", {len(snapshot.running)} running" if snapshot.running else ""
-        if states["finished"]:
-            text += f" | front {len(summary.front)}, hypervolume {summary.hypervolume:.4f}"
-        left = time_left_s(snapshot, self._space, self._foreseen)
-        return text + (f" | about {duration(left)} left" if left else "")
 
 
 def console(terminal: TextIO) -> Console:
@@ -160,7 +180,7 @@ def time_left_s(snapshot: Snapshot, space: Space, foreseen: int = 0) -> float | 
     number is known.
     """
     replicates = snapshot.expected or foreseen + len(snapshot.replicates)
-    missing = space.budget.trials + replicates + len(snapshot.lines) - len(snapshot.rows)
+    missing = snapshot.trials + replicates + len(snapshot.lines) - len(snapshot.rows)
     if snapshot.ended_now:
         # As many lines will go on from each further trial as have done so.
         others = max(1, len(snapshot.rows) - len(snapshot.lines))

@@ -16,7 +16,8 @@ import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
-from search.space.schema import Resources
+from search.space.resources import Resources
+from search.trials import WorkerContext
 from search.worker.nodes import EndWithNode, lean
 from search.worker.slot import SlotLease
 
@@ -41,20 +42,20 @@ def _trainer_class(workers: int) -> Any:
 
 def scaling(resources: Resources) -> ScalingConfig:
     """Return what Ray Train shall give one trial."""
-    workers, cpus, gpus, _ = resources.planned
-    each = {"CPU": cpus, **({"GPU": gpus} if gpus else {})}
-    return ScalingConfig(num_workers=workers, use_gpu=gpus > 0, resources_per_worker=each)
+    planned = resources.planned
+    return ScalingConfig(num_workers=planned.workers, use_gpu=planned.gpus > 0, resources_per_worker=planned.bundle)
 
 
 class WorkerGroup:
     """One long run of Ray Train, kept going by a thread."""
 
-    def __init__(self, mailbox: Any, lease: SlotLease, resources: Resources, storage: Path, name: str, cause: str = ""):
+    def __init__(self, mailbox: Any, lease: SlotLease, context: WorkerContext, name: str, cause: str = ""):
         """Start the group for the slot of a lease; this returns at once.
 
-        The dashboard shows this run of Ray Train, which writes to `storage`, by `name` and the group's number. `cause`
-        is why the group before it ended; "" for none.
+        The dashboard shows this run of Ray Train by `name` and the group's number. `cause` is why the group before it
+        ended; "" for none.
         """
+        resources, storage = context.space.resources, Path(context.folder) / "ray"
         slot, generation = lease.slot, ray.get(mailbox.new_group.remote(lease, cause))
         self._error = ""
         os.environ[START_TIMEOUT] = f"{resources.start_within_s:g}"
@@ -70,6 +71,7 @@ class WorkerGroup:
                 storage_path=str(storage),
                 failure_config=FailureConfig(max_failures=-1, controller_failure_limit=0),  # type: ignore[call-arg]
                 callbacks=[EndWithNode(mailbox, slot)],  # type: ignore[list-item]
+                worker_runtime_env={"env_vars": context.environment} if context.environment else None,
             ),
         )
         self._thread = threading.Thread(target=self._fit, name=f"group-{slot}", daemon=True)

@@ -121,6 +121,17 @@ class Mailbox:
             if state.assignment is not None and state.assignment.request == request:
                 state.assignment.end()
 
+    async def stop(self, trial: int, reason: str) -> bool:
+        """End a trial as stopped, at once for whoever waits for its news; say whether it was under way."""
+        async with self._changed:
+            for state in self._slots:
+                assignment = state.assignment
+                if assignment is not None and assignment.request.trial == trial and not assignment.over:
+                    assignment.end_as("stopped", reason)
+                    self._changed.notify_all()
+                    return True
+        return False
+
     async def grow(self, slots: int) -> None:
         """Have at least so many slots."""
         async with self._changed:

@@ -68,6 +68,11 @@ class Assignment:
         """Return how far it has come, as ended now."""
         return (self.last or TrialResult(self.request, "running")).ending(state, reason)
 
+    def end_as(self, state: str, reason: str) -> None:
+        """End it without its worker."""
+        self.updates.append(TrialUpdate(self.ending(state, reason)))
+        self.end()
+
     def fetch(self) -> TrialUpdate:
         """Return all news since the last call as one."""
         update, self.updates = merged(self.updates), []
@@ -148,9 +153,7 @@ class Slot:
         if len(assignment.causes) < MOST_ATTEMPTS:
             assignment.waiting, assignment.since = True, clock_s
         else:
-            reason = _reason(assignment.causes, assignment.saved)
-            assignment.updates.append(TrialUpdate(assignment.ending("failed", reason)))
-            assignment.end()
+            assignment.end_as("failed", _reason(assignment.causes, assignment.saved))
         return True
 
     def give_up(self, assignment: Assignment) -> TrialUpdate:

@@ -91,7 +91,7 @@ class TrialLoop:
         place = unfinished(self._folder, request.trial)
         checkpoints = Checkpoints(place, self._space.budget.checkpoint_every_s)
         key, epochs = self._key(request.parameters, request.seed), int(configuration["epochs"])
-        self._whole, began = epochs, perf_counter()
+        self._whole, began, limit_s = epochs, perf_counter(), self._space.budget.trial_wall_clock_s
         run, rows = self._begin(request, configuration, checkpoints, key)
         goes_on = not rows or self._report(rows, True, self._progress.epochs)
         while goes_on and self._progress.epochs < epochs:
@@ -102,6 +102,9 @@ class TrialLoop:
             goes_on = self._report(rows[-1:], bool(metrics), 0 if len(rows) == 1 else None)
             if goes_on and checkpoints.due and epoch < epochs:
                 self._save(run, checkpoints, self._checkpoint(key, seconds, rows))
+            if goes_on and epoch < epochs and limit_s is not None and seconds > limit_s:
+                reason = f"its {limit_s:g} s (budget.trial_wall_clock_s) ran out after epoch {epoch}"
+                return self._progress.ending("stopped", reason)
         if not goes_on:
             return self._progress.ending("stopped", f"stopped after epoch {self._progress.epochs}")
         if self._space.sweep is not None:

@@ -7,7 +7,8 @@ import threading
 import pytest
 
 from results.__main__ import main
-from results.live import follow, is_searched
+from results.live import follow
+from results.records.lock import is_searched
 
 
 def test_a_run_without_a_search_is_drawn_once(maker, capsys):

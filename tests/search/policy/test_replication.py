@@ -236,7 +236,7 @@ def test_earlier_runs_answer_replicates(repeating, tmp_path, finish):
 def test_the_wall_clock_ends_replicates_too(repeating, tmp_path, finish):
     player = Player(repeating(3), tmp_path / "run", finish)
     player.play(most_events=8)
-    player.searcher._wall_clock_s = 1e-9
+    player.searcher._budget = player.searcher._budget.model_copy(update={"wall_clock_s": 1e-9})
     player.searcher._slots += 1
     assert player.searcher.suggest("x") == Searcher.FINISHED
 

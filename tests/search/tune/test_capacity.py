@@ -1,6 +1,6 @@
 import pytest
 
-from search.space.schema import Resources
+from search.space.resources import Resources
 from search.tune.capacity import REPLAN_S, Capacity
 from search.tune.preflight import Available, Node
 

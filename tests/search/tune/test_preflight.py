@@ -1,6 +1,6 @@
 import pytest
 
-from search.space.schema import Resources
+from search.space.resources import Resources
 from search.tune.preflight import Available, Node, PreflightError, local_resources, plan
 
 
@@ -44,6 +44,42 @@ def test_workers_are_placed_node_by_node(wanted, nodes, expected):
     found = plan(Resources(**wanted), available, 100)
     assert (found.cpus, found.gpus, found.slots) == expected
     assert found.workers == wanted.get("workers", 1)
+
+
+def test_workers_are_placed_where_all_that_they_need_is():
+    nodes = (
+        Node(8, 1, {"memory": 16 * 2**30, "accelerator_type:A100": 1.0}),
+        Node(8, 1, {"memory": 64 * 2**30, "accelerator_type:T4": 1.0, "fast_disk": 3.0}),
+    )
+    available = Available(16, 2, "the cluster", nodes)
+
+    def slots(**wanted):
+        return plan(Resources(cpus=1, **wanted), available, 100).slots
+
+    assert slots(gpus=0, memory_gib=8) == 2 + 8
+    assert slots(gpus=0, custom={"fast_disk": 2}) == 1
+    assert slots(gpus=0.25, accelerator="A100") == 4
+    message = (
+        r"one trial needs 1 CPU and 1 GPU and an H100, but the cluster has 16 CPUs and 2 GPUs and no H100 on 2 nodes"
+    )
+    with pytest.raises(PreflightError, match=message):
+        slots(accelerator="H100")
+    message = (
+        r"needs 1 CPU and 1 GPU and 100 GiB of memory, but the cluster has 16 CPUs and 2 GPUs and 80 GiB of memory"
+    )
+    with pytest.raises(PreflightError, match=message):
+        slots(memory_gib=100)
+    with pytest.raises(PreflightError, match=r"2 slots x \(.* 2 fast_disk\) = .* 4 fast_disk, but .*; 1 would fit"):
+        slots(gpus=0, custom={"fast_disk": 2}, slots=2)
+
+
+def test_memory_bounds_the_slots_of_one_machine_and_names_of_a_cluster_mean_nothing_there():
+    here = Available(8, 0, "this machine", memory_gib=10)
+    assert plan(Resources(memory_gib=4), here, 100).slots == 2
+    with pytest.raises(PreflightError, match=r"resources.custom.tpu: only counts on a cluster; join one by --address"):
+        plan(Resources(custom={"tpu": 1}), here, 100)
+    with pytest.raises(PreflightError, match=r"resources.accelerator: only counts on a cluster"):
+        plan(Resources(accelerator="A100"), here, 100)
 
 
 def test_what_all_slots_need_together_is_counted_for_cpus_and_gpus():

@@ -4,12 +4,13 @@ import pytest
 from ray.tune.search import Searcher
 
 from search.policy.proposals import Proposals
+from search.record.control import ControlError
 from search.record.disk import DiskFullError
 from search.record.recorder import Recorder
 from search.trials import TrialResult, TrialUpdate
 from search.tune.capacity import REPLAN_S, Capacity
 from search.tune.preflight import Available, Node
-from search.tune.searcher import JournalSearcher
+from search.tune.searcher import JournalSearcher, TimeIsUpError
 
 
 @pytest.fixture
@@ -138,7 +139,7 @@ def test_a_full_disk_ends_the_search_and_no_trial(make, finish, monkeypatch):
     a, b = (searcher.suggest(name)["request"] for name in "ab")
     searcher.on_trial_complete("a", {"update": TrialUpdate(TrialResult(a, "interrupted", "the disk is full (export)"))})
     with pytest.raises(DiskFullError, match="the disk is full"):
-        searcher.raise_if_disk_full()
+        searcher.raise_if_over()
     assert searcher.suggest("c") is None
     assert states(recorder) == []
 
@@ -149,7 +150,7 @@ def test_a_full_disk_ends_the_search_and_no_trial(make, finish, monkeypatch):
     monkeypatch.setattr(recorder._trials, "append", no_room)
     searcher.on_trial_complete("b", {"update": TrialUpdate(finish(b))})
     with pytest.raises(DiskFullError, match=r"the disk is full .*trials\.csv"):
-        searcher.raise_if_disk_full()
+        searcher.raise_if_over()
     assert [trial.state.name for trial in searcher._proposals._journal.trials] == ["RUNNING", "RUNNING"]
 
 
@@ -278,3 +279,64 @@ def test_the_wall_clock_cuts_nothing_where_the_last_replicate_runs(make, monkeyp
     monkeypatch.setattr(Proposals, "lacking", 0)
     assert searcher.suggest("b") is None
     assert searcher.verdict == ""
+
+
+def fail(searcher, name, reason):
+    request = searcher.suggest(name)["request"]
+    searcher.on_trial_complete(name, {"update": TrialUpdate(TrialResult(request, "failed", reason))})
+
+
+def test_a_search_ends_when_more_trials_have_failed_than_may(make):
+    searcher, _ = make(max_failures=1)
+    fail(searcher, "a", "one")
+    assert searcher.verdict == ""
+    fail(searcher, "b", "another")
+    assert searcher.verdict == "2 trials failed, more than budget.max_failures; the last one: another"
+    assert searcher.suggest("c") == Searcher.FINISHED
+
+
+def test_a_hard_wall_clock_does_not_wait_for_what_is_under_way(make):
+    searcher, _ = make(wall_clock_s=1e-9, wall_clock_hard=True)
+    searcher.raise_if_over()
+    searcher.suggest("a")
+    with pytest.raises(TimeIsUpError, match="the wall clock of 1e-09 s ran out"):
+        searcher.raise_if_over()
+    soft, _ = make(wall_clock_s=1e-9)
+    soft.suggest("a")
+    soft.raise_if_over()
+
+
+def test_a_point_that_is_added_comes_next_and_counts(make):
+    searcher, _ = make(remaining=2)
+    searcher.suggest("a")
+    request = searcher.add({"x": 0.25, "kind": "b"})
+    assert (request.parameters["x"], request.parameters["kind"]) == (0.25, "b")
+    assert searcher.suggest("b")["request"] == request
+    with pytest.raises(ControlError, match=r"all 8 trials have been given out; first have more: `trials N`"):
+        searcher.add({"x": 0.5})
+
+
+def test_more_trials_and_fewer_but_not_fewer_than_there_are(make, finish):
+    searcher, _ = make(remaining=8)
+    a = searcher.suggest("a")["request"]
+    searcher.add({"x": 0.25})
+    with pytest.raises(ControlError, match="2 trials have been given out already; fewer than that cannot be had"):
+        searcher.have_trials(1)
+    searcher.have_trials(2)
+    b = searcher.suggest("b")["request"]
+    searcher.on_trial_complete("a", {"update": TrialUpdate(finish(a))})
+    searcher.on_trial_complete("b", {"update": TrialUpdate(finish(b))})
+    assert searcher.suggest("c") == Searcher.FINISHED
+    searcher.have_trials(3)
+    assert searcher.suggest("c")["request"].trial == 2
+
+
+def test_a_search_that_is_paused_gives_out_nothing_but_keeps_what_it_has(make, finish):
+    searcher, _ = make()
+    a = searcher.suggest("a")["request"]
+    searcher.paused = True
+    searcher.on_trial_complete("a", {"update": TrialUpdate(finish(a))})
+    assert searcher.suggest("b") is None
+    assert searcher.more_may_come()
+    searcher.paused = False
+    assert searcher.suggest("b")["request"].trial == 1

@@ -10,7 +10,7 @@ from search.watch.monitor import Monitor, duration, time_left_s
 
 
 def snapshot(ended, ended_now, seconds, running=()):
-    return Snapshot([{"state": "finished"}] * ended, list(running), seconds, ended_now)
+    return Snapshot([{"state": "finished"}] * ended, list(running), seconds, ended_now, trials=8)
 
 
 def test_time_left_goes_by_the_pace_of_this_session(space):
@@ -87,9 +87,8 @@ def test_replicates_are_counted_apart_and_foreseen(space, tmp_path, finish):
     after = recorder.snapshot()
     assert (after.replicates, after.expected) == ({2}, 4)
     assert time_left_s(after, space) == pytest.approx(3 * after.seconds / 3)
-    grown = space.model_copy(update={"budget": space.budget.model_copy(update={"trials": 5})})
-    resumed = after._replace(expected=0)
-    assert time_left_s(resumed, grown, 2) == pytest.approx((3 + 2) * after.seconds / 3), "replicates had are no trials"
+    resumed = after._replace(expected=0, trials=5)
+    assert time_left_s(resumed, space, 2) == pytest.approx((3 + 2) * after.seconds / 3), "replicates had are no trials"
     with Monitor(space, recorder, output):
         pass
     line = output.getvalue().strip()

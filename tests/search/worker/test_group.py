@@ -4,7 +4,7 @@ import pytest
 import torch
 from ray.exceptions import ActorUnavailableError
 
-from search.space.schema import Resources
+from search.space.resources import Resources
 from search.trials import TrialRequest, WorkerContext
 from search.worker import work as worker
 from search.worker.group import scaling
@@ -18,6 +18,12 @@ from tests.search import toy_study
         ({"cpus": 1, "gpus": 0, "workers": 3}, 3, {"CPU": 1}),
         ({"cpus": 4, "gpus": 0.25}, 1, {"CPU": 4, "GPU": 0.25}),
         ({"cpus": 4, "gpus": 1, "workers": 2}, 2, {"CPU": 4, "GPU": 1}),
+        ({"cpus": 1, "gpus": 0, "memory_gib": 2}, 1, {"CPU": 1, "memory": 2 * 2**30}),
+        (
+            {"cpus": 1, "gpus": 1, "accelerator": "A100", "custom": {"fast_disk": 0.5}},
+            1,
+            {"CPU": 1, "GPU": 1, "accelerator_type:A100": 0.001, "fast_disk": 0.5},
+        ),
     ],
 )
 def test_ray_train_is_asked_for_what_the_space_says(resources, workers, each):

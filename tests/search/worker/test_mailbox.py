@@ -405,3 +405,36 @@ def test_a_mailbox_that_was_started_again_knows_no_lease_of_before(space):
         assert (await again.lease("new")).number > max(lease.number for lease in leases)
 
     play(scene())
+
+
+def test_a_trial_that_is_stopped_from_outside_ends_at_once_and_its_worker_at_its_next_update(mailbox):
+    async def scene():
+        lease, generation = await ready(mailbox)
+        await mailbox.next_request(lease.slot, generation)
+        await mailbox.deliver(lease.slot, generation, news(REQUEST, epoch=3))
+        waiter = asyncio.create_task(mailbox.next_update(lease))
+        await asyncio.sleep(0)
+        assert await mailbox.stop(0, "stopped by the user")
+        update = await waiter
+        assert (update.result.state, update.result.reason, update.result.epochs) == (
+            "stopped",
+            "stopped by the user",
+            3,
+        )
+        assert [row["epoch"] for row in update.rows] == [3], "its curve stays"
+        assert not await mailbox.deliver(lease.slot, generation, news(REQUEST, epoch=4))
+        assert not await mailbox.stop(0, "again"), "it has ended"
+        await mailbox.submit(lease, NEXT)
+        assert await mailbox.next_request(lease.slot, generation) == NEXT
+
+    play(scene())
+
+
+def test_a_trial_that_waits_for_its_worker_can_be_stopped_and_no_other_is(mailbox):
+    async def scene():
+        lease, _ = await ready(mailbox)
+        assert not await mailbox.stop(1, "stopped by the user")
+        assert await mailbox.stop(0, "stopped by the user")
+        assert (await mailbox.next_update(lease)).result.state == "stopped"
+
+    play(scene())

@@ -48,6 +48,15 @@ def test_a_trial_is_trained_evaluated_and_exported(space, tmp_path):
     assert (tmp_path / "trials/4/model.safetensors").exists()
 
 
+def test_a_trial_has_its_time_and_is_stopped_after_the_epoch_in_which_it_runs_out(space, tmp_path):
+    space = space.model_copy(update={"budget": space.budget.model_copy(update={"trial_wall_clock_s": 0.25})})
+    result, _ = run(space, tmp_path, sleep_s=0.3)
+    assert (result.state, result.epochs) == ("stopped", 1)
+    assert result.reason == "its 0.25 s (budget.trial_wall_clock_s) ran out after epoch 1"
+    one = space.model_copy(update={"budget": space.budget.model_copy(update={"epochs": 1})})
+    assert run(one, tmp_path, sleep_s=0.3)[0].state == "finished", "what is trained in full is no less for it"
+
+
 @pytest.mark.parametrize(
     ("trouble", "reason", "epochs"),
     [

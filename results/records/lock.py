@@ -1,0 +1,20 @@
+"""The lock of a run folder, by which a search is known to work on it."""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+
+LOCK_FILE = ".lock"  # held by the search for as long as it lives
+
+
+def is_searched(folder: Path) -> bool:
+    """Say whether a search works on a run: it holds the folder's lock."""
+    try:
+        with (folder / LOCK_FILE).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
