@@ -162,8 +162,13 @@ def check_inside(study: Study, space: Space, file: Path) -> str:
     Raises:
         SpaceError: It refuses all of them.
     """
-    from search.policy.samplers import drawn_points  # loads Optuna and scikit-learn
+    from search.policy.samplers import drawn_points, made_sampler  # loads Optuna and scikit-learn
 
+    if not space.sampler.is_ours:
+        try:
+            made_sampler(space.sampler, space.seed)
+        except ValueError as error:
+            raise SpaceError(f"{file}: sampler.name: {error}") from error
     points = drawn_points(space, DRAWN)
     refused = [(point, found) for point in points if (found := _refusal(study, space, point, file))]
     if not refused:

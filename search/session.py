@@ -51,8 +51,9 @@ from search.tune.preflight import Available, local_resources
 from search.tune.searcher import TimeIsUpError
 from search.tune.tracking import check_trackers
 from search.watch.gauges import Gauges
+from search.watch.hooks import Hooks
 from search.watch.interruption import EXIT_CODE, Interruption
-from search.watch.monitor import Monitor, console, front_table
+from search.watch.monitor import Monitor, Standing, console, front_table
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,18 @@ class Session:
         self._interruption = Interruption(self._on_second_signal)
 
     def run(self) -> int:
-        """Search until the budget is spent, and return the exit code."""
+        """Search until the budget is spent, tell who wants to know, and return the exit code."""
+        code = FAILED
+        try:
+            code = self._search()
+            return code
+        finally:
+            if self._run is not None:
+                stands = Standing(self._run.space).counts(self._run.recorder.snapshot())
+                hooks = Hooks(self._run.space, self._run.recorder, self._say)
+                hooks.ended(code, f"ended with exit code {code}: {stands}")
+
+    def _search(self) -> int:
         _check_travels(self._study, self._prepared.space.study)
         check_trackers(self._prepared.space)
         # Stopped in here, a new run leaves nothing that could be resumed.
@@ -101,7 +113,8 @@ class Session:
                 run = self._open(prepared, location)
             self._interruption.install()
             self._greet(run, dashboard)
-            with Monitor(run.space, run.recorder, self._terminal), Gauges(run.space, run.recorder):
+            watched = run.space, run.recorder
+            with Monitor(*watched, self._terminal), Gauges(*watched), Hooks(*watched):
                 verdict = run_search(run)
             if location.session and not verdict:
                 cluster.sweep_nodes(location.session)

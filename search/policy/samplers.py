@@ -7,6 +7,8 @@ as it would have gone.
 from __future__ import annotations
 
 import copy
+import importlib
+import inspect
 import warnings
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -17,6 +19,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from search.exceptions import one_line
 from search.policy.front_sampler import FrontSampler
 from search.space.parameters import Categorical, FloatRange, IntegerRange, Parameter
 from search.space.schema import Sampler, Space
@@ -151,7 +154,27 @@ class PointSampler:
                 return optuna.samplers.NSGAIISampler(seed=seed, population_size=settings.population)
             if settings.name == "nsga3":
                 return optuna.samplers.NSGAIIISampler(seed=seed, population_size=settings.population)
-            return optuna.samplers.RandomSampler(seed=seed)
+            if settings.is_ours:
+                return optuna.samplers.RandomSampler(seed=seed)
+            return made_sampler(settings, seed)
+
+
+def made_sampler(settings: Sampler, seed: int) -> optuna.samplers.BaseSampler:
+    """Return the sampler that a space names as `module:class`.
+
+    Raises:
+        ValueError: It cannot be made, or is none; the message says why.
+    """
+    module, name = settings.name.split(":")
+    try:
+        kind = getattr(importlib.import_module(module), name)
+        seeded = {"seed": seed} if "seed" in inspect.signature(kind).parameters else {}
+        sampler = kind(**settings.arguments, **seeded)
+    except (Exception, SystemExit) as error:  # a module and a class may raise whatever they like
+        raise ValueError(f"{settings.name} cannot be made: {type(error).__name__}: {one_line(error)[:200]}") from error
+    if not isinstance(sampler, optuna.samplers.BaseSampler):
+        raise ValueError(f"{settings.name} is no sampler of Optuna's (BaseSampler)")
+    return sampler
 
 
 def drawn_points(space: Space, count: int) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import io
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
@@ -67,7 +67,7 @@ class Outbox:
         self.folder = folder if self.direct else stand_in(session)
 
     def sent(self, result: TrialResult) -> None:
-        """Send the files of a trial that has finished, and remove them here.
+        """Send the files of a trial that has ended, and remove them here.
 
         Raises:
             OSError: They cannot be read or kept; what a worker needs to take the trial up again stays.
@@ -75,7 +75,7 @@ class Outbox:
         if self.direct:
             return
         place = self.folder / TRIALS_FOLDER / str(result.request.trial)
-        if result.state == "finished":
+        if result.state != "interrupted" and any(_files(place)):
             with tempfile.TemporaryFile(dir=self.folder) as packed:
                 write_packed(place, packed)
                 packed.seek(0)
@@ -90,10 +90,15 @@ class Outbox:
 def write_packed(folder: Path, packed: IO[bytes]) -> None:
     """Write the files of a folder, without checkpoints, as a tar archive."""
     with tarfile.open(fileobj=packed, mode="w") as archive:
-        for file in sorted(folder.rglob("*")):
-            inside = file.relative_to(folder)
-            if file.is_file() and UNFINISHED not in inside.parts:
-                archive.add(file, arcname=str(inside))
+        for file in _files(folder):
+            archive.add(file, arcname=str(file.relative_to(folder)))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the files of a trial, without its checkpoints."""
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and UNFINISHED not in file.relative_to(folder).parts:
+            yield file
 
 
 def pack(folder: Path) -> bytes:

@@ -48,9 +48,8 @@ MAY_CHANGE = (
     "resources.accelerator",
     "resources.custom",
     "resources.env",
-    "track.tensorboard",
-    "track.mlflow",
-    "track.wandb",
+    "track",
+    "hooks",
 )
 HEADER = "# What this run searches, as resolved when it began. Written by the search; used by --resume.\n"
 
@@ -182,7 +181,8 @@ def check_unchanged(wanted: Space, recorded: Space, file: Path, folder: Path) ->
         SpaceError: Something other than the budget or the number of slots has changed.
     """
     now, then = dict(_leaves(wanted.document())), dict(_leaves(recorded.document()))
-    changed = [key for key in {**then, **now} if now.get(key) != then.get(key) and key not in MAY_CHANGE]
+    differ = [key for key in {**then, **now} if now.get(key) != then.get(key)]
+    changed = [key for key in differ if not any(f"{key}.".startswith(f"{free}.") for free in MAY_CHANGE)]
     if changed:
         key = changed[0]
         more = f" (and {len(changed) - 1} more: {', '.join(changed[1:4])})" if len(changed) > 1 else ""

@@ -16,7 +16,7 @@ from results.records.objectives import Guard, Objective
 from search.exceptions import InputError, one_line
 from search.space.parameters import Categorical, FloatRange, IntegerRange
 from search.space.resources import Resources
-from search.space.schema import Budget, HalvingSettings, Sampler, Space, Sweep, Track
+from search.space.schema import Budget, HalvingSettings, Hooks, Sampler, Space, Sweep, Track
 
 PARAMETERS: dict[str, type[BaseModel]] = {
     "choice": Categorical,
@@ -31,6 +31,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "halving": HalvingSettings,
     "sweep": Sweep,
     "track": Track,
+    "hooks": Hooks,
     "guards": Guard,
     "objectives": Objective,
 }

@@ -6,6 +6,7 @@ with messages that name it. Nothing here loads torch or ray, so that a typo is r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from difflib import get_close_matches
@@ -21,6 +22,8 @@ from search.space.parameters import Categorical, FloatRange, Integer, Number, Pa
 from search.space.resources import Resources
 
 RESERVED = ("epochs", "seed", "threads")
+CLASS = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"  # `module:class`
+SAMPLERS = ("tpe", "gp", "nsga2", "nsga3", "qmc", "random")
 LARGEST_SEED = 2**62  # trials add their numbers to it
 MOST_TRIALS = 10_000_000
 
@@ -95,14 +98,33 @@ class Sampler(StrictModel):
     Attributes:
         name: `tpe` (tree-structured Parzen estimators), `gp` (Gaussian processes, expected hypervolume improvement),
             `nsga2` and `nsga3` (evolution) learn from the trials so far; `qmc` (scrambled Sobol points) and `random`
-            do not.
+            do not. Any other of Optuna's kind as `module:class`; it is made anew for each proposal.
         startup_trials: Random trials before `tpe` and `gp` begin to learn.
         population: Trials of one generation of `nsga2` and `nsga3`.
+        arguments: Of a `module:class`, beside its `seed`.
     """
 
-    name: Literal["tpe", "gp", "nsga2", "nsga3", "qmc", "random"] = "tpe"
+    name: str = "tpe"
     startup_trials: Annotated[Integer, Field(ge=1)] = 10
     population: Annotated[Integer, Field(ge=2)] = 20
+    arguments: dict[str, Any] = Field({}, exclude_if=lambda arguments: not arguments)
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Sampler:
+        if self.name not in SAMPLERS and not re.match(CLASS, self.name):
+            close = get_close_matches(self.name, SAMPLERS, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise ValueError(
+                f"name: is {self.name!r:.60}; expected one of {', '.join(SAMPLERS)}, or module:class{hint}"
+            )
+        if self.arguments and self.name in SAMPLERS:
+            raise ValueError(f"arguments: only count for a module:class, not for {self.name}")
+        return self
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is one of those that have a name here."""
+        return self.name in SAMPLERS
 
 
 class Sweep(StrictModel):
@@ -149,18 +171,34 @@ class Track(StrictModel):
         tensorboard: Event files in `tensorboard/` of the run folder, one folder per trial.
         mlflow: Tracking URI of MLflow, such as `sqlite:///mlruns.db` or `http://host:5000`.
         wandb: Project of Weights & Biases.
+        callbacks: Classes of Tune's `LoggerCallback`, each as `module:class`, made without arguments.
     """
 
     tensorboard: bool = True
     mlflow: str | None = None
     wandb: str | None = None
+    callbacks: tuple[Annotated[str, Field(pattern=CLASS)], ...] = Field((), exclude_if=lambda names: not names)
+
+
+class Hooks(StrictModel):
+    """What is called when something has come of the search: each a command for the shell, or a URL.
+
+    Attributes:
+        on_end: When it has ended, however.
+        on_failure: When trials have failed.
+        on_front: When there is a new point on the front.
+    """
+
+    on_end: Annotated[str, Field(min_length=1)] | None = None
+    on_failure: Annotated[str, Field(min_length=1)] | None = None
+    on_front: Annotated[str, Field(min_length=1)] | None = None
 
 
 class Space(StrictModel):
     """A search space, complete."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")
-    study: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    study: str = Field(pattern=CLASS)
     seed: Annotated[Integer, Field(ge=0, le=LARGEST_SEED)] = 0
     parameters: dict[str, Parameter] = Field(min_length=1)
     fixed: dict[str, Any] = Field(default_factory=dict)
@@ -172,6 +210,7 @@ class Space(StrictModel):
     halving: HalvingSettings | None = None
     sweep: Sweep | None = None
     track: Track = Field(Track(), exclude_if=lambda track: track == Track())
+    hooks: Hooks = Field(Hooks(), exclude_if=lambda hooks: hooks == Hooks())
     batch: Annotated[Integer, Field(ge=1)] | None = Field(
         None, description="trials proposed together, so that no proposal depends on which of them ends first"
     )

@@ -105,7 +105,13 @@ def run_search(run: RunContext) -> str:
         return bool(ray.get(mailbox.stop.remote(trial, reason)))
 
     steering = Steering(space, run.study, searcher, run.recorder, stop, run.keep)
-    tuner = _tuner(run, mailbox, searcher, steering)
+
+    def between_events() -> None:
+        run.interruption.raise_if_requested()
+        steering.look()
+
+    searcher.between_events = between_events
+    tuner = _tuner(run, mailbox, searcher)
     # At its end Tune looks for result files that its loggers would have written, and complains about each of them.
     logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
     try:
@@ -117,7 +123,7 @@ def run_search(run: RunContext) -> str:
     return searcher.verdict
 
 
-def _tuner(run: RunContext, mailbox: Any, searcher: JournalSearcher, steering: Steering) -> tune.Tuner:
+def _tuner(run: RunContext, mailbox: Any, searcher: JournalSearcher) -> tune.Tuner:
     """Return Tune, with this project's parts in it."""
     space, location = run.space, run.location
     trainable: Any = tune.with_parameters(WarmTrial, mailbox=mailbox, name=space.name)
@@ -135,7 +141,7 @@ def _tuner(run: RunContext, mailbox: Any, searcher: JournalSearcher, steering: S
             name="tune",
             storage_path=str(location.folder / "ray"),
             verbose=0,
-            stop=_BetweenTwoEvents(run.interruption, searcher, steering),
+            stop=_BetweenTwoEvents(searcher),
             callbacks=[
                 *trackers(space, location.folder, run.recorder.notice),
                 ReleaseTrialMetrics(),
@@ -158,10 +164,8 @@ def _scheduler(space: Space, proposals: Proposals, recorder: Recorder, searcher:
 class _BetweenTwoEvents(Stopper):
     """Stops no trial; does what is asked for and raises out of Tune's loop where nothing is half done."""
 
-    def __init__(self, interruption: Interruption, searcher: JournalSearcher, steering: Steering):
-        self._interruption = interruption
+    def __init__(self, searcher: JournalSearcher):
         self._searcher = searcher
-        self._steering = steering
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False
@@ -171,9 +175,8 @@ class _BetweenTwoEvents(Stopper):
         return {}
 
     def stop_all(self) -> bool:
-        self._interruption.raise_if_requested()
+        self._searcher.between_events()
         self._searcher.raise_if_over()
-        self._steering.look()
         return False
 
 

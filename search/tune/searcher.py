@@ -39,7 +39,14 @@ class TimeIsUpError(RuntimeError):
 
 
 class JournalSearcher(Searcher):
-    """Gives out requests and takes updates."""
+    """Gives out requests and takes updates.
+
+    Attributes:
+        paused: Whether no request is given out for now.
+        between_events: Called each time that Tune asks for a request; nothing is half done then.
+        verdict: Why the search ends early; "" as long as it does not.
+        disk_full: What says that the disk of the run folder is full; "" where it is not.
+    """
 
     def __init__(
         self,
@@ -78,6 +85,7 @@ class JournalSearcher(Searcher):
         self._budget = space.budget
         self._trials = space.budget.trials
         self.paused = False
+        self.between_events: Callable[[], None] = lambda: None
         self._began: float | None = None  # when the first trial was given out
         self._requests: dict[str, TrialRequest] = {}
         self._latest: dict[str, TrialResult] = {}
@@ -95,7 +103,11 @@ class JournalSearcher(Searcher):
         return True
 
     def suggest(self, trial_id: str) -> Any:
-        """Return the next request, FINISHED when there are no more, or None while all slots are busy."""
+        """Return the next request, FINISHED when there are no more, or None while all slots are busy.
+
+        Where none runs, Tune does nothing for up to ten minutes but ask again each second.
+        """
+        self.between_events()
         while True:
             if self.verdict:
                 return Searcher.FINISHED

@@ -6,6 +6,7 @@ all of it anyway; nothing is read back from there.
 
 from __future__ import annotations
 
+import importlib
 import logging
 import math
 import os
@@ -47,6 +48,7 @@ def trackers(space: Space, folder: Path, notice: Callable[[str], None] = log.war
         from ray.air.integrations.wandb import WandbLoggerCallback
 
         found.append(WandbLoggerCallback(project=space.track.wandb, group=space.name))
+    found += [_made(name) for name in space.track.callbacks]
     return [PerEpoch(callback, notice) for callback in found]
 
 
@@ -56,6 +58,8 @@ def check_trackers(space: Space) -> None:
     Raises:
         InputError: It does not answer, or would take nothing.
     """
+    for name in space.track.callbacks:
+        _made(name)
     if space.track.mlflow is not None:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
         from mlflow import MlflowClient
@@ -72,6 +76,24 @@ def check_trackers(space: Space) -> None:
 
         if not wandb.api.api_key and os.environ.get("WANDB_MODE", "online") == "online":
             raise InputError("track.wandb: there is no key; call `wandb login`, or set WANDB_MODE=offline")
+
+
+def _made(name: str) -> LoggerCallback:
+    """Return a callback that a space names as `module:class`.
+
+    Raises:
+        InputError: It cannot be made, or is none.
+    """
+    module, _, kind = name.partition(":")
+    try:
+        callback = getattr(importlib.import_module(module), kind)()
+    except (Exception, SystemExit) as error:  # a module and a class may raise whatever they like
+        raise InputError(
+            f"track.callbacks: {name} cannot be made: {type(error).__name__}: {one_line(error)[:200]}"
+        ) from error
+    if not isinstance(callback, LoggerCallback):
+        raise InputError(f"track.callbacks: {name} is no LoggerCallback (ray.tune.logger)")
+    return callback
 
 
 class PerEpoch(LoggerCallback):

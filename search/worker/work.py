@@ -6,6 +6,7 @@ actors and the controllers of Ray Train need none of it.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import ray
@@ -19,6 +20,7 @@ from search.protocol import Study
 from search.record.disk import DISK_FULL
 from search.record.outbox import Outbox
 from search.trials import TrialResult, TrialUpdate, WorkerContext
+from search.worker.printed import Printed
 from search.worker.team import SHUTDOWN, Team, TeamLostError, TeamStudy, follow
 from search.worker.trial_loop import TrialLoop
 from search.worker.wear import OUT_OF_MEMORY, WorkerGauge, WorkerHealth, release_gpu
@@ -47,9 +49,12 @@ def work(config: dict[str, Any]) -> None:
         return
     memory = WorkerGauge(context.space.name, slot)
     undelivered: list[RayActorError] = []
+    printed: Printed | None = None
 
     def deliver(update: TrialUpdate) -> bool:
         memory.set()
+        if printed is not None:
+            printed.bound()
         try:
             return bool(ray.get(mailbox.deliver.remote(slot, generation, update)))
         except RayActorError as error:
@@ -62,7 +67,9 @@ def work(config: dict[str, Any]) -> None:
     health = WorkerHealth(context.space.resources.recycle_after_trials)
     myself = ray.get_runtime_context().current_actor  # by which the trial actor kills a worker that hangs
     while (request := ray.get(mailbox.next_request.remote(slot, generation, myself))) is not None:
-        result = loop.run(request)
+        with (printed := Printed(outbox.folder, request.trial)):
+            result = loop.run(request)
+            print(result.trace, end="", file=sys.stderr)
         if undelivered:  # no fault of the trial: a worker that has the mailbox again goes on from its checkpoint
             raise undelivered[0]
         if team is not None and team.one_died:

@@ -3,74 +3,18 @@
 import os
 import re
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
 import pandas as pd
 import pytest
-import yaml
 
 from results.records.run import read_curves, read_trials
 from search.run import main
+from tests.search.on_ray.command_line import lines, search, start, wait_for, write_space
 
 pytestmark = pytest.mark.slow
 OF_THE_PLACE = ["seconds", "started", "first_step", "ended", "train_worker", "threads_given"]
-
-
-def write_space(folder: Path, document: dict, **sections) -> None:
-    (folder / "toy.yaml").write_text(yaml.safe_dump({**document, **sections}, sort_keys=False))
-
-
-STARTED: list[subprocess.Popen] = []
-
-
-@pytest.fixture(autouse=True)
-def _nothing_goes_on() -> Iterator[None]:
-    """Ends what a test that fails has left running."""
-    yield
-    while STARTED:
-        stop(STARTED.pop())
-
-
-def start(*arguments: str) -> subprocess.Popen:
-    """Call the command line in a process group of its own, as a terminal would."""
-    command = [sys.executable, "-m", "search.run", "toy.yaml", *arguments]
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-    with Path("output.txt").open("w") as output:
-        STARTED.append(
-            subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
-        )
-    return STARTED[-1]
-
-
-def search(*arguments: str) -> tuple[int, str]:
-    """Call the command line to its end; return exit code and output."""
-    return start(*arguments).wait(timeout=900), Path("output.txt").read_text()
-
-
-def stop(process: subprocess.Popen) -> None:
-    if process.poll() is None:
-        process.kill()
-        process.wait()
-
-
-def wait_for(process: subprocess.Popen, condition, what: str, timeout_s: float = 600.0):
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline and process.poll() is None:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.1)
-    pytest.fail(f"no {what}; the output so far:\n{Path('output.txt').read_text()}")
-
-
-def lines(folder: str) -> list[str]:
-    file = Path(folder, "trials.csv")
-    return file.read_text().splitlines()[1:] if file.exists() else []
 
 
 def test_one_slot_repeats_exactly_even_though_it_was_killed(space_folder, document, run_here, capsys):

@@ -5,9 +5,10 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from search.policy.proposals import Proposals
-from search.policy.samplers import distribution
+from search.policy.samplers import distribution, first_points, made_sampler
 from search.space.parameters import Categorical, FloatRange, IntegerRange
 from search.space.reading import SpaceError, parse_space
+from search.space.schema import Sampler
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 NAMES = ["tpe", "gp", "nsga2", "nsga3", "qmc", "random"]
@@ -212,3 +213,37 @@ def test_starting_points_come_first_and_are_completed(proposals, finish, name):
 def test_starting_points_outside_the_space_are_refused(document, point, message):
     with pytest.raises(SpaceError, match=message):
         parse_space({**document, "start": [point]}, Path("toy.yaml"))
+
+
+class Middle(optuna.samplers.RandomSampler):
+    """A sampler of a user's own: the same x always."""
+
+    def __init__(self, x, seed=None):
+        super().__init__(seed=seed)
+        self._x = x
+
+    def sample_independent(self, study, trial, name, distribution):
+        return self._x if name == "x" else super().sample_independent(study, trial, name, distribution)
+
+
+def test_a_sampler_of_ones_own_proposes_and_repeats_itself(document):
+    sampler = {"name": f"{__name__}:Middle", "arguments": {"x": 0.25}}
+    space = parse_space({**document, "sampler": sampler}, Path("toy.yaml"))
+    points = first_points(space, 12)
+    assert {point["x"] for point in points} == {0.25}
+    assert {point["width"] for point in points} == {8, 16, 32}, "its seed is another one for each trial"
+    assert first_points(space, 12) == points
+    assert parse_space(space.document(), Path("again.yaml")) == space
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"name": "no_such_module:Middle"}, "no_such_module:Middle cannot be made: ModuleNotFoundError"),
+        ({"name": f"{__name__}:Middle"}, "Middle cannot be made: TypeError: .*missing 1 required .*'x'"),
+        ({"name": "json:JSONDecoder"}, r"json:JSONDecoder is no sampler of Optuna's \(BaseSampler\)"),
+    ],
+)
+def test_what_is_no_sampler_is_refused_in_one_line(settings, message):
+    with pytest.raises(ValueError, match=message):
+        made_sampler(Sampler(**settings), 0)

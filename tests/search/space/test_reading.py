@@ -98,7 +98,10 @@ def test_there_are_shipped_spaces():
         ("budget/trials", 2.5, r"budget\.trials: input should be a valid integer"),
         ("budget/epochs", ..., r"budget\.epochs: is missing"),
         ("resources", {"cpu": 1}, r"resources\.cpu: unknown key; did you mean 'cpus'"),
-        ("sampler", {"name": "tpee"}, r"sampler\.name: input should be 'tpe', 'gp', 'nsga2'"),
+        ("sampler", {"name": "tpee"}, r"sampler: name: is 'tpee'; expected one of tpe, .*; did you mean 'tpe'\?"),
+        ("sampler", {"name": "gp", "arguments": {"n": 1}}, r"sampler: arguments: only count for a module:class, not"),
+        ("hooks", {"on_ende": "true"}, r"hooks\.on_ende: unknown key; did you mean 'on_end'\?"),
+        ("track", {"callbacks": ["Mine"]}, r"track\.callbacks\.0: string should match"),
     ],
 )  # fmt: skip
 def test_mistakes_are_named(document, dotted, value, message):

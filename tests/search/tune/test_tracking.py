@@ -4,9 +4,11 @@ import importlib.util
 import struct
 import threading
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import yaml
+from ray.tune.logger import LoggerCallback
 
 from search.exceptions import InputError
 from search.preparation import Options, prepare
@@ -182,3 +184,42 @@ def test_a_tracker_that_does_not_answer_makes_nobody_wait(monkeypatch):
     told(callback)
     released.set()
     assert said == ["Failing: does not answer, and misses the last trials"]
+
+
+class Heard(LoggerCallback):
+    """A callback of a user's own; the second trial is too much for it."""
+
+    told: ClassVar[list] = []
+
+    def log_trial_result(self, iteration, trial, result):
+        if trial.config["seed"] == 41:
+            raise KeyError("too much")
+        self.told.append((str(trial), trial.config["x"], result["training_iteration"], result["loss"]))
+
+
+def test_a_callback_of_ones_own_hears_of_every_epoch_and_ends_nothing(document, tmp_path):
+    Heard.told.clear()
+    name = f"{__name__}:Heard"
+    space = parse_space({**document, "track": {"tensorboard": False, "callbacks": [name]}}, Path("toy.yaml"))
+    check_trackers(space)
+    notices = []
+    (callback,) = trackers(space, tmp_path, notices.append)
+    for number in (0, 1, 2):
+        play(callback, Trial(number))
+    told(callback)
+    assert Heard.told == [(f"trial-{n}", 0.25, epoch, 1.0 / epoch) for n in (0, 2) for epoch in (1, 2, 3)]
+    assert notices == ["Heard: 'too much'; it is tried again with the next trial"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no_such_module:Heard", "no_such_module:Heard cannot be made: ModuleNotFoundError"),
+        ("json:Heard", "json:Heard cannot be made: AttributeError: module 'json' has no attribute 'Heard'"),
+        ("json:JSONDecoder", r"json:JSONDecoder is no LoggerCallback \(ray.tune.logger\)"),
+    ],
+)
+def test_what_is_no_callback_is_refused_before_the_search(document, name, message):
+    space = parse_space({**document, "track": {"callbacks": [name]}}, Path("toy.yaml"))
+    with pytest.raises(InputError, match=rf"track\.callbacks: {message}"):
+        check_trackers(space)

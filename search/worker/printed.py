@@ -1,0 +1,62 @@
+"""What a trial prints, kept beside its model: `trials/<id>/log.txt`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from types import TracebackType
+
+from search.record.checkpoints import TRIALS_FOLDER
+
+LOG_FILE = "log.txt"
+MOST_BYTES = 64 * 2**20
+LEFT_OUT = "(what was printed before is left out)\n"
+
+
+class Printed:
+    """Lets stdout and stderr of this process go to a trial's file, whoever writes to them: Python, or C below it."""
+
+    def __init__(self, folder: Path, trial: int):
+        """Name the run folder and the trial; nothing is opened yet."""
+        self._file = folder / TRIALS_FOLDER / str(trial) / LOG_FILE
+
+    def __enter__(self) -> Printed:
+        """Begin; what is there of an earlier worker stays. Where no file can be written, all goes where it went."""
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._opened = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        except OSError:  # the trial will meet the same, and its reason is told
+            self._opened = os.dup(1)
+        _flush()
+        self._saved = os.dup(1), os.dup(2)
+        self._redirect(self._opened, self._opened)
+        return self
+
+    def bound(self) -> None:
+        """Leave out what there is where it has become too much."""
+        if os.fstat(self._opened).st_size > MOST_BYTES:
+            os.ftruncate(self._opened, 0)
+            os.write(self._opened, LEFT_OUT.encode())
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Put stdout and stderr back; a file in which nothing is goes."""
+        _flush()
+        self._redirect(*self._saved)
+        empty = not os.fstat(self._opened).st_size
+        for descriptor in (self._opened, *self._saved):
+            os.close(descriptor)
+        if empty:
+            self._file.unlink(missing_ok=True)
+
+    @staticmethod
+    def _redirect(out: int, err: int) -> None:
+        os.dup2(out, 1)
+        os.dup2(err, 2)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
