@@ -27,6 +27,7 @@ class Parameter(BaseModel):
         values: The values of a choice, in the space's order; empty for the other types.
         low: The smallest value of the other types; None for a choice.
         high: The largest value of the other types; None for a choice.
+        log: Whether whole numbers were drawn on a logarithmic scale.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -36,6 +37,12 @@ class Parameter(BaseModel):
     values: tuple[Any, ...] = ()
     low: float | None = None
     high: float | None = None
+    log: bool = Field(False, exclude_if=lambda log: not log)
+
+    @property
+    def logarithmic(self) -> bool:
+        """Whether its values were drawn evenly on a logarithmic scale."""
+        return self.log or self.type == "log"
 
 
 class RunSpace(BaseModel):

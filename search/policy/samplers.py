@@ -118,7 +118,7 @@ class PointSampler:
             elif isinstance(entry, Categorical):
                 trial.suggest_categorical(name, entry.values)
             elif isinstance(entry, IntegerRange):
-                trial.suggest_int(name, entry.low, _highest(entry), step=entry.step)
+                trial.suggest_int(name, entry.low, _highest(entry), step=entry.step, log=entry.log)
             else:
                 trial.suggest_float(name, entry.low, _highest_number(entry), step=entry.step, log=entry.type == "log")
 
@@ -191,7 +191,7 @@ def distribution(parameter: Parameter) -> BaseDistribution:
     if isinstance(parameter, Categorical):
         return CategoricalDistribution(parameter.values)
     if isinstance(parameter, IntegerRange):
-        return IntDistribution(parameter.low, _highest(parameter), step=parameter.step)
+        return IntDistribution(parameter.low, _highest(parameter), step=parameter.step, log=parameter.log)
     highest = _highest_number(parameter)
     return FloatDistribution(parameter.low, highest, log=parameter.type == "log", step=parameter.step)
 

@@ -102,18 +102,23 @@ class Categorical(Conditional):
 
 
 class IntegerRange(Conditional):
-    """An integer from low to high, both included."""
+    """An integer from low to high, both included; with `log` drawn evenly on a logarithmic scale."""
 
     type: Literal["int"]
     low: Integer
     high: Integer
     step: Annotated[Integer, Field(ge=1)] = 1
+    log: StrictBool = Field(False, exclude_if=lambda log: not log)
 
     @model_validator(mode="after")
     def _ordered(self) -> IntegerRange:
         _check_order(self.low, self.high)
         if max(abs(self.low), abs(self.high)) > LARGEST:
             raise ValueError("low and high: expected whole numbers between -2**53 and 2**53")
+        if self.log and self.low < 1:
+            raise ValueError(f"low is {self.low}; log: true needs low >= 1")
+        if self.log and self.step != 1:
+            raise ValueError("step: a logarithmic scale has none; leave it out, or take log: false or type choice")
         return self
 
     def corners(self) -> tuple[int, ...]:

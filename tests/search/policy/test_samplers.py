@@ -20,6 +20,7 @@ LENGTH = 14
         (Categorical(type="choice", values=[8, "b", 0.5]), CategoricalDistribution((8, "b", 0.5))),
         (IntegerRange(type="int", low=2, high=9), IntDistribution(2, 9)),
         (IntegerRange(type="int", low=2, high=9, step=3), IntDistribution(2, 8, step=3)),
+        (IntegerRange(type="int", low=2, high=9, log=True), IntDistribution(2, 9, log=True)),
         (FloatRange(type="float", low=0, high=1), FloatDistribution(0.0, 1.0)),
         (FloatRange(type="float", low=0, high=1, step=0.25), FloatDistribution(0.0, 1.0, step=0.25)),
         (FloatRange(type="float", low=0.05, high=0.95, step=0.15), FloatDistribution(0.05, 0.95, step=0.15)),

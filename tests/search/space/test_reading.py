@@ -58,6 +58,13 @@ def test_there_are_shipped_spaces():
         ("parameters/x", {"type": "log", "low": 0, "high": 1}, r"parameters\.x: low is 0; a log range needs low > 0"),
         ("parameters/x", {"type": "int", "low": 1, "high": 2.5}, r"parameters\.x\.high: .* a valid integer"),
         ("parameters/x", {"type": "int", "low": 1, "high": 4, "step": 0}, r"parameters\.x\.step: .*greater than"),
+        ("parameters/x", {"type": "int", "low": 0, "high": 4, "log": True}, r"x: low is 0; log: true needs low >= 1"),
+        ("parameters/x", {"type": "int", "low": 1, "high": 4, "log": 1}, r"parameters\.x\.log: .* a valid boolean"),
+        (
+            "parameters/x",
+            {"type": "int", "low": 1, "high": 9, "step": 2, "log": True},
+            r"parameters\.x: step: a logarithmic scale has none; leave it out, or take log: false",
+        ),
         ("parameters/width/values", [], r"parameters\.width\.values: tuple should have at least 1 item"),
         ("parameters/width/values", [8, 16, 8], r"parameters\.width: values has 8 twice"),
         ("parameters/width/values", [0.1, "1e-4"], r"parameters\.width\.values\.1: '1e-4' is a number .* quotes"),
