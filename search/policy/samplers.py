@@ -17,6 +17,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from results.records.text import recorded
 from search.policy.front_sampler import FrontSampler
 from search.space.parameters import Categorical, FloatRange, IntegerRange, Parameter
 from search.space.schema import Sampler, Space
@@ -41,7 +42,7 @@ class PointSampler:
         self._distributions = {name: distribution(entry) for name, entry in space.parameters.items()}
         # Of an ordered choice samplers see the position, a whole number; the journal has the value.
         self._ordered = {
-            name: entry.values
+            name: entry.recorded_values
             for name, entry in space.parameters.items()
             if isinstance(entry, Categorical) and entry.ordered
         }
@@ -57,7 +58,8 @@ class PointSampler:
         The study lives in memory; it may hold trials of earlier runs before those of this one. `lines` are the
         objectives of lines that keep the guards; a sampler may look at what is missing beside them.
         """
-        start = self._space.start[number] if number < len(self._space.start) else {}
+        given = self._space.start[number] if number < len(self._space.start) else {}
+        start = {name: recorded(value) for name, value in given.items()}
         if self._sequence is not None and self._spreads(study):
             parameters = self._space.active({**self._values(self._sequence.point(number)), **start})
             study.add_trial(self.seen(self.running(Point(parameters, {}))))
@@ -116,7 +118,7 @@ class PointSampler:
             if name in self._ordered:
                 trial.suggest_int(name, 0, len(self._ordered[name]) - 1)
             elif isinstance(entry, Categorical):
-                trial.suggest_categorical(name, entry.values)
+                trial.suggest_categorical(name, entry.recorded_values)
             elif isinstance(entry, IntegerRange):
                 trial.suggest_int(name, entry.low, _highest(entry), step=entry.step, log=entry.log)
             else:
@@ -189,7 +191,7 @@ class _Sequence:
 def distribution(parameter: Parameter) -> BaseDistribution:
     """Return Optuna's form of a parameter."""
     if isinstance(parameter, Categorical):
-        return CategoricalDistribution(parameter.values)
+        return CategoricalDistribution(parameter.recorded_values)
     if isinstance(parameter, IntegerRange):
         return IntDistribution(parameter.low, _highest(parameter), step=parameter.step, log=parameter.log)
     highest = _highest_number(parameter)

@@ -172,7 +172,8 @@ def check_unchanged(wanted: Space, recorded: Space, file: Path, folder: Path) ->
         SpaceError: Something other than the budget or the number of slots has changed.
     """
     now, then = dict(_leaves(wanted.document())), dict(_leaves(recorded.document()))
-    changed = [key for key in {**then, **now} if now.get(key) != then.get(key) and key not in MAY_CHANGE]
+    # An absent key differs from one that is null.
+    changed = [key for key in {**then, **now} if now.get(key, ...) != then.get(key, ...) and key not in MAY_CHANGE]
     if changed:
         key = changed[0]
         more = f" (and {len(changed) - 1} more: {', '.join(changed[1:4])})" if len(changed) > 1 else ""
