@@ -143,6 +143,7 @@ def _show(run: Run, chosen: Chosen) -> None:
     """Print a point: parameters, then metrics, those that judge first."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     point, several = chosen.point, len(chosen.seeds) > 1
     seeds = f", means over {len(chosen.seeds)} seeds" if several else ""
@@ -155,7 +156,7 @@ def _show(run: Run, chosen: Chosen) -> None:
     for name in (*run.space.parameter_names, *metrics):
         if name in point and name != SEEDS_COLUMN:
             spread = chosen.seeds[name].std() if several and name in metrics else None
-            table.add_row(name, short(point[name]), *([short(spread)] if several else []))
+            table.add_row(name, Text(short(point[name])), *([short(spread)] if several else []))
     console.print(table)
 
 

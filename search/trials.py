@@ -34,7 +34,7 @@ class TrialRequest:
     """A trial to be run."""
 
     trial: int  # its number, from 0
-    parameters: dict[str, Any]  # value of each parameter by its dotted name
+    parameters: dict[str, Any]  # value of each parameter by its dotted name; null and lists as text
     seed: int  # its own seed
     replicate: bool = False  # it trains a point again, after the budget's trials
     parent: int | None = None  # the trial at whose end a line goes on, if there is one; else it trains all its stages

@@ -120,8 +120,8 @@ def _distribution(parameter: Parameter) -> Any:
     if parameter.low is None or parameter.high is None:
         return None
     if parameter.type == "int":
-        return IntDistribution(int(parameter.low), int(parameter.high))
-    return FloatDistribution(parameter.low, parameter.high, log=parameter.type == "log")
+        return IntDistribution(int(parameter.low), int(parameter.high), log=parameter.logarithmic)
+    return FloatDistribution(parameter.low, parameter.high, log=parameter.logarithmic)
 
 
 def _configurations(view: Overview, parameters: Sequence[Parameter]) -> list[dict[str, Any] | None]:

@@ -120,7 +120,7 @@ def _number_places(
     ends = [end for parameter in declared for end in (parameter.low, parameter.high) if end is not None]
     ends += [np.nanmin(numbers), np.nanmax(numbers)] if known.any() else []
     low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
-    logarithmic = any(parameter.type == "log" for parameter in declared) and low > 0
+    logarithmic = any(parameter.logarithmic for parameter in declared) and low > 0
     whole = all(parameter.type == "int" for parameter in declared)
     scale = np.log if logarithmic else np.asarray
     span = float(scale(high) - scale(low)) or 1.0

@@ -22,7 +22,7 @@ from results.front.indicators import indicators
 from results.front.overview import Overview
 from results.records.objectives import minimised, objective_values
 from results.records.space import Parameter
-from results.records.text import MISSING, cell, short
+from results.records.text import MISSING, cell, recorded, short
 
 MOST_VALUES = 12  # of a number, until it is cut into ranges: the default space has 12 numbers of sub-actions
 RANGES = 4
@@ -160,7 +160,7 @@ def _fixed(fixed: Mapping[str, Any], dotted: str) -> Any:
     value: Any = fixed
     for part in dotted.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
-    return None if isinstance(value, Mapping) else value
+    return None if value is None or isinstance(value, Mapping) else recorded(value)
 
 
 def _parameters(view: Overview) -> dict[str, Parameter]:

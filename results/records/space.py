@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from results.exceptions import RecordError
 from results.records.files import complaint, read_mapping
 from results.records.objectives import Guard, Objective
 from results.records.tables import LINE
+from results.records.text import recorded
 
 SPACE_FILE = "space.yaml"
 REMEDY = "restore the file that the search wrote"
@@ -24,18 +25,25 @@ class Parameter(BaseModel):
     Attributes:
         name: Dotted key, and column in `trials.csv`.
         type: choice, int, float or log; line for the text that says what values a line has gone through.
-        values: The values of a choice, in the space's order; empty for the other types.
+        values: The values of a choice, in the space's order, as tables hold them; empty for the other types.
         low: The smallest value of the other types; None for a choice.
         high: The largest value of the other types; None for a choice.
+        log: Whether whole numbers were drawn on a logarithmic scale.
     """
 
     model_config = ConfigDict(frozen=True)
 
     name: str
     type: str
-    values: tuple[Any, ...] = ()
+    values: tuple[Annotated[Any, BeforeValidator(recorded)], ...] = ()
     low: float | None = None
     high: float | None = None
+    log: bool = Field(False, exclude_if=lambda log: not log)
+
+    @property
+    def logarithmic(self) -> bool:
+        """Whether its values were drawn evenly on a logarithmic scale."""
+        return self.log or self.type == "log"
 
 
 class RunSpace(BaseModel):

@@ -7,10 +7,11 @@ crash recognisable.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from datetime import UTC, date, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -40,6 +41,11 @@ def cell(value: object) -> str:
         return value.isoformat()
     text = " ".join(str(value).replace("\0", " ").splitlines())
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def recorded(value: Any) -> Any:
+    """Return a value of a choice as tables hold it: null, since an empty cell says another thing, and lists as JSON."""
+    return json.dumps(value, ensure_ascii=False, default=str) if value is None or isinstance(value, list) else value
 
 
 def parsed(name: str, text: str, parse: Callable[[str], Value]) -> Value:

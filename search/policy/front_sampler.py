@@ -142,7 +142,7 @@ class FrontSampler(optuna.samplers.BaseSampler):
     def _candidates(self) -> np.ndarray:
         if not self._listed:
             return self._at_values(qmc.Sobol(len(self._distributions), rng=self._rng).random(GRID))
-        shares = [(np.arange(count) + 0.5) / count for count in self._counts]
+        shares = [[share_of(d, value) for value in values_of(d) or ()] for d in self._distributions.values()]
         return self._rng.permutation(np.array(list(product(*shares))))  # of equally good ones the first is taken
 
     def _near(self, points: np.ndarray, width: float) -> np.ndarray:
@@ -154,9 +154,11 @@ class FrontSampler(optuna.samplers.BaseSampler):
 
     def _at_values(self, points: np.ndarray) -> np.ndarray:
         """Return points that lie where parameters have a value."""
-        has = np.isfinite(self._counts)
-        counts = self._counts[has]
-        points[:, has] = (np.floor(points[:, has] * counts).clip(max=counts - 1) + 0.5) / counts
+        for column, d, count in zip(points.T, self._distributions.values(), self._counts, strict=True):
+            if math.isfinite(count) and _is_scaled(d):
+                column[:] = [share_of(d, value_at(d, share)) for share in column]
+            elif math.isfinite(count):
+                column[:] = (np.floor(column * count).clip(max=count - 1) + 0.5) / count
         return points
 
 
@@ -251,7 +253,9 @@ def values_of(d: BaseDistribution) -> Sequence[Any] | None:
     """Return all values of a parameter in their order; None for a range without steps."""
     if isinstance(d, CategoricalDistribution):
         return d.choices
-    assert isinstance(d, IntDistribution | FloatDistribution)
+    if isinstance(d, IntDistribution):
+        return range(d.low, d.high + 1, d.step)
+    assert isinstance(d, FloatDistribution)
     if d.step is None:
         return None
     steps = round((d.high - d.low) / d.step)
@@ -261,27 +265,33 @@ def values_of(d: BaseDistribution) -> Sequence[Any] | None:
 def share_of(d: BaseDistribution, value: Any) -> float:
     """Return where a value lies in its range, from 0 to 1; one of a list in the middle of its part."""
     values = values_of(d)
-    if values is None:
+    if values is None or _is_scaled(d):
         scale, low, high = _range(d)
         return float((scale(value) - low) / (high - low))
-    if isinstance(d, CategoricalDistribution):
-        return (values.index(value) + 0.5) / len(values)
-    return float((np.abs(np.array(values) - value).argmin() + 0.5) / len(values))
+    if isinstance(d, FloatDistribution):
+        return float((np.abs(np.array(values) - value).argmin() + 0.5) / len(values))
+    return (values.index(value) + 0.5) / len(values)
 
 
 def value_at(d: BaseDistribution, share: float) -> Any:
     """Return the value at a share of the range."""
     values = values_of(d)
-    if values is not None:
+    if values is not None and not _is_scaled(d):
         return values[min(int(share * len(values)), len(values) - 1)]
     _, low, high = _range(d)
     value = low + share * (high - low)
-    assert isinstance(d, FloatDistribution)
-    return float(np.clip(np.exp(value) if d.log else value, d.low, d.high))
+    assert isinstance(d, IntDistribution | FloatDistribution)
+    found = float(np.clip(np.exp(value) if d.log else value, d.low, d.high))
+    return found if isinstance(d, FloatDistribution) else round(found)
+
+
+def _is_scaled(d: BaseDistribution) -> bool:
+    """Say whether the shares of values follow a scale, and not their places among all values."""
+    return isinstance(d, IntDistribution | FloatDistribution) and (d.log or d.step is None)
 
 
 def _range(d: BaseDistribution) -> tuple[Callable[[float], float], float, float]:
-    """Return the scale of a range, and its ends on it."""
-    assert isinstance(d, FloatDistribution)
-    scale = math.log if d.log else float
-    return scale, scale(d.low), scale(d.high)
+    """Return the scale of a range, and its ends on it; whole numbers have half of one on either side."""
+    assert isinstance(d, IntDistribution | FloatDistribution)
+    scale, beyond = math.log if d.log else float, 0.5 if isinstance(d, IntDistribution) else 0.0
+    return scale, scale(d.low - beyond), scale(d.high + beyond)

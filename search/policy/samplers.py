@@ -19,6 +19,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from results.records.text import recorded
 from search.exceptions import one_line
 from search.policy.front_sampler import FrontSampler
 from search.space.parameters import Categorical, FloatRange, IntegerRange, Parameter
@@ -44,7 +45,7 @@ class PointSampler:
         self._distributions = {name: distribution(entry) for name, entry in space.parameters.items()}
         # Of an ordered choice samplers see the position, a whole number; the journal has the value.
         self._ordered = {
-            name: entry.values
+            name: entry.recorded_values
             for name, entry in space.parameters.items()
             if isinstance(entry, Categorical) and entry.ordered
         }
@@ -69,6 +70,7 @@ class PointSampler:
         """
         if start is None:
             start = self._space.start[number] if number < len(self._space.start) else {}
+        start = {name: recorded(value) for name, value in start.items()}
         if self._sequence is not None and self._spreads(study):
             parameters = self._space.active({**self._values(self._sequence.point(number)), **start})
             study.add_trial(self.seen(self.running(Point(parameters, {}))))
@@ -127,9 +129,9 @@ class PointSampler:
             if name in self._ordered:
                 trial.suggest_int(name, 0, len(self._ordered[name]) - 1)
             elif isinstance(entry, Categorical):
-                trial.suggest_categorical(name, entry.values)
+                trial.suggest_categorical(name, entry.recorded_values)
             elif isinstance(entry, IntegerRange):
-                trial.suggest_int(name, entry.low, _highest(entry), step=entry.step)
+                trial.suggest_int(name, entry.low, _highest(entry), step=entry.step, log=entry.log)
             else:
                 trial.suggest_float(name, entry.low, _highest_number(entry), step=entry.step, log=entry.type == "log")
 
@@ -220,9 +222,9 @@ class _Sequence:
 def distribution(parameter: Parameter) -> BaseDistribution:
     """Return Optuna's form of a parameter."""
     if isinstance(parameter, Categorical):
-        return CategoricalDistribution(parameter.values)
+        return CategoricalDistribution(parameter.recorded_values)
     if isinstance(parameter, IntegerRange):
-        return IntDistribution(parameter.low, _highest(parameter), step=parameter.step)
+        return IntDistribution(parameter.low, _highest(parameter), step=parameter.step, log=parameter.log)
     highest = _highest_number(parameter)
     return FloatDistribution(parameter.low, highest, log=parameter.type == "log", step=parameter.step)
 

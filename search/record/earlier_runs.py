@@ -145,7 +145,13 @@ def read_points(files: Sequence[Path], space: Space, option: str = "--start") ->
     for given in files:
         file = given / CONFIGURATION_FILE if given.is_dir() else given
         configuration = read_document(file)
-        point = {name: value for name in space.parameters if (value := inside(configuration, name)) is not None}
+        found = {name: inside(configuration, name, absent=...) for name in space.parameters}
+        # Null leaves a parameter open where it is none of the values: a configuration may have it for a default.
+        point = {
+            name: value
+            for name, value in found.items()
+            if value is not ... and (value is not None or space.parameters[name].has(None))
+        }
         if not point:
             raise SpaceError(f"{option} {file}: has no value of what is searched ({', '.join(space.parameters)})")
         for name, value in point.items():
@@ -213,7 +219,9 @@ def fitting(run: EarlierRun, space: Space) -> list[TrialResult]:
     found = []
     for result in [result for result in run.finished if result.code == mark(run.provenance)]:
         point = result.request.parameters
-        inside = space.active(point) == point and all(space.parameters[name].has(point[name]) for name in point)
+        inside = space.active(point) == point and all(
+            space.parameters[name].has(space.parameters[name].configured(value)) for name, value in point.items()
+        )
         if inside and set(point) == set(space.active({**anywhere, **point})):
             found.append(result)
     return found

@@ -181,7 +181,7 @@ def check_unchanged(wanted: Space, recorded: Space, file: Path, folder: Path) ->
         SpaceError: Something other than the budget or the number of slots has changed.
     """
     now, then = dict(_leaves(wanted.document())), dict(_leaves(recorded.document()))
-    differ = [key for key in {**then, **now} if now.get(key) != then.get(key)]
+    differ = [key for key in {**then, **now} if now.get(key, ...) != then.get(key, ...)]  # null is not absent
     changed = [key for key in differ if not any(f"{key}.".startswith(f"{free}.") for free in MAY_CHANGE)]
     if changed:
         key = changed[0]

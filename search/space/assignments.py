@@ -65,10 +65,12 @@ def assign(document: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, 
     return changed
 
 
-def inside(value: Any, dotted: str) -> Any:
-    """Return a value inside of nested ones, "" for the whole; None where there is none."""
+def inside(value: Any, dotted: str, absent: Any = None) -> Any:
+    """Return a value inside of nested ones, "" for the whole; `absent` where there is none."""
     for key in dotted.split(".") if dotted else ():
-        value = value.get(key) if isinstance(value, Mapping) else None
+        if not isinstance(value, Mapping) or key not in value:
+            return absent
+        value = value[key]
     return value
 
 
@@ -91,7 +93,9 @@ def _stop_searching(document: dict[str, Any], key: str, value: Any) -> None:
         when = entry.get("when") if isinstance(entry, dict) else None
         conditions: dict[str, Any] = when if isinstance(when, dict) else {}
         decided = [other for other in conditions if other == key or str(other).startswith(f"{key}.") or other in fixed]
-        if any(not _is_met(conditions[other], inside(value, str(other)[len(key) + 1 :])) for other in decided):
+        if any(
+            not _is_met(conditions[other], inside(value, str(other)[len(key) + 1 :], absent=...)) for other in decided
+        ):
             fixed.add(name)  # is searched under a condition that is never met now
         elif name not in fixed:
             open_ones = {other: values for other, values in conditions.items() if other not in decided}

@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import Any
 
 from results.records.tables import name_trouble
+from results.records.text import recorded
 from search.space.parameters import Parameter
 
 
@@ -60,16 +61,17 @@ def check_conditions(parameters: Mapping[str, Parameter]) -> None:
     """Refuse a condition on something that is not searched before it, or on a value that never comes."""
     before: list[str] = []
     for name, parameter in parameters.items():
-        for other in parameter.when:
+        for other, values in parameter.when.items():
             if other not in before:
                 what = "stands behind it; put it first" if other in parameters else "is no parameter"
                 raise ValueError(f"parameters.{name}: when: {other!r} {what}")
             known = parameters[other]
             if known.type not in ("choice", "int"):
                 raise ValueError(f"parameters.{name}: when: {other!r} is no choice and no int, so it has no one value")
-            strange = [value for value in parameter.allowed(other) if not known.has(value)]
+            strange = [value for value in values if not known.has(value)]
             if strange:
-                raise ValueError(f"parameters.{name}: when: {other} is never {strange[0]!r}")
+                hint = f"; for the list itself write [{recorded(list(values))}]" if known.has(list(values)) else ""
+                raise ValueError(f"parameters.{name}: when: {other} is never {strange[0]!r}{hint}")
         before.append(name)
 
 

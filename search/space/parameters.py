@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from copy import deepcopy
 from itertools import combinations
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
 
-from results.records.text import cell, is_number
+from results.records.text import cell, is_number, recorded
 
 MOST_CHECKED_INTEGERS = 64
 ON_GRID = 1e-6  # in steps
@@ -31,9 +32,10 @@ def _number(value: Any) -> Any:
 
 def _choice_value(value: Any) -> Any:
     """Refuse what a table could not tell from another value, or not hold."""
-    if not isinstance(value, bool | int | float | str):
-        found = "nothing (null)" if value is None else f"{value!r:.60}"
-        raise ValueError(f"expected a word, a number, true or false, found {found}")
+    if isinstance(value, list):
+        return [_choice_value(inner) for inner in value]
+    if value is not None and not isinstance(value, bool | int | float | str):
+        raise ValueError(f"expected a word, a number, true, false, null or a list of these, found {value!r:.60}")
     if isinstance(value, str) and is_number(value):
         raise ValueError(f"{value!r} is a number written as text; write it without quotes")
     if isinstance(value, str) and (not value or cell(value) != value):
@@ -43,12 +45,14 @@ def _choice_value(value: Any) -> Any:
     return value
 
 
+def _listed(values: Any) -> Any:
+    return values if isinstance(values, list | tuple) else [values]
+
+
 Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Integer = Annotated[int, BeforeValidator(_number)]
-Scalar = Annotated[
-    StrictBool | Annotated[int, Field(strict=True)] | Annotated[float, Field(strict=True)] | StrictStr,
-    BeforeValidator(_choice_value),
-]
+Value = Annotated[Any, BeforeValidator(_choice_value)]
+Values = Annotated[tuple[Value, ...], Field(min_length=1)]
 
 
 class StrictModel(BaseModel):
@@ -61,59 +65,81 @@ class Conditional(StrictModel):
     """What may be searched, and when.
 
     Attributes:
-        when: Values of parameters that stand before this one, each one value or a list of them; only where all fit is
-            this parameter searched, else it has the study's default. Empty: always.
+        when: Values of parameters that stand before this one, in a file one value or a list of them; only where all fit
+            is this parameter searched, else it has the study's default. Empty: always.
     """
 
-    when: dict[str, Scalar | tuple[Scalar, ...]] = Field(default_factory=dict, exclude_if=lambda when: not when)
+    when: dict[str, Annotated[Values, BeforeValidator(_listed)]] = Field(
+        default_factory=dict, exclude_if=lambda when: not when
+    )
 
     def applies(self, parameters: Mapping[str, Any]) -> bool:
         """Say whether this is searched beside the values of the parameters before it."""
-        return all(name in parameters and parameters[name] in self.allowed(name) for name in self.when)
+        return all(
+            name in parameters and recorded(parameters[name]) in map(recorded, values)
+            for name, values in self.when.items()
+        )
 
-    def allowed(self, name: str) -> tuple[Any, ...]:
-        """Return the values of another parameter with which this one is searched."""
-        values = self.when[name]
-        return values if isinstance(values, tuple) else (values,)
+    def configured(self, value: Any) -> Any:
+        """Return a value of the search as a configuration has it."""
+        return value
 
 
 class Categorical(Conditional):
-    """One value out of a list; `ordered` says that neighbours in the list are alike, as sizes are."""
+    """One value out of a list; `ordered` says that neighbours in the list are alike, as sizes are.
+
+    Samplers, journal and tables can hold neither null nor lists: the search has them as text, `recorded_values`, and
+    only a configuration as they are.
+    """
 
     type: Literal["choice"]
-    values: tuple[Scalar, ...] = Field(min_length=1)
+    values: Values
     ordered: StrictBool = Field(False, exclude_if=lambda ordered: not ordered)
 
     @model_validator(mode="after")
     def _distinct(self) -> Categorical:
         for one, other in combinations(self.values, 2):
-            if one == other or cell(one) == cell(other):
-                both = f"{one!r} twice" if type(one) is type(other) else f"{one!r} and {other!r}, which are equal"
+            if one == other or cell(recorded(one)) == cell(recorded(other)):
+                both = f"{one!r} twice" if repr(one) == repr(other) else f"{one!r} and {other!r}, which are equal"
                 raise ValueError(f"values has {both}; keep one")
         return self
 
+    @property
+    def recorded_values(self) -> tuple[Any, ...]:
+        """The values as the search has them, in their order."""
+        return tuple(map(recorded, self.values))
+
+    def configured(self, value: Any) -> Any:
+        """Return a value of the search as a configuration has it."""
+        return deepcopy(next((one for one in self.values if recorded(one) == value), value))
+
     def corners(self) -> tuple[Any, ...]:
         """Return the values to be checked before the search."""
-        return self.values
+        return self.recorded_values
 
     def has(self, value: Any) -> bool:
-        """Say whether a value is one of these."""
-        return any(type(one) is type(value) and one == value for one in self.values)
+        """Say whether a value, as a file has it, is one of these."""
+        return any(type(one) is type(value) and recorded(one) == recorded(value) for one in self.values)
 
 
 class IntegerRange(Conditional):
-    """An integer from low to high, both included."""
+    """An integer from low to high, both included; with `log` drawn evenly on a logarithmic scale."""
 
     type: Literal["int"]
     low: Integer
     high: Integer
     step: Annotated[Integer, Field(ge=1)] = 1
+    log: StrictBool = Field(False, exclude_if=lambda log: not log)
 
     @model_validator(mode="after")
     def _ordered(self) -> IntegerRange:
         _check_order(self.low, self.high)
         if max(abs(self.low), abs(self.high)) > LARGEST:
             raise ValueError("low and high: expected whole numbers between -2**53 and 2**53")
+        if self.log and self.low < 1:
+            raise ValueError(f"low is {self.low}; log: true needs low >= 1")
+        if self.log and self.step != 1:
+            raise ValueError("step: a logarithmic scale has none; leave it out, or take log: false or type choice")
         return self
 
     def corners(self) -> tuple[int, ...]:

@@ -238,8 +238,6 @@ def _location(detail: ErrorDetails, document: Mapping[str, Any]) -> list[str]:
     parts = list(detail["loc"])
     if len(parts) > 2 and parts[0] == "parameters":
         del parts[2]
-        if len(parts) > 4 and parts[2] == "values":
-            del parts[4:]
     if len(parts) > 1 and parts[0] == "guards" and isinstance(parts[1], int):
         parts[1] = document["guards"][parts[1]]["metric"]
     return [str(part) for part in parts]

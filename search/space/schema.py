@@ -16,7 +16,7 @@ from pydantic import Field, StrictBool, model_validator
 
 from results.records.objectives import Guard, Objective
 from results.records.tables import LINE
-from results.records.text import ARROW
+from results.records.text import ARROW, recorded
 from search.space.checks import check_conditions, check_fixed, check_names, check_start
 from search.space.parameters import Categorical, FloatRange, Integer, Number, Parameter, StrictModel
 from search.space.resources import Resources
@@ -316,7 +316,7 @@ class Space(StrictModel):
         That of a line has `stages`: the values that it goes through, each with its epochs.
 
         Args:
-            parameters: Value of each parameter by its dotted name, and the line of one.
+            parameters: Value of each parameter by its dotted name, as `TrialRequest` has it, and the line of one.
             seed: The trial's own seed.
         """
         values = deepcopy(self.fixed)
@@ -333,7 +333,7 @@ class Space(StrictModel):
                 if not isinstance(place.setdefault(key, {}), dict):
                     place[key] = {}
                 place = place[key]
-            place[last] = value
+            place[last] = self.parameters[name].configured(value)
         return {**values, "epochs": self.epochs_of(parameters), "seed": seed, "threads": self.resources.planned.cpus}
 
     def trial_seed(self, trial: int) -> int:
@@ -367,7 +367,7 @@ class Space(StrictModel):
         """Return values with which a parameter is searched, its conditions' own conditions included."""
         needed: dict[str, Any] = {}
         for other in self.parameters[name].when:
-            needed |= self._conditions(other) | {other: self.parameters[name].allowed(other)[0]}
+            needed |= self._conditions(other) | {other: recorded(self.parameters[name].when[other][0])}
         return needed
 
     def document(self) -> dict[str, Any]:

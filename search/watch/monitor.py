@@ -168,7 +168,7 @@ def front_table(summary: FrontSummary, space: Space, title: str) -> Table:
     for heading in columns:
         table.add_column(heading, overflow="fold")
     for row in summary.front.head(MOST_FRONT_ROWS).to_dict("records"):
-        table.add_row(*(short(row.get(name, "")) for name in columns))
+        table.add_row(*(Text(short(row.get(name, ""))) for name in columns))
     return table
 
 

@@ -35,6 +35,17 @@ def test_the_best_within_bounds_is_found_by_hand(maker, capsys, seed):
         assert f"trial {expected['trial']}: the " in capsys.readouterr().out
 
 
+def test_a_list_is_printed_as_it_is(maker, capsys):
+    """`[true]` would be a style to the library that prints."""
+    parameters = {"sizes": {"type": "choice", "values": [[True], [False]]}}
+    rows = maker.rows(POINTS, sizes="[true]")
+    for row in rows:
+        for name in ("codebook_size", "action_weight", "num_sub_actions", "method"):
+            del row[name]
+    assert main([str(maker.write(rows, parameters=parameters)), *BEST]) == 0
+    assert re.search(r"sizes +\[true\]", capsys.readouterr().out)
+
+
 def test_it_prints_the_metrics_and_exports_a_folder(maker, capsys):
     folder = maker.write(maker.rows(POINTS))
     assert main([str(folder), "--at-most", "stitch_fvu=0.4", *BEST, "--name", "mine"]) == 0

@@ -47,6 +47,21 @@ def test_places_by_hand(maker):
     assert found.axes[3].ticks == [(1, "0.2"), (0.5, "0.4"), (0, "0.6")]
 
 
+def test_whole_numbers_may_be_logarithmic_and_choices_null_or_lists(maker):
+    parameters = {
+        "size": {"type": "int", "low": 1, "high": 100, "log": True},
+        "kind": {"type": "choice", "values": [None, [64, 64]]},
+    }
+    points = [(1, "null"), (10, "[64, 64]"), (100, None)]
+    rows = [row(maker, n, 0.2 + 0.1 * n, 0.8, size=size, kind=kind) for n, (size, kind) in enumerate(points)]
+    found = lines_of(maker, rows, parameters=parameters)
+    places = dict(zip(found.rows, found.places, strict=True))
+    assert [places[n][0] for n in range(3)] == pytest.approx([0, 0.5, 1])
+    assert [places[n][1] for n in range(3)] == pytest.approx([0.25, 0.75, MISSING_PLACE])
+    assert found.axes[0].ticks == [(0, "1"), (pytest.approx(0.5), "10"), (1, "100")]
+    assert found.axes[1].ticks == [(MISSING_PLACE, "not set"), (0.25, "null"), (0.75, "[64, 64]")]
+
+
 def test_of_many_a_share_is_drawn_and_every_named_one(maker):
     random = np.random.default_rng(0)
     front = [[x, 1 - x] for x in np.linspace(0.01, 0.99, 100)]

@@ -39,6 +39,21 @@ def test_choices_come_back_in_their_own_types(maker):
     assert [type(value) for value in frame["c"][:5]] == [str, str, bool, int, float]
 
 
+def test_null_and_lists_of_a_choice_are_told_from_what_is_not_there(maker):
+    parameters = {
+        "c": {"type": "choice", "values": [None, [64, "é"], [[1], None]]},
+        "n": {"type": "int", "low": 1, "high": 99, "log": True},
+    }
+    texts = ["null", '[64, "é"]', "[[1], null]", None]
+    rows = [{"trial": n, "state": "failed", "c": text} for n, text in enumerate(texts)]
+    frame = read_trials(maker.write(rows, parameters=parameters))
+    assert frame["c"].tolist()[:3] == texts[:3]
+    assert frame["c"].isna().tolist() == [False, False, False, True]
+    choice, number = read_space(maker.root / "demo").parameters
+    assert (choice.values, choice.logarithmic, number.logarithmic) == (tuple(texts[:3]), False, True)
+    assert hash(choice), "runs are told apart by what they searched"
+
+
 def test_no_trials_yet(maker):
     frame = read_trials(maker.space())
     assert frame.empty

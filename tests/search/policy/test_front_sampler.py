@@ -52,6 +52,19 @@ def test_ranges_without_steps_may_be_logarithmic(log: bool, middle: float) -> No
         assert value_at(distribution, share_of(distribution, value)) == pytest.approx(value)
 
 
+def test_whole_numbers_may_be_logarithmic() -> None:
+    """Each has the part of the logarithmic range from half of one below it to half of one above."""
+    distribution = IntDistribution(1, 100, log=True)
+    borders = [np.log(value / 0.5) / np.log(201) for value in (0.5, 1.5, 2.5, 99.5, 100.5)]
+    for value, low, high in ((1, *borders[:2]), (2, *borders[1:3]), (100, *borders[3:])):
+        assert low < share_of(distribution, value) < high
+        assert [value_at(distribution, share) for share in (low + 1e-9, high - 1e-9)] == [value, value]
+    assert [value_at(distribution, share) for share in (0.0, 0.5, 1.0)] == [1, 7, 100]
+    assert all(value_at(distribution, share_of(distribution, value)) == value for value in range(1, 101))
+    large = IntDistribution(1, 2**53, log=True)
+    assert [value_at(large, share_of(large, value)) for value in (1, 2, 3**20)] == [1, 2, 3**20]
+
+
 def test_objectives_above_zero_are_taken_as_logarithms() -> None:
     y = np.array([[1.0, -1.0], [0.1, 2.0], [0.0, 3.0]])
     logarithms, reference = scaled(y, np.array([2.0, 5.0]))
@@ -76,8 +89,9 @@ def next_point(study: optuna.Study, distributions: dict, seed: int = 0) -> dict:
     return study.ask(fixed_distributions=distributions).params
 
 
-def test_every_point_of_a_grid_is_proposed_once() -> None:
-    distributions = {"size": SIZES, "kind": KINDS}
+@pytest.mark.parametrize("sizes", [SIZES, IntDistribution(8, 11, log=True)])
+def test_every_point_of_a_grid_is_proposed_once(sizes: optuna.distributions.BaseDistribution) -> None:
+    distributions = {"size": sizes, "kind": KINDS}
     study, seen = study_of([({"size": 8, "kind": "head"}, [0.5, 0.5], {})], distributions), set()
     for number in range(7):
         point = next_point(study, distributions, number)
@@ -85,12 +99,15 @@ def test_every_point_of_a_grid_is_proposed_once() -> None:
         if number % 2:  # every other one is still running when the next is asked for
             study.tell(study.trials[-1].number, [0.4, 0.6])
     assert len(seen | {(8, "head")}) == 8
-    assert next_point(study, distributions)["size"] in SIZES.choices  # then it begins again
+    assert next_point(study, distributions)["size"] in (8, 9, 10, 11, 16, 32, 64)  # then it begins again
 
 
-def test_no_point_of_a_range_is_proposed_twice() -> None:
-    distributions = {"x": FloatDistribution(0.01, 1.0, log=True), "kind": KINDS}
-    study = study_of([({"x": 0.125, "kind": "head"}, [0.125, 0.5], {})], distributions)
+@pytest.mark.parametrize(
+    ("of_x", "first"), [(FloatDistribution(0.01, 1.0, log=True), 0.125), (IntDistribution(1, 5000, log=True), 8)]
+)
+def test_no_point_of_a_range_is_proposed_twice(of_x: optuna.distributions.BaseDistribution, first: float) -> None:
+    distributions = {"x": of_x, "kind": KINDS}
+    study = study_of([({"x": first, "kind": "head"}, [first, 0.5], {})], distributions)
     for number in range(10):  # the border is best, and nothing else
         x = next_point(study, distributions, number)["x"]
         study.tell(study.trials[-1].number, [x, 0.5])

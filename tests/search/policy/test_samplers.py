@@ -21,6 +21,8 @@ LENGTH = 14
         (Categorical(type="choice", values=[8, "b", 0.5]), CategoricalDistribution((8, "b", 0.5))),
         (IntegerRange(type="int", low=2, high=9), IntDistribution(2, 9)),
         (IntegerRange(type="int", low=2, high=9, step=3), IntDistribution(2, 8, step=3)),
+        (IntegerRange(type="int", low=2, high=9, log=True), IntDistribution(2, 9, log=True)),
+        (Categorical(type="choice", values=[None, [8, [1]]]), CategoricalDistribution(("null", "[8, [1]]"))),
         (FloatRange(type="float", low=0, high=1), FloatDistribution(0.0, 1.0)),
         (FloatRange(type="float", low=0, high=1, step=0.25), FloatDistribution(0.0, 1.0, step=0.25)),
         (FloatRange(type="float", low=0.05, high=0.95, step=0.15), FloatDistribution(0.05, 0.95, step=0.15)),
@@ -111,6 +113,36 @@ def test_samplers_see_the_order_of_a_choice_and_people_its_values(document, prop
     assert searched("broken", 5)[1] + searched("broken", 3)[1] == requests
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_null_lists_and_whole_numbers_on_a_logarithmic_scale_are_searched(document, proposals, finish, name):
+    """Under a condition on null and on a list; a resumed run goes on as it would have gone."""
+    parameters = {
+        "rate": {"type": "choice", "values": [None, 0.5]},
+        "sizes": {"type": "choice", "values": [[64], [64, 64], [[8, 1]]], "ordered": True, "when": {"rate": None}},
+        "x": {"type": "int", "low": 1, "high": 10**6, "log": True, "when": {"sizes": [[64], [64, 64]]}},
+        "width": document["parameters"]["width"],
+    }
+    how = {"parameters": parameters, "start": [{"rate": None, "sizes": [64, 64], "x": 1000}]}
+
+    def searched(folder, trials):
+        run, requests = proposals(name, folder, **how), []
+        for _ in range(trials):
+            requests.append(run.ask())
+            x, rate = requests[-1].parameters.get("x", 10), requests[-1].parameters["rate"]
+            run.tell(finish(requests[-1], first=1 / x, second=x + (rate == "null")))
+        return requests
+
+    requests = searched("whole", 14)
+    points = [request.parameters for request in requests]
+    assert points[0] == {"rate": "null", "sizes": "[64, 64]", "x": 1000} | {"width": points[0]["width"]}
+    assert {point["rate"] for point in points} == {"null", 0.5}
+    assert all(("sizes" in point) == (point["rate"] == "null") for point in points)
+    assert all(("x" in point) == (point.get("sizes") in ("[64]", "[64, 64]")) for point in points)
+    assert sum(point.get("x", 10**6) < 10**4 for point in points) > 1, "evenly, a hundredth would be"
+    assert all(isinstance(point.get("x", 1), int) for point in points)
+    assert searched("broken", 9) + searched("broken", 5) == requests
+
+
 def test_sobol_points_fill_the_range_evenly(proposals, finish):
     requests = search(proposals("qmc"), finish, 17)[1:]  # the first point is Optuna's random one
     counts = [sum(low <= request.parameters["x"] < low + 0.25 for request in requests) for low in (0, 0.25, 0.5, 0.75)]
@@ -179,6 +211,9 @@ def test_corners_meet_the_conditions(document):
     [
         ({"knid": "a"}, r"parameters\.width: when: 'knid' is no parameter"),
         ({"kind": "c"}, r"parameters\.width: when: kind is never 'c'"),
+        ({"kind": None}, r"parameters\.width: when: kind is never None"),
+        ({"kind": []}, r"parameters\.width\.when\.kind: tuple should have at least 1 item"),
+        ({"size": [8, None]}, r"when: size is never 8; for the list itself write \[\[8, null\]\]"),
         ({"x": 0.5}, r"parameters\.width: when: 'x' is no choice and no int"),
         ({"level": 1}, r"parameters\.width: when: 'level' stands behind it; put it first"),
     ],
@@ -187,6 +222,7 @@ def test_conditions_that_never_hold_are_refused(document, when, message):
     p = document["parameters"]
     level = {"type": "int", "low": 1, "high": 4}
     document["parameters"] = {"kind": p["kind"], "x": p["x"], "width": p["width"] | {"when": when}, "level": level}
+    document["parameters"] = {"size": {"type": "choice", "values": [[8, None], [9]]}, **document["parameters"]}
     with pytest.raises(SpaceError, match=message):
         parse_space(document, Path("toy.yaml"))
 

@@ -228,6 +228,34 @@ def test_points_come_from_configurations(document, tmp_path):
         read_points([file], space)
 
 
+def test_a_configuration_may_have_null_and_lists(document, tmp_path):
+    document["parameters"] |= {
+        "rate": {"type": "choice", "values": [None, 0.5]},
+        "sizes": {"type": "choice", "values": [[64], [64, 64]], "when": {"rate": None}},
+    }
+    space = parse_space(document, Path("toy.yaml"))
+    file = tmp_path / "knee.yaml"
+    for point in ({"rate": None, "sizes": [64, 64]}, {"sizes": [64], "rate": None}, {"rate": 0.5}):
+        file.write_text(yaml.safe_dump({"x": None, **point}))
+        assert read_points([file], space) == (point,), "null is no value of x, which is left open"
+    file.write_text(yaml.safe_dump({"x": 0.5}))
+    assert read_points([file], space) == ({"x": 0.5},)
+    file.write_text(yaml.safe_dump({"rate": None, "sizes": [65]}))
+    with pytest.raises(SpaceError, match=r"knee\.yaml: sizes: \[65\] is outside what is searched"):
+        read_points([file], space)
+
+
+def test_a_sampler_begins_with_null_and_lists_of_an_earlier_run(make_run, document):
+    sizes = {"type": "choice", "values": [None, [64, 64], [8]]}
+    document["parameters"]["sizes"] = sizes
+    run = make_run("first", trials=12, parameters=document["parameters"])
+    assert {result.request.parameters["sizes"] for result in read_earlier(run).finished} == {"null", "[64, 64]", "[8]"}
+    assert len(fitting(read_earlier(run), parse_space(document, Path("toy.yaml")))) == 12
+    sizes["values"] = [[64, 64], None]
+    kept = fitting(read_earlier(run), parse_space(document, Path("toy.yaml")))
+    assert {result.request.parameters["sizes"] for result in kept} == {"null", "[64, 64]"}
+
+
 def test_no_work_twice_does_not_disturb_the_states(make_run, space, tmp_path):
     """A reused trial that an interruption cut off is fetched again."""
     first = make_run("first", trials=2)

@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from results.records.append_table import read_content
 from search.record.recorder import Recorder
 from search.record.run_folder import RunFolder, RunFolderError, check_unchanged
-from search.space.reading import SpaceError
+from search.space.reading import SpaceError, parse_space
 from search.trials import TrialRequest, TrialResult
 
 FILE = Path("spaces/toy.yaml")
@@ -65,6 +66,25 @@ def test_ended_trials_are_read_as_they_were_recorded(folder, space, finish):
     assert folder.ended(space) == results
 
 
+def test_null_and_lists_are_read_as_they_were_recorded(folder, document, finish):
+    document["parameters"] |= {
+        "rate": {"type": "choice", "values": [None, 0.5]},
+        "sizes": {"type": "choice", "values": [[64, 64], [["a, b", 1]]], "when": {"rate": None}},
+    }
+    space = parse_space(document, FILE)
+    points = [{"rate": "null", "sizes": "[64, 64]"}, {"rate": "null", "sizes": '[["a, b", 1]]'}, {"rate": 0.5}]
+    parameters = [{"x": 0.1, "width": 16, "kind": "b", **point} for point in points]
+    results = [finish(TrialRequest(number, point, number)) for number, point in enumerate(parameters)]
+    folder.acquire()
+    recorder = Recorder(space, folder.path)
+    for result in results:
+        recorder.begin(result.request)
+        recorder.end(result)
+    assert folder.ended(space) == results
+    cells = [row["rate"] + "|" + row["sizes"] for row in read_content(folder.path / "trials.csv").rows]
+    assert cells == ["null|[64, 64]", 'null|[["a, b", 1]]', "0.5|"]
+
+
 def edited(space, **changes):
     return space.model_copy(update=changes)
 
@@ -87,6 +107,11 @@ def test_a_run_goes_on_with_another_number_of_trials_or_slots(space):
 def test_a_run_does_not_go_on_with_another_space(space, changes, message):
     with pytest.raises(SpaceError, match=message):
         check_unchanged(edited(space, **changes), space, FILE, Path("runs/toy"))
+
+
+def test_a_key_that_is_null_is_not_one_that_is_absent(space):
+    with pytest.raises(SpaceError, match=r"fixed\.rate: is None, but the run in runs/toy was started with not given"):
+        check_unchanged(edited(space, fixed={**space.fixed, "rate": None}), space, FILE, Path("runs/toy"))
 
 
 def test_a_run_does_not_go_on_with_longer_trials(space):

@@ -96,6 +96,28 @@ def test_what_is_searched_under_a_condition_on_a_fixed_key_is_searched_always_or
     assert parse_space(assign(document, {"kind": "a"}), Path("toy.yaml")).parameters["level"].when == {}
 
 
+def test_conditions_on_null_and_on_lists_are_seen(document):
+    document["parameters"] |= {
+        "q.rate": {"type": "choice", "values": [None, 0.5]},
+        "sizes": {"type": "choice", "values": [[8], [8, 8]], "when": {"q.rate": None}},
+        "level": {"type": "int", "low": 1, "high": 9, "when": {"sizes": [[8, 8]]}},
+    }
+    parameters = {
+        text: assign(document, read_assignments([text]))["parameters"]
+        for text in ("q.rate=null", "q={rate: null}", "q={}", "q.rate=0.5", "sizes=[8, 8]", "sizes=[8]")
+    }
+    assert [sorted({"sizes", "level"} & set(kept)) for kept in parameters.values()] == [
+        ["level", "sizes"],
+        ["level", "sizes"],
+        [],
+        [],
+        ["level"],
+        [],
+    ]
+    assert parameters["q.rate=null"]["sizes"]["when"] == parameters["sizes=[8, 8]"]["level"]["when"] == {}
+    assert parse_space(assign(document, {"q.rate": None}), Path("toy.yaml")).fixed["q"] == {"rate": None}
+
+
 def test_conditions_inside_of_what_is_set_and_starting_points_are_seen(document):
     document["parameters"] |= {"q.size": {"type": "int", "low": 1, "high": 9, "when": {"q.kind": "vq"}}}
     document["parameters"] |= {"q.kind": {"type": "choice", "values": ["vq", "no"]}}

@@ -58,6 +58,13 @@ def test_there_are_shipped_spaces():
         ("parameters/x", {"type": "log", "low": 0, "high": 1}, r"parameters\.x: low is 0; a log range needs low > 0"),
         ("parameters/x", {"type": "int", "low": 1, "high": 2.5}, r"parameters\.x\.high: .* a valid integer"),
         ("parameters/x", {"type": "int", "low": 1, "high": 4, "step": 0}, r"parameters\.x\.step: .*greater than"),
+        ("parameters/x", {"type": "int", "low": 0, "high": 4, "log": True}, r"x: low is 0; log: true needs low >= 1"),
+        ("parameters/x", {"type": "int", "low": 1, "high": 4, "log": 1}, r"parameters\.x\.log: .* a valid boolean"),
+        (
+            "parameters/x",
+            {"type": "int", "low": 1, "high": 9, "step": 2, "log": True},
+            r"parameters\.x: step: a logarithmic scale has none; leave it out, or take log: false",
+        ),
         ("parameters/width/values", [], r"parameters\.width\.values: tuple should have at least 1 item"),
         ("parameters/width/values", [8, 16, 8], r"parameters\.width: values has 8 twice"),
         ("parameters/width/values", [0.1, "1e-4"], r"parameters\.width\.values\.1: '1e-4' is a number .* quotes"),
@@ -76,8 +83,14 @@ def test_there_are_shipped_spaces():
         ("parameters/width/values", ["", "a"], r"parameters\.width\.values\.0: '' cannot stand in a table"),
         ("parameters/width/values", ["a\nb", "a b"], r"values\.0: 'a\\nb' cannot stand in a table"),
         ("parameters/width/values", ["\ud800", "a"], r"values\.0: '\\ud800' cannot stand in a table"),
-        ("parameters/width/values", [None, 1], r"values\.0: expected a word, a number, true or false, found nothing"),
-        ("parameters/width/values", [[1, 2], 1], r"values\.0: expected a word, a number, .*, found \[1, 2\]"),
+        ("parameters/width/values", [{"a": 1}], r"values\.0: expected .*, null or a list of these, found \{'a': 1\}"),
+        ("parameters/width/values", [8, [[{}]]], r"values\.1: expected .*, null or a list of these, found \{\}"),
+        ("parameters/width/values", [[8], [16, "1"]], r"values\.1: '1' is a number written as text"),
+        ("parameters/width/values", [None, None], r"parameters\.width: values has None twice; keep one"),
+        ("parameters/width/values", ["null", None], r"width: values has 'null' and None, which are equal; keep one"),
+        ("parameters/width/values", [None, ""], r"values\.1: '' cannot stand in a table"),
+        ("parameters/width/values", ["[8]", [8]], r"values has '\[8\]' and \[8\], which are equal; keep one"),
+        ("parameters/width/values", [[8], [8.0]], r"values has \[8\] and \[8\.0\], which are equal; keep one"),
         ("parameters/width/values", [math.inf, 1], r"values\.0: inf is not a number between -2\*\*53 and 2\*\*53"),
         ("seed", 10**30, r"seed: 1000000000.* is too large"),
         ("seed", 2**62 + 1, r"seed: input should be less than or equal to"),
@@ -167,6 +180,28 @@ def test_configuration_puts_dotted_parameters_in_their_places(document):
         "threads": 1,
     }
     assert "rate" not in space.fixed["training"], "the space itself must not change"
+
+
+def test_null_and_lists_are_text_to_the_search_and_themselves_to_a_configuration(document):
+    values = [None, [], [64, 64], [[128, 3], "a", True, None], "none", 0.5]
+    document = changed(document, "parameters/nested.sizes", {"type": "choice", "values": values})
+    document = changed(document, "start", [{"nested.sizes": None}, {"nested.sizes": [64, 64]}])
+    document = changed(document, "parameters/level", {"type": "int", "low": 1, "high": 512, "log": True})
+    space = parse_space(document, FILE)
+    assert parse_space(load_yaml(dump_yaml(space.document())), FILE) == space
+    texts = [parameters["nested.sizes"] for name, parameters in space.corners() if name == "nested.sizes"]
+    assert texts == ["null", "[]", "[64, 64]", '[[128, 3], "a", true, null]', "none", 0.5]
+    made = [space.configuration({"nested.sizes": text}, 0)["nested"]["sizes"] for text in texts]
+    assert made == values
+    made[2].append(1)
+    assert space.configuration({"nested.sizes": "[64, 64]"}, 0)["nested"]["sizes"] == [64, 64]
+
+
+@pytest.mark.parametrize("value", ["null", "[64, 64]", [64], [64, 64.0], [64, 64, 64], "None"])
+def test_a_starting_point_is_one_of_the_values_as_they_are_written(document, value):
+    document = changed(document, "parameters/sizes", {"type": "choice", "values": [None, [64, 64]]})
+    with pytest.raises(SpaceError, match=r"start\.0\.sizes: .* is outside what is searched"):
+        parse_space({**document, "start": [{"sizes": value}]}, FILE)
 
 
 def test_corners_are_every_choice_every_small_integer_and_both_ends(document):
