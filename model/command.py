@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -48,13 +49,19 @@ def run_command(
     given = sys.argv[1:] if arguments is None else arguments
     try:
         with command.make_context(command.name, list(_spread(given, several)), max_content_width=100) as context:
-            return int(command.invoke(context))
+            code = int(command.invoke(context))
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except click.exceptions.Exit as end:  # after --help
         return end.exit_code
     except click.UsageError as error:
         return fail(f"{error.format_message().rstrip('.')} (see --help)")
     except bad_input as error:
         return fail(error)
+    except BrokenPipeError:  # whoever read the output, such as `head`, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return EXIT_FAILED
     except failed as error:
         return fail(error, EXIT_FAILED)
     except KeyboardInterrupt:

@@ -32,6 +32,7 @@ from search.space.schema import RESERVED, Space
 from search.tune.preflight import Available, PreflightError, plan
 
 OVERRULED = ("seed", "budget", "resources")
+FIRST = "start"  # counts when a run begins, as what the file says of it then
 TRACKERS = ("mlflow", "wandb")
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 DRAWN = 32  # points that a study checks from inside of its space
@@ -93,13 +94,13 @@ def prepare(options: Options) -> Prepared:
     _check_places(options)
     document, assigned = read_document(options.file), read_assignments(options.assignments)
     space = parse_space(assign(document, assigned), options.file)
-    written = {key: space.document()[key] for key in OVERRULED}
     folder = RunFolder(options.out or Path("runs") / space.name)
     (folder.check_old if options.resume else folder.check_new)()
     before, recorded = folder.read_space() if options.resume else (None, None)
     if recorded is not None:
         assigned = recorded.get("set", {}) | assigned
         space = parse_space(assign(document, assigned), options.file)
+    written = {key: space.document()[key] for key in OVERRULED} | {FIRST: space.document().get(FIRST, [])}
     if options.resume:
         _check_resumed(options)
     elif options.retry_failed:
@@ -114,6 +115,11 @@ def prepare(options: Options) -> Prepared:
     _check_sweep(space, study, options.file)
     space = _resolve(space, study, options.file)
     if before is not None and recorded is not None:
+        if written[FIRST] != recorded.get("written", {}).get(FIRST, written[FIRST]):
+            raise SpaceError(
+                f"{options.file}: start: has changed since the run in {folder.shown} began, where alone it counts; put "
+                "it back, or add points by `python -m search.control` while it runs"
+            )
         space = _overrule(_as_recorded(space, before, recorded.get("written", {}), written), options)
         check_unchanged(space, before, options.file, folder.shown)
         if options.slots is None and "slots" not in written["resources"]:
@@ -136,7 +142,7 @@ def settle_resources(prepared: Prepared, available: Available, file: Path) -> Pr
         raise PreflightError(f"{file}: {error}") from None
     update: dict[str, Any] = {"resources": resources}
     if prepared.deterministic and space.batch is None:
-        update["batch"] = resources.slots
+        update["batch"] = resources.max_slots if available.grows and resources.max_slots else resources.slots
     return prepared._replace(space=space.model_copy(update=update))
 
 

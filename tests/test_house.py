@@ -201,6 +201,9 @@ def test_a_room_begins_with_a_table_of_contents(path: Path) -> None:
         or (isinstance(node, ast.FunctionDef) and node.name in lazy)
         for node in rest
     )
+    files = [file.stem for file in path.parent.glob("[!_]*.py")]
+    unnamed = [name for name in files if name not in docstring.value.value]
+    assert not unnamed or path.parent.name in LAYERS, "it says what each file is for"
 
 
 def test_only_the_search_loads_ray_and_the_results_no_torch() -> None:

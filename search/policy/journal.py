@@ -72,9 +72,10 @@ class StudyJournal:
         """What samplers see: trials known of earlier runs, then those of this run."""
         return self._copy
 
-    def begin_anew(self, reason: str) -> None:
-        """Set the file aside, which is damaged for this reason, and begin an empty one."""
-        self.repairs.append(set_aside(self._file, reason))
+    def begin_anew(self, reason: str, told: str = "") -> None:
+        """Set the file aside, which is damaged for this reason, and begin an empty one; `told` in other words."""
+        said = set_aside(self._file, reason)
+        self.repairs.append(told or said)
         self._open()
 
     def _open(self) -> None:

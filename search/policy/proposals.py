@@ -73,8 +73,8 @@ class Proposals:
         # Beside those that failed, what was under way goes on as it was.
         wanted = {t.number: t for t in trials if failed and (t.number in failed or not t.state.is_finished())}
         if wanted and not foreign:
-            self._journal.begin_anew("")
-            self._journal.repairs[-1] = f"{self._journal.name}: {len(failed)} trials that failed are to be run again"
+            told = f"{self._journal.name}: {len(failed)} trials that failed are to be run again"
+            self._journal.begin_anew("trials that failed are to be run again", told)
             self._sampler = PointSampler(self._space)
         elif strange or foreign:
             reason = f"its trial {(foreign or strange)[0]} " + (

@@ -6,5 +6,6 @@
 - `trial`: the thin actor that hands a request to a warm group.
 - `capacity`: how many trials run at a time on a cluster that grows and shrinks.
 - `preflight`: whether the resources asked for can ever be had.
-- `tracking`: TensorBoard, MLflow and Weights & Biases.
+- `steering`: what a search does at the command of its user.
+- `tracking`: TensorBoard, MLflow, Weights & Biases and callbacks of a user's own.
 """

@@ -168,7 +168,9 @@ def _free_memory_gib() -> float:
         free = next(float(line.split()[1]) for line in lines if line.startswith("MemAvailable:")) / 2**20
     with suppress(OSError, ValueError):  # "max" where there is no limit
         limit, used = (float((CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
-        free = min(free, (limit - used) / 2**30)
+        # Files that were read and are not used are let go of where memory is needed.
+        counts = dict(line.split() for line in (CGROUP / "memory.stat").read_text().splitlines())
+        free = min(free, (limit - used + float(counts.get("inactive_file", 0))) / 2**30)
     return free
 
 

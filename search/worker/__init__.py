@@ -8,5 +8,6 @@
 - `slot`: one slot of the mailbox, and what follows when its worker hangs or dies.
 - `nodes`: lost nodes, placement groups of dead actors, and all private interfaces of Ray.
 - `wear`: when a worker process has to be replaced.
-- `sources`: the code that a run brings to the nodes of a cluster.
+- `printed`: what a trial prints, beside its model.
+- `fresh`: what a study changes in its process does not reach the next trial.
 """

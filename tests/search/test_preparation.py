@@ -17,7 +17,7 @@ from search.preparation import (
     settle_resources,
 )
 from search.space.reading import SpaceError
-from search.tune.preflight import Available
+from search.tune.preflight import Available, Node
 
 FILE = Path("toy.yaml")
 MACHINE = Available(4, 0, "this machine")
@@ -114,6 +114,36 @@ def test_starting_points_of_the_command_line_are_kept(begin, tmp_path):
     assert space.start == ({"x": 0.5, "width": 16, "kind": "a"},)
     (tmp_path / "knee.yaml").unlink()
     assert begin(resume=True) == space
+
+
+def test_starting_points_that_are_edited_later_are_refused_not_passed_over(begin, edit):
+    edit(start=[{"x": 0.5, "width": 16}])
+    begin(assignments=("width=16",))
+    assert begin(resume=True).start == ({"x": 0.5},)
+    edit(start=[{"x": 0.25}])
+    with pytest.raises(
+        SpaceError, match=r"toy\.yaml: start: has changed since the run in runs/toy began, where alone it"
+    ):
+        begin(resume=True)
+
+
+def test_a_deterministic_run_on_a_cluster_that_grows_proposes_for_all_the_slots_it_may_get(space_folder, edit):
+    edit(resources={"max_slots": 6})
+    head = Available(0, 0, "the cluster", (Node(0, 0),), grows=True)
+    prepared = prepare(Options(FILE, deterministic=True))
+    assert settle_resources(prepared, head, FILE).space.batch == 6
+    assert settle_resources(prepared, MACHINE, FILE).space.batch == 4
+
+
+def test_an_environment_variable_that_is_null_has_to_be_set_here(space_folder, edit, monkeypatch):
+    edit(resources={"env": {"TOKEN": None, "NCCL_DEBUG": "INFO"}})
+    monkeypatch.delenv("TOKEN", raising=False)
+    with pytest.raises(SpaceError, match=r"toy\.yaml: resources\.env\.TOKEN: is null, but is not set here; set it"):
+        prepare(Options(FILE))
+    monkeypatch.setenv("TOKEN", "secret")
+    space = prepare(Options(FILE)).space
+    assert space.resources.environment == {"TOKEN": "secret", "NCCL_DEBUG": "INFO"}
+    assert "secret" not in str(space.document())
 
 
 def test_a_folder_with_a_configuration_is_a_starting_point(begin, tmp_path):

@@ -1,6 +1,7 @@
 import pytest
 
 from search.space.resources import Resources
+from search.tune import preflight
 from search.tune.preflight import Available, Node, PreflightError, local_resources, plan
 
 
@@ -133,3 +134,13 @@ def test_slots_that_were_left_out_fit_into_the_free_memory():
     assert plan(Resources(slots=64), small, 100).slots == 64, "what is asked for is tried"
     assert plan(Resources(), small._replace(memory_gib=0.1), 100).slots == 1
     assert 0.1 < local_resources().memory_gib < 1e5
+
+
+def test_files_that_a_container_has_read_take_no_memory_from_it(tmp_path, monkeypatch):
+    limits = {"memory.max": 8 * 2**30, "memory.current": 7 * 2**30, "memory.stat": f"anon 5\ninactive_file {2 * 2**30}"}
+    for name, content in limits.items():
+        (tmp_path / name).write_text(str(content))
+    monkeypatch.setattr(preflight, "CGROUP", tmp_path)
+    assert local_resources().memory_gib == pytest.approx(3.0)
+    (tmp_path / "memory.max").write_text("max")
+    assert local_resources().memory_gib > 3.0
