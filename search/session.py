@@ -195,7 +195,10 @@ class Session:
                 runs.append(read_earlier(folder))
             except InputError as error:
                 self._say(f"no more trials are taken over: {error}")
-        return known, Reusable(space, ours, runs, self._folder.path)
+        reusable = Reusable(space, ours, runs, self._folder.path)
+        for folder, count in reusable.without_model.items():
+            self._say(f"reuse: {count} finished trials of {folder} have no model there and are not taken over")
+        return known, reusable
 
     def _greet(self, run: RunContext, dashboard: cluster.Dashboard) -> None:
         resources = run.space.resources
@@ -213,6 +216,7 @@ class Session:
     def _conclude(self, run: RunContext, verdict: str) -> int:
         """Rebuild the results and say what came out."""
         run.recorder.sweep()
+        run.recorder.forget_models(run.proposals.unneeded_models())
         if not verdict:
             run.recorder.forget_ends()
         rows = run.recorder.snapshot().rows

@@ -196,6 +196,11 @@ class Space(StrictModel):
     halving: HalvingSettings | None = None
     sweep: Sweep | None = None
     track: Track = Field(Track(), exclude_if=lambda track: track == Track())
+    keep_models: Literal["all", "front"] = Field(
+        "all",
+        description="whose models stay in the run folder: of all finished trials, or of those on and near the front",
+        exclude_if=lambda kept: kept == "all",
+    )
     batch: Annotated[Integer, Field(ge=1)] | None = Field(
         None, description="trials proposed together, so that no proposal depends on which of them ends first"
     )
