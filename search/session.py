@@ -289,6 +289,7 @@ class Session:
         address = self._options.address or ("local" if os.environ.get("RAY_ADDRESS") else None)
         options = {"--out": self._options.out, "--mirror": self._options.mirror, "--address": address}
         given = [redacted(str(word)) for option in options.items() if option[1] is not None for word in option]
+        given += ["--mirror-checkpoints"] if self._options.mirror_checkpoints else []
         return shlex.join(["python", "-m", "search.run", str(self._options.file), "--resume", *given])
 
     def _say(self, text: str) -> None:

@@ -6,5 +6,6 @@ checkpoints   how far a trial has come that has not ended
 earlier_runs  trials, starting points and values that a run takes from earlier ones
 outbox        what a trial writes on a node that does not see the run folder, and how it gets there
 mirror        a copy of the run folder at a URL
+fetching      the way back from there
 disk          folders that appear whole or not at all, and whether the disk is full
 """
