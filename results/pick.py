@@ -13,7 +13,7 @@ import numpy as np
 
 from results.command import PATH, at_most_one, run_command
 from results.exceptions import RecordError
-from results.export.best import BEST_FOLDER, CHECKPOINT_FILE, TRIAL_FOLDER, export_point
+from results.export.best import BEST_FOLDER, CHECKPOINT_FILE, TRIAL_FOLDER, export_point, train_again
 from results.export.card import Chosen
 from results.export.choices import (
     KNEE,
@@ -126,11 +126,11 @@ def _name(run: Run, name: str) -> str:
 
 
 def _export(run: Run, chosen: Chosen) -> None:
-    checkpoint = run.folder / TRIAL_FOLDER / str(chosen.point["trial"]) / CHECKPOINT_FILE
-    if not checkpoint.is_file():
+    trial = run.folder / TRIAL_FOLDER / str(chosen.point["trial"])
+    if not (trial / CHECKPOINT_FILE).is_file():
         raise RecordError(
-            f"{checkpoint}: trial {chosen.point['trial']} is {chosen.what}, but its checkpoint is missing; "
-            "nothing was exported"
+            f"{trial / CHECKPOINT_FILE}: trial {trial.name} is {chosen.what}, but its checkpoint is missing; nothing "
+            f"was exported: {train_again(trial)}, then pick again"
         )
     written = export_point(run, chosen, "pick")
     _show(run, chosen)

@@ -10,7 +10,6 @@ import importlib
 import importlib.util
 import os
 import re
-import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,19 +23,21 @@ from results.records.text import short
 from search.exceptions import one_line
 from search.protocol import Study
 from search.record.earlier_runs import read_points
+from search.record.fetching import fetch_run
 from search.record.origin import OtherOriginError, provenance, resumed
 from search.record.run_folder import RunFolder, RunFolderError, check_unchanged
 from search.space.assignments import assign, read_assignments
 from search.space.reading import SpaceError, parse_space, read_document
 from search.space.schema import RESERVED, Space
+from search.studies import import_study
 from search.tune.preflight import Available, PreflightError, plan
+from search.watch.terminal import say
 
 OVERRULED = ("seed", "budget", "resources")
 FIRST = "start"  # counts when a run begins, as what the file says of it then
 TRACKERS = ("mlflow", "wandb")
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 DRAWN = 32  # points that a study checks from inside of its space
-STUDY_MEMBERS = ("metrics", "resolve", "check", "provenance", "trial")
 
 
 class Options(NamedTuple):
@@ -46,6 +47,7 @@ class Options(NamedTuple):
     out: Path | None = None  # the run folder
     address: str | None = None  # the Ray cluster to join
     mirror: str | None = None  # where a copy of the run folder is kept
+    mirror_checkpoints: bool = False  # copy those of trials under way as well
     resume: bool = False  # continue the run in the folder
     trials: int | None = None  # overrules budget.trials
     epochs: int | None = None  # overrules budget.epochs
@@ -95,16 +97,11 @@ def prepare(options: Options) -> Prepared:
     document, assigned = read_document(options.file), read_assignments(options.assignments)
     space = parse_space(assign(document, assigned), options.file)
     folder = RunFolder(options.out or Path("runs") / space.name)
-    (folder.check_old if options.resume else folder.check_new)()
-    before, recorded = folder.read_space() if options.resume else (None, None)
+    before, recorded = _read_recorded(folder, options)
     if recorded is not None:
         assigned = recorded.get("set", {}) | assigned
         space = parse_space(assign(document, assigned), options.file)
     written = {key: space.document()[key] for key in OVERRULED} | {FIRST: space.document().get(FIRST, [])}
-    if options.resume:
-        _check_resumed(options)
-    elif options.retry_failed:
-        raise RunFolderError("--retry-failed: only counts with --resume; a new run has no trial that failed")
     if unset := [name for name, value in space.resources.env.items() if value is None and name not in os.environ]:
         raise SpaceError(f"{options.file}: resources.env.{unset[0]}: is null, but is not set here; set it")
     if options.start:
@@ -252,39 +249,6 @@ def run_provenance(
     return {**origin, **({"reuse": reused} if reused else {})}
 
 
-def import_study(name: str, file: Path) -> type[Study]:
-    """Import the class that a space file names as `module:class`.
-
-    Its module is looked for where Python looks, in the working folder and beside the space file.
-
-    Raises:
-        SpaceError: There is no such module or class.
-    """
-    module_name, class_name = name.split(":")
-    for folder in import_folders(file):
-        if str(folder) not in sys.path:
-            sys.path.append(str(folder))
-    try:
-        module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:
-        # A module may raise whatever it likes while it is imported; each time the name of it is the user's to correct.
-        raise SpaceError(
-            f"{file}: study: cannot import {module_name!r}: {type(error).__name__}: {one_line(error)}"
-        ) from error
-    found = getattr(module, class_name, None)
-    if not isinstance(found, type):
-        raise SpaceError(f"{file}: study: there is no class {class_name!r} in {module_name!r}")
-    absent = [member for member in STUDY_MEMBERS if not hasattr(found, member)]
-    if absent:
-        raise SpaceError(f"{file}: study: {name} is not a study, it has no {', '.join(absent)}")
-    return found
-
-
-def import_folders(file: Path) -> list[Path]:
-    """Return where a study's module may lie besides Python's own places."""
-    return [Path.cwd(), file.resolve().parent]
-
-
 def _check_metrics(space: Space, study: type[Study], file: Path) -> None:
     """Refuse an objective or a guard that no trial would ever measure."""
     for metric in study.metrics:
@@ -347,17 +311,41 @@ def _check_trackers(space: Space, file: Path) -> None:
 
 
 def _check_places(options: Options) -> None:
-    """Refuse a folder or a cluster with which a search cannot be."""
+    """Refuse a folder, a mirror or a cluster with which a search cannot be."""
     out = str(options.out or "")
     if URL.match(out):
         raise RunFolderError(f"--out {out}: is a URL, but the run folder is a local one; a URL gets a copy by --mirror")
     if "working_dir_files" in Path.cwd().parts and not Path(out).is_absolute():
         raise RunFolderError("--out: give an absolute folder: this job works in one that Ray removes at its end")
+    if options.mirror_checkpoints and options.mirror is None:
+        raise RunFolderError("--mirror-checkpoints: only counts with --mirror URL; add it, or leave this out")
     if (options.address or "").startswith("ray://"):
         raise RunFolderError(
             f"--address {options.address}: a search cannot be driven through a Ray client; start it on a node of the "
             "cluster with --address auto, or hand it in with `ray job submit`"
         )
+
+
+def _read_recorded(folder: RunFolder, options: Options) -> tuple[Space, dict[str, Any]] | tuple[None, None]:
+    """Return the resolved space and the provenance of the run that is resumed, fetched where only a mirror has it."""
+    if not options.resume:
+        folder.check_new()
+        if options.retry_failed:
+            raise RunFolderError("--retry-failed: only counts with --resume; a new run has no trial that failed")
+        return None, None
+    _check_resumed(options)
+    if options.mirror is None or folder.holds_run:
+        folder.check_old()
+        return folder.read_space()
+    folder.check_empty()
+    if options.dry_run:
+        raise RunFolderError(f"{folder.shown}: holds no run yet; without --dry-run it is fetched from the mirror")
+    fetch_run(folder.path, options.mirror, say)
+    space, provenance = folder.read_space()
+    if lost := folder.lost_models(space):
+        named = ", ".join(map(str, lost[:5])) + (", ..." if len(lost) > 5 else "")
+        say(f"the mirror lacks the models of {len(lost)} trials that have finished ({named})")
+    return space, provenance
 
 
 def _check_resumed(options: Options) -> None:

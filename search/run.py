@@ -24,7 +24,6 @@ from search.preparation import (
     Prepared,
     build_study,
     check_inside,
-    import_folders,
     prepare,
     run_provenance,
     settle_resources,
@@ -32,6 +31,7 @@ from search.preparation import (
 from search.protocol import Study
 from search.record.mirror import Mirror
 from search.record.run_folder import LOG_FILE
+from search.studies import import_folders
 from search.tune.preflight import local_resources
 from search.watch.terminal import output_to_log, say
 
@@ -56,7 +56,17 @@ COUNT = click.IntRange(min=1)
     envvar="RAY_ADDRESS",
     help="Ray cluster to use, such as auto; local starts one here (default: RAY_ADDRESS, else local)",
 )
-@click.option("--mirror", metavar="URL", help="keep a copy of the run folder there, such as s3://bucket/run")
+@click.option(
+    "--mirror",
+    metavar="URL",
+    help="keep a copy of the run folder there, such as s3://bucket/run; with --resume, fetch the run from there where "
+    "the run folder is gone",
+)
+@click.option(
+    "--mirror-checkpoints",
+    is_flag=True,
+    help="copy the checkpoints of trials under way to the mirror as well, so that they go on on another machine",
+)
 @click.option("--trials", type=COUNT, metavar="N", help="instead of budget.trials")
 @click.option("--epochs", type=COUNT, metavar="N", help="instead of budget.epochs")
 @click.option(
@@ -139,8 +149,9 @@ def run_search(options: Options) -> int:
         prepared = prepare(options)
         if options.address is None:
             prepared = settle_resources(prepared, local_resources(), options.file)
-        mirror = Mirror(prepared.folder.path, options.mirror) if options.mirror and not options.dry_run else None
-        if mirror is not None:
+        mirror = None
+        if options.mirror and not options.dry_run:
+            mirror = Mirror(prepared.folder.path, options.mirror, checkpoints=options.mirror_checkpoints)
             mirror.check((prepared.recorded or {}).get("created", ""))
         cluster.prepare_environment(prepared.space.resources.slots, import_folders(options.file))
         say(f"{prepared.space.name}: loading {prepared.space.study} ...")

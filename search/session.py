@@ -213,7 +213,10 @@ class Session:
                 runs.append(read_earlier(folder))
             except InputError as error:
                 self._say(f"no more trials are taken over: {error}")
-        return known, Reusable(space, ours, runs, self._folder.path)
+        reusable = Reusable(space, ours, runs, self._folder.path)
+        for folder, count in reusable.without_model.items():
+            self._say(f"reuse: {count} finished trials of {folder} have no model there and are not taken over")
+        return known, reusable
 
     def _greet(self, run: RunContext, dashboard: cluster.Dashboard) -> None:
         resources = run.space.resources
@@ -231,6 +234,7 @@ class Session:
     def _conclude(self, run: RunContext, verdict: str) -> int:
         """Rebuild the results and say what came out."""
         run.recorder.sweep()
+        run.recorder.forget_models(run.proposals.unneeded_models())
         if not verdict:
             run.recorder.forget_ends()
         rows = run.recorder.snapshot().rows
@@ -303,6 +307,7 @@ class Session:
         address = self._options.address or ("local" if os.environ.get("RAY_ADDRESS") else None)
         options = {"--out": self._options.out, "--mirror": self._options.mirror, "--address": address}
         given = [redacted(str(word)) for option in options.items() if option[1] is not None for word in option]
+        given += ["--mirror-checkpoints"] if self._options.mirror_checkpoints else []
         return shlex.join(["python", "-m", "search.run", str(self._options.file), "--resume", *given])
 
     def _say(self, text: str) -> None:

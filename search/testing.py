@@ -24,10 +24,10 @@ from typing import Any, ClassVar
 import pytest
 
 from results.records.tables import name_trouble
-from search.preparation import STUDY_MEMBERS, import_study
 from search.protocol import Study, TrainingRun
 from search.space.reading import read_space
 from search.space.schema import Space
+from search.studies import STUDY_MEMBERS, import_study
 
 UNKNOWN = "no_study_knows_this_key"
 

@@ -50,6 +50,7 @@ LAYERS = {
         "record policy",
         "worker watch",
         "tune",
+        "studies",
         "cluster preparation",
         "session",
         "run control testing",

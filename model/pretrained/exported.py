@@ -63,7 +63,8 @@ def find_exported(path: Path) -> ExportedFiles:
     if not configuration.is_file() and not checkpoint.is_file():
         raise CheckpointError(f"{path}: is no exported configuration; {_instead(path)}")
     if not checkpoint.is_file():
-        raise CheckpointError(f"{path}: its checkpoint {checkpoint} is missing; train it again, or copy it there")
+        remedy = f"train it again with python -m model.train {configuration} --out {stem}, or copy it there"
+        raise CheckpointError(f"{path}: its checkpoint {checkpoint} is missing; {remedy}")
     return ExportedFiles(stem.name, configuration if configuration.is_file() else None, checkpoint, stem.parent)
 
 

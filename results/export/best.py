@@ -7,6 +7,7 @@ to the export as far as `export.json` lists its files: these are replaced, whate
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -114,10 +115,17 @@ def _contents(run: Run, chosen: Chosen, target: Path) -> tuple[dict[str, Path | 
             config = json.dumps({"about": about}, indent=2, ensure_ascii=False, sort_keys=True)
             contents[CONFIG_FILE] = f"{config}\n".encode()
     else:
-        warnings.append(f"{checkpoint} is missing: {target / CHECKPOINT_FILE} was not written")
+        missing = f"{checkpoint} is missing: {target / CHECKPOINT_FILE} was not written"
+        warnings.append(f"{missing}; {train_again(source)}" if configuration.is_file() else missing)
     contents |= {path.name: path for path in sorted(source.glob("*")) if path.suffix in TABLES and path.is_file()}
     contents[CARD_FILE] = model_card(run, chosen, (*contents, CARD_FILE, RECORD_FILE)).encode()
     return contents, warnings
+
+
+def train_again(trial: Path) -> str:
+    """Say how the model of a trial is made again in its place, as its search did."""
+    folder = shlex.quote(str(trial))
+    return f"train it again with python -m model.train {folder} --out {folder}"
 
 
 def checkpoint_about(path: Path) -> dict[str, Any]:

@@ -21,6 +21,7 @@ import pandas as pd
 
 from results.command import PATH, run_command
 from results.exceptions import RecordError
+from results.export.best import CHECKPOINT_FILE
 from results.records.objectives import metric_values
 from results.records.run import Run, read_run
 from results.records.text import short
@@ -72,14 +73,16 @@ def _verify(run: Run, folder: Path, recorded: pd.DataFrame, seeds: int) -> int:
     console.print("front.csv is what trials.csv gives, and the folder is what was exported", soft_wrap=True)
     retraining = Retraining(run, folder)
     wrong = retraining.other_data(run)
-    measured = None if wrong else retraining.measure(folder)
+    exported = (folder / CHECKPOINT_FILE).is_file()
+    measured = retraining.measure(folder) if exported and not wrong else None
     if measured is not None:
         # What trials.csv has of the trial whose checkpoint was exported, in all that it is judged by.
         judged = {name: float(metric_values(recorded, name)[0]) for name in run.space.judged}
         wrong = remeasured_differences(measured, judged)
     if wrong:
         return _differ(wrong)
-    said = "measures what trials.csv has" if measured is not None else "was not measured: the study cannot load one"
+    unmeasured = "the study cannot load one" if exported else "there is none"
+    said = "measures what trials.csv has" if measured is not None else f"was not measured: {unmeasured}"
     console.print(f"the checkpoint {said}", soft_wrap=True)
     return _retrain(run, recorded, retraining, seeds, console)
 

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.policy.journal import StudyJournal
 from search.policy.lines import Continuation, continuations
-from search.policy.replication import Replication, TrainedPoint
+from search.policy.replication import Replication, TrainedPoint, off_front
 from search.policy.samplers import LINE_KEY, ROUND, SEED, Point, PointSampler
 from search.space.schema import LINE, Space
 from search.trials import TrialRequest, TrialResult
@@ -195,6 +195,10 @@ class Proposals:
             # A replicate is kept: a line may be trained again with its seed.
             if trial.state.is_finished() and ROUND not in trial.user_attrs and trial.number not in parents
         ]
+
+    def unneeded_models(self) -> list[int]:
+        """Return the finished trials whose models are not kept."""
+        return off_front(self._trained(), self._space) if self._space.keep_models == "front" else []
 
     def replicate(self) -> TrialRequest | None:
         """Return the next replicate, a point's training with a further seed, once the budget's trials are given out.

@@ -1,4 +1,4 @@
-"""Which points are trained again with further seeds, once the budget's trials have ended.
+"""Which points are trained again with further seeds, once the budget's trials have ended; whose models are not needed.
 
 In rounds, the points on and near the front of means (`results.front.dominance`) get further seeds until each has as
 many as `budget.replicates` says. The means that a round changes may bring other points to the front, which the next
@@ -20,7 +20,7 @@ import pandas as pd
 
 from results.front.dominance import near_front
 from results.front.front import eligible, reference_point
-from results.front.points import gather, point_numbers
+from results.front.points import Points, gather, point_numbers
 from results.records.objectives import minimised, objective_values
 from search.space.schema import Space
 
@@ -85,7 +85,7 @@ def missing(trials: Sequence[TrainedPoint], space: Space) -> list[dict[str, Any]
     table = table_of(ended, space)
     points = gather(table, space.objectives, space.columns)
     _, first = np.unique(points.owner, return_index=True)
-    lacking = np.minimum(seeds - points.seeds, MOST_ATTEMPTS * seeds - _attempts(table, space)[first])
+    lacking = _lacking(points, table, space)
     wanted = [
         dict(ended[first[row]].parameters)
         for further in range(seeds)
@@ -94,6 +94,28 @@ def missing(trials: Sequence[TrainedPoint], space: Space) -> list[dict[str, Any]
     ]
     had = sum(trial.round > 0 for trial in ended)
     return wanted[: max(0, (len(ended) - had) * (seeds - 1) - had)]
+
+
+def off_front(trials: Sequence[TrainedPoint], space: Space) -> list[int]:
+    """Return the finished trials whose points are neither on nor near the front, nor may come there by replicates.
+
+    The seeds that a point gets may move it off the front. So those count as near as well that would be, were the points
+    gone that still lack seeds.
+
+    Args:
+        trials: All by number; running ones are looked at as if they were not there.
+        space: Objectives, guards, and how many seeds are wanted.
+    """
+    if not any(trial.state == "finished" for trial in trials):
+        return []
+    table = table_of(trials, space)
+    points = gather(table, space.objectives, space.columns)
+    kept = set(_selected(points.table, space))
+    lacking = _lacking(points, table, space)
+    sure = [row for row in range(len(points.seeds)) if row not in kept or lacking[row] <= 0]
+    if space.budget.replicates > 1 and len(sure) < len(points.seeds):
+        kept |= {sure[row] for row in _selected(points.table.iloc[sure], space)}
+    return [n for n, trial in enumerate(trials) if trial.state == "finished" and points.owner[n] not in kept]
 
 
 def foreseen_replicates(rows: Sequence[Mapping[str, Any]], space: Space) -> int:
@@ -119,10 +141,13 @@ def table_of(trials: Sequence[TrainedPoint], space: Space) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _attempts(table: pd.DataFrame, space: Space) -> np.ndarray:
-    """Return how often each trial's point has been trained in all, (trials,), whatever came of it."""
+def _lacking(points: Points, table: pd.DataFrame, space: Space) -> np.ndarray:
+    """Return how many seeds each point lacks and may still be given, (points,); 0 or less for none."""
+    seeds = space.budget.replicates
     numbers = point_numbers(table.assign(state="finished"), space.columns)
-    return np.bincount(numbers)[numbers]
+    attempts = np.bincount(numbers)[numbers]  # of each trial's point, whatever came of them
+    _, first = np.unique(points.owner, return_index=True)
+    return np.minimum(seeds - points.seeds, MOST_ATTEMPTS * seeds - attempts[first])
 
 
 def _selected(points: pd.DataFrame, space: Space) -> list[int]:

@@ -9,5 +9,6 @@ control       commands to a search that runs, by files
 origin        where a run comes from, and whether it still does when it goes on
 sources       the source files of a study: what its modules import from outside of site-packages
 mirror        a copy of the run folder at a URL
+fetching      the way back from there
 disk          folders that appear whole or not at all, and whether the disk is full
 """

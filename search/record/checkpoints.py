@@ -14,7 +14,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from time import perf_counter
 
 from search.exceptions import one_line
@@ -88,22 +88,26 @@ class Checkpoints:
                 shutil.rmtree(other, ignore_errors=True)
 
     def newest(self, key: str) -> tuple[Progress, Path] | None:
-        """Return the newest checkpoint and the folder to restore from; None where there is none of this content.
+        """Return the newest checkpoint that is whole and the folder to restore from; None where it is of other content.
+
+        None as well where there is none. A mirror may have one that was being copied beside the one before it.
 
         Raises:
-            DamagedCheckpointError: It is not what was written.
+            DamagedCheckpointError: There are some, and none is what was written.
         """
+        damage = None
         epochs = [int(place.name) for place in self._folder.glob("*") if place.name.isdecimal()]
-        if not epochs:
-            return None
-        place = self._folder / str(max(epochs))
-        try:
-            if (place / SUMS_FILE).read_text(encoding="utf-8") != _sums(place):
-                raise DamagedCheckpointError(f"{place}: its files are not those that were written")
-            progress = Progress(**json.loads((place / PROGRESS_FILE).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise DamagedCheckpointError(_reason(error)) from error
-        return (progress, place / STATE) if progress.key == key else None
+        for epoch in sorted(epochs, reverse=True):
+            place = self._folder / str(epoch)
+            try:
+                progress = _read(place)
+            except DamagedCheckpointError as error:
+                damage = damage or error
+                continue
+            return (progress, place / STATE) if progress.key == key else None
+        if damage is not None:
+            raise damage
+        return None
 
 
 def unfinished(folder: Path, trial: int) -> Path:
@@ -116,6 +120,14 @@ def end_of(folder: Path, trial: int) -> Path:
     return folder / ENDS_FOLDER / str(trial)
 
 
+def checkpoint_of(file: PurePosixPath) -> PurePosixPath | None:
+    """Return the checkpoint that a file is a part of, both as seen from the run folder; None for other files."""
+    parts = file.parts
+    if len(parts) > 4 and parts[0] == TRIALS_FOLDER and parts[2] == UNFINISHED:
+        return PurePosixPath(*parts[:4])
+    return PurePosixPath(*parts[:3]) if len(parts) > 3 and parts[0] == ENDS_FOLDER else None
+
+
 def discard(folder: Path, trial: int) -> None:
     """Remove the checkpoints of a trial that has ended, and its folder where nothing else is in it."""
     place = unfinished(folder, trial)
@@ -126,6 +138,15 @@ def discard(folder: Path, trial: int) -> None:
                 parent.rmdir()
             except OSError:  # something is in it
                 return
+
+
+def _read(place: Path) -> Progress:
+    try:
+        if (place / SUMS_FILE).read_text(encoding="utf-8") != _sums(place):
+            raise DamagedCheckpointError(f"{place}: its files are not those that were written")
+        return Progress(**json.loads((place / PROGRESS_FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise DamagedCheckpointError(_reason(error)) from error
 
 
 def _sums(folder: Path) -> str:

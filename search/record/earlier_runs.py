@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from results.records.files import write_atomically
 from results.records.run import read_curves
 from search.record.checkpoints import TRIALS_FOLDER
 from search.record.origin import basis, mark
-from search.record.run_folder import CONFIGURATION_FILE, SPACE_FILE, RunFolder, RunFolderError
+from search.record.run_folder import CONFIGURATION_FILE, RunFolder, RunFolderError, has_model
 from search.space.assignments import inside
 from search.space.reading import SpaceError, read_document
 from search.space.schema import Space
@@ -64,7 +65,7 @@ def read_earlier(folder: Path) -> EarlierRun:
         RunFolderError: It holds no run, or its records are damaged.
     """
     run = RunFolder(folder)
-    if not (run.path / SPACE_FILE).is_file():
+    if not run.holds_run:
         raise RunFolderError(f"{folder}: holds no run; give the folder of an earlier one, such as runs/tradeoff")
     try:
         space, provenance = run.read_space()
@@ -92,10 +93,14 @@ class Reusable:
         self._folder = folder
         self._known: dict[str, ReusableTrial] = {}
         self._seeds: dict[str, list[int]] = {}
+        self.without_model: Counter[Path] = Counter()  # finished trials that cannot be taken over, by their run
         for run in runs:
             for result in run.finished:
                 request, origin = result.request, run.basis_of(result)
                 if origin["code"] is None:
+                    continue
+                if not has_model(run.folder, request.trial):
+                    self.without_model[run.folder] += 1
                     continue
                 key = content_key(run.space, origin, request.parameters, request.seed)
                 if key not in self._known:
@@ -119,9 +124,9 @@ class Reusable:
         if known is None:
             return None
         found, number = known.result, known.result.request.trial
-        source = known.run / TRIALS_FOLDER / str(number)
-        if not source.is_dir():
+        if not has_model(known.run, number):
             return None
+        source = known.run / TRIALS_FOLDER / str(number)
         target = self._folder / TRIALS_FOLDER / str(request.trial)
         shutil.copytree(source, target, dirs_exist_ok=True, ignore=_links)  # a stranger's link may lead anywhere
         reason = f"reused: trial {number} of {known.run}"

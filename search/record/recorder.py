@@ -11,6 +11,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from results.records.run import read_curves
 from results.records.tables import LINE, CurveTable, TrialTable
 from search.record.checkpoints import ENDS_FOLDER, TRIALS_FOLDER, discard
 from search.record.outbox import PART
+from search.record.run_folder import CONFIGURATION_FILE, LOG_FILE, MODEL_FILE
 from search.space.schema import Space
 from search.trials import TrialRequest, TrialResult, TrialUpdate
 
@@ -70,6 +72,7 @@ class Recorder:
         self._ended_now = 0
         self._notices: list[str] = []
         self.trials = space.budget.trials
+        self._without_model: set[int] = set()  # trials whose models have been removed
         self._lock = threading.RLock()  # a second signal may come to the thread that holds it
 
     def clear_interrupted(
@@ -161,6 +164,18 @@ class Recorder:
             return
         for trial in {place.name for place in ends.glob("*")}.intersection(map(str, trials)):
             shutil.rmtree(ends / trial, ignore_errors=True)
+
+    def forget_models(self, trials: Iterable[int]) -> None:
+        """Remove what trials have exported, but for their configurations and what they printed, the models first."""
+        for trial in set(trials) - self._without_model:
+            place = self.folder / TRIALS_FOLDER / str(trial)
+            for entry in sorted(place.glob("*"), key=lambda entry: entry.name != MODEL_FILE):
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry, ignore_errors=True)
+                elif entry.name not in (CONFIGURATION_FILE, LOG_FILE):
+                    with suppress(OSError):  # what cannot be removed is no reason to end a search
+                        entry.unlink()
+            self._without_model.add(trial)
 
     def interrupt(self, reason: str) -> int:
         """Write every running trial as interrupted, and return how many there were."""

@@ -18,6 +18,7 @@ from results.records.run import read_trials
 from results.records.space import LINE_COLUMN, RunSpace
 from results.records.tables import BOOKKEEPING, CODE, INHERITED
 from search.exceptions import InputError
+from search.record.checkpoints import TRIALS_FOLDER
 from search.record.control import CONTROL_FOLDER, forget_commands
 from search.record.outbox import SESSION_FILE
 from search.space.reading import SpaceError, dump_yaml, parse_space, read_document
@@ -25,8 +26,8 @@ from search.space.schema import Space
 from search.trials import TrialRequest, TrialResult, seconds_between
 
 SPACE_FILE = "space.yaml"
-CONFIGURATION_FILE = "configuration.yaml"  # of a trial that has finished, beside its model
-LOG_FILE = "log.txt"
+CONFIGURATION_FILE, MODEL_FILE = "configuration.yaml", "model.safetensors"  # of a trial that has finished
+LOG_FILE = "log.txt"  # of the run; the same name of a trial
 STUDY_FOLDER = "study"  # what the study keeps for all trials
 # What a folder holds in which no run was begun
 UNUSED = frozenset({LOCK_FILE, LOG_FILE, SESSION_FILE, STUDY_FOLDER, CONTROL_FOLDER})
@@ -50,6 +51,7 @@ MAY_CHANGE = (
     "resources.env",
     "track",
     "hooks",
+    "keep_models",
 )
 HEADER = "# What this run searches, as resolved when it began. Written by the search; used by --resume.\n"
 
@@ -66,6 +68,11 @@ class RunFolder:
         self.path = path.resolve()
         self.shown = path
         self._lock: TextIO | None = None
+
+    @property
+    def holds_run(self) -> bool:
+        """Whether a run was begun in it."""
+        return (self.path / SPACE_FILE).is_file()
 
     def check_new(self) -> None:
         """Refuse a folder that holds something.
@@ -88,8 +95,22 @@ class RunFolder:
         Raises:
             RunFolderError: There is nothing to resume.
         """
-        if not (self.path / SPACE_FILE).is_file():
-            raise RunFolderError(f"{self.shown}: there is no run to resume here; start one without --resume")
+        if not self.holds_run:
+            raise RunFolderError(
+                f"{self.shown}: there is no run to resume here; start one without --resume, or give the --mirror of one"
+            )
+
+    def check_empty(self) -> None:
+        """Refuse a folder to which no run can be fetched.
+
+        Raises:
+            RunFolderError: It holds something; nothing of it may be lost.
+        """
+        if self.path.exists() and not (self.path.is_dir() and not any(self.path.iterdir())):
+            raise RunFolderError(
+                f"{self.shown}: holds no run but something else, so none is fetched from the mirror; move it away, or "
+                "give another folder with --out"
+            )
 
     def acquire(self) -> None:
         """Make the folder and take its lock.
@@ -147,6 +168,20 @@ class RunFolder:
         table = read_trials(self.path, run_space)
         rows = table.astype(object).where(table.notna(), None).to_dict("records")
         return [_result(row, space) for row in rows if row["state"] != "interrupted"]
+
+    def lost_models(self, space: Space) -> list[int]:
+        """Return the finished trials whose model is not here though all are kept.
+
+        Raises:
+            RecordError: The table is damaged.
+        """
+        finished = [o.request.trial for o in self.ended(space) if o.state == "finished"]
+        return [trial for trial in finished if space.keep_models == "all" and not has_model(self.path, trial)]
+
+
+def has_model(folder: Path, trial: int) -> bool:
+    """Say whether the model of a trial is in a run folder."""
+    return (folder / TRIALS_FOLDER / str(trial) / MODEL_FILE).is_file()
 
 
 def _result(row: Mapping[Any, Any], space: Space) -> TrialResult:

@@ -211,6 +211,11 @@ class Space(StrictModel):
     sweep: Sweep | None = None
     track: Track = Field(Track(), exclude_if=lambda track: track == Track())
     hooks: Hooks = Field(Hooks(), exclude_if=lambda hooks: hooks == Hooks())
+    keep_models: Literal["all", "front"] = Field(
+        "all",
+        description="whose models stay in the run folder: of all finished trials, or of those on and near the front",
+        exclude_if=lambda kept: kept == "all",
+    )
     batch: Annotated[Integer, Field(ge=1)] | None = Field(
         None, description="trials proposed together, so that no proposal depends on which of them ends first"
     )

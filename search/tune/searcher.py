@@ -223,6 +223,7 @@ class JournalSearcher(Searcher):
         with self._noting_a_full_disk():
             self._proposals.tell(trial_result, self._recorder.end(trial_result))
             self._recorder.forget_ends(self._proposals.ended_for_good())
+            self._recorder.forget_models(self._proposals.unneeded_models())
 
     def _give_back(self, trial_result: TrialResult) -> None:
         """Put a trial back that lost its slot or its actor; end a run in which that happens again and again."""

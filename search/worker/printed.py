@@ -8,8 +8,8 @@ from pathlib import Path
 from types import TracebackType
 
 from search.record.checkpoints import TRIALS_FOLDER
+from search.record.run_folder import LOG_FILE
 
-LOG_FILE = "log.txt"
 MOST_BYTES = 64 * 2**20
 LEFT_OUT = "(what was printed before is left out)\n"
 

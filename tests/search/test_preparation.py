@@ -11,12 +11,12 @@ from search.preparation import (
     Options,
     build_study,
     check_inside,
-    import_study,
     prepare,
     run_provenance,
     settle_resources,
 )
 from search.space.reading import SpaceError
+from search.studies import import_study
 from search.tune.preflight import Available, Node
 
 FILE = Path("toy.yaml")

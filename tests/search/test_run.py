@@ -89,3 +89,14 @@ def test_a_dry_run_says_what_would_be_searched_and_leaves_nothing(space_folder, 
     assert "1 at a time with 1 CPU each" in said
     assert len(re.findall(r"^  x [\d.e-]+, width \d+, kind [ab]$", said, re.MULTILINE)) == 5
     assert not (space_folder / "runs").exists()
+
+
+def test_a_mirror_without_the_run_is_one_line(space_folder, capsys):
+    place = f"file://{space_folder / 'nowhere'}"
+    refused(capsys, f"--mirror {place}: holds no run to go on with; give", "--resume", "--mirror", place)
+    refused(capsys, "--mirror-checkpoints: only counts with --mirror URL; add it", "--mirror-checkpoints")
+
+
+def test_whose_models_are_kept_is_one_of_two(edit, capsys):
+    edit(keep_models="some")
+    refused(capsys, "toy.yaml: keep_models: input should be 'all' or 'front' (found 'some')")

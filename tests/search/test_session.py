@@ -1,33 +1,45 @@
 """Runs of which nothing is left to do: they are concluded, and Ray is not started for it."""
 
 import logging
+import re
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
-from search.preparation import Options, build_study, import_study, prepare, prepare_study, settle_resources
+from results.front.front import front
+from search.preparation import Options, build_study, prepare, prepare_study, settle_resources
+from search.record.mirror import Mirror
 from search.run import main
-from search.space.reading import SpaceError
+from search.space.reading import SpaceError, parse_space
+from search.studies import import_study
 from search.tune.fit import RunContext
 from search.tune.preflight import Available
 
 
 @pytest.fixture
-def resumed(space_folder, document, run_here, capfd):
-    """Makes a run that has spent its budget, and goes on with it; returns exit code and output."""
+def logs():
+    """Gives the log back to pytest, from which a search takes it."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+
+
+@pytest.fixture
+def resumed(logs, space_folder, document, run_here, capfd):
+    """Makes a run that has spent its budget, and goes on with it; returns exit code and output."""
 
     def resume(**sections) -> tuple[int, str]:
         Path("toy.yaml").write_text(yaml.safe_dump({**document, **sections}, sort_keys=False))
         run_here(Path("toy.yaml"), Path("runs/toy"))
         return main(["toy.yaml", "--resume"]), capfd.readouterr().out
 
-    yield resume
-    root.handlers[:], root.level = handlers, level
+    return resume
 
 
 def test_a_run_in_which_every_trial_fails_says_so(resumed: Callable) -> None:
@@ -136,3 +148,46 @@ def test_rows_of_trials_that_failed_go_when_they_are_run_again(
     monkeypatch.setattr("search.session.Session._greet", stop)
     assert main(["toy.yaml", "--resume", "--retry-failed"]) == 130
     assert "1 that had failed are run again" in capfd.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_run_that_only_a_mirror_has_is_fetched_and_gone_on_with(
+    resumed: Callable, space_folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    resumed(budget={"trials": 3, "epochs": 2}, guards={})
+    there = f"file://{space_folder / 'there'}"
+    files = Mirror(Path("runs/toy"), there).copy()
+    (space_folder / "there/trials/1/model.safetensors").unlink()
+    shutil.rmtree("runs")
+    assert main(["toy.yaml", "--resume", "--mirror", there, "--dry-run"]) == 2
+    assert "runs/toy: holds no run yet; without --dry-run it is fetched" in capfd.readouterr().err
+    assert not Path("runs").exists()
+    Path("other").mkdir()
+    Path("other/notes").touch()
+    assert main(["toy.yaml", "--resume", "--mirror", there, "--out", "other"]) == 2
+    assert "error: other: holds no run but something else, so none is fetched" in capfd.readouterr().err
+    assert main(["toy.yaml", "--resume", "--mirror", there]) == 0
+    said = capfd.readouterr().out.splitlines()
+    assert re.fullmatch(rf"fetching {files - 1} files of the run \(\d\.\d MB\) from {there}", said[0])
+    assert said[1] == "the mirror lacks the models of 1 trials that have finished (1)"
+    assert "resuming runs/toy: 3 trials have ended, 0 to go" in said
+    table = Path("runs/toy/trials.csv")
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:2]))
+    assert main(["toy.yaml", "--resume", "--mirror", there]) == 2
+    assert "holds 2 trials that the run folder lacks, such as 1, since" in capfd.readouterr().err
+
+
+def test_models_off_the_front_go_where_that_is_asked_for_later(
+    resumed: Callable, document: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.session.rebuild", lambda folder: None)
+    resumed(budget={"trials": 6, "epochs": 2}, guards={})
+    before = {file.parent.name for file in Path("runs/toy/trials").glob("*/model.safetensors")}
+    Path("toy.yaml").write_text(Path("toy.yaml").read_text() + "keep_models: front\n")
+    assert main(["toy.yaml", "--resume"]) == 0
+    kept = {file.parent.name for file in Path("runs/toy/trials").glob("*/model.safetensors")}
+    assert kept < before == set("012345")
+    rows = pd.read_csv("runs/toy/trials.csv", dtype={"trial": str})
+    objectives = parse_space(document, Path("toy.yaml")).objectives
+    assert set(front(rows, objectives, [])["trial"]) <= kept
+    assert len(list(Path("runs/toy/trials").glob("*/configuration.yaml"))) == len(rows) == 6

@@ -73,7 +73,7 @@ def test_what_is_no_exported_configuration_is_named(folder: Path) -> None:
     with pytest.raises(CheckpointError, match="has none"):
         find_exported(best / "nothing" / "here")
     (folder / "model.safetensors").unlink()
-    with pytest.raises(CheckpointError, match=r"its checkpoint .*model\.safetensors is missing; train it again"):
+    with pytest.raises(CheckpointError, match=r"model\.safetensors is missing; train it again with python -m model"):
         find_exported(folder)
 
 

@@ -171,6 +171,18 @@ def test_records_that_do_not_agree_are_named_and_nothing_is_trained(noisy, monke
 
 
 @pytest.mark.slow
+def test_an_export_without_a_checkpoint_is_trained_again_all_the_same(noisy, capsys):
+    folder = noisy(1)
+    (folder / "trials/1/model.safetensors").unlink()
+    rebuild(folder, figures=False)
+    assert main([str(folder / "best/knee"), "--seeds", "2"]) in (0, 1)
+    said = capsys.readouterr()
+    assert "the checkpoint was not measured: there is none" in said.out
+    assert "fresh seeds" in said.out
+    assert said.err == ""
+
+
+@pytest.mark.slow
 def test_a_rebuild_mends_a_front_that_was_tampered_with(noisy):
     folder = noisy(1)
     tamper_front(folder)

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import pytest
 from ray.tune.search import Searcher
 
+from results.front.front import summarise
 from search.policy.proposals import Proposals
-from search.policy.replication import Replication, TrainedPoint, foreseen_replicates, missing
+from search.policy.replication import Replication, TrainedPoint, foreseen_replicates, missing, off_front
 from search.record.earlier_runs import Reusable, basis, read_earlier
 from search.record.recorder import Recorder
 from search.record.run_folder import RunFolder
@@ -108,6 +109,27 @@ def test_rows_of_the_table_foretell_the_first_round(repeating):
     assert foreseen_replicates([], space) == 0
 
 
+def test_trials_that_are_neither_on_nor_near_the_front_are_off_it(repeating):
+    once = repeating(1)
+    assert off_front(TRIALS, once) == [4, 5], "trial 6 failed and has no model"
+    assert off_front([*TRIALS, attempt(8, 0.9, 0.9, state="running")], once) == [4, 5]
+    assert off_front([attempt(1, 9.0, 9.0)], once) == []
+    assert off_front(TRIALS[5:6], once) == [0]
+    assert off_front(TRIALS[6:], once) == []
+    # Three seeds of 5: off by their mean, though the second would be on the front by itself.
+    seeds = [attempt(5, 0.45, 0.45), attempt(5, 0.3, 0.3), attempt(5, 0.9, 0.9)]
+    assert off_front([*TRIALS[:4], *seeds], once) == [4, 5, 6]
+
+
+def test_what_may_come_to_the_front_by_replicates_is_not_off_it(repeating):
+    """Without 1 to 4, which lack seeds, 5 is the front, and what is far behind it is still not needed."""
+    behind = [*TRIALS, attempt(8, 0.9, 0.9)]
+    assert off_front(behind, repeating(1)) == [4, 5, 7]
+    assert off_front(behind, repeating(2)) == [5, 7]
+    again = [attempt(t.parameters["x"], *(t.metrics[m] for m in ("first", "second")), round_=1) for t in TRIALS[:4]]
+    assert off_front([*behind, *again], repeating(2)) == [4, 5, 7], "all seeds are there"
+
+
 class Player:
     """Plays whole runs without Ray; every result is a function of its request, with noise by the seed."""
 
@@ -153,10 +175,12 @@ class Player:
             if not self.running or events == most_events:
                 return not self.running
             done = chance.choice(sorted(self.running)) if chance else min(self.running, key=int)
-            self.searcher.on_trial_complete(done, {"update": TrialUpdate(self.result(self.running.pop(done)))})
-            (self.folder / "trials" / str(self.recorder.snapshot().rows[-1]["trial"])).mkdir(
-                parents=True, exist_ok=True
-            )
+            result = self.result(self.running.pop(done))
+            if result.state == "finished":
+                place = self.folder / "trials" / str(result.request.trial)
+                place.mkdir(parents=True, exist_ok=True)
+                (place / "model.safetensors").touch()
+            self.searcher.on_trial_complete(done, {"update": TrialUpdate(result)})
             events += 1
 
     def rows(self):
@@ -263,3 +287,27 @@ def test_a_space_file_says_how_many(document, repeating):
     document["budget"]["replicates"] = 0
     with pytest.raises(SpaceError, match=r"budget\.replicates: .*greater than or equal to 1"):
         parse_space(document, Path("toy.yaml"))
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_models_are_removed_as_the_search_goes_on_but_those_on_and_near_the_front(repeating, tmp_path, finish, seeds):
+    def kept(player):
+        """Which models there are, by the last trial that ended; all others are of trials off the front."""
+        found = {int(file.parent.name) for file in player.folder.glob("trials/*/model.safetensors")}
+        trained = player.proposals._trained()
+        ended = {number for number, trial in enumerate(trained) if trial.state == "finished"}
+        assert ended - found == set(off_front(trained, space))
+        return found
+
+    space = repeating(seeds, budget={"trials": 24}, keep_models="front")
+    player = Player(space, tmp_path / "run", finish)
+    player.play(most_events=23)
+    kept(player)
+    assert player.play()
+    front = summarise(player.recorder.snapshot().rows, space.objectives, space.guards, space.columns).front
+    assert set(front["trial"].astype(int)) <= kept(player)
+    assert len(kept(player)) < len(player.rows()) - 4
+    whole = Player(repeating(seeds, budget={"trials": 24}), tmp_path / "whole", finish)
+    whole.play(most_events=23)
+    assert whole.play()
+    assert player.rows() == whole.rows(), "what is kept changes nothing of the search"

@@ -1,12 +1,21 @@
 import errno
 import json
 import math
+import shutil
 import subprocess
+from pathlib import PurePosixPath
 
 import pytest
 
 from search.record import disk
-from search.record.checkpoints import Checkpoints, DamagedCheckpointError, Progress, discard, unfinished
+from search.record.checkpoints import (
+    Checkpoints,
+    DamagedCheckpointError,
+    Progress,
+    checkpoint_of,
+    discard,
+    unfinished,
+)
 from search.trials import TrialRequest
 from search.worker.trial_loop import TrialLoop
 from tests.search import toy_study
@@ -179,6 +188,34 @@ def test_one_checkpoint_is_kept_whole_or_not_at_all(space, tmp_path, monkeypatch
         checkpoints.newest("key")
     discard(tmp_path, 3)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_where_the_newest_is_damaged_the_one_before_it_is_used(tmp_path):
+    """A mirror that was cut off may have both."""
+    run, place = toy_study.ToyRun({"seed": 1, "x": 0.5}, {}), unfinished(tmp_path, 3)
+    Checkpoints(place).save(run, Progress("key", 9, 1.0, "a", "b"))
+    shutil.move(place / "9", tmp_path / "9")
+    Checkpoints(place).save(run, Progress("key", 10, 1.0, "a", "b"))
+    (place / "10" / "SHA256SUMS").unlink()
+    shutil.move(tmp_path / "9", place / "9")
+    assert Checkpoints(place).newest("key")[0].epoch == 9
+    (place / "9" / "run" / "state.json").write_text("[]")
+    with pytest.raises(DamagedCheckpointError, match=r"10/SHA256SUMS: No such file"):
+        Checkpoints(place).newest("key")
+
+
+def test_files_of_checkpoints_are_told_from_others():
+    names = {
+        "trials/4/unfinished/9/run/state.json": "trials/4/unfinished/9",
+        "trials/4/unfinished/9/SHA256SUMS": "trials/4/unfinished/9",
+        "ends/4/9/progress.json": "ends/4/9",
+        "trials/4/unfinished/notes": None,
+        "trials/4/model.safetensors": None,
+        "ends/4/notes": None,
+        "space.yaml": None,
+    }
+    found = {name: checkpoint_of(PurePosixPath(name)) for name in names}
+    assert found == {name: place and PurePosixPath(place) for name, place in names.items()}
 
 
 def test_a_checkpoint_takes_a_twentieth_of_the_time_at_most(tmp_path, monkeypatch):

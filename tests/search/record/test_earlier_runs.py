@@ -136,10 +136,14 @@ def test_of_a_run_that_went_on_with_other_code_each_trial_counts_by_its_own(make
 def test_a_trial_whose_model_is_gone_is_done_again(make_run, space, tmp_path):
     first = make_run("first")
     shutil.rmtree(first / "trials" / "1")
+    (first / "trials/3/model.safetensors").rename(first / "trials/3/configuration.yaml")  # as keep_models leaves it
     reusable = Reusable(space, basis(ORIGIN), [read_earlier(first)], tmp_path)
     requests = [result.request for result in read_earlier(first).finished]
-    assert reusable.fetch(requests[1]) is None
-    assert reusable.fetch(requests[2]) is not None
+    assert reusable.without_model == {first: 2}
+    assert [reusable.fetch(request) is not None for request in requests] == [True, False, True, False]
+    assert reusable.seeds(requests[1].parameters) == ()
+    (first / "trials/2/model.safetensors").unlink()  # while the search goes on
+    assert reusable.fetch(requests[2]) is None
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path, make_run):

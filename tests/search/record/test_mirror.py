@@ -1,11 +1,12 @@
 import os
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from pyarrow.fs import _MockFileSystem
+from pyarrow.fs import FileSelector, _MockFileSystem
 
 from search.record.mirror import Mirror, MirrorError
 from search.run import main
@@ -45,16 +46,11 @@ def test_the_last_changes_are_copied_at_the_end_and_others_while_the_run_goes_on
     assert (there / "report.html").read_text() == "report"
 
 
-def test_models_are_there_before_the_rows_that_name_them(run):
-    files = [file.name for file, _ in Mirror(run, "copy", _MockFileSystem())._changed()]
-    assert files == ["model.safetensors", "trials.csv"]
-
-
 class Failing:
     """A file system that loses its connection."""
 
-    def __init__(self):
-        self.works, self.inner = False, _MockFileSystem()
+    def __init__(self, works=False):
+        self.works, self.inner = works, _MockFileSystem()
 
     def create_dir(self, *place, **how):
         self.inner.create_dir(*place, **how)
@@ -63,6 +59,20 @@ class Failing:
         if not self.works:
             raise OSError("AWS Error NETWORK_CONNECTION\nduring PutObject")
         return self.inner.open_output_stream(place)
+
+
+def test_models_are_there_before_the_rows_that_name_them(run):
+    class Watched(Failing):
+        def open_output_stream(self, place):
+            if "model" in place:  # a trial ends while models are copied
+                (run / "trials.csv").write_text("trials.csv and a row whose model comes by the next look")
+            written.append(place)
+            return super().open_output_stream(place)
+
+    written, there = [], Watched(works=True)
+    Mirror(run, "copy", there).copy()
+    assert written == ["copy/trials/0/model.safetensors", "copy/trials.csv"]
+    assert there.inner.get_file_info("copy/trials.csv").size == len("trials.csv")
 
 
 def test_trouble_is_noted_and_what_was_missed_is_copied_later(run):
@@ -184,3 +194,111 @@ def test_a_model_that_was_written_again_is_copied_though_it_is_as_large(run, tmp
     os.utime(model, (time.time() + 5, time.time() + 5))
     again.copy()
     assert (tmp_path / "there/trials/0/model.safetensors").read_text().startswith("xxx")
+
+
+def save_checkpoint(run, epoch, place="trials/1/unfinished", state="state"):
+    """A checkpoint takes the place of the one before it."""
+    shutil.rmtree(run / place, ignore_errors=True)
+    for name in ("SHA256SUMS", "progress.json", "run/state"):
+        file = run / place / str(epoch) / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{state} {epoch}")
+
+
+def test_checkpoints_are_copied_on_request_and_removed_with_those_of_the_run_folder(run, tmp_path):
+    there = tmp_path / "there"
+    save_checkpoint(run, 3)
+    save_checkpoint(run, 10, "ends/0")
+    mirror = Mirror(run, f"file://{there}", checkpoints=True)
+    assert mirror.copy() == 2 + 6
+    save_checkpoint(run, 6)
+    assert mirror.copy() == 3
+    assert [place.name for place in (there / "trials/1/unfinished").iterdir()] == ["6"]
+    assert (there / "ends/0/10/run/state").read_text() == "state 10"
+    shutil.rmtree(run / "trials/1")
+    shutil.rmtree(run / "ends")
+    (run / "trials/0/model.safetensors").unlink()
+    assert mirror.copy() == 0
+    assert mirrored(there) == {"trials/0/model.safetensors", "trials.csv"}, "nothing but checkpoints is removed"
+
+
+@pytest.mark.parametrize("checkpoints", [True, False])
+def test_checkpoints_of_an_earlier_session_go_when_the_run_folder_has_them_no_more(run, tmp_path, checkpoints):
+    there = tmp_path / "there"
+    save_checkpoint(run, 3)
+    save_checkpoint(run, 4, "trials/2/unfinished")
+    Mirror(run, f"file://{there}", checkpoints=True).copy()
+    shutil.rmtree(run / "trials/2")
+    mirror = Mirror(run, f"file://{there}", checkpoints=checkpoints)
+    mirror.check("")
+    mirror.copy()
+    assert [str(place.relative_to(there)) for place in there.glob("trials/*/unfinished/*")] == ["trials/1/unfinished/3"]
+
+
+def test_a_checkpoint_is_copied_whole_though_another_takes_its_place(run):
+    class Slow(Failing):
+        def open_output_stream(self, place):
+            if place.endswith("SHA256SUMS"):
+                save_checkpoint(run, 6)
+            return super().open_output_stream(place)
+
+    there = Slow(works=True)
+    save_checkpoint(run, 3)
+    assert Mirror(run, "copy", there, checkpoints=True).copy() == 2 + 3
+    sizes = [info.size for info in there.inner.get_file_info(FileSelector("copy/trials/1/unfinished/3/run"))]
+    assert sizes == [len("state 3")]
+
+
+def test_the_last_whole_checkpoint_stays_until_another_one_is_whole(run):
+    class Cut(Failing):
+        def open_output_stream(self, place):
+            if "unfinished/6/run" in place:
+                raise OSError("connection lost")
+            return super().open_output_stream(place)
+
+        def delete_dir(self, place):
+            self.inner.delete_dir(place)
+
+    def epochs():
+        return [info.base_name for info in there.inner.get_file_info(FileSelector("copy/trials/1/unfinished"))]
+
+    there = Cut(works=True)
+    mirror = Mirror(run, "copy", there, checkpoints=True)
+    save_checkpoint(run, 3)
+    mirror.copy()
+    save_checkpoint(run, 6)
+    mirror.copy()
+    assert (sorted(epochs()), mirror.trouble) == (["3", "6"], "copy: trials/1/unfinished/6: connection lost")
+    save_checkpoint(run, 9)
+    mirror.copy()
+    assert (epochs(), mirror.trouble) == (["9"], "")
+
+
+ROWS = "trial,state,ended\n0,finished,t0\n1,stopped,t1\n2,failed,t2\n3,interrupted,t3\n"
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "lacking"),
+    [
+        (ROWS, ROWS, ""),
+        (ROWS + "4,finished,t4\n", ROWS, ""),
+        (ROWS[: ROWS.index("2,failed")], ROWS, ""),  # what is run once more leaves the table
+        (ROWS, ROWS + "4,finished,t", ""),  # cut off
+        (ROWS, "", ""),
+        (ROWS, ROWS + "4,finished,t4\n", r"holds 1 trials that the run folder lacks, such as 4,"),
+        ("", ROWS, r"holds 2 trials that the run folder lacks, such as 0,"),
+        (ROWS.replace("t1", "later"), ROWS, r"holds 1 trials that the run folder lacks, such as 1,"),
+    ],
+)
+def test_a_mirror_that_holds_more_of_the_run_is_not_written_over(run, tmp_path, ours, theirs, lacking):
+    (run / "space.yaml").write_text("provenance: {created: 'then'}")
+    (run / "trials.csv").write_text(theirs)
+    url = f"file://{tmp_path / 'there'}"
+    Mirror(run, url).copy()
+    (run / "trials.csv").write_text(ours)
+    if not lacking:
+        Mirror(run, url).check("then")
+        return
+    with pytest.raises(MirrorError, match=lacking + r" since the run has gone on elsewhere; move the folder away"):
+        Mirror(run, url).check("then")
+    assert (tmp_path / "there/trials.csv").read_text() == theirs

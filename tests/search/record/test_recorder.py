@@ -108,3 +108,17 @@ def test_checkpoints_of_a_trial_go_when_its_row_is_written(recorder, tmp_path, f
     recorder.end(finish(ORDERS[0]))
     recorder.interrupt("by the user")
     assert [place.name for place in (tmp_path / "trials").iterdir()] == ["1"], "an interrupted trial goes on later"
+
+
+def test_of_a_trial_whose_model_is_not_kept_its_configuration_stays(recorder, tmp_path):
+    for name in ("configuration.yaml", "model.safetensors", "codes.csv", "parts/deep"):
+        for trial in ("1", "2"):
+            (tmp_path / "trials" / trial / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "trials" / trial / name).write_text(name)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/mine").touch()
+    (tmp_path / "trials/1/link").symlink_to(tmp_path / "elsewhere")
+    recorder.forget_models([1, 7])
+    assert [file.name for file in (tmp_path / "trials/1").iterdir()] == ["configuration.yaml"]
+    assert len(list((tmp_path / "trials/2").iterdir())) == 4
+    assert (tmp_path / "elsewhere/mine").exists()

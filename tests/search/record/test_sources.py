@@ -2,8 +2,8 @@ import importlib
 import sys
 from pathlib import Path
 
-from search.preparation import import_study
 from search.record.sources import sources
+from search.studies import import_study
 
 ROOT = Path(__file__).parents[3]
 
