@@ -50,6 +50,7 @@ from search.tune.fit import RunContext, RunLocation, run_search
 from search.tune.preflight import Available, local_resources
 from search.tune.tracking import check_trackers
 from search.watch.gauges import Gauges
+from search.watch.head import HeadWatch
 from search.watch.interruption import EXIT_CODE, Interruption
 from search.watch.monitor import Monitor, console, front_table
 
@@ -78,6 +79,7 @@ class Session:
         self._folder = prepared.folder
         self._run: RunContext | None = None  # for a signal, which may come before there is one
         self._interruption = Interruption(self._on_second_signal)
+        self._head = HeadWatch(self._interruption.end_with, self._on_stuck)
 
     def run(self) -> int:
         """Search until the budget is spent, and return the exit code."""
@@ -100,7 +102,8 @@ class Session:
                 run = self._open(prepared, location)
             self._interruption.install()
             self._greet(run, dashboard)
-            with Monitor(run.space, run.recorder, self._terminal), Gauges(run.space, run.recorder):
+            head = self._head.watching(cluster.vitals(joined=bool(location.session)))
+            with Monitor(run.space, run.recorder, self._terminal), Gauges(run.space, run.recorder), head:
                 verdict = run_search(run)
             if location.session and not verdict:
                 cluster.sweep_nodes(location.session)
@@ -108,6 +111,14 @@ class Session:
             return self._out_of_space(error)
         except (KeyboardInterrupt, SystemExit):  # while Ray starts, its own handler of SIGTERM exits
             return self._interrupted()
+        except Exception:
+            # Without its head Ray raises whatever the call meets with that comes first.
+            verdict = self._head.loss()
+            if self._run is None or not verdict:
+                raise
+            log.exception("the search cannot go on")
+            run = self._run
+            run.recorder.interrupt(verdict)
         finally:
             cluster.leave()
         return self._conclude(run, verdict)
@@ -280,6 +291,14 @@ class Session:
             with suppress(RecordError):
                 self._run.recorder.interrupt("interrupted by the user")
         self._say(f"stopped at once; continue with:\n  {self._resume()}")
+
+    def _on_stuck(self, reason: str) -> None:
+        """End at once, since a call of Ray's does not return."""
+        if self._run is not None:
+            with suppress(RecordError):
+                self._run.recorder.interrupt(reason)
+        self._say(f"{reason}; to go on:\n  {self._resume()}")
+        os._exit(ENDED_EARLY)
 
     def _resume(self) -> str:
         address = self._options.address or ("local" if os.environ.get("RAY_ADDRESS") else None)

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,6 +40,7 @@ SPACE = {
     "resources": {"slots": 2, "cpus": 1},
     "sampler": {"name": "random"},
 }
+MOST_S = 900.0  # for whatever is waited for: on cores that others use, a start of Ray alone may take minutes
 # Two agents of Ray's look every minute whether their node lives; they hold nothing, and are not waited for.
 RAY = r"^ray::(?!DashboardAgent|RuntimeEnvAgent)|raylet/raylet|gcs_server"
 
@@ -71,13 +72,22 @@ class FaultRun:
         self.trials: int = space["budget"]["trials"]
         self.process: subprocess.Popen | None = None
 
-    def start(self, *arguments: str, output: str = "output.txt") -> subprocess.Popen:
-        """Call the command line in a process group of its own, as a terminal would; its output goes to a file."""
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    def start(
+        self,
+        *arguments: str,
+        output: str = "output.txt",
+        environment: Mapping[str, str] | None = None,
+        within: Sequence[str] = (),
+    ) -> subprocess.Popen:
+        """Call the command line in a process group of its own, as a terminal would; its output goes to a file.
+
+        `environment` has further variables; `within` is a command that runs another one, such as `unshare`.
+        """
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
         environment.pop("OMP_NUM_THREADS", None)  # Ray gives each worker its own
         with (self.folder / output).open("w") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "search.run", "toy.yaml", *arguments],
+                [*within, sys.executable, "-m", "search.run", "toy.yaml", *arguments],
                 cwd=self.folder,
                 env=environment,
                 stdout=file,
@@ -96,7 +106,7 @@ class FaultRun:
         """The run's log."""
         return (self.run / "log.txt").read_text()
 
-    def finish(self, timeout_s: float = 240.0) -> int:
+    def finish(self, timeout_s: float = MOST_S) -> int:
         """Wait for the end of the command line."""
         assert self.process is not None, "nothing was started"
         try:
@@ -132,7 +142,7 @@ class FaultRun:
                     found.append(int(entry.name))
         return sorted(found)
 
-    def until(self, condition: Callable[[], object], what: str, timeout_s: float = 240.0) -> float:
+    def until(self, condition: Callable[[], object], what: str, timeout_s: float = MOST_S) -> float:
         """Wait until something holds, and return the seconds that it took."""
         began = time.monotonic()
         while not condition():

@@ -4,4 +4,5 @@
 - `gauges`: the same for Prometheus, by Ray's metrics port.
 - `terminal`: all other output goes to the log.
 - `interruption`: Ctrl-C and SIGTERM.
+- `head`: whether Ray's own processes are there still.
 """
