@@ -45,6 +45,10 @@ MOST_S = 900.0  # for whatever is waited for: on cores that others use, a start 
 RAY = r"^ray::(?!DashboardAgent|RuntimeEnvAgent)|raylet/raylet|gcs_server"
 
 
+class RayNotUpError(RuntimeError):
+    """Ray did not start, to which it gives 30 s: on cores that others use as well that is no fault of a search."""
+
+
 class FaultRun:
     """A search in a folder."""
 
@@ -85,7 +89,8 @@ class FaultRun:
         """
         environment = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
         environment.pop("OMP_NUM_THREADS", None)  # Ray gives each worker its own
-        with (self.folder / output).open("w") as file:
+        self._latest = self.folder / output
+        with self._latest.open("w") as file:
             self.process = subprocess.Popen(
                 [*within, sys.executable, "-m", "search.run", "toy.yaml", *arguments],
                 cwd=self.folder,
@@ -107,13 +112,20 @@ class FaultRun:
         return (self.run / "log.txt").read_text()
 
     def finish(self, timeout_s: float = MOST_S) -> int:
-        """Wait for the end of the command line."""
+        """Wait for the end of the command line.
+
+        Raises:
+            RayNotUpError: It came to nothing since Ray did not start.
+        """
         assert self.process is not None, "nothing was started"
         try:
-            return self.process.wait(timeout_s)
+            code = self.process.wait(timeout_s)
         finally:
             self.process.kill()  # where it is still there
             self.process.wait()
+        if "Ray does not start" in (said := self._latest.read_text()):
+            raise RayNotUpError(said)
+        return code
 
     def rows(self) -> list[str]:
         """Return the rows of `trials.csv`."""
@@ -155,6 +167,8 @@ class FaultRun:
         """Wait until both slots have saved a trial of which at least half is still to come, and return the two."""
 
         def young() -> set[int]:
+            if self.process is not None and self.process.poll() is not None:
+                raise RuntimeError(f"ended with {self.finish()}: {self.output}")
             return {number for number, (_, epoch) in self.moments().items() if epoch <= EPOCHS // 2}
 
         self.until(lambda: len(young()) >= 2, "two trials under way")

@@ -31,7 +31,8 @@ class Cluster:
         # Ray's head asks for a token where it finds one, its other nodes send none by themselves.
         self.environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid4().hex, "OMP_NUM_THREADS": "1"}
         self.environment["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"] = "0"  # nobody is left to wait for
-        self.nodes = []
+        self.nodes: list[subprocess.Popen] = []
+        self._commands: list[list[str]] = []
 
     def add(self, hidden: list[Path]) -> subprocess.Popen:
         """Start a node; the first is the head. Others find nothing in the folders that are hidden from them."""
@@ -43,20 +44,32 @@ class Cluster:
         else:
             mounts = "".join(f"mount -t tmpfs none {folder} && " for folder in hidden)
             ray = ["unshare", "-rmpf", "--mount-proc", "--kill-child", "sh", "-c", f'{mounts}exec "$@"', "sh", *ray]
-        environment = {**os.environ, **self.environment, "RAY_TMPDIR": str(self.temporary)}
-        environment.pop("PYTHONPATH", None)
-        with (self.temporary / f"node{len(self.nodes)}.txt").open("w") as output:
-            self.nodes.append(
-                subprocess.Popen(
-                    ray, cwd="/", env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-                )
-            )
+        self._commands.append(ray)
+        self.nodes.append(self._start(len(self.nodes)))
         return self.nodes[-1]
 
+    def _start(self, number: int) -> subprocess.Popen:
+        environment = {**os.environ, **self.environment, "RAY_TMPDIR": str(self.temporary)}
+        environment.pop("PYTHONPATH", None)
+        with self._said(number).open("w") as output:
+            return subprocess.Popen(
+                self._commands[number],
+                cwd="/",
+                env=environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def _said(self, number: int) -> Path:
+        return self.temporary / f"node{number}.txt"
+
     def up(self) -> bool:
-        """Say whether every node says that it is there."""
-        said = [self.temporary / f"node{number}.txt" for number in range(len(self.nodes))]
-        return all("Ray runtime started" in file.read_text() for file in said)
+        """Say whether every node is there; one that Ray gave up is begun again: it has 30 s, little on busy cores."""
+        for number, node in enumerate(self.nodes):
+            if node.poll() is not None:
+                self.nodes[number] = self._start(number)
+        return all("Ray runtime started" in self._said(number).read_text() for number in range(len(self.nodes)))
 
     def stop(self) -> None:
         """End the nodes, the head last."""
