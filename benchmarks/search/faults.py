@@ -28,6 +28,7 @@ import pandas as pd
 from benchmarks.command_line import PATH, POSITIVE, benchmark
 from benchmarks.search.fault_run import ROOT, TRIALS, FaultRun, RayNotUpError, lost_and_repeated, running_in_journal
 from benchmarks.search.nodes import Cluster
+from search.exceptions import FAILED
 from search.record.mirror import LEFT_OUT
 from tests.search.toy_study import model
 
@@ -246,8 +247,11 @@ def hung(folder: Path) -> Fault:
 
 
 def _resumed(run: FaultRun) -> int:
-    run.start("--resume", output="resumed.txt")
-    return run.finish()
+    for _ in range(MOST_STARTS):
+        with suppress(RayNotUpError):
+            run.start("--resume", output="resumed.txt")
+            return run.finish()
+    return FAILED
 
 
 FAULTS: dict[str, Callable[[Path], Fault]] = {
