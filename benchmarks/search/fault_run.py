@@ -145,14 +145,15 @@ class FaultRun:
         return {number: saved for number, saved in found.items() if number not in self.ended()}
 
     def processes(self, pattern: str) -> list[int]:
-        """Return the processes of this search whose command line matches."""
+        """Return the processes of this search whose command line matches, those that began first before others."""
         found = []
         for entry in Path("/proc").glob("[0-9]*"):
             with suppress(OSError, ValueError):
                 command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
                 if (entry / "cwd").resolve() == self.folder and re.search(pattern, command):
-                    found.append(int(entry.name))
-        return sorted(found)
+                    began = (entry / "stat").read_text().rpartition(")")[2].split()[19]
+                    found.append((int(began), int(entry.name)))
+        return [number for _, number in sorted(found)]
 
     def until(self, condition: Callable[[], object], what: str, timeout_s: float = MOST_S) -> float:
         """Wait until something holds, and return the seconds that it took."""
@@ -202,8 +203,11 @@ class FaultRun:
         return self.until(lambda: not self.processes(RAY), "end of Ray's processes")
 
     def kill(self, pattern: str, number: int = signal.SIGKILL) -> float:
-        """Send a signal to one process, and return the moment."""
-        os.kill(self.processes(pattern)[0], number)
+        """Send a signal to one process, and return the moment.
+
+        It is the one that began last: where Ray did not start at once, processes of its first start stay about.
+        """
+        os.kill(self.processes(pattern)[-1], number)
         return time.time()
 
     def close(self) -> None:

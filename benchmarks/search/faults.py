@@ -128,7 +128,7 @@ def shm_full(folder: Path) -> Fault:
     moment = time.time()
     filler.unlink()
     again_s = run.until_moving({2}, moment)
-    return run, Result(again_s, (run.finish(),), line(run.output, "goes to another slot")), {}
+    return run, Result(again_s, (run.finish(),), line(run.log, "goes to another slot")), {}
 
 
 def mirror(folder: Path) -> Fault:
