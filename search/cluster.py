@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from search.exceptions import one_line
 from search.record.outbox import remove_stand_in, sees
 from search.tune.preflight import Available, Node
+from search.watch.head import Vital
 
 ENVIRONMENT = {
     "RAY_TRAIN_V2_ENABLED": "1",
@@ -41,6 +42,12 @@ IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set where `ray job submit` has start
 METRICS_PORT = 8099  # deploy/prometheus.yaml looks there
 CONNECT_TIMEOUT_S = 5.0
 MOST_TRIES = 3
+GONE_S = 3.0  # without an answer, of a process that nobody starts again
+RECONNECT, RECONNECT_S = (
+    "RAY_gcs_rpc_server_reconnect_timeout_s",
+    60.0,
+)  # after which Ray ends a driver without its head
+RECONNECT_SHARE = 0.5  # of that time for the head to come back; the rest is for an end in good order
 NODE_TIMEOUT_S = 120.0  # the first call to a node unpacks the code there and starts a process
 HEAD = "node:__internal_head__"
 QUIET: dict[str, Any] = {"log_to_driver": False, "ignore_reinit_error": False, "configure_logging": False}
@@ -165,6 +172,20 @@ def check_head_sees(folder: Path, session: str) -> list[str]:
             "the head node sees as well with --out"
         )
     return [node["NodeManagerAddress"] for node in blind]
+
+
+def vitals(joined: bool) -> list[Vital]:
+    """Return the processes without which the cluster cannot go on; the head of one that was `joined` may come back."""
+    import ray
+
+    context = ray.get_runtime_context()
+    head, _, port = context.gcs_address.rpartition(":")
+    back_s = RECONNECT_SHARE * float(os.environ.get(RECONNECT, RECONNECT_S)) if joined else GONE_S
+    here = [node for node in _nodes() if node["NodeID"] == context.get_node_id()]
+    return [
+        Vital("head (gcs_server)", head.strip("[]"), int(port), back_s),
+        *(Vital("raylet", node["NodeManagerAddress"], node["NodeManagerPort"], GONE_S) for node in here),
+    ]
 
 
 def sweep_nodes(session: str) -> None:

@@ -51,6 +51,7 @@ from search.tune.preflight import Available, local_resources
 from search.tune.searcher import TimeIsUpError
 from search.tune.tracking import check_trackers
 from search.watch.gauges import Gauges
+from search.watch.head import HeadWatch
 from search.watch.hooks import Hooks
 from search.watch.interruption import EXIT_CODE, Interruption
 from search.watch.monitor import Monitor, Standing, console, front_table
@@ -80,6 +81,7 @@ class Session:
         self._folder = prepared.folder
         self._run: RunContext | None = None  # for a signal, which may come before there is one
         self._interruption = Interruption(self._on_second_signal)
+        self._head = HeadWatch(self._interruption.end_with, self._on_stuck)
 
     def run(self) -> int:
         """Search until the budget is spent, tell who wants to know, and return the exit code."""
@@ -114,7 +116,8 @@ class Session:
             self._interruption.install()
             self._greet(run, dashboard)
             watched = run.space, run.recorder
-            with Monitor(*watched, self._terminal), Gauges(*watched), Hooks(*watched):
+            head = self._head.watching(cluster.vitals(joined=bool(location.session)))
+            with Monitor(*watched, self._terminal), Gauges(*watched), Hooks(*watched), head:
                 verdict = run_search(run)
             if location.session and not verdict:
                 cluster.sweep_nodes(location.session)
@@ -125,6 +128,14 @@ class Session:
             run.recorder.interrupt(verdict)
         except (KeyboardInterrupt, SystemExit):  # while Ray starts, its own handler of SIGTERM exits
             return self._interrupted()
+        except Exception:
+            # Without its head Ray raises whatever the call meets with that comes first.
+            verdict = self._head.loss()
+            if self._run is None or not verdict:
+                raise
+            log.exception("the search cannot go on")
+            run = self._run
+            run.recorder.interrupt(verdict)
         finally:
             cluster.leave()
         return self._conclude(run, verdict)
@@ -302,6 +313,14 @@ class Session:
             with suppress(RecordError):
                 self._run.recorder.interrupt("interrupted by the user")
         self._say(f"stopped at once; continue with:\n  {self._resume()}")
+
+    def _on_stuck(self, reason: str) -> None:
+        """End at once, since a call of Ray's does not return."""
+        if self._run is not None:
+            with suppress(RecordError):
+                self._run.recorder.interrupt(reason)
+        self._say(f"{reason}; to go on:\n  {self._resume()}")
+        os._exit(ENDED_EARLY)
 
     def _resume(self) -> str:
         address = self._options.address or ("local" if os.environ.get("RAY_ADDRESS") else None)

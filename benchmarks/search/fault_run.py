@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,8 +40,13 @@ SPACE = {
     "resources": {"slots": 2, "cpus": 1},
     "sampler": {"name": "random"},
 }
+MOST_S = 900.0  # for whatever is waited for: on cores that others use, a start of Ray alone may take minutes
 # Two agents of Ray's look every minute whether their node lives; they hold nothing, and are not waited for.
 RAY = r"^ray::(?!DashboardAgent|RuntimeEnvAgent)|raylet/raylet|gcs_server"
+
+
+class RayNotUpError(RuntimeError):
+    """Ray did not start, to which it gives 30 s: on cores that others use as well that is no fault of a search."""
 
 
 class FaultRun:
@@ -71,13 +76,23 @@ class FaultRun:
         self.trials: int = space["budget"]["trials"]
         self.process: subprocess.Popen | None = None
 
-    def start(self, *arguments: str, output: str = "output.txt") -> subprocess.Popen:
-        """Call the command line in a process group of its own, as a terminal would; its output goes to a file."""
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    def start(
+        self,
+        *arguments: str,
+        output: str = "output.txt",
+        environment: Mapping[str, str] | None = None,
+        within: Sequence[str] = (),
+    ) -> subprocess.Popen:
+        """Call the command line in a process group of its own, as a terminal would; its output goes to a file.
+
+        `environment` has further variables; `within` is a command that runs another one, such as `unshare`.
+        """
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
         environment.pop("OMP_NUM_THREADS", None)  # Ray gives each worker its own
-        with (self.folder / output).open("w") as file:
+        self._latest = self.folder / output
+        with self._latest.open("w") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "search.run", "toy.yaml", *arguments],
+                [*within, sys.executable, "-m", "search.run", "toy.yaml", *arguments],
                 cwd=self.folder,
                 env=environment,
                 stdout=file,
@@ -96,14 +111,21 @@ class FaultRun:
         """The run's log."""
         return (self.run / "log.txt").read_text()
 
-    def finish(self, timeout_s: float = 240.0) -> int:
-        """Wait for the end of the command line."""
+    def finish(self, timeout_s: float = MOST_S) -> int:
+        """Wait for the end of the command line.
+
+        Raises:
+            RayNotUpError: It came to nothing since Ray did not start.
+        """
         assert self.process is not None, "nothing was started"
         try:
-            return self.process.wait(timeout_s)
+            code = self.process.wait(timeout_s)
         finally:
             self.process.kill()  # where it is still there
             self.process.wait()
+        if "Ray does not start" in (said := self._latest.read_text()):
+            raise RayNotUpError(said)
+        return code
 
     def rows(self) -> list[str]:
         """Return the rows of `trials.csv`."""
@@ -123,16 +145,17 @@ class FaultRun:
         return {number: saved for number, saved in found.items() if number not in self.ended()}
 
     def processes(self, pattern: str) -> list[int]:
-        """Return the processes of this search whose command line matches."""
+        """Return the processes of this search whose command line matches, those that began first before others."""
         found = []
         for entry in Path("/proc").glob("[0-9]*"):
             with suppress(OSError, ValueError):
                 command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
                 if (entry / "cwd").resolve() == self.folder and re.search(pattern, command):
-                    found.append(int(entry.name))
-        return sorted(found)
+                    began = (entry / "stat").read_text().rpartition(")")[2].split()[19]
+                    found.append((int(began), int(entry.name)))
+        return [number for _, number in sorted(found)]
 
-    def until(self, condition: Callable[[], object], what: str, timeout_s: float = 240.0) -> float:
+    def until(self, condition: Callable[[], object], what: str, timeout_s: float = MOST_S) -> float:
         """Wait until something holds, and return the seconds that it took."""
         began = time.monotonic()
         while not condition():
@@ -145,6 +168,8 @@ class FaultRun:
         """Wait until both slots have saved a trial of which at least half is still to come, and return the two."""
 
         def young() -> set[int]:
+            if self.process is not None and self.process.poll() is not None:
+                raise RuntimeError(f"ended with {self.finish()}: {self.output}")
             return {number for number, (_, epoch) in self.moments().items() if epoch <= EPOCHS // 2}
 
         self.until(lambda: len(young()) >= 2, "two trials under way")
@@ -178,8 +203,11 @@ class FaultRun:
         return self.until(lambda: not self.processes(RAY), "end of Ray's processes")
 
     def kill(self, pattern: str, number: int = signal.SIGKILL) -> float:
-        """Send a signal to one process, and return the moment."""
-        os.kill(self.processes(pattern)[0], number)
+        """Send a signal to one process, and return the moment.
+
+        It is the one that began last: where Ray did not start at once, processes of its first start stay about.
+        """
+        os.kill(self.processes(pattern)[-1], number)
         return time.time()
 
     def close(self) -> None:

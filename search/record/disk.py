@@ -15,7 +15,8 @@ from pathlib import Path
 from uuid import uuid4
 
 QUOTA = "Disk quota exceeded"  # of a home folder, where runs are
-WORDS = ("No space left on device", QUOTA)
+SHARED = "workers are out of shared memory"  # what a DataLoader says where /dev/shm filled up under its processes
+WORDS = ("No space left on device", QUOTA, SHARED)
 CODES = (errno.ENOSPC, errno.EDQUOT)
 DISK_FULL = "the disk is full"
 PROBE_BYTES = 1 << 20

@@ -17,13 +17,11 @@ from ray.exceptions import ActorDiedError, GetTimeoutError, RayActorError
 from search.trials import TrialRequest, TrialResult, TrialUpdate, WorkerContext
 from search.worker.group import WorkerGroup
 from search.worker.nodes import lost_node, remove_placement_groups_of_the_dead
-from search.worker.slot import NotHeldError, SlotLease
+from search.worker.slot import MAILBOX_BACK_S, PING_S, NotHeldError, SlotLease
 
 GROUP_CHECK_S = 1.0
 GOODBYE_S = 8.0
 LATE_S = 60.0  # for processes to start, beside the time in which their CPUs and GPUs have to be free
-PING_S = 0.5
-MAILBOX_BACK_S = 120.0  # in which Ray has started it again
 MOST_GROUPS = 3
 UPDATE_KEY = "update"
 REQUEST_KEY = "request"

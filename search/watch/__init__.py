@@ -5,4 +5,5 @@
 - `terminal`: all other output goes to the log.
 - `hooks`: commands and URLs that are called when something has come of it.
 - `interruption`: Ctrl-C and SIGTERM.
+- `head`: whether Ray's own processes are there still.
 """

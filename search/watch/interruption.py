@@ -24,6 +24,7 @@ class Interruption:
         """Install the handlers; `on_second_signal` is called before the process ends at once, and must be quick."""
         self._on_second_signal = on_second_signal
         self._flag = threading.Event()
+        self._cause: BaseException = KeyboardInterrupt()
         self._deferred = False
         self.install()
 
@@ -46,10 +47,15 @@ class Interruption:
         finally:
             self._deferred = False
 
+    def end_with(self, cause: BaseException) -> None:
+        """Let `raise_if_requested` raise this, as if a signal had come."""
+        self._cause = cause
+        self._flag.set()
+
     def raise_if_requested(self) -> None:
-        """Raise KeyboardInterrupt where a signal has come."""
+        """Raise KeyboardInterrupt where a signal has come, or the cause for which it was asked."""
         if self.requested:
-            raise KeyboardInterrupt
+            raise self._cause
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._flag.is_set():

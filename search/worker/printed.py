@@ -20,6 +20,7 @@ class Printed:
     def __init__(self, folder: Path, trial: int):
         """Name the run folder and the trial; nothing is opened yet."""
         self._file = folder / TRIALS_FOLDER / str(trial) / LOG_FILE
+        self._opened: int | None = None
 
     def __enter__(self) -> Printed:
         """Begin; what is there of an earlier worker stays. Where no file can be written, all goes where it went."""
@@ -34,8 +35,8 @@ class Printed:
         return self
 
     def bound(self) -> None:
-        """Leave out what there is where it has become too much."""
-        if os.fstat(self._opened).st_size > MOST_BYTES:
+        """Leave out what there is where it has become too much; outside of the block nothing happens."""
+        if self._opened is not None and os.fstat(self._opened).st_size > MOST_BYTES:
             os.ftruncate(self._opened, 0)
             os.write(self._opened, LEFT_OUT.encode())
 
@@ -45,8 +46,10 @@ class Printed:
         """Put stdout and stderr back; a file in which nothing is goes."""
         _flush()
         self._redirect(*self._saved)
-        empty = not os.fstat(self._opened).st_size
-        for descriptor in (self._opened, *self._saved):
+        opened, self._opened = self._opened, None
+        assert opened is not None, "it was entered"
+        empty = not os.fstat(opened).st_size
+        for descriptor in (opened, *self._saved):
             os.close(descriptor)
         if empty:
             self._file.unlink(missing_ok=True)

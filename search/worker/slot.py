@@ -16,6 +16,8 @@ HUNG_AFTER_S = 600.0
 HUNG_AFTER_EPOCHS = 20
 HUNG_AT_FIRST_S = 3600.0  # before any epoch of the slot has ended, and of an export, nobody knows how long one takes
 DIED = "worker died"
+MAILBOX_BACK_S = 120.0  # in which Ray has started it again
+PING_S = 0.5
 
 
 class NotHeldError(RuntimeError):

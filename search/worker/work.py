@@ -7,6 +7,7 @@ actors and the controllers of Ray Train need none of it.
 from __future__ import annotations
 
 import sys
+import time
 from typing import Any
 
 import ray
@@ -19,8 +20,9 @@ from search.exceptions import one_line
 from search.protocol import Study
 from search.record.disk import DISK_FULL
 from search.record.outbox import Outbox
-from search.trials import TrialResult, TrialUpdate, WorkerContext
+from search.trials import TrialRequest, TrialResult, TrialUpdate, WorkerContext
 from search.worker.printed import Printed
+from search.worker.slot import MAILBOX_BACK_S, PING_S
 from search.worker.team import SHUTDOWN, Team, TeamLostError, TeamStudy, follow
 from search.worker.trial_loop import TrialLoop
 from search.worker.wear import OUT_OF_MEMORY, WorkerGauge, WorkerHealth, release_gpu
@@ -66,12 +68,13 @@ def work(config: dict[str, Any]) -> None:
     loop = TrialLoop(led, context.space, outbox.folder, slot, deliver, context.basis)
     health = WorkerHealth(context.space.resources.recycle_after_trials)
     myself = ray.get_runtime_context().current_actor  # by which the trial actor kills a worker that hangs
-    while (request := ray.get(mailbox.next_request.remote(slot, generation, myself))) is not None:
+    while (request := _next_request(mailbox, slot, generation, myself)) is not None:
+        undelivered.clear()
         with (printed := Printed(outbox.folder, request.trial)):
             result = loop.run(request)
             print(result.trace, end="", file=sys.stderr)
-        if undelivered:  # no fault of the trial: a worker that has the mailbox again goes on from its checkpoint
-            raise undelivered[0]
+        if undelivered:  # no fault of the trial: who has the mailbox again goes on from its checkpoint
+            continue
         if team is not None and team.one_died:
             raise TeamLostError(team.lost)  # the trial has not ended: the mailbox hands it out again
         _give_back_what_is_no_fault_of_its_own(result, outbox, mailbox, slot, generation)
@@ -85,6 +88,27 @@ def work(config: dict[str, Any]) -> None:
             raise RecycledError(note)
     if team is not None:
         team.broadcast(SHUTDOWN)
+
+
+def _next_request(mailbox: Any, slot: int, generation: int, myself: Any) -> TrialRequest | None:
+    """Wait for the next request, and for a mailbox that died.
+
+    That one was started again and has forgotten the group, which so ends in good order. Had this worker ended instead,
+    Ray Train would first start another one, whose torch takes the cores from those of the next group.
+
+    Raises:
+        RayActorError: The mailbox does not come back.
+    """
+    deadline = 0.0
+    while True:
+        try:
+            request: TrialRequest | None = ray.get(mailbox.next_request.remote(slot, generation, myself))
+            return request
+        except RayActorError:
+            deadline = deadline or time.monotonic() + MAILBOX_BACK_S
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(PING_S)
 
 
 def _give_back_what_is_no_fault_of_its_own(

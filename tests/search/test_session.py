@@ -3,6 +3,7 @@
 import logging
 import re
 import shutil
+import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from results.front.front import front
+from search.cluster import Dashboard
 from search.preparation import Options, build_study, prepare, prepare_study, settle_resources
 from search.record.mirror import Mirror
 from search.run import main
@@ -19,6 +21,7 @@ from search.space.reading import SpaceError, parse_space
 from search.studies import import_study
 from search.tune.fit import RunContext
 from search.tune.preflight import Available
+from search.watch.head import Vital
 
 
 @pytest.fixture
@@ -191,3 +194,57 @@ def test_models_off_the_front_go_where_that_is_asked_for_later(
     objectives = parse_space(document, Path("toy.yaml")).objectives
     assert set(front(rows, objectives, [])["trial"]) <= kept
     assert len(list(Path("runs/toy/trials").glob("*/configuration.yaml"))) == len(rows) == 6
+
+
+def on_a_cluster(monkeypatch: pytest.MonkeyPatch, raylet: Vital, search: Callable[[RunContext], str]) -> None:
+    """Let a cluster seem to start whose raylet is that, and search like that."""
+    monkeypatch.setattr("search.session.cluster.start_local", lambda available: Dashboard("", "", ""))
+    monkeypatch.setattr("search.session.cluster.vitals", lambda joined: [raylet])
+    monkeypatch.setattr("search.session.run_search", search)
+
+
+def test_whatever_ray_raises_without_its_head_ends_the_run_early(
+    space_folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def search(run: RunContext) -> str:
+        request = run.proposals.ask(1)
+        assert request is not None
+        run.recorder.begin(request)
+        listener.close()
+        raise RuntimeError("the actor died")
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    on_a_cluster(monkeypatch, Vital("raylet", *listener.getsockname(), 3600.0), search)
+    assert main(["toy.yaml"]) == 3
+    said = capfd.readouterr()
+    assert "trials: 1 interrupted; ended early: Ray cannot go on: its raylet at 127.0.0.1:" in said.out
+    assert said.out.endswith("to go on:\n  python -m search.run toy.yaml --resume\n")
+
+
+def test_a_search_that_cannot_come_back_from_ray_is_ended(
+    space_folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(code: int) -> None:
+        codes.append(code)
+        ended.set()
+
+    def search(run: RunContext) -> str:
+        request = run.proposals.ask(1)
+        assert request is not None
+        run.recorder.begin(request)
+        listener.close()
+        assert ended.wait(60), "nobody looked"
+        return ""
+
+    codes: list[int] = []
+    ended = threading.Event()
+    listener = socket.create_server(("127.0.0.1", 0))
+    on_a_cluster(monkeypatch, Vital("raylet", *listener.getsockname(), 0.0), search)
+    monkeypatch.setattr("search.session.os._exit", end)
+    monkeypatch.setattr("search.watch.head.GRACE_S", 0.0)
+    monkeypatch.setattr("search.watch.head.LOOK_EVERY_S", 0.01)
+    main(["toy.yaml"])
+    assert codes == [3]
+    last = "does not answer any more; to go on:\n  python -m search.run toy.yaml --resume\n"
+    assert last in capfd.readouterr().out
+    assert ",interrupted," in Path("runs/toy/trials.csv").read_text()

@@ -3,14 +3,30 @@
 import json
 import math
 import os
+import random
 import signal
 import time
 from pathlib import Path
 
 KNOWN = {"data", "width", "x", "kind", "level", "sleep_s", "misbehave", "nested", "noise", "epochs", "seed", "threads"}
-KNOWN |= {"stages"}
+KNOWN |= {"stages", "model_mib"}
 
 GROWN = []  # what a leak would leave behind
+
+
+def model(seed, size_mib):
+    """Weights of that size, others for each seed."""
+    piece = random.Random(seed).randbytes(1 << 20)
+    return b"".join(number.to_bytes(8, "big") + piece[8:] for number in range(size_mib))
+
+
+def load_through_shared_memory():
+    """Hand tensors over as a loader of data does, through /dev/shm, 1 MiB each."""
+    import torch
+    from torch.utils.data import DataLoader
+
+    for _ in DataLoader(torch.zeros(8, 1 << 18), num_workers=1):
+        pass
 
 
 class ToyRun:
@@ -56,6 +72,8 @@ class ToyRun:
             os.kill(os.getpid(), signal.SIGSTOP)
         if self.trouble() == "hang_always" and self.epoch == 7:
             time.sleep(3600)
+        if self.trouble() == "loader" and self.epoch == 7:
+            load_through_shared_memory()
         if self.trouble() == "grow" and not GROWN:
             GROWN.append(bytearray(b"x" * (5 << 28)))
         # every epoch follows from the one before it, so a trial that lost or doubled one would end with another value
@@ -90,7 +108,10 @@ class ToyRun:
         self.epoch, self.chain = json.loads((folder / "state.json").read_text())
 
     def export(self, folder):
-        (folder / "model.safetensors").write_bytes(b"toy")
+        size = self.configuration.get("model_mib", 0)
+        (folder / "model.safetensors").write_bytes(model(self.configuration["seed"], size) if size else b"toy")
+        if size:
+            (folder / "written.txt").write_text(str(folder))
 
 
 class ToyStudy:
@@ -108,6 +129,15 @@ class ToyStudy:
 
     def __init__(self, resolved):
         self.data = {"died": resolved.get("nested", {}).get("died", "")}
+
+    def __setstate__(self, state):
+        """Come to a worker, where a file may say what goes wrong then."""
+        self.__dict__.update(state)
+        mishap = Path(f"{self.data['died']}-loading")
+        if mishap.exists() and mishap.read_text() == "die":
+            os.kill(os.getpid(), 9)
+        if mishap.exists():
+            raise RuntimeError("no such library here")
 
     def check(self, configuration):
         for key in configuration:

@@ -4,18 +4,16 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
-from uuid import uuid4
 
 import optuna
 import pytest
 import yaml
 
+from benchmarks.search.nodes import Cluster, can_hide
 from results.records.run import read_curves, read_trials
 from search.record.outbox import stand_in
 
@@ -48,57 +46,6 @@ class FarStudy(ToyStudy):
 """
 
 
-def can_hide() -> bool:
-    """Say whether this machine lets a process have a view of the file system and processes of its own."""
-    return shutil.which("unshare") is not None and not subprocess.call(
-        ["unshare", "-rmpf", "--mount-proc", "mount", "-t", "tmpfs", "none", "/mnt"], stderr=subprocess.DEVNULL
-    )
-
-
-class Cluster:
-    """Nodes on loopback, each with one CPU."""
-
-    def __init__(self):
-        self.temporary = Path(tempfile.mkdtemp(prefix="rc"))  # short: it holds Unix sockets
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{probe.getsockname()[1]}"
-        # Ray's head asks for a token where it finds one, its other nodes send none by themselves.
-        self.environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid4().hex, "OMP_NUM_THREADS": "1"}
-        self.environment["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"] = "0"  # nobody is left to wait for
-        self.nodes = []
-
-    def add(self, hidden: list[Path]) -> subprocess.Popen:
-        """Start a node; the first is the head. Others find nothing in the folders that are hidden from them."""
-        place = [f"--address={self.address}"] if self.nodes else ["--head", f"--port={self.address.split(':')[1]}"]
-        ray = [str(Path(sys.executable).with_name("ray")), "start", "--block", "--num-cpus=1", *place]
-        ray += ["--node-ip-address=127.0.0.1", "--disable-usage-stats"]
-        if not self.nodes:
-            ray += [f"--temp-dir={self.temporary}", "--include-dashboard=false"]
-        else:
-            mounts = "".join(f"mount -t tmpfs none {folder} && " for folder in hidden)
-            ray = ["unshare", "-rmpf", "--mount-proc", "--kill-child", "sh", "-c", f'{mounts}exec "$@"', "sh", *ray]
-        environment = {**os.environ, **self.environment, "RAY_TMPDIR": str(self.temporary)}
-        environment.pop("PYTHONPATH", None)
-        with (self.temporary / f"node{len(self.nodes)}.txt").open("w") as output:
-            self.nodes.append(
-                subprocess.Popen(
-                    ray, cwd="/", env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-                )
-            )
-        return self.nodes[-1]
-
-    def stop(self) -> None:
-        for node in reversed(self.nodes):
-            if node.poll() is None:
-                node.send_signal(signal.SIGTERM)
-                try:
-                    node.wait(timeout=30)
-                except subprocess.TimeoutExpired:
-                    os.killpg(node.pid, signal.SIGKILL)
-        shutil.rmtree(self.temporary, ignore_errors=True)
-
-
 @pytest.fixture
 def cluster():
     cluster = Cluster()
@@ -112,15 +59,6 @@ def until(condition, what: str, timeout_s: float = 600.0):
         assert time.monotonic() < deadline, f"no {what} within {timeout_s:g} s"
         time.sleep(0.2)
     return found
-
-
-def answers(address: str) -> bool:
-    host, port = address.split(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 def write_study(folder: Path, document: dict) -> None:
@@ -151,7 +89,7 @@ def undisturbed(row) -> float:
 def test_a_run_takes_in_a_node_and_loses_it_without_losing_a_trial(cluster, document, tmp_path):
     write_study(tmp_path, document)
     cluster.add([])
-    until(lambda: answers(cluster.address), "head node")
+    until(cluster.up, "head node")
     output, run = tmp_path / "output.txt", tmp_path / "runs" / "toy"
     with output.open("w") as file:
         search = subprocess.Popen(

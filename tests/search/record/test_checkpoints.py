@@ -143,9 +143,17 @@ def test_a_full_disk_is_no_fault_of_the_trial(saving, tmp_path, monkeypatch, whe
     assert result.reason.startswith("the disk is full (RuntimeError: I/O error")
 
 
-def test_a_full_disk_elsewhere_is_told_as_such(saving, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "said",
+    [
+        "unable to write to file </torch_1>: No space left on device (28)",
+        "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that dataloader's workers are out of "
+        "shared memory. Please try to raise your shared memory limit.",
+    ],
+)
+def test_a_full_disk_elsewhere_is_told_as_such(saving, tmp_path, monkeypatch, said):
     def no_room(self):
-        raise RuntimeError("unable to write to file </torch_1>: No space left on device (28)")
+        raise RuntimeError(said)
 
     monkeypatch.setattr(toy_study.ToyRun, "train_epoch", no_room)
     monkeypatch.setattr(disk, "LITTLE_BYTES", 0)

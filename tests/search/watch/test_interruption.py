@@ -45,3 +45,10 @@ def test_a_second_signal_ends_the_process_after_the_call_for_it():
     done = subprocess.run([sys.executable, "-c", SECOND], capture_output=True, text=True, check=False)
     assert done.returncode == EXIT_CODE
     assert done.stdout.split() == ["True", "second"]
+
+
+def test_another_cause_is_raised_at_the_safe_place_inside(interruption):
+    with interruption.deferred():
+        interruption.end_with(RuntimeError("Ray cannot go on"))
+        with pytest.raises(RuntimeError, match=r"^Ray cannot go on$"):
+            interruption.raise_if_requested()

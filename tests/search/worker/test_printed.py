@@ -43,6 +43,7 @@ def test_what_is_too_much_is_left_out(tmp_path: Path, monkeypatch: pytest.Monkey
         kept.bound()
         os.write(1, b"the end\n")
         kept.bound()
+    kept.bound()
     assert (tmp_path / "trials/3/log.txt").read_text() == printed.LEFT_OUT + "the end\n"
 
 
