@@ -28,7 +28,7 @@ class Printed:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             self._opened = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError:  # the trial will meet the same, and its reason is told
-            self._opened = os.dup(1)
+            return self
         _flush()
         self._saved = os.dup(1), os.dup(2)
         self._redirect(self._opened, self._opened)
@@ -44,10 +44,11 @@ class Printed:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Put stdout and stderr back; a file in which nothing is goes."""
+        if self._opened is None:
+            return
         _flush()
         self._redirect(*self._saved)
         opened, self._opened = self._opened, None
-        assert opened is not None, "it was entered"
         empty = not os.fstat(opened).st_size
         for descriptor in (opened, *self._saved):
             os.close(descriptor)
