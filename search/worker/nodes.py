@@ -76,13 +76,13 @@ def lean(trainer: Any) -> Any:
 @contextmanager
 def born_in_the_nursery() -> Iterator[None]:
     """Let a raylet that this process starts in here take its workers from the nursery, where there is one."""
-    known = parameter.RayParams
+    name, known = "RayParams", parameter.RayParams
     if SOCKET in os.environ:
-        parameter.RayParams = partial(known, setup_worker_path=str(Path(launch.__file__).resolve()))
+        setattr(parameter, name, partial(known, setup_worker_path=str(Path(launch.__file__).resolve())))
     try:
         yield
     finally:
-        parameter.RayParams = known
+        setattr(parameter, name, known)
 
 
 def lost_node(nodes: Iterable[str]) -> str:

@@ -95,7 +95,7 @@ def serve(path: str) -> dict[str, Any] | None:
             importlib.import_module(name)
         raylet = None
         while True:
-            ready, _, _ = select.select([0, listener], [], [])
+            ready, _, _ = select.select([0, listener.fileno()], [], [])
             if 0 in ready:
                 return None
             connection, _ = listener.accept()
