@@ -90,17 +90,21 @@ def start_local(available: Available) -> Dashboard:
     os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     import ray
 
+    from search.worker.nodes import born_in_the_nursery
+
     given: dict[str, Any] = {"num_cpus": int(available.cpus), "num_gpus": int(available.gpus), **QUIET}
     memory = available.machines[0].others.get("memory")
     given |= {"_memory": int(memory)} if memory else {}  # else Ray keeps a part of it for itself
     try:
-        context = ray.init(address="local", include_dashboard=True, _metrics_export_port=_metrics_port(), **given)
+        with born_in_the_nursery():
+            context = ray.init(address="local", include_dashboard=True, _metrics_export_port=_metrics_port(), **given)
     except Exception as error:
         # Ray raises a bare Exception where its processes are not up in time, as when two clusters start together.
         log.warning("Ray did not start with a dashboard, trying without: %s", error)
         ray.shutdown()
         try:
-            context = ray.init(address="local", include_dashboard=False, **given)
+            with born_in_the_nursery():
+                context = ray.init(address="local", include_dashboard=False, **given)
         except Exception as second:
             raise ClusterError(f"Ray does not start on this machine: {_last_line(second)}") from second
     return _dashboard(context)

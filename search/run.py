@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import click
@@ -34,6 +35,7 @@ from search.record.run_folder import LOG_FILE
 from search.studies import import_folders
 from search.tune.preflight import local_resources
 from search.watch.terminal import output_to_log, say
+from search.worker.nursery import nursery
 
 FIRST_POINTS = 5
 
@@ -154,22 +156,35 @@ def run_search(options: Options) -> int:
             mirror = Mirror(prepared.folder.path, options.mirror, checkpoints=options.mirror_checkpoints)
             mirror.check((prepared.recorded or {}).get("created", ""))
         cluster.prepare_environment(prepared.space.resources.slots, import_folders(options.file))
-        say(f"{prepared.space.name}: loading {prepared.space.study} ...")
-        study = build_study(prepared, options.file)
-        if remark := check_inside(study, prepared.space, options.file):
-            say(remark)
-        origin = run_provenance(prepared, study, options.reuse, options.accept_changed_code)
-        if options.dry_run:
-            return _tell(prepared, options)
-        if mirror is None:
-            return _search(prepared, study, origin, options)
-        with mirror:
-            code = _search(prepared, study, origin, options, mirror)
-        say(f"mirror: {mirror.trouble or redacted(options.mirror or '')}")
-        return code
+        with _nursery(prepared, options):
+            return _begin(prepared, options, mirror)
     except (cluster.ClusterError, SearchFailedError) as error:
         fail(error)
         return EXIT_BAD_INPUT if options.address and isinstance(error, cluster.ClusterError) else FAILED
+
+
+def _nursery(prepared: Prepared, options: Options) -> AbstractContextManager[None]:
+    """Return a nursery for the workers of a Ray that this search will start; without one where it starts none."""
+    if options.address is not None or options.dry_run:
+        return nullcontext()
+    return nursery(prepared.space.resources.planned.cpus)
+
+
+def _begin(prepared: Prepared, options: Options, mirror: Mirror | None) -> int:
+    """Load the study, let it look at the space, and search."""
+    say(f"{prepared.space.name}: loading {prepared.space.study} ...")
+    study = build_study(prepared, options.file)
+    if remark := check_inside(study, prepared.space, options.file):
+        say(remark)
+    origin = run_provenance(prepared, study, options.reuse, options.accept_changed_code)
+    if options.dry_run:
+        return _tell(prepared, options)
+    if mirror is None:
+        return _search(prepared, study, origin, options)
+    with mirror:
+        code = _search(prepared, study, origin, options, mirror)
+    say(f"mirror: {mirror.trouble or redacted(options.mirror or '')}")
+    return code
 
 
 def _tell(prepared: Prepared, options: Options) -> int:

@@ -12,11 +12,16 @@ that lives (seen with Ray 2.60). So runs have none, and the trial actors clean u
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private import parameter
 from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
 from ray._private.state import state
 from ray._raylet import GcsClient  # type: ignore[attr-defined]  # compiled, its stub does not list it
@@ -25,6 +30,9 @@ from ray.exceptions import AuthenticationError
 from ray.train import UserCallback
 from ray.util import remove_placement_group
 from ray.util.placement_group import PlacementGroup
+
+from search.worker import launch
+from search.worker.launch import SOCKET
 
 NOT_NEEDED = ("PlacementGroupCleanerCallback", "DatasetsCallback")
 MOST_OF_AN_ERROR = 300  # characters of it that are told
@@ -63,6 +71,18 @@ def lean(trainer: Any) -> Any:
             return [callback for callback in every if type(callback).__name__ not in NOT_NEEDED]
 
     return Trainer
+
+
+@contextmanager
+def born_in_the_nursery() -> Iterator[None]:
+    """Let a raylet that this process starts in here take its workers from the nursery, where there is one."""
+    name, known = "RayParams", parameter.RayParams
+    if SOCKET in os.environ:
+        setattr(parameter, name, partial(known, setup_worker_path=str(Path(launch.__file__).resolve())))
+    try:
+        yield
+    finally:
+        setattr(parameter, name, known)
 
 
 def lost_node(nodes: Iterable[str]) -> str:
