@@ -72,7 +72,7 @@ def work(config: dict[str, Any]) -> None:
         undelivered.clear()
         with (printed := Printed(outbox.folder, request.trial)):
             result = loop.run(request)
-            print(result.trace, end="", file=sys.stderr)
+            sys.stderr.write(result.trace)  # Ray Train has a `print` of its own, which ends each line
         if undelivered:  # no fault of the trial: who has the mailbox again goes on from its checkpoint
             continue
         if team is not None and team.one_died:
