@@ -1,7 +1,7 @@
 """A warm group of Ray Train workers: one long run of Ray Train that trains one request after another.
 
 `WorkerGroup` is the thread that keeps such a run going; `search.worker.work` is what its workers do. Starting a run of
-Ray Train takes seconds and three processes; a warm group takes a request within milliseconds, and keeps its data, its
+Ray Train takes seconds and processes; a warm group takes a request within milliseconds, and keeps its data, its
 compiled kernels and its device's context from trial to trial.
 """
 

@@ -1,8 +1,8 @@
 """A process that has loaded what workers of Ray need, and forks each of them, on a Ray of this machine alone.
 
-Ray starts a Python process for every actor, a group has three of them and a run three more. Each loads Ray and what
-its class needs: 3 to 4 s of a processor and 110 to 200 MiB, with torch twice that. A fork takes 0.1 s and shares what
-it does not change (docs/overhead.md has the figures). What a fork may not inherit is looked for, and where it is found
+Ray starts a Python process for every actor, four for a slot and three more for a run. Each loads Ray and what its class
+needs: 3 to 4 s of a processor and 110 to 260 MiB. A fork takes 0.1 to 0.3 s and shares what it does not change, 47 to
+59 MiB are its own: docs/overhead.md has the figures. What a fork may not inherit is looked for, and where it is found
 there is no nursery: workers then start as Ray starts them, see `search.worker.launch`.
 
 The private side of Ray that this relies on: the parameter that names the first step of a worker (`nodes.py`); that

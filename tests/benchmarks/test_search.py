@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -13,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.search import overhead, overhead_runs, quality, replay, scale, table
+from benchmarks.search import overhead, overhead_runs, quality, replay, scale, start, table
 from benchmarks.search.lines import Lines
 from search.space.reading import parse_space, read_space
 
@@ -41,6 +44,29 @@ def test_optuna_alone_runs_the_same_loops():
     loops = overhead_runs.optuna_alone(4, 2, 0.001)
     assert len(loops) == 4
     assert all(ended - began >= 0.009 for began, ended in loops)
+
+
+@pytest.mark.parametrize(
+    ("title", "kind"),
+    [
+        ("ray::ResourceTrainable.train", "trial actor"),
+        ("ray::RayTrainWorker", "worker"),
+        ("ray::TrainStateActor", start.RAY),
+        ("ray::IDLE", start.RAY),
+        ("python -m search.worker.nursery /tmp/socket", "nursery"),
+        ("python -m search.run start.yaml --out run", start.DRIVER),
+    ],
+)
+def test_processes_of_a_search_are_told_apart(title, kind):
+    assert start.kind_of(title.replace("python", start.sys.executable)) == kind
+
+
+def test_memory_of_what_a_process_has_started_is_counted():
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        every = start.tree(os.getpid())
+        assert child.pid in every
+        assert start.memory(every, os.getpid(), 2)["all"] > 0
+        child.communicate(b"\n")
 
 
 @pytest.mark.parametrize(
