@@ -74,7 +74,7 @@ def test_a_search_grows_from_nothing_to_three_nodes_and_lets_them_go(space_folde
         env={**os.environ, "RAY_AUTH_MODE": "disabled"},
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=900,
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
