@@ -37,7 +37,8 @@ from search.worker.launch import BORN, ENVIRONMENT, SOCKET
 FIRST = ("torch", "pandas", "pyarrow.dataset", "pyarrow.fs", "fsspec", "search.worker.trial_loop")
 SECOND = ("search.tune.trial", "search.worker.mailbox", "search.worker.work")
 RAYLET = "RAY_RAYLET_PID"
-OF_A_RUNNING_PROCESS = ("RAY_", "TUNE_", "TORCHFT_", "NCCL_")  # variables of others may count when a library is loaded
+# Variables that Ray, Tune and Train set for their workers; others may count when a library is loaded, or Python starts.
+OF_A_RUNNING_PROCESS = ("RAY_", "TUNE_", "TORCHFT_", "NCCL_", "PL_")
 HARMLESS_THREAD = "jemalloc_bg_thd"  # Arrow's; jemalloc knows how to fork
 READ_WITHIN_S = 5.0
 

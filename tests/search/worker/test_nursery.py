@@ -61,7 +61,10 @@ def test_forks_are_workers_of_their_own(start, tmp_path):
     with nursery(1):
         while not start().get("forked"):
             pass  # a busy machine, on which it is not loaded in time
-        first, second = start("--node-id=7", *in_environment(RAY_WORD="a")), start("--node-id=8", RAY_WORD="b")
+        first, second = (
+            start("--node-id=7", *in_environment(RAY_WORD="a", PL_DISABLE_FORK="1")),
+            start("--node-id=8", RAY_WORD="b"),
+        )
         path = Path(os.environ[launch.SOCKET])
         other_raylet, own_process = start(raylet="2"), start(*in_environment(OMP_NUM_THREADS="1"))
     assert not path.exists()
