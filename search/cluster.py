@@ -43,10 +43,8 @@ METRICS_PORT = 8099  # deploy/prometheus.yaml looks there
 CONNECT_TIMEOUT_S = 5.0
 MOST_TRIES = 3
 GONE_S = 3.0  # without an answer, of a process that nobody starts again
-RECONNECT, RECONNECT_S = (
-    "RAY_gcs_rpc_server_reconnect_timeout_s",
-    60.0,
-)  # after which Ray ends a driver without its head
+RECONNECT = "RAY_gcs_rpc_server_reconnect_timeout_s"
+RECONNECT_S = 60.0  # after which Ray ends a driver without its head
 RECONNECT_SHARE = 0.5  # of that time for the head to come back; the rest is for an end in good order
 NODE_TIMEOUT_S = 120.0  # the first call to a node unpacks the code there and starts a process
 HEAD = "node:__internal_head__"
@@ -95,18 +93,17 @@ def start_local(available: Available) -> Dashboard:
     given: dict[str, Any] = {"num_cpus": int(available.cpus), "num_gpus": int(available.gpus), **QUIET}
     memory = available.machines[0].others.get("memory")
     given |= {"_memory": int(memory)} if memory else {}  # else Ray keeps a part of it for itself
-    try:
-        with born_in_the_nursery():
-            context = ray.init(address="local", include_dashboard=True, _metrics_export_port=_metrics_port(), **given)
-    except Exception as error:
-        # Ray raises a bare Exception where its processes are not up in time, as when two clusters start together.
-        log.warning("Ray did not start with a dashboard, trying without: %s", error)
-        ray.shutdown()
+    with born_in_the_nursery():
         try:
-            with born_in_the_nursery():
+            context = ray.init(address="local", include_dashboard=True, _metrics_export_port=_metrics_port(), **given)
+        except Exception as error:
+            # Ray raises a bare Exception where its processes are not up in time, as when two clusters start together.
+            log.warning("Ray did not start with a dashboard, trying without: %s", error)
+            ray.shutdown()
+            try:
                 context = ray.init(address="local", include_dashboard=False, **given)
-        except Exception as second:
-            raise ClusterError(f"Ray does not start on this machine: {_last_line(second)}") from second
+            except Exception as second:
+                raise ClusterError(f"Ray does not start on this machine: {_last_line(second)}") from second
     return _dashboard(context)
 
 

@@ -90,10 +90,14 @@ class Session:
             code = self._search()
             return code
         finally:
-            if self._run is not None:
-                stands = Standing(self._run.space).counts(self._run.recorder.snapshot())
-                hooks = Hooks(self._run.space, self._run.recorder, self._say)
-                hooks.ended(code, f"ended with exit code {code}: {stands}")
+            self._tell_end(code)
+
+    def _tell_end(self, code: int) -> None:
+        """Call the hook of the end, where there is one."""
+        if self._run is not None and self._run.space.hooks.on_end:
+            stands = Standing(self._run.space).counts(self._run.recorder.snapshot())
+            hooks = Hooks(self._run.space, self._run.recorder, self._say)
+            hooks.ended(code, f"ended with exit code {code}: {stands}")
 
     def _search(self) -> int:
         _check_travels(self._study, self._prepared.space.study)
@@ -320,6 +324,7 @@ class Session:
             with suppress(RecordError):
                 self._run.recorder.interrupt(reason)
         self._say(f"{reason}; to go on:\n  {self._resume()}")
+        self._tell_end(ENDED_EARLY)
         os._exit(ENDED_EARLY)
 
     def _resume(self) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from benchmarks.search.overhead_study import EPOCHS, PauseRun, objectives
+from benchmarks.search.pause_study import EPOCHS, PauseRun, objectives
 
 HERE = Path(__file__).parent
 COMMAND = [sys.executable, "-m", "search.run", "pauses.yaml", "--out", "run"]  # called in the folder of the search
@@ -28,7 +28,7 @@ COMMAND = [sys.executable, "-m", "search.run", "pauses.yaml", "--out", "run"]  #
 def write_search(folder: Path, document: dict[str, Any]) -> None:
     """Write a space file, and the study beside it, which the search's processes import."""
     (folder / "pauses.yaml").write_text(yaml.safe_dump(document))
-    shutil.copy(HERE / "overhead_study.py", folder)
+    shutil.copy(HERE / "pause_study.py", folder)
 
 
 def space(trials: int, slots: int, pause_s: float) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def space(trials: int, slots: int, pause_s: float) -> dict[str, Any]:
     names = ("first", "second")
     return {
         "name": "pauses",
-        "study": "overhead_study:PauseStudy",
+        "study": "pause_study:PauseStudy",
         "parameters": {"x": {"type": "float", "low": 0.0, "high": 1.0}},
         "fixed": {"pause_s": pause_s},
         "objectives": [{"metric": n, "name": n, "direction": "minimise", "reference": 1.0} for n in names],

@@ -30,7 +30,7 @@ from rich.table import Table
 
 from benchmarks.command_line import JSON, POSITIVE, PROGRESS, BenchmarkError, benchmark, finish, table_of
 from benchmarks.machine import machine, versions
-from benchmarks.search.start_study import MARK
+from benchmarks.search.pause_study import MARK
 from model.command import PATH
 
 HERE = Path(__file__).parent
@@ -86,7 +86,7 @@ def run_once(code: Path, slots: int) -> dict[str, Any]:
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        copy(HERE / "start_study.py", folder)
+        copy(HERE / "pause_study.py", folder)
         (folder / "start.yaml").write_text(yaml.safe_dump(_space(folder, slots)))
         command = [sys.executable, "-m", "search.run", "start.yaml", "--out", "run"]
         output = folder / "output.txt"
@@ -109,9 +109,9 @@ def _space(folder: Path, slots: int) -> dict[str, Any]:
     names = ("first", "second")
     return {
         "name": "start",
-        "study": "start_study:StartStudy",
+        "study": "pause_study:PauseStudy",
         "parameters": {"x": {"type": "float", "low": 0.0, "high": 1.0}},
-        "fixed": {"folder": str(folder)},
+        "fixed": {"folder": str(folder), "pause_s": 1.0},
         "objectives": [{"metric": n, "name": n, "direction": "minimise", "reference": 1.0} for n in names],
         "budget": {"trials": slots, "epochs": 600, "evaluate_every": 600},
         "resources": {"cpus": 1, "slots": slots},

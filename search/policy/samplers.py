@@ -7,8 +7,6 @@ as it would have gone.
 from __future__ import annotations
 
 import copy
-import importlib
-import inspect
 import warnings
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -20,8 +18,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from results.records.text import recorded
-from search.exceptions import one_line
 from search.policy.front_sampler import FrontSampler
+from search.space.named import made
 from search.space.parameters import Categorical, FloatRange, IntegerRange, Parameter
 from search.space.schema import Sampler, Space
 
@@ -167,16 +165,8 @@ def made_sampler(settings: Sampler, seed: int) -> optuna.samplers.BaseSampler:
     Raises:
         ValueError: It cannot be made, or is none; the message says why.
     """
-    module, name = settings.name.split(":")
-    try:
-        kind = getattr(importlib.import_module(module), name)
-        seeded = {"seed": seed} if "seed" in inspect.signature(kind).parameters else {}
-        sampler = kind(**settings.arguments, **seeded)
-    except (Exception, SystemExit) as error:  # a module and a class may raise whatever they like
-        raise ValueError(f"{settings.name} cannot be made: {type(error).__name__}: {one_line(error)[:200]}") from error
-    if not isinstance(sampler, optuna.samplers.BaseSampler):
-        raise ValueError(f"{settings.name} is no sampler of Optuna's (BaseSampler)")
-    return sampler
+    kind = optuna.samplers.BaseSampler
+    return made(settings.name, kind, settings.arguments, {"seed": seed})  # type: ignore[type-abstract]
 
 
 def drawn_points(space: Space, count: int) -> list[dict[str, Any]]:

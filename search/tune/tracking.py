@@ -6,7 +6,6 @@ all of it anyway; nothing is read back from there.
 
 from __future__ import annotations
 
-import importlib
 import logging
 import math
 import os
@@ -23,6 +22,7 @@ from ray.tune.logger import LoggerCallback
 from ray.tune.result import TRAINING_ITERATION
 
 from search.exceptions import InputError, one_line, redacted
+from search.space.named import made
 from search.space.schema import Space
 from search.trials import TrialRequest
 from search.tune.trial import REQUEST_KEY, UPDATE_KEY
@@ -84,16 +84,10 @@ def _made(name: str) -> LoggerCallback:
     Raises:
         InputError: It cannot be made, or is none.
     """
-    module, _, kind = name.partition(":")
     try:
-        callback = getattr(importlib.import_module(module), kind)()
-    except (Exception, SystemExit) as error:  # a module and a class may raise whatever they like
-        raise InputError(
-            f"track.callbacks: {name} cannot be made: {type(error).__name__}: {one_line(error)[:200]}"
-        ) from error
-    if not isinstance(callback, LoggerCallback):
-        raise InputError(f"track.callbacks: {name} is no LoggerCallback (ray.tune.logger)")
-    return callback
+        return made(name, LoggerCallback, {})
+    except ValueError as error:
+        raise InputError(f"track.callbacks: {error}") from error
 
 
 class PerEpoch(LoggerCallback):

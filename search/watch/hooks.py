@@ -39,8 +39,10 @@ class Hooks:
         before = recorder.snapshot()
         self._looked_at = len(before.rows)
         self._front = FrontSoFar(space)
-        self._front.update(before)
-        self._trials = self._on_front()
+        self._trials: set[int] = set()
+        if self._hooks.on_front:
+            self._front.update(before)
+            self._trials = self._on_front()
         self._failing: set[str] = set()  # hooks of which it has been said
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="hooks", daemon=True)
@@ -69,7 +71,7 @@ class Hooks:
             trial, reason = failed[-1]["trial"], failed[-1]["reason"]
             others = f"{len(failed)} trials failed; the last, " if len(failed) > 1 else ""
             self._call("on_failure", f"{others}trial {trial}: {reason}", trial=trial)
-        if self._front.update(snapshot) and (new := self._on_front() - self._trials):
+        if self._hooks.on_front and self._front.update(snapshot) and (new := self._on_front() - self._trials):
             self._trials |= new
             summary = self._front.summary
             text = f"the front has {len(summary.front)} points, hypervolume {summary.hypervolume:.4f}"

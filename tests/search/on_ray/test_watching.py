@@ -120,6 +120,22 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def parent(pid: int) -> int:
+    """Return the parent of a process; 0 where it has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def title(file: Path) -> str:
+    """Return what a process in /proc calls itself; "" where it has ended."""
+    try:
+        return file.read_text(errors="replace").replace("\0", " ")
+    except OSError:
+        return ""
+
+
 def ended(run: Path, state: str) -> int:
     """Return how many trials have ended so."""
     file = run / "trials.csv"
@@ -185,6 +201,17 @@ def in_optuna(address: str) -> dict[str, int]:
     details = asked(f"{address}/api/studies/{study['study_id']}?after=0")
     states = [trial["state"] for trial in details["trials"]] if details else []
     return {state: states.count(state) for state in set(states)}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
+def test_workers_are_forks_that_share_what_is_loaded(watched: Watched) -> None:
+    until(lambda: ended(watched.run, "finished") >= 2, "trial of each slot")
+    titles = {int(file.parent.name): title(file) for file in Path("/proc").glob("[0-9]*/cmdline")}
+    ours = {pid: words for pid, words in titles.items() if parent(parent(pid)) == watched.process.pid}
+    workers = {pid: words for pid, words in ours.items() if words.startswith("ray::") and "Agent" not in words}
+    (nursery,) = set(map(parent, workers))
+    assert "search.worker.nursery" in titles[nursery]
+    assert len([words for words in workers.values() if "RayTrainWorker" in words]) == 2, workers
 
 
 def test_rays_dashboard_lists_the_groups_to_who_logs_in(watched: Watched, browser_of_servers: Any) -> None:

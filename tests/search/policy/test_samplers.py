@@ -277,7 +277,7 @@ def test_a_sampler_of_ones_own_proposes_and_repeats_itself(document):
     [
         ({"name": "no_such_module:Middle"}, "no_such_module:Middle cannot be made: ModuleNotFoundError"),
         ({"name": f"{__name__}:Middle"}, "Middle cannot be made: TypeError: .*missing 1 required .*'x'"),
-        ({"name": "json:JSONDecoder"}, r"json:JSONDecoder is no sampler of Optuna's \(BaseSampler\)"),
+        ({"name": "json:JSONDecoder"}, "json:JSONDecoder is no BaseSampler of optuna"),
     ],
 )
 def test_what_is_no_sampler_is_refused_in_one_line(settings, message):

@@ -1,6 +1,7 @@
 """A study whose training is a pause: what a search takes beyond it is overhead.
 
-Every trial notes when its first epoch began and its last one ended, in seconds since 1970, as metrics.
+Every trial notes when its first epoch began and its last one ended, in seconds since 1970, as metrics; the first of
+them also in a file of its own as soon as it begins, if the configuration has a `folder` for them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 EPOCHS = 10
+MARK = "began-"  # files that a trial leaves, with its seed
 
 
 def objectives(x: float) -> dict[str, float]:
@@ -19,14 +21,19 @@ def objectives(x: float) -> dict[str, float]:
 
 
 class PauseRun:
-    """A trial of `EPOCHS` pauses."""
+    """A trial of pauses."""
 
     def __init__(self, configuration: Mapping[str, Any]):
         self._x, self._pause_s = configuration["x"], configuration["pause_s"]
         self._began = self._ended = 0.0
+        folder = configuration.get("folder")
+        self._mark = Path(folder) / f"{MARK}{configuration['seed']}" if folder else None
 
     def train_epoch(self) -> dict[str, float]:
-        self._began = self._began or time.time()
+        if not self._began:
+            self._began = time.time()
+            if self._mark:
+                self._mark.write_text(str(self._began))
         time.sleep(self._pause_s)
         self._ended = time.time()
         return {"loss": self._x}
