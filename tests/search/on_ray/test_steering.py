@@ -1,5 +1,6 @@
 """A run on real Ray that its user steers while it goes on, from another process."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -32,10 +33,9 @@ def test_a_run_is_steered_from_outside(space_folder: Path, document: dict) -> No
         resources={"slots": 2, "memory_gib": 0.25, "env": {"OMP_NUM_THREADS": "7"}},
     )
     process = start()
-    wait_for(process, lambda: Path("runs/toy/trials/0/unfinished").exists(), "trial under way")
-    status = control().splitlines()
-    assert status[0].startswith("0 of 9 trials ended, 2 running")
-    assert "trial 0: epoch " in status[1]
+    wait_for(process, lambda: Path("runs/toy/trials/0").exists(), "trial under way")
+    seen = wait_for(process, lambda: re.search("^(?s:.*)trial 0: epoch ", control()), "first epoch")
+    assert seen[0].startswith("0 of 9 trials ended, 2 running")
     assert control("stop", "0") == "trial 0 is stopped"
     assert control("pause").startswith("paused: no trial is given out; ")
     assert control("add", "x=0.25", "width=8").startswith("trial ")
