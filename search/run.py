@@ -150,7 +150,10 @@ def run_search(options: Options) -> int:
     try:
         prepared = prepare(options)
         if options.address is None:
-            prepared = settle_resources(prepared, local_resources(), options.file)
+            available = local_resources()
+            prepared = settle_resources(prepared, available, options.file)
+            if available.unused:
+                say(available.unused)
         mirror = None
         if options.mirror and not options.dry_run:
             mirror = Mirror(prepared.folder.path, options.mirror, checkpoints=options.mirror_checkpoints)

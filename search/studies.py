@@ -31,6 +31,7 @@ def import_study(name: str, file: Path) -> type[Study]:
         # A module may raise whatever it likes while it is imported; each time the name of it is the user's to correct.
         raise SpaceError(
             f"{file}: study: cannot import {module_name!r}: {type(error).__name__}: {one_line(error)}"
+            f"{_hidden(module_name)}"
         ) from error
     found = getattr(module, class_name, None)
     if not isinstance(found, type):
@@ -39,6 +40,14 @@ def import_study(name: str, file: Path) -> type[Study]:
     if absent:
         raise SpaceError(f"{file}: study: {name} is not a study, it has no {', '.join(absent)}")
     return found
+
+
+def _hidden(module: str) -> str:
+    """Return what hides a package, where a file in the working folder has its name; else ""."""
+    package, _, inside = module.partition(".")
+    if not inside or not (Path.cwd() / f"{package}.py").exists():
+        return ""
+    return f"; {package}.py in the working folder hides the package {package}, rename it"
 
 
 def import_folders(file: Path) -> list[Path]:

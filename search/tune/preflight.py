@@ -1,7 +1,7 @@
 """Whether the resources asked for can ever be had, and what to take where nothing was asked for.
 
 The demand is checked before Ray starts: a group of workers that can never be placed would wait for ever. Nothing here
-loads torch or ray.
+loads ray, and torch only where there are GPUs.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class Available(NamedTuple):
     nodes: tuple[Node, ...] = ()  # the machines of a cluster; () for a single machine
     grows: bool = False  # whether machines may come where places are asked for
     memory_gib: float = math.inf  # that may be used
+    unused: str = ""  # what is there and cannot be used, as a line for the user
 
     @property
     def machines(self) -> tuple[Node, ...]:
@@ -64,7 +65,9 @@ def local_resources() -> Available:
     quota = _cgroup_cores(CGROUP)
     if quota is not None:
         cores = min(cores, max(1, math.floor(quota)))
-    return Available(cores, _local_gpus(), "this machine", memory_gib=_free_memory_gib())
+    gpus, where = _local_gpus(), "this machine"
+    unused = f"{gpus} GPUs of {where} are not used: {why}" if gpus and (why := _why_no_gpu()) else ""
+    return Available(cores, 0 if unused else gpus, where, memory_gib=_free_memory_gib(), unused=unused)
 
 
 def plan(wanted: Resources, available: Available, trials: int) -> Resources:
@@ -157,7 +160,8 @@ def _has(available: Available, one: PlannedResources) -> str:
     missing = [] if available.gpus else ["no GPU"]
     missing += [f"no {what.removeprefix(OF_A_KIND)}" for what in one.others if not has[what]]
     text = _text({what: amount for what, amount in has.items() if amount or what == "CPU"})
-    return f"{available.where} has {' and '.join([text, *missing])}{nodes}{largest}"
+    unused = f" ({available.unused})" if available.unused else ""
+    return f"{available.where} has {' and '.join([text, *missing])}{nodes}{largest}{unused}"
 
 
 def _free_memory_gib() -> float:
@@ -183,6 +187,15 @@ def _cgroup_cores(folder: Path) -> float | None:
         limit, period_us = (float((folder / "cpu" / f"cpu.cfs_{name}_us").read_text()) for name in ("quota", "period"))
         return None if limit < 0 else limit / period_us
     return None
+
+
+def _why_no_gpu() -> str:
+    """Return why torch cannot use a GPU; "" where it can."""
+    import torch
+
+    if torch.version.cuda is None:
+        return f"torch {torch.__version__} is built for CPUs alone"
+    return "" if torch.cuda.is_available() else f"torch {torch.__version__} does not reach them, as with an old driver"
 
 
 def _local_gpus() -> int:

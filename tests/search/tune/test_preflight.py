@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 from search.space.resources import Resources
 from search.tune import preflight
@@ -115,6 +116,21 @@ def test_what_can_never_be_had_is_refused_with_the_arithmetic(wanted, message):
 
 def test_this_machine_has_something():
     assert local_resources().cpus >= 1
+
+
+def test_gpus_that_torch_cannot_use_are_left_alone_and_named(monkeypatch):
+    monkeypatch.setattr(preflight, "_local_gpus", lambda: 2)
+    monkeypatch.setattr(torch.version, "cuda", None)
+    available = local_resources()
+    assert available.gpus == 0
+    assert available.unused == f"2 GPUs of this machine are not used: torch {torch.__version__} is built for CPUs alone"
+    assert plan(Resources(), available, 16).gpus == 0
+    with pytest.raises(PreflightError, match=r"and no GPU \(2 GPUs of this machine are not used: torch"):
+        plan(Resources(gpus=1), available, 16)
+    monkeypatch.setattr(torch.version, "cuda", "12.8")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert local_resources().gpus == 2
+    assert not local_resources().unused
 
 
 def test_a_cluster_that_may_grow_is_not_refused_for_what_it_has_now():
