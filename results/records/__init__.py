@@ -2,6 +2,7 @@
 
 - `run`: a whole run folder, read.
 - `objectives`: what a trial is judged by: objectives and guards.
+- `numbers`: what counts as a number in a space file.
 - `space`: what was searched, from `space.yaml`.
 - `tables`, `append_table`: write `trials.csv` and `curves.csv`; a CSV file that only grows.
 - `trials`, `curves`: read them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
@@ -9,8 +10,13 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from results.records.numbers import Number
+
 SPELLINGS = {"minimize": "minimise", "maximize": "maximise"}
 COMPARISONS = {"<": np.less, "≤": np.less_equal, ">": np.greater, "≥": np.greater_equal}
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$"  # of what becomes the name of a file or a folder
+LONGEST_NAME = 100
 
 Direction = Annotated[
     Literal["minimise", "maximise"],
@@ -32,9 +38,9 @@ class Objective(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     metric: str
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")
+    name: str = Field(pattern=NAME, max_length=LONGEST_NAME)
     direction: Direction = "minimise"
-    reference: float = Field(allow_inf_nan=False)
+    reference: Number
     unit: str = ""
 
     @model_validator(mode="after")
@@ -65,15 +71,19 @@ class Guard(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     metric: str
-    below: float | None = None
-    at_most: float | None = None
-    above: float | None = None
-    at_least: float | None = None
+    below: Number | None = None
+    at_most: Number | None = None
+    above: Number | None = None
+    at_least: Number | None = None
 
     @model_validator(mode="after")
     def _has_a_bound(self) -> Guard:
         if not self._bounds():
             raise ValueError(f"guard {self.metric!r} has no bound; give below, at_most, above or at_least")
+        highest = min(bound for bound in (self.below, self.at_most, math.inf) if bound is not None)
+        lowest = max(bound for bound in (self.above, self.at_least, -math.inf) if bound is not None)
+        if highest < lowest or (highest == lowest and highest in (self.below, self.above)):
+            raise ValueError(f"no value is both {' and '.join(f'{sign} {bound:g}' for sign, bound in self._bounds())}")
         return self
 
     def holds(self, values: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from itertools import combinations
@@ -27,7 +28,9 @@ def check_names(parameters: Mapping[str, Parameter]) -> None:
 
 
 def check_fixed(fixed: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> None:
-    """Refuse what is both fixed and searched, and a fixed value in whose place a section is searched."""
+    """Refuse what cannot be recorded, is both fixed and searched, or stands where a section is searched."""
+    if trouble := not_plain(fixed, "fixed"):
+        raise ValueError(trouble)
     for name in parameters:
         if _has(fixed, name):
             raise ValueError(f"parameters.{name}: is also given under fixed; remove it from one of the two")
@@ -46,7 +49,7 @@ def check_fixed(fixed: Mapping[str, Any], parameters: Mapping[str, Parameter]) -
 
 
 def check_start(points: Sequence[Mapping[str, Any]], parameters: Mapping[str, Parameter]) -> None:
-    """Refuse a starting point outside the space."""
+    """Refuse a starting point outside the space, and a value that is not searched beside the others."""
     for number, point in enumerate(points):
         for name, value in point.items():
             if name not in parameters:
@@ -55,6 +58,26 @@ def check_start(points: Sequence[Mapping[str, Any]], parameters: Mapping[str, Pa
                 raise ValueError(f"start.{number}.{name}: is not searched; {hint}")
             if not parameters[name].has(value):
                 raise ValueError(f"start.{number}.{name}: {value!r} is outside what is searched")
+            for other, values in parameters[name].when.items():
+                if recorded(point.get(other)) not in map(recorded, values):
+                    needed = " or ".join(map(str, values))
+                    has = f"but here it is {point[other]!r}" if other in point else "so give that too"
+                    raise ValueError(f"start.{number}.{name}: is only searched where {other} is {needed}, {has}")
+
+
+def not_plain(value: Any, place: str) -> str:
+    """Return which value inside of one could not be recorded as it is, and why; "" if all can."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{place}: is {value}, which cannot be recorded; expected a finite number, or null"
+    inner = value.items() if isinstance(value, Mapping) else ()
+    if isinstance(value, list | tuple):
+        inner = enumerate(value)
+    for key, one in inner:
+        if isinstance(value, Mapping) and not isinstance(key, str):
+            return f"{place}: has the key {key!r}, which is no text; write it in quotes"
+        if trouble := not_plain(one, f"{place}.{key}"):
+            return trouble
+    return ""
 
 
 def check_conditions(parameters: Mapping[str, Parameter]) -> None:

@@ -10,24 +10,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
 
+from results.records.numbers import Integer, Number
 from results.records.text import cell, is_number, recorded
 
 MOST_CHECKED_INTEGERS = 64
 ON_GRID = 1e-6  # in steps
-MOST = 2**63 - 1  # of any whole number in a space file
 LARGEST = 2**53  # beyond, floats are no longer exact, and the sampler computes with them
-
-
-def _number(value: Any) -> Any:
-    """Refuse text and booleans where a number is meant, and numbers without bounds."""
-    if isinstance(value, str):
-        hint = "; write it without quotes" if is_number(value) else ""
-        raise ValueError(f"expected a number, found the text {value!r}{hint}")
-    if isinstance(value, bool):
-        raise ValueError(f"expected a number, found {value}")
-    if isinstance(value, int) and abs(value) > MOST:
-        raise ValueError(f"{value!r:.60} is too large")
-    return value
 
 
 def _choice_value(value: Any) -> Any:
@@ -37,7 +25,7 @@ def _choice_value(value: Any) -> Any:
     if value is not None and not isinstance(value, bool | int | float | str):
         raise ValueError(f"expected a word, a number, true, false, null or a list of these, found {value!r:.60}")
     if isinstance(value, str) and is_number(value):
-        raise ValueError(f"{value!r} is a number written as text; write it without quotes")
+        raise ValueError(f"{value!r} is a number written as text; write it without quotes or underscores")
     if isinstance(value, str) and (not value or cell(value) != value):
         raise ValueError(f"{value!r:.60} cannot stand in a table; expected a text of one line, and not an empty one")
     if isinstance(value, int | float) and not abs(value) < LARGEST:
@@ -49,8 +37,6 @@ def _listed(values: Any) -> Any:
     return values if isinstance(values, list | tuple) else [values]
 
 
-Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-Integer = Annotated[int, BeforeValidator(_number)]
 Value = Annotated[Any, BeforeValidator(_choice_value)]
 Values = Annotated[tuple[Value, ...], Field(min_length=1)]
 
@@ -136,6 +122,8 @@ class IntegerRange(Conditional):
         _check_order(self.low, self.high)
         if max(abs(self.low), abs(self.high)) > LARGEST:
             raise ValueError("low and high: expected whole numbers between -2**53 and 2**53")
+        if self.step > self.high - self.low:
+            raise ValueError(f"step: {self.step} is more than high - low")
         if self.log and self.low < 1:
             raise ValueError(f"low is {self.low}; log: true needs low >= 1")
         if self.log and self.step != 1:
@@ -172,6 +160,8 @@ class FloatRange(Conditional):
             raise ValueError("step: a logarithmic scale has none; leave it out, or take type float or choice")
         if self.step is not None and self.step > self.high - self.low:
             raise ValueError(f"step: {self.step:g} is more than high - low")
+        if self.step is not None and (self.high - self.low) / self.step > LARGEST:
+            raise ValueError(f"step: {self.step:g} is too small for a range of {self.high - self.low:g}")
         if self.type == "log" and self.low <= 0:
             raise ValueError(f"low is {self.low:g}; a log range needs low > 0")
         return self

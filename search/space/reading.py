@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Hashable, Mapping
 from difflib import get_close_matches
@@ -12,11 +13,11 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from results.records.objectives import Guard, Objective
+from results.records.objectives import NAME, Guard, Objective
 from search.exceptions import InputError, one_line
 from search.space.parameters import Categorical, FloatRange, IntegerRange
-from search.space.resources import Resources
-from search.space.schema import Budget, HalvingSettings, Hooks, Sampler, Space, Sweep, Track
+from search.space.resources import ACCELERATOR, ENVIRONMENT_NAME, Resources
+from search.space.schema import CLASS, HOOK, Budget, HalvingSettings, Hooks, Sampler, Space, Sweep, Track
 
 PARAMETERS: dict[str, type[BaseModel]] = {
     "choice": Categorical,
@@ -48,6 +49,15 @@ WORDS = {
     ),
 }
 MOST_LEVELS = 50  # of nesting; an alias to itself has more
+MOST_VALUES = 1_000_000  # aliases of aliases make many out of a few lines
+PLAIN = ("null", "bool", "int", "float", "str", "seq", "map", "merge")
+EXPECTED = {  # instead of a pattern
+    CLASS: "a class as module:class, such as model.study:ShapeActionStudy",
+    NAME: "letters, digits, `_`, `-` and `.`, a letter or a digit first",
+    ACCELERATOR: "letters, digits, `_`, `-` and `.`",
+    ENVIRONMENT_NAME: "the name of an environment variable, letters, digits and `_`",
+    HOOK: "a command or a URL on one line",
+}
 SPELLINGS = ("minimise", "maximise", "minimize", "maximize")
 
 
@@ -61,14 +71,22 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys: set[str] = set()
         for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                continue
+            if key.tag not in (f"{TAG}str", f"{TAG}merge"):
+                written = key.value if isinstance(key, yaml.ScalarNode) else "that stands here"
+                problem = f"the key {written} is no text; write it in quotes"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
             if key.value in keys:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value!r} is given twice", key.start_mark
-                )
+                problem = f"the key {key.value!r} is given twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
             keys.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        if node.tag.removeprefix(TAG) not in PLAIN:
+            kind = node.tag.replace(TAG, "!!")
+            problem = f"{kind} is no plain value; expected text, numbers, true, false, null, lists and mappings"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        return super().construct_object(node, deep)
 
     def construct_integer(self, node: yaml.ScalarNode) -> int:
         text = self.construct_scalar(node)
@@ -87,26 +105,37 @@ _Loader.add_constructor(f"{TAG}int", _Loader.construct_integer)
 
 
 def load_yaml(text: str) -> Any:
-    """Read YAML; `1e-4` is a number, `no` a word, and a key that is given twice is refused.
+    """Read YAML of plain values; `1e-4` is a number, `no` a word, and a key that is given twice is refused.
 
     Raises:
-        yaml.YAMLError: It is not YAML.
+        yaml.YAMLError: It is not YAML, or has values that could not be recorded as they are, such as dates.
     """
     try:
         found = yaml.load(text, Loader=_Loader)
-        deep = _deeper_than(found, MOST_LEVELS)
+        values, levels = _extent(found, {})
     except RecursionError:
-        deep = True
+        values = levels = math.inf
+    except yaml.reader.ReaderError as error:
+        reason = f"{error.reason}, at position {error.position}"
+        raise yaml.constructor.ConstructorError(None, None, reason, None) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:  # of `!!int word`, and of a word without end
         raise yaml.constructor.ConstructorError(None, None, one_line(error)[:200], None) from error
-    if deep:
+    if levels > MOST_LEVELS:
         raise yaml.constructor.ConstructorError(None, None, f"is nested more than {MOST_LEVELS} levels deep", None)
+    if values > MOST_VALUES:
+        raise yaml.constructor.ConstructorError(None, None, f"has more than {MOST_VALUES:,} values", None)
     return found
 
 
-def _deeper_than(value: Any, levels: int) -> bool:
+def _extent(value: Any, known: dict[int, tuple[float, float]]) -> tuple[float, float]:
+    """Return how many values there are inside of one, what aliases stand for included, and in how many levels."""
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return levels < 0 or any(_deeper_than(one, levels - 1) for one in inner)
+    if id(value) not in known:
+        known[id(value)] = math.inf, math.inf  # of an alias to what it is inside of
+        extents = [_extent(one, known) for one in inner]
+        levels = 1 + max((levels for _, levels in extents), default=0)
+        known[id(value)] = 1 + sum(values for values, _ in extents), levels
+    return known[id(value)] if inner else (1, 1)
 
 
 def dump_yaml(values: Mapping[str, Any]) -> str:
@@ -192,6 +221,8 @@ def _guards(path: Path, guards: Any) -> list[dict[str, Any]]:
     for metric, bounds in guards.items():
         if not isinstance(bounds, Mapping):
             raise SpaceError(f"{path}: guards.{metric}: expected bounds such as {{below: 1.0}}, found {bounds!r}")
+        if "metric" in bounds:
+            raise SpaceError(f"{path}: guards.{metric}.metric: is given by the key above it; remove it")
     return [{**bounds, "metric": metric} for metric, bounds in guards.items()]
 
 
@@ -221,6 +252,8 @@ def _complaint(error: ValidationError, document: Mapping[str, Any]) -> str:
     key = ".".join(location)
     if detail["type"] == "extra_forbidden":
         known = _known_keys(location[:-1], document)
+        if location[0] == "parameters" and location[-1] == "log":
+            return f"{key}: unknown key; write type: log"
         hint = _suggestion(location[-1], known) or f"; known keys: {', '.join(known)}"
         return f"{key}: unknown key{hint}"
     if detail["type"] == "missing":
@@ -228,6 +261,8 @@ def _complaint(error: ValidationError, document: Mapping[str, Any]) -> str:
     if location and location[-1] == "direction":
         return f"{key}: is {detail['input']!r}; expected minimise or maximise{_suggestion(detail['input'], SPELLINGS)}"
     message = str(detail["msg"]).removeprefix("Value error, ")
+    if detail["type"] == "string_pattern_mismatch":
+        message = f"expected {EXPECTED.get(detail['ctx']['pattern'], message)}"
     if detail["type"] == "value_error":
         return f"{key}: {message}" if key else message
     return f"{key or 'space'}: {message[0].lower()}{message[1:]} (found {detail['input']!r:.80})"
@@ -240,7 +275,7 @@ def _location(detail: ErrorDetails, document: Mapping[str, Any]) -> list[str]:
         del parts[2]
     if len(parts) > 1 and parts[0] == "guards" and isinstance(parts[1], int):
         parts[1] = document["guards"][parts[1]]["metric"]
-    return [str(part) for part in parts]
+    return [str(part) for part in parts if part != "[key]"]
 
 
 def _known_keys(location: list[str], document: Mapping[str, Any]) -> list[str]:

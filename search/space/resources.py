@@ -9,13 +9,15 @@ from typing import Annotated, NamedTuple
 
 from pydantic import Field, model_validator
 
-from search.space.parameters import Integer, Number, StrictModel
+from results.records.numbers import Integer, Number
+from search.space.parameters import StrictModel
 
 GIB = 2**30
 NOTHING: Mapping[str, float] = MappingProxyType({})
 OF_A_KIND = "accelerator_type:"  # Ray gives 1 of such a resource to each node that has such accelerators
 A_LITTLE = 0.001  # of it: as much as says that a worker has to be there
 OWN_WORDS = {"CPU": "cpus", "GPU": "gpus", "memory": "memory_gib"}  # Ray's names, and what they are called here
+ACCELERATOR = r"^[\w.\-]+$"
 ENVIRONMENT_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 SET_BY_RAY = ("PYTHONPATH", "CUDA_VISIBLE_DEVICES")
 
@@ -58,7 +60,7 @@ class Resources(StrictModel):
     cpus: Annotated[Integer, Field(ge=1)] | None = None
     gpus: Annotated[Number, Field(ge=0)] | None = None
     memory_gib: Annotated[Number, Field(gt=0)] | None = None
-    accelerator: Annotated[str, Field(pattern=r"^[\w.\-]+$")] | None = None
+    accelerator: Annotated[str, Field(pattern=ACCELERATOR)] | None = None
     custom: dict[str, Annotated[Number, Field(gt=0)]] = Field({}, exclude_if=lambda custom: not custom)
     slots: Annotated[Integer, Field(ge=1)] | None = None
     max_slots: Annotated[Integer, Field(ge=1, exclude_if=lambda slots: slots is None)] | None = None
@@ -68,6 +70,8 @@ class Resources(StrictModel):
 
     @model_validator(mode="after")
     def _has_one_word_for_each(self) -> Resources:
+        if self.slots is not None and self.max_slots is not None:
+            raise ValueError("max_slots: only counts where slots are found out; give one of the two")
         for name in self.custom:
             if name in OWN_WORDS:
                 raise ValueError(f"custom.{name}: give it as resources.{OWN_WORDS[name]}")

@@ -14,16 +14,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictBool, model_validator
 
-from results.records.objectives import Guard, Objective
+from results.records.numbers import Integer, Number
+from results.records.objectives import LONGEST_NAME, NAME, Guard, Objective
 from results.records.tables import LINE
 from results.records.text import ARROW, recorded
 from search.space.checks import check_conditions, check_fixed, check_names, check_start
-from search.space.parameters import Categorical, FloatRange, Integer, Number, Parameter, StrictModel
+from search.space.parameters import Categorical, FloatRange, Parameter, StrictModel
 from search.space.resources import Resources
 
 RESERVED = ("epochs", "seed", "threads")
 CLASS = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"  # `module:class`
 SAMPLERS = ("tpe", "gp", "nsga2", "nsga3", "qmc", "random")
+HOOK = r"^[^\x00-\x1f]*[^\x00-\x20][^\x00-\x1f]*$"  # a line with something on it
 LARGEST_SEED = 2**62  # trials add their numbers to it
 MOST_TRIALS = 10_000_000
 
@@ -80,7 +82,7 @@ class HalvingSettings(StrictModel):
     """
 
     first_rung: Annotated[Integer, Field(ge=1)]
-    reduction: Annotated[Number, Field(gt=1)] = 2.0
+    reduction: Annotated[Number, Field(ge=1.1)] = 2.0
     startup_trials: Annotated[Integer, Field(ge=0)] = 4
 
     def rungs(self, epochs: int) -> tuple[int, ...]:
@@ -150,8 +152,10 @@ class Sweep(StrictModel):
     def _moves(self) -> Sweep:
         if bool(self.factors) == bool(self.steps):
             raise ValueError("expected either factors or steps, such as factors: [0.6, 1.4]")
-        if 1.0 in self.factors or 0.0 in self.steps:
+        if any(self.moved(1.0, factor) == 1.0 for factor in self.factors) or 0.0 in self.steps:
             raise ValueError("a factor of 1 or a step of 0 leaves the value where it is; take another")
+        if len({*self.amounts}) < len(self.amounts):
+            raise ValueError("an amount is given twice; keep one")
         return self
 
     @property
@@ -174,10 +178,19 @@ class Track(StrictModel):
         callbacks: Classes of Tune's `LoggerCallback`, each as `module:class`, made without arguments.
     """
 
-    tensorboard: bool = True
+    tensorboard: StrictBool = True
     mlflow: str | None = None
     wandb: str | None = None
     callbacks: tuple[Annotated[str, Field(pattern=CLASS)], ...] = Field((), exclude_if=lambda names: not names)
+
+    @model_validator(mode="after")
+    def _calls_each_once(self) -> Track:
+        if twice := [name for name in self.callbacks if self.callbacks.count(name) > 1]:
+            raise ValueError(f"callbacks: {twice[0]} is given twice; keep one")
+        return self
+
+
+Hook = Annotated[str, Field(pattern=HOOK)]
 
 
 class Hooks(StrictModel):
@@ -189,15 +202,15 @@ class Hooks(StrictModel):
         on_front: When there is a new point on the front.
     """
 
-    on_end: Annotated[str, Field(min_length=1)] | None = None
-    on_failure: Annotated[str, Field(min_length=1)] | None = None
-    on_front: Annotated[str, Field(min_length=1)] | None = None
+    on_end: Hook | None = None
+    on_failure: Hook | None = None
+    on_front: Hook | None = None
 
 
 class Space(StrictModel):
     """A search space, complete."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")
+    name: str = Field(pattern=NAME, max_length=LONGEST_NAME)
     study: str = Field(pattern=CLASS)
     seed: Annotated[Integer, Field(ge=0, le=LARGEST_SEED)] = 0
     parameters: dict[str, Parameter] = Field(min_length=1)
@@ -241,7 +254,7 @@ class Space(StrictModel):
         check_fixed(self.fixed, self.parameters)
         for key in RESERVED:
             if key in self.fixed:
-                place = {"epochs": "budget.epochs", "seed": "seed", "threads": "resources.cpus"}[key]
+                place = {"epochs": "budget.epochs", "seed": "seed outside of fixed", "threads": "resources.cpus"}[key]
                 raise ValueError(f"fixed.{key}: is set by the search itself; give {place} instead")
         if self.sweep:
             self._check_sweep(self.sweep)
