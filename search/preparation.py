@@ -31,6 +31,7 @@ from search.space.reading import SpaceError, parse_space, read_document
 from search.space.schema import RESERVED, Space
 from search.studies import import_study
 from search.tune.preflight import Available, PreflightError, plan
+from search.watch.hooks import check_hooks
 from search.watch.terminal import say
 
 OVERRULED = ("seed", "budget", "resources")
@@ -109,6 +110,7 @@ def prepare(options: Options) -> Prepared:
     study = import_study(space.study, options.file)
     _check_metrics(space, study, options.file)
     _check_trackers(space, options.file)
+    check_hooks(space, options.file)
     _check_sweep(space, study, options.file)
     space = _resolve(space, study, options.file)
     if before is not None and recorded is not None:
@@ -165,14 +167,14 @@ def check_inside(study: Study, space: Space, file: Path) -> str:
     Raises:
         SpaceError: It refuses all of them.
     """
-    from search.policy.samplers import drawn_points, made_sampler  # loads Optuna and scikit-learn
+    from search.policy.samplers import check_sampler, drawn_points  # loads Optuna and scikit-learn
 
+    points = drawn_points(space, DRAWN)
     if not space.sampler.is_ours:
         try:
-            made_sampler(space.sampler, space.seed)
+            check_sampler(space, points)
         except ValueError as error:
             raise SpaceError(f"{file}: sampler.name: {error}") from error
-    points = drawn_points(space, DRAWN)
     refused = [(point, found) for point in points if (found := _refusal(study, space, point, file))]
     if not refused:
         return ""
@@ -312,6 +314,8 @@ def _check_trackers(space: Space, file: Path) -> None:
 
 def _check_places(options: Options) -> None:
     """Refuse a folder, a mirror or a cluster with which a search cannot be."""
+    if options.mirror is not None and not options.mirror.strip():
+        raise RunFolderError("--mirror: is empty; give a URL, or leave it out")
     out = str(options.out or "")
     if URL.match(out):
         raise RunFolderError(f"--out {out}: is a URL, but the run folder is a local one; a URL gets a copy by --mirror")
@@ -332,6 +336,8 @@ def _read_recorded(folder: RunFolder, options: Options) -> tuple[Space, dict[str
         folder.check_new()
         if options.retry_failed:
             raise RunFolderError("--retry-failed: only counts with --resume; a new run has no trial that failed")
+        if options.accept_changed_code:
+            raise RunFolderError("--accept-changed-code: only counts with --resume; leave it out")
         return None, None
     _check_resumed(options)
     if options.mirror is None or folder.holds_run:

@@ -30,7 +30,9 @@ from search.preparation import (
     settle_resources,
 )
 from search.protocol import Study
+from search.record.earlier_runs import check_comparable, read_earlier
 from search.record.mirror import Mirror
+from search.record.origin import basis_now
 from search.record.run_folder import LOG_FILE
 from search.studies import import_folders
 from search.tune.preflight import local_resources
@@ -155,7 +157,7 @@ def run_search(options: Options) -> int:
             if available.unused:
                 say(available.unused)
         mirror = None
-        if options.mirror and not options.dry_run:
+        if options.mirror:
             mirror = Mirror(prepared.folder.path, options.mirror, checkpoints=options.mirror_checkpoints)
             mirror.check((prepared.recorded or {}).get("created", ""))
         cluster.prepare_environment(prepared.space.resources.slots, import_folders(options.file))
@@ -181,6 +183,7 @@ def _begin(prepared: Prepared, options: Options, mirror: Mirror | None) -> int:
         say(remark)
     origin = run_provenance(prepared, study, options.reuse, options.accept_changed_code)
     if options.dry_run:
+        _check_beginning(prepared, study, options)
         return _tell(prepared, options)
     if mirror is None:
         return _search(prepared, study, origin, options)
@@ -188,6 +191,18 @@ def _begin(prepared: Prepared, options: Options, mirror: Mirror | None) -> int:
         code = _search(prepared, study, origin, options, mirror)
     say(f"mirror: {mirror.trouble or redacted(options.mirror or '')}")
     return code
+
+
+def _check_beginning(prepared: Prepared, study: Study, options: Options) -> None:
+    """Make the checks that a search makes when it begins, between the last of `prepare` and Ray."""
+    from search.tune.tracking import check_trackers  # loads Ray
+
+    check_trackers(prepared.space, options.file)
+    ours = basis_now(study)
+    for folder in options.warm_start:
+        check_comparable(read_earlier(folder), prepared.space, ours)
+    for folder in options.reuse:
+        read_earlier(folder)
 
 
 def _tell(prepared: Prepared, options: Options) -> int:

@@ -101,7 +101,7 @@ class Session:
 
     def _search(self) -> int:
         _check_travels(self._study, self._prepared.space.study)
-        check_trackers(self._prepared.space)
+        check_trackers(self._prepared.space, self._options.file)
         # Stopped in here, a new run leaves nothing that could be resumed.
         for line in prepare_study(self._study, self._prepared.space, self._folder.path / STUDY_FOLDER):
             self._say(line)

@@ -86,6 +86,7 @@ INSIDE_FUNCTIONS: set[str] = {
     "results.__main__ -> results.live",
     "search.preparation -> search.policy.samplers",
     "search.run -> search.policy.samplers",
+    "search.run -> search.tune.tracking",
     "results.aggregate -> results.charts.print.files",
     "results.aggregate -> results.report.report",
     "results.atlas.__main__ -> model.pretrained.atlas",

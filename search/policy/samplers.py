@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from results.records.text import recorded
+from search.exceptions import one_line
 from search.policy.front_sampler import FrontSampler
 from search.space.named import made
 from search.space.parameters import Categorical, FloatRange, IntegerRange, Parameter
@@ -169,6 +171,29 @@ def made_sampler(settings: Sampler, seed: int) -> optuna.samplers.BaseSampler:
     return made(settings.name, kind, settings.arguments, {"seed": seed})  # type: ignore[type-abstract]
 
 
+def check_sampler(space: Space, points: Sequence[Mapping[str, Any]]) -> None:
+    """Let the sampler of a space propose at its beginning, and once more when trials at these points have ended.
+
+    Raises:
+        ValueError: It cannot be made, or cannot propose; the message says why.
+    """
+    made_sampler(space.sampler, space.seed)
+    draw = np.random.default_rng(space.seed)
+    try:
+        with _empty_study(space) as study:
+            sampler = PointSampler(space)
+            sampler.propose(study, 0)
+            for point in points:
+                trial = sampler.running(Point(dict(point), {}))
+                trial.state, trial.datetime_complete = TrialState.COMPLETE, trial.datetime_start
+                trial.values = list(draw.uniform(size=len(space.objectives)))
+                study.add_trial(sampler.seen(trial))
+            sampler.propose(study, len(points))
+    except (Exception, SystemExit) as error:
+        why = f"{type(error).__name__}: {one_line(error)[:200]}"
+        raise ValueError(f"{space.sampler.name} cannot propose: {why}") from error
+
+
 def drawn_points(space: Space, count: int) -> list[dict[str, Any]]:
     """Return points drawn at random from a space; the same each time."""
     return first_points(space.model_copy(update={"sampler": Sampler(name="random"), "start": ()}), count)
@@ -176,12 +201,20 @@ def drawn_points(space: Space, count: int) -> list[dict[str, Any]]:
 
 def first_points(space: Space, count: int) -> list[dict[str, Any]]:
     """Return the points that a search begins with, as long as none has ended."""
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
+    with _empty_study(space) as study:
         sampler = PointSampler(space)
-        study = optuna.create_study(directions=["minimize"] * len(space.objectives))
         return [sampler.propose(study, number).parameters for number in range(count)]
+
+
+@contextmanager
+def _empty_study(space: Space) -> Iterator[optuna.Study]:
+    """Yield a study for a trial of a sampler, in which Optuna says nothing."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield optuna.create_study(directions=["minimize"] * len(space.objectives))
     finally:
         optuna.logging.set_verbosity(verbosity)
 

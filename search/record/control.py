@@ -19,7 +19,7 @@ from uuid import uuid4
 from results.exceptions import RecordError
 from results.records.files import write_atomically
 from results.records.lock import is_searched
-from search.exceptions import InputError
+from search.exceptions import InputError, one_line
 
 CONTROL_FOLDER = ".control"
 COMMAND, TAKEN, ANSWER = ".command", ".taken", ".answer"
@@ -60,13 +60,17 @@ def give(folder: Path, command: Command, within_s: float = ANSWER_WITHIN_S) -> l
             if time.monotonic() > deadline:
                 raise ControlError(f"{folder}: the search does not answer; it may have no time now, try again")
             time.sleep(LOOK_S)
-        found = json.loads(answer.read_text(encoding="utf-8"))
+        try:
+            found = json.loads(answer.read_text(encoding="utf-8"))
+            done, lines = bool(found["done"]), [str(line) for line in found["lines"]] or [""]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ControlError(f"{folder}: the answer cannot be read ({type(error).__name__}); ask again") from error
     finally:
         for left in (asked, answer):
             left.unlink(missing_ok=True)
-    if not found["done"]:
-        raise ControlError(f"{folder}: {found['lines'][0]}")
-    return [str(line) for line in found["lines"]]
+    if not done:
+        raise ControlError(f"{folder}: {lines[0]}")
+    return lines
 
 
 def forget_commands(folder: Path) -> None:
@@ -84,19 +88,22 @@ class Inbox:
     def answer_all(self, do: Callable[[Command], list[str]]) -> None:
         """Let each command be done in its turn, and answer with the lines that come of it.
 
-        What `do` raises as InputError becomes the answer.
+        What `do` raises as InputError becomes the answer. Anything else is told and raised: no command may leave a
+        search that is half changed.
         """
         for taken in self._take():
             try:
                 command = Command(**json.loads(taken.read_text(encoding="utf-8")))
-                found = {"done": True, "lines": do(command)}
-            except (InputError, RecordError) as error:
-                found = {"done": False, "lines": [str(error)]}
             except (OSError, ValueError, TypeError) as error:
-                found = {"done": False, "lines": [f"is not a command: {error}"]}
-            with suppress(OSError):
-                write_atomically(taken.with_suffix(ANSWER), json.dumps(found))
-                taken.unlink()
+                _answer(taken, False, [f"is not a command: {one_line(error)}"])
+                continue
+            try:
+                _answer(taken, True, do(command))
+            except (InputError, RecordError) as error:
+                _answer(taken, False, [str(error)])
+            except BaseException as error:
+                _answer(taken, False, [f"the search ends over it: {type(error).__name__}: {one_line(error)[:200]}"])
+                raise
 
     def _take(self) -> Iterator[Path]:
         try:
@@ -108,3 +115,9 @@ class Inbox:
             with suppress(OSError):  # whoever gave it has taken it back
                 (self._folder / name).rename(taken)
                 yield taken
+
+
+def _answer(taken: Path, done: bool, lines: list[str]) -> None:
+    with suppress(OSError):
+        write_atomically(taken.with_suffix(ANSWER), json.dumps({"done": done, "lines": lines}))
+        taken.unlink()

@@ -68,9 +68,8 @@ class Mirror:
         self._with_checkpoints = checkpoints
         try:
             self._filesystem, self._base = open_place(url, filesystem)
-            self._filesystem.create_dir(self._base, recursive=True)
         except (OSError, ValueError, NotImplementedError) as error:
-            raise MirrorError(f"--mirror {self._url}: cannot be written: {redacted(one_line(error))[:200]}") from error
+            raise self._unwritable(error) from error
         self._copied: dict[Path, tuple[int, int]] = {}
         self._there: dict[str, int] = {}  # sizes of the trials' files that were there before
         self._checkpoints: set[PurePosixPath] = set()  # those that are there, whole or in part
@@ -133,9 +132,20 @@ class Mirror:
         return [row["trial"] for row in lasting if (row["trial"], row.get("ended")) not in known]
 
     def __enter__(self) -> Mirror:
-        """Begin to copy."""
+        """Begin to copy.
+
+        Raises:
+            MirrorError: The place cannot be written.
+        """
+        try:
+            self._filesystem.create_dir(self._base, recursive=True)
+        except (OSError, ValueError, NotImplementedError) as error:
+            raise self._unwritable(error) from error
         self._thread.start()
         return self
+
+    def _unwritable(self, error: Exception) -> MirrorError:
+        return MirrorError(f"--mirror {self._url}: cannot be written: {redacted(one_line(error))[:200]}")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -7,6 +7,7 @@ resolved space, with which the file of a run that goes on is compared. The table
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -68,6 +69,7 @@ class RunFolder:
         self.path = path.resolve()
         self.shown = path
         self._lock: TextIO | None = None
+        self._made = False  # whether this process has made the folder
 
     @property
     def holds_run(self) -> bool:
@@ -80,14 +82,22 @@ class RunFolder:
         Raises:
             RunFolderError: It exists and is not empty.
         """
-        if not self.path.exists():
-            return
-        if not self.path.is_dir():
-            raise RunFolderError(f"{self.shown}: is a file; give another folder with --out")
-        if any(entry.name not in UNUSED for entry in self.path.iterdir()):
+        there = next(place for place in (self.path, *self.path.parents) if place.exists())
+        if not there.is_dir():
+            which = "is" if there == self.path else f"{there.name} is"
+            raise RunFolderError(f"{self.shown}: {which} a file; give another folder with --out")
+        if not os.access(there, os.W_OK):
+            raise RunFolderError(f"{self.shown}: cannot be written (Permission denied); give another folder with --out")
+        names = {entry.name for entry in self.path.iterdir()} if there == self.path else set()
+        if names and not self._is_unused(names):
             raise RunFolderError(
                 f"{self.shown}: already exists; continue it with --resume, or give another folder with --out"
             )
+
+    @staticmethod
+    def _is_unused(names: set[str]) -> bool:
+        """Whether a folder has only what a search leaves that came to no run; the lock says that it was a search."""
+        return LOCK_FILE in names and names <= UNUSED
 
     def check_old(self) -> None:
         """Refuse a folder that holds no run.
@@ -119,6 +129,7 @@ class RunFolder:
             RunFolderError: Another process is searching in it, or it cannot be written.
         """
         try:
+            self._made = not self.path.exists()
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = (self.path / LOCK_FILE).open("w")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -131,10 +142,13 @@ class RunFolder:
         forget_commands(self.path)
 
     def release(self) -> None:
-        """Let go of the lock, and remove the folder where no run was begun in it."""
-        names = {entry.name for entry in self.path.iterdir()}
-        if names <= UNUSED:
-            shutil.rmtree(self.path)
+        """Let go of the lock; where no run was begun leave nothing, but a folder that was there before."""
+        if self._is_unused({entry.name for entry in self.path.iterdir()}):
+            for name in UNUSED:
+                place = self.path / name
+                shutil.rmtree(place) if place.is_dir() and not place.is_symlink() else place.unlink(missing_ok=True)
+            if self._made:
+                self.path.rmdir()
         if self._lock is not None:
             self._lock.close()
 

@@ -15,6 +15,7 @@ import yaml
 
 from search.space.reading import SpaceError, load_yaml
 
+NULL = ("~", "null", "Null", "NULL")
 FILE_SUFFIXES = (".npz", ".ts", ".yaml", ".yml", ".json", ".csv")
 
 
@@ -37,7 +38,10 @@ def read_assignments(texts: Sequence[str], option: str = "--set") -> dict[str, A
         if key in values:
             raise SpaceError(f"{option} {key}: is given twice; keep one")
         try:
-            values[key] = _from_here(load_yaml(written))
+            value = load_yaml(written)
+            if value is None and written not in NULL:
+                raise SpaceError(f"{option} {key}: {written!r} is a comment; put the value in quotes")
+            values[key] = _from_here(value)
         except yaml.YAMLError as error:
             problem = getattr(error, "problem", None) or "cannot be read"
             raise SpaceError(f"{option} {key}: {written!r} is not valid YAML: {problem}") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import combinations
 from typing import Any
@@ -69,15 +69,14 @@ def not_plain(value: Any, place: str) -> str:
     """Return which value inside of one could not be recorded as it is, and why; "" if all can."""
     if isinstance(value, float) and not math.isfinite(value):
         return f"{place}: is {value}, which cannot be recorded; expected a finite number, or null"
-    inner = value.items() if isinstance(value, Mapping) else ()
-    if isinstance(value, list | tuple):
+    inner: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, Mapping):
+        inner = value.items()
+        if strange := [key for key in value if not isinstance(key, str)]:
+            return f"{place}: has the key {strange[0]!r}, which is no text; write it in quotes"
+    elif isinstance(value, list | tuple):
         inner = enumerate(value)
-    for key, one in inner:
-        if isinstance(value, Mapping) and not isinstance(key, str):
-            return f"{place}: has the key {key!r}, which is no text; write it in quotes"
-        if trouble := not_plain(one, f"{place}.{key}"):
-            return trouble
-    return ""
+    return next(filter(None, (not_plain(one, f"{place}.{key}") for key, one in inner)), "")
 
 
 def check_conditions(parameters: Mapping[str, Parameter]) -> None:

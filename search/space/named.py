@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import warnings
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -28,7 +29,9 @@ def made(name: str, kind: type[Made], arguments: Mapping[str, Any], offered: Map
     try:
         found = getattr(importlib.import_module(module), attribute)
         taken = inspect.signature(found).parameters if offered else ()
-        instance = found(**arguments, **{key: value for key, value in (offered or {}).items() if key in taken})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # such as that an interface is experimental
+            instance = found(**arguments, **{key: value for key, value in (offered or {}).items() if key in taken})
     except (Exception, SystemExit) as error:  # a module and a class may raise whatever they like
         raise ValueError(f"{name} cannot be made: {type(error).__name__}: {one_line(error)[:200]}") from error
     if not isinstance(instance, kind):

@@ -52,14 +52,17 @@ def trackers(space: Space, folder: Path, notice: Callable[[str], None] = log.war
     return [PerEpoch(callback, notice) for callback in found]
 
 
-def check_trackers(space: Space) -> None:
-    """Ask each tracker of a space once, before the search.
+def check_trackers(space: Space, file: Path) -> None:
+    """Ask each tracker of a space once, before the search; messages name the file.
 
     Raises:
         InputError: It does not answer, or would take nothing.
     """
     for name in space.track.callbacks:
-        _made(name)
+        try:
+            _made(name)
+        except InputError as error:
+            raise InputError(f"{file}: {error}") from error
     if space.track.mlflow is not None:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
         from mlflow import MlflowClient
@@ -68,14 +71,14 @@ def check_trackers(space: Space) -> None:
             MlflowClient(space.track.mlflow).search_experiments(max_results=1)
         except Exception as error:  # whatever its store or its network raises
             raise InputError(
-                f"track.mlflow: {redacted(space.track.mlflow)}: {redacted(one_line(error))[:200]}; give a server, or "
-                "a file such as sqlite:///mlruns.db"
+                f"{file}: track.mlflow: {redacted(space.track.mlflow)}: {redacted(one_line(error))[:200]}; give a "
+                "server, or a file such as sqlite:///mlruns.db"
             ) from error
     if space.track.wandb is not None:
         import wandb  # type: ignore[import-not-found]
 
         if not wandb.api.api_key and os.environ.get("WANDB_MODE", "online") == "online":
-            raise InputError("track.wandb: there is no key; call `wandb login`, or set WANDB_MODE=offline")
+            raise InputError(f"{file}: track.wandb: there is no key; call `wandb login`, or set WANDB_MODE=offline")
 
 
 def _made(name: str) -> LoggerCallback:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import subprocess
 import threading
 import urllib.request
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
 
-from search.exceptions import one_line, redacted
+from search.exceptions import InputError, one_line, redacted
 from search.record.recorder import Recorder, Snapshot
 from search.space.schema import Space
 from search.watch.monitor import FrontSoFar
@@ -99,6 +102,31 @@ class Hooks:
             self._failing.add(event)
 
 
+def check_hooks(space: Space, file: Path) -> None:
+    """Refuse a hook that would call nothing.
+
+    Raises:
+        InputError: It is a comment, or no whole URL, or a variable in it is not set here.
+    """
+    for event, hook in space.hooks:
+        if hook is None:
+            continue
+        url = os.path.expandvars(hook)
+        parts = urlsplit(url)
+        alone = re.fullmatch(r"\s*\$(\w+|{\w+})\s*", url)
+        unset = alone or (re.search(r"\$(\w+|{\w+})", url) if _is_url(url) else None)
+        if unset:
+            raise InputError(f"{file}: hooks.{event}: {unset[0].strip()} is not set here; set it")
+        if url.lstrip().startswith("#") or not url.strip():
+            raise InputError(f"{file}: hooks.{event}: is empty or a comment; expected a command or a URL")
+        if _is_url(url) and not parts.netloc:
+            raise InputError(f"{file}: hooks.{event}: {hook!r:.80} is no whole URL, such as https://example.org/place")
+
+
+def _is_url(text: str) -> bool:
+    return re.match(r"https?:", text, re.IGNORECASE) is not None
+
+
 def call(hook: str, told: Mapping[str, object]) -> None:
     """Call a hook.
 
@@ -112,7 +140,7 @@ def call(hook: str, told: Mapping[str, object]) -> None:
         subprocess.SubprocessError: A command fails, or takes too long.
     """
     url = os.path.expandvars(hook)
-    if url.startswith(("http://", "https://")):
+    if _is_url(url):
         data = json.dumps(told).encode()
         request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
         urllib.request.urlopen(request, timeout=WITHIN_S).close()

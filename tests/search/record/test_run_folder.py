@@ -31,6 +31,22 @@ def test_a_folder_in_which_no_run_was_begun_is_removed(folder, space):
     assert not folder.path.exists()
 
 
+def test_what_was_there_before_stays(tmp_path):
+    (tmp_path / "mine" / "study").mkdir(parents=True)
+    (tmp_path / "mine" / "study" / "thesis.tex").write_text("precious")
+    with pytest.raises(RunFolderError, match="mine: already exists; continue it"):
+        RunFolder(tmp_path / "mine").check_new()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "empty")
+    folder = RunFolder(tmp_path / "link")
+    folder.check_new()
+    folder.acquire()
+    (folder.path / "study").mkdir()
+    (folder.path / "log.txt").touch()
+    folder.release()
+    assert list((tmp_path / "link").iterdir()) == []
+
+
 def test_a_run_that_was_begun_stays(folder, space):
     folder.acquire()
     folder.write_space(space, {})
@@ -44,6 +60,8 @@ def test_a_file_is_not_a_run_folder(tmp_path):
     (tmp_path / "toy").touch()
     with pytest.raises(RunFolderError, match="is a file; give another folder with --out"):
         RunFolder(tmp_path / "toy").check_new()
+    with pytest.raises(RunFolderError, match="toy is a file; give another folder with --out"):
+        RunFolder(tmp_path / "toy" / "inside").check_new()
     with pytest.raises(RunFolderError, match="there is no run to resume here; start one without --resume"):
         RunFolder(tmp_path / "toy").check_old()
 

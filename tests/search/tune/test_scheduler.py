@@ -36,7 +36,7 @@ def test_rungs_are_geometric_and_never_the_last_epoch(space):
 def test_a_first_rung_beyond_the_budget_is_refused(document):
     with pytest.raises(SpaceError, match=r"halving\.first_rung: is 10, but trials have 10 epochs in all"):
         parse_space({**document, "halving": {"first_rung": 10}}, Path("toy.yaml"))
-    with pytest.raises(SpaceError, match=r"halving\.reduction: input should be greater than 1"):
+    with pytest.raises(SpaceError, match=r"halving\.reduction: input should be greater than or equal to 1"):
         parse_space({**document, "halving": {"first_rung": 2, "reduction": 1}}, Path("toy.yaml"))
     with pytest.raises(SpaceError, match=r"halving\.first_rng: unknown key; did you mean 'first_rung'"):
         parse_space({**document, "halving": {"first_rng": 2}}, Path("toy.yaml"))

@@ -90,7 +90,7 @@ def test_mlflow_gets_parameters_metrics_and_the_state_of_each_trial(document, tm
     store = f"sqlite:///{tmp_path / 'mlruns.db'}"
     monkeypatch.chdir(tmp_path)
     space = parse_space({**document, "track": {"tensorboard": False, "mlflow": store}}, Path("toy.yaml"))
-    check_trackers(space)
+    check_trackers(space, Path("toy.yaml"))
     (callback,) = trackers(space, tmp_path)
     play(callback, Trial(0))
     play(callback, Trial(1), "failed")
@@ -127,7 +127,7 @@ def test_a_store_that_takes_nothing_is_refused_before_the_search(document, tmp_p
     monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE", raising=False)
     space = parse_space({**document, "track": {"mlflow": store}}, Path("toy.yaml"))
     with pytest.raises(InputError, match=rf"track\.mlflow: {store}: .*; give a server, or a file such as sqlite:///"):
-        check_trackers(space)
+        check_trackers(space, Path("toy.yaml"))
 
 
 class Failing:
@@ -201,7 +201,7 @@ def test_a_callback_of_ones_own_hears_of_every_epoch_and_ends_nothing(document, 
     Heard.told.clear()
     name = f"{__name__}:Heard"
     space = parse_space({**document, "track": {"tensorboard": False, "callbacks": [name]}}, Path("toy.yaml"))
-    check_trackers(space)
+    check_trackers(space, Path("toy.yaml"))
     notices = []
     (callback,) = trackers(space, tmp_path, notices.append)
     for number in (0, 1, 2):
@@ -222,4 +222,4 @@ def test_a_callback_of_ones_own_hears_of_every_epoch_and_ends_nothing(document, 
 def test_what_is_no_callback_is_refused_before_the_search(document, name, message):
     space = parse_space({**document, "track": {"callbacks": [name]}}, Path("toy.yaml"))
     with pytest.raises(InputError, match=rf"track\.callbacks: {message}"):
-        check_trackers(space)
+        check_trackers(space, Path("toy.yaml"))
