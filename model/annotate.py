@@ -88,6 +88,9 @@ def _check(options: SimpleNamespace) -> None:
         raise DataError(f"--out {out}: is a folder")
     if out.exists() and not options.force:
         raise DataError(f"--out {out}: is there already; --force replaces it")
+    read = [Path(options.data), *Path(options.folder).glob("*")]
+    if out.exists() and any(file.exists() and out.samefile(file) for file in read) and not _is_ours(out):
+        raise DataError(f"--out {out}: is what is read; give another file")
     if not out.parent.is_dir():
         raise DataError(f"--out {out}: there is no folder {out.parent}")
     for name, least in (("window", 2), ("step", 1)):
@@ -96,6 +99,13 @@ def _check(options: SimpleNamespace) -> None:
             raise DataError(f"--{name} {value}: expected {least} or more samples")
     if options.step is not None and options.window is None:
         raise DataError("--step: is for --window; give both, or neither")
+
+
+def _is_ours(file: Path) -> bool:
+    """Say whether a file is a table of tokens, or empty."""
+    with file.open("rb") as content:
+        first = content.readline(1000).decode("utf-8", "replace").strip()
+    return first in ("", ",".join(HEADER))
 
 
 def _ordered(

@@ -81,7 +81,7 @@ def read_yaml(
         InputError: Of the type `error`: one line that names the file, and the line where it can.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
+        content = _loaded(path.read_text(encoding="utf-8"), loader)
     except OSError as problem:
         raise error(unreadable.format(path=path, reason=problem.strerror or problem)) from None
     except UnicodeDecodeError:
@@ -94,6 +94,22 @@ def read_yaml(
     if not isinstance(content, dict):
         raise error(f"{path}: expected {expected}, got {type(content).__name__}")
     return content
+
+
+def _loaded(text: str, loader: type[UniqueKeys]) -> Any:
+    """Return what YAML says.
+
+    Raises:
+        yaml.YAMLError: It is none, or has a value that is not what it says, such as `!!int word` or a 13th month.
+    """
+    try:
+        return yaml.load(text, Loader=loader)
+    except RecursionError:
+        raise yaml.YAMLError("is nested too deep") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as problem:
+        if isinstance(problem, UnicodeError):
+            raise
+        raise yaml.YAMLError(f"{type(problem).__name__}: {problem}"[:200]) from problem
 
 
 def complaint(error: ValidationError, model: type[BaseModel] | None = None, *, got: bool = False) -> str:

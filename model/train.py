@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +19,8 @@ from rich.table import Column, Table
 from model.command import PATH, run_command
 from model.configuration.reading import ConfigurationError, read_configuration
 
+MODEL_FILE = "model.safetensors"
+
 
 class DivergedError(ArithmeticError):
     """A loss that is no finite number."""
@@ -26,6 +30,7 @@ class DivergedError(ArithmeticError):
 @click.argument("config", type=PATH)
 @click.option("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
 @click.option("--out", type=PATH, metavar="FOLDER", help="for model.safetensors; without it nothing is written")
+@click.option("--force", is_flag=True, help="replace a model that is there")
 @click.option("--epochs", type=int, help="instead of the configuration's")
 @click.option("--seed", type=int, help="instead of the configuration's")
 @click.option("--test", is_flag=True, help="measure the test part too: for a final figure only")
@@ -36,10 +41,27 @@ def train(**options: Any) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, and return its exit code."""
-    return run_command(train, arguments, failed=DivergedError)
+    return run_command(train, arguments, failed=(DivergedError, OSError))
+
+
+def _check_out(out: Path, force: bool) -> None:
+    """Refuse a place for the model that is of no use after the training.
+
+    Raises:
+        ConfigurationError: It is no folder, cannot be written, or has a model.
+    """
+    there = next(place for place in (out, *out.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise ConfigurationError(f"--out {out}: {there} is no folder; give another one")
+    if not os.access(there, os.W_OK):
+        raise ConfigurationError(f"--out {out}: {there} cannot be written; give another folder")
+    if (out / MODEL_FILE).exists() and not force:
+        raise ConfigurationError(f"--out {out}: has a {MODEL_FILE} already; --force replaces it")
 
 
 def _train(options: SimpleNamespace) -> int:
+    if options.out is not None:
+        _check_out(options.out, options.force)
     configuration = read_configuration(options.config)
     values = configuration.model_dump(mode="json")
     values |= {k: getattr(options, k) for k in ("epochs", "seed") if getattr(options, k) is not None}
@@ -77,7 +99,7 @@ def _train(options: SimpleNamespace) -> int:
     console.print(f"{values['epochs']} epochs in {time.perf_counter() - began:.1f} s on {device}")
     if options.out is not None:
         run.export(options.out)
-        console.print(f"model written to {options.out / 'model.safetensors'}")
+        console.print(f"model written to {options.out / MODEL_FILE}")
     return 0
 
 

@@ -128,9 +128,10 @@ def _name(run: Run, name: str) -> str:
 def _export(run: Run, chosen: Chosen) -> None:
     trial = run.folder / TRIAL_FOLDER / str(chosen.point["trial"])
     if not (trial / CHECKPOINT_FILE).is_file():
+        remedy = train_again(run, trial)
         raise RecordError(
             f"{trial / CHECKPOINT_FILE}: trial {trial.name} is {chosen.what}, but its checkpoint is missing; nothing "
-            f"was exported: {train_again(trial)}, then pick again"
+            f"was exported{remedy + ', then pick again' if remedy else ''}"
         )
     written = export_point(run, chosen, "pick")
     _show(run, chosen)

@@ -15,12 +15,14 @@ import click
 from results.command import PATH, run_command
 from results.exceptions import RecordError
 from results.records.lock import is_searched
+from results.records.tables import LINE
 from search.exceptions import InputError
 from search.record.control import Command, ControlError, give
 from search.record.earlier_runs import read_points
 from search.record.recorder import Snapshot
 from search.record.run_folder import SPACE_FILE, RunFolder, RunFolderError
 from search.space.assignments import read_assignments
+from search.space.schema import Space
 from search.trials import TrialResult
 from search.watch.monitor import Standing
 from search.watch.terminal import say
@@ -62,7 +64,7 @@ def add(folder: RunFolder, values: Sequence[str], configuration: Path | None) ->
     if configuration is not None:
         space, _ = folder.read_space()
         point = read_points([configuration], space, "--configuration")[0]
-    return _give(folder, "add", point | read_assignments(values, "add"))
+    return _give(folder, "add", point | read_assignments(values, "add", paths=False))
 
 
 @control.command()
@@ -112,9 +114,26 @@ def _tell_standing(folder: RunFolder) -> int:
     space, _ = folder.read_space()
     ended: list[TrialResult] = folder.ended(space)
     rows = [result.row() for result in ended]
-    say(Standing(space).counts(Snapshot(rows, [], 0.0, 0, trials=space.budget.trials)))
-    say("no search runs here; `python -m search.run SPACE.yaml --resume` continues it")
+    replicates, lines = _beyond_budget(ended, space)
+    say(Standing(space).counts(Snapshot(rows, [], 0.0, 0, replicates, lines=lines, trials=space.budget.trials)))
+    to_come = len(rows) - len(replicates) - len(lines) < space.budget.trials
+    say(f"no search runs here{'; `python -m search.run SPACE.yaml --resume` continues it' if to_come else ''}")
     return 0
+
+
+def _beyond_budget(ended: Sequence[TrialResult], space: Space) -> tuple[frozenset[int], frozenset[int]]:
+    """Return which trials are replicates and which are lines, by their numbers.
+
+    Replicates are those beyond the budget that train a point again.
+    """
+    replicates, lines, points = set(), set(), []
+    for request in sorted((result.request for result in ended), key=lambda request: request.trial):
+        if request.trial >= space.budget.trials and request.parameters in points:
+            replicates.add(request.trial)
+        elif LINE in request.parameters:
+            lines.add(request.trial)
+        points.append(request.parameters)
+    return frozenset(replicates), frozenset(lines)
 
 
 if __name__ == "__main__":

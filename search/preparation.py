@@ -286,13 +286,18 @@ def _as_recorded(space: Space, before: Space, then: dict[str, Any], now: dict[st
 
     A run that was begun with `--trials 8` goes on to 8 trials, whatever the unchanged file says.
     """
-    kept = {key: getattr(before, key) for key in OVERRULED if then.get(key) == now[key]}
-    kept["start"] = before.start
+    kept: dict[str, Any] = {"start": before.start}
+    if then.get("seed") == now["seed"]:
+        kept["seed"] = before.seed
     if space.batch is None:
         kept["batch"] = before.batch
-    if "resources" not in kept:
-        given = {name: value for name, value in space.resources if value is not None}
-        kept["resources"] = before.resources.model_copy(update=given)
+    for key in ("budget", "resources"):
+        section, written = getattr(space, key), then.get(key, {})
+        edited = [name for name in type(section).model_fields if written.get(name) != now[key].get(name)]
+        if key == "resources":  # what the file leaves open stays as it was found out
+            edited = [name for name in edited if getattr(section, name) is not None]
+        values = {name: getattr(section, name) for name in edited}
+        kept[key] = getattr(before, key).model_copy(update=values)
     return space.model_copy(update=kept)
 
 

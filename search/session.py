@@ -19,6 +19,7 @@ import pandas as pd
 from ray import cloudpickle
 
 from results.aggregate import rebuild
+from results.command import EXIT_BAD_INPUT
 from results.exceptions import RecordError
 from results.front.front import FrontSummary, summarise
 from results.front.overview import beyond_reference
@@ -51,7 +52,7 @@ from search.tune.preflight import Available, local_resources
 from search.tune.searcher import TimeIsUpError
 from search.tune.tracking import check_trackers
 from search.watch.gauges import Gauges
-from search.watch.head import HeadWatch
+from search.watch.head import HeadLostError, HeadWatch
 from search.watch.hooks import Hooks
 from search.watch.interruption import EXIT_CODE, Interruption
 from search.watch.monitor import Monitor, Standing, console, front_table
@@ -89,6 +90,12 @@ class Session:
         try:
             code = self._search()
             return code
+        except (InputError, RecordError):
+            code = EXIT_BAD_INPUT
+            raise
+        except KeyboardInterrupt:
+            code = EXIT_CODE
+            raise
         finally:
             self._tell_end(code)
 
@@ -132,6 +139,9 @@ class Session:
             run.recorder.interrupt(verdict)
         except (KeyboardInterrupt, SystemExit):  # while Ray starts, its own handler of SIGTERM exits
             return self._interrupted()
+        except HeadLostError as error:
+            verdict = str(error)
+            run.recorder.interrupt(verdict)
         except Exception:
             # Without its head Ray raises whatever the call meets with that comes first.
             verdict = self._head.loss()

@@ -19,9 +19,9 @@ from model.configuration.sections import (
     Architecture,
     Count,
     Data,
-    Frozen,
     LossWeights,
     Merging,
+    Section,
     Stage,
     Training,
     Weight,
@@ -38,7 +38,7 @@ class ConfigurationError(InputError):
     """A configuration that cannot be used; the message names the dotted key and says what to do."""
 
 
-class Configuration(Frozen):
+class Configuration(Section):
     """One training run, complete."""
 
     data: Data = Data()
@@ -48,7 +48,7 @@ class Configuration(Frozen):
     quantizer: Literal["synchronised", "straight_through", "ema", "sim_vq", "fsq", "product"] = "synchronised"
     rotation_trick: bool = Field(False, description="turns the codes' gradient to the encoder's output")
     synthesis: Weight = Field(1.0, description="γ, how much the choice of a code looks at what it draws, at w 0.5")
-    codebook_size: Annotated[int, Field(ge=2)] = Field(16, description="codes (J)")
+    codebook_size: Annotated[int, Field(ge=2, le=2**20)] = Field(16, description="codes (J)")
     action_codes: Annotated[int, Field(ge=2)] | None = Field(
         None, description="codes for actions (J_a) with quantizer product; None is about √J", validate_default=True
     )
@@ -65,8 +65,10 @@ class Configuration(Frozen):
     stages: tuple[Stage, ...] = Field(
         (), description="weights one after another, each for its epochs", exclude_if=lambda stages: not stages
     )
-    seed: Annotated[int, Field(ge=0)] = 0
-    threads: Count | None = Field(None, description="CPU threads; None takes torch's choice")
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+    threads: Annotated[int, Field(ge=1, le=4096)] | None = Field(
+        None, description="CPU threads; None takes torch's choice"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -77,7 +79,7 @@ class Configuration(Frozen):
                 *((stage["action_weight"], stage["epochs"]) for stage in values["stages"]), strict=True
             )
             at_end = {"action_weight": weights[-1], "epochs": sum(epochs)}
-        except (KeyError, IndexError, TypeError):
+        except (KeyError, IndexError, TypeError, ValueError):
             return values  # there are no stages, or what is wrong with them is said of each
         for key, value in at_end.items():
             if values.get(key, value) != value:

@@ -5,10 +5,11 @@ Each has its checks; `model.configuration.reading` puts them together. Nothing h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from model.configuration.layout import Layout, patch_layout
 from model.dataset.sources import DataSource
@@ -16,7 +17,7 @@ from model.sub_actions.tree import Linkage
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Weight = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
 class Frozen(BaseModel):
@@ -25,7 +26,33 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Merging(Frozen):
+class Section(Frozen):
+    """A part of a configuration; a word or a truth value where a number is meant is an error as well."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_of_its_kind(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse what pydantic would turn into a number, or into true or false."""
+        kinds = set(_kinds(cls.model_fields[str(info.field_name)].annotation))
+        if kinds <= {int, float, type(None)} and isinstance(value, bool | str):
+            raise ValueError("expected a number")
+        if kinds <= {bool, type(None)} and value is not None and not isinstance(value, bool):
+            raise ValueError("expected true or false")
+        return value
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """Yield the types that an annotation stands for."""
+    if get_origin(annotation) is Annotated:
+        yield from _kinds(get_args(annotation)[0])
+    elif get_origin(annotation) in (Union, UnionType):
+        for kind in get_args(annotation):
+            yield from _kinds(kind)
+    else:
+        yield annotation
+
+
+class Merging(Section):
     """How the phrases of all classes become sub-actions."""
 
     linkage: Linkage = Field("average", description="similarity of two groups: the mean over pairs, least or largest")
@@ -45,7 +72,7 @@ class Merging(Frozen):
         return self.linkage != "single" if self.keep_opposites_apart is None else self.keep_opposites_apart
 
 
-class Architecture(Frozen):
+class Architecture(Section):
     """Sizes of the signal path; the names in brackets are those of the VQShape paper."""
 
     length: Count | Literal["native"] = Field(512, description="samples a recording is resampled to (T), or left as is")
@@ -101,7 +128,7 @@ class Architecture(Frozen):
         return patch_layout(samples, self.patches, self.patch_samples)
 
 
-class Windows(Frozen):
+class Windows(Section):
     """Where a token's window may lie: around its anchor t = n (1 − l) / (N − 1), l = 2 / N, or anywhere."""
 
     placement: Literal["anchored", "free"] = "anchored"
@@ -110,7 +137,7 @@ class Windows(Frozen):
     held_fraction: Fraction = Field(0.3, description="share of the epochs before windows learn to move")
 
 
-class LossWeights(Frozen):
+class LossWeights(Section):
     """The weights λ of the loss terms."""
 
     series: Weight = Field(1.0, description="λ_x, reconstruction of the series")
@@ -129,7 +156,7 @@ class LossWeights(Frozen):
     classification: Weight = Field(1.0, description="λ_ce, the optional classification loss")
 
 
-class Alignment(Frozen):
+class Alignment(Section):
     """The text path and how it meets the signal."""
 
     key: Literal["shared", "own"] = Field(
@@ -151,14 +178,14 @@ class Alignment(Frozen):
         return self
 
 
-class Stage(Frozen):
+class Stage(Section):
     """A part of a training that goes on with another weight."""
 
     action_weight: Annotated[float, Field(gt=0.0, lt=1.0)]
     epochs: Count
 
 
-class Training(Frozen):
+class Training(Section):
     """The optimiser and the schedule."""
 
     batch_size: Count = Field(8, description="recordings per step")
@@ -189,7 +216,7 @@ class Training(Frozen):
         return self
 
 
-class Data(Frozen):
+class Data(Section):
     """The data set and its split."""
 
     source: DataSource = Field(default_factory=lambda: DataSource(name="BasicMotions"))

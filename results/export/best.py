@@ -116,16 +116,17 @@ def _contents(run: Run, chosen: Chosen, target: Path) -> tuple[dict[str, Path | 
             contents[CONFIG_FILE] = f"{config}\n".encode()
     else:
         missing = f"{checkpoint} is missing: {target / CHECKPOINT_FILE} was not written"
-        warnings.append(f"{missing}; {train_again(source)}" if configuration.is_file() else missing)
+        warnings.append(f"{missing}{train_again(run, source)}" if configuration.is_file() else missing)
     contents |= {path.name: path for path in sorted(source.glob("*")) if path.suffix in TABLES and path.is_file()}
     contents[CARD_FILE] = model_card(run, chosen, (*contents, CARD_FILE, RECORD_FILE)).encode()
     return contents, warnings
 
 
-def train_again(trial: Path) -> str:
-    """Say how the model of a trial is made again in its place, as its search did."""
+def train_again(run: Run, trial: Path) -> str:
+    """Say how the model of a trial is made again in its place, as its search did; "" of a study with other models."""
     folder = shlex.quote(str(trial))
-    return f"train it again with python -m model.train {folder} --out {folder}"
+    ours = run.space.study.partition(".")[0] == "model"
+    return f"; train it again with python -m model.train {folder} --out {folder}" if ours else ""
 
 
 def checkpoint_about(path: Path) -> dict[str, Any]:

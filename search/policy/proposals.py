@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search.policy.journal import StudyJournal
 from search.policy.lines import Continuation, continuations
 from search.policy.replication import Replication, TrainedPoint, off_front
-from search.policy.samplers import LINE_KEY, ROUND, SEED, Point, PointSampler
+from search.policy.samplers import ADDED, LINE_KEY, ROUND, SEED, Point, PointSampler
 from search.space.schema import LINE, Space
 from search.trials import TrialRequest, TrialResult
 
@@ -266,12 +266,18 @@ class Proposals:
             running.set_user_attr(LINE_KEY, parameters[LINE])
         return running
 
-    def _propose(self, start: Mapping[str, Any] | None = None) -> TrialRequest:
-        number = len(self._proposed())
+    def _propose(self, added: Mapping[str, Any] | None = None) -> TrialRequest:
+        """Return a new trial of the budget, at the next of the space's starting points or at one that is `added`."""
+        proposed = self._proposed()
+        number, given, start = len(proposed), sum(ADDED not in trial.user_attrs for trial in proposed), added
+        if start is None:
+            start = self._space.start[given] if given < len(self._space.start) else {}
         point = self._sampler.propose(self._journal.memory, number, self._kept_lines(), start)
         self._journal.keep_notes()
         running = self._sampler.running(point)
         running.set_user_attr(SEED, self._seed(point.parameters, number))
+        if added is not None:
+            running.set_user_attr(ADDED, True)
         self._journal.add_proposed(running)
         return self._request(self._journal.trials[-1])
 

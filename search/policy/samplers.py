@@ -28,6 +28,7 @@ from search.space.schema import Sampler, Space
 SEED = "seed"  # attributes of a trial in the journal
 ROUND = "round"  # of a replicate
 LINE_KEY = "line"  # of a line: the values that it goes through
+ADDED = "added"  # of a point that the user has added to a search under way
 
 
 class Point(NamedTuple):
@@ -102,7 +103,7 @@ class PointSampler:
     def again(self, trial: FrozenTrial) -> FrozenTrial:
         """Return a trial of the journal as a running one, with the attributes that say what it is."""
         running = self.running(Point(dict(trial.params), dict(trial.system_attrs)))
-        for name in trial.user_attrs.keys() & {SEED, ROUND, LINE_KEY}:
+        for name in trial.user_attrs.keys() & {SEED, ROUND, LINE_KEY, ADDED}:
             running.set_user_attr(name, trial.user_attrs[name])
         return running
 

@@ -55,10 +55,10 @@ def give(folder: Path, command: Command, within_s: float = ANSWER_WITHIN_S) -> l
     deadline = time.monotonic() + within_s
     try:
         while not answer.exists():
-            if not is_searched(folder):
-                raise ControlError(f"{folder}: the search ended before it took the command")
-            if time.monotonic() > deadline:
-                raise ControlError(f"{folder}: the search does not answer; it may have no time now, try again")
+            gone = not is_searched(folder)
+            if gone or time.monotonic() > deadline:
+                _take_back(asked, answer, f"{folder}: the search {'has ended' if gone else 'does not answer'}")
+                break
             time.sleep(LOOK_S)
         try:
             found = json.loads(answer.read_text(encoding="utf-8"))
@@ -71,6 +71,19 @@ def give(folder: Path, command: Command, within_s: float = ANSWER_WITHIN_S) -> l
     if not done:
         raise ControlError(f"{folder}: {lines[0]}")
     return lines
+
+
+def _take_back(asked: Path, answer: Path, what: str) -> None:
+    """Take a command back, unless there is an answer after all.
+
+    Raises:
+        ControlError: There is none; the message, which begins with `what`, says whether the command was taken.
+    """
+    with suppress(FileNotFoundError):
+        asked.unlink()
+        raise ControlError(f"{what}, and has not taken the command; it is taken back")
+    if not answer.exists():
+        raise ControlError(f"{what}, but it has taken the command; ask how it stands before you give it again")
 
 
 def forget_commands(folder: Path) -> None:

@@ -57,17 +57,18 @@ def sees(folder: Path, session: str) -> bool:
 class Outbox:
     """Where a worker writes, and what it sends."""
 
-    def __init__(self, folder: Path, session: str, send: Callable[[int, str, bytes, bool], object]):
+    def __init__(self, folder: Path, session: str, send: Callable[[int, str, bytes, bool], bool]):
         """Find out whether anything has to be sent; `session` is "" where every worker is on the driver's machine.
 
-        `send` takes a trial's number, a name for its packed files, a piece of them, and whether it is the last.
+        `send` takes a trial's number, a name for its packed files, a piece of them, and whether it is the last; it
+        returns whether it is wanted, which it is not from a worker whose slot has been given to others.
         """
         self.direct = not session or sees(folder, session)
         self._send = send
         self.folder = folder if self.direct else stand_in(session)
 
     def sent(self, result: TrialResult) -> None:
-        """Send the files of a trial that has ended, and remove them here.
+        """Send the files of a trial that has ended, and remove them here; they stay where others train it by now.
 
         Raises:
             OSError: They cannot be read or kept; what a worker needs to take the trial up again stays.
@@ -82,7 +83,8 @@ class Outbox:
                 piece, name = packed.read(PIECE_BYTES), uuid4().hex
                 while piece:
                     following = packed.read(PIECE_BYTES)
-                    self._send(result.request.trial, name, piece, not following)
+                    if not self._send(result.request.trial, name, piece, not following):
+                        return
                     piece = following
         shutil.rmtree(place, ignore_errors=True)
 

@@ -19,13 +19,14 @@ NULL = ("~", "null", "Null", "NULL")
 FILE_SUFFIXES = (".npz", ".ts", ".yaml", ".yml", ".json", ".csv")
 
 
-def read_assignments(texts: Sequence[str], option: str = "--set") -> dict[str, Any]:
+def read_assignments(texts: Sequence[str], option: str = "--set", paths: bool = True) -> dict[str, Any]:
     """Read `KEY=VALUE`, the value as YAML, such as 16, native, or {npz: mine.npz}; return values by dotted key.
 
     Messages begin with the option that the texts belong to.
 
     Text that ends as the name of a file does, or names one in the working folder, becomes an absolute path: paths
-    inside a space file are relative to that file, those of a command line to the working folder.
+    inside a space file are relative to that file, those of a command line to the working folder. Without `paths` it
+    stays as it is written.
 
     Raises:
         SpaceError: There is no key, no value, the value is no YAML, or a key is given twice.
@@ -41,7 +42,7 @@ def read_assignments(texts: Sequence[str], option: str = "--set") -> dict[str, A
             value = load_yaml(written)
             if value is None and written not in NULL:
                 raise SpaceError(f"{option} {key}: {written!r} is a comment; put the value in quotes")
-            values[key] = _from_here(value)
+            values[key] = _from_here(value) if paths else value
         except yaml.YAMLError as error:
             problem = getattr(error, "problem", None) or "cannot be read"
             raise SpaceError(f"{option} {key}: {written!r} is not valid YAML: {problem}") from None
@@ -96,10 +97,11 @@ def _stop_searching(document: dict[str, Any], key: str, value: Any) -> None:
     for name, entry in parameters.items():
         when = entry.get("when") if isinstance(entry, dict) else None
         conditions: dict[str, Any] = when if isinstance(when, dict) else {}
-        decided = [other for other in conditions if other == key or str(other).startswith(f"{key}.") or other in fixed]
-        if any(
-            not _is_met(conditions[other], inside(value, str(other)[len(key) + 1 :], absent=...)) for other in decided
-        ):
+        decided = {other: ... for other in conditions if other in fixed}  # not set: what it is then is not known here
+        for other in map(str, conditions):
+            if other == key or other.startswith(f"{key}."):
+                decided[other] = inside(value, other[len(key) + 1 :], absent=...)
+        if any(not _is_met(conditions[other], found) for other, found in decided.items()):
             fixed.add(name)  # is searched under a condition that is never met now
         elif name not in fixed:
             open_ones = {other: values for other, values in conditions.items() if other not in decided}

@@ -16,6 +16,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from search.policy.proposals import Proposals
 from search.protocol import Study
+from search.record.control import ControlError
 from search.record.earlier_runs import Reusable
 from search.record.recorder import Recorder
 from search.space.schema import Space
@@ -33,6 +34,7 @@ from search.worker.nodes import first_number
 
 # Trial actors sit on the head node beside the driver and hold no CPU: with 0.001 CPU each, two of them left 0.998 of
 # a machine's 2 CPUs (measured), and the second group of workers never started.
+STOP_WITHIN_S = 10.0
 TRIAL_ACTOR_RESOURCES = {"cpu": 0, "node:__internal_head__": 0.001}
 
 
@@ -102,7 +104,10 @@ def run_search(run: RunContext) -> str:
     )
 
     def stop(trial: int, reason: str) -> bool:
-        return bool(ray.get(mailbox.stop.remote(trial, reason)))
+        try:
+            return bool(ray.get(mailbox.stop.remote(trial, reason), timeout=STOP_WITHIN_S))
+        except ray.exceptions.RayError as error:
+            raise ControlError("the mailbox of the run does not answer at the moment; try again") from error
 
     steering = Steering(space, run.study, searcher, run.recorder, stop, run.keep)
 

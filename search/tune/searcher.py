@@ -146,7 +146,9 @@ class JournalSearcher(Searcher):
         """
         if self._remaining <= self._proposals.waiting:
             raise ControlError(f"all {self._trials} trials have been given out; first have more: `trials N`")
-        return self._proposals.add(point)
+        with self._noting_a_full_disk():
+            return self._proposals.add(point)
+        raise ControlError(self.disk_full)
 
     def have_trials(self, trials: int) -> None:
         """Take another number of trials for the budget's.
@@ -248,7 +250,8 @@ class JournalSearcher(Searcher):
             self.verdict = f"the last {MOST_ALIKE} trials failed alike: {reason}"
         most = self._budget.max_failures
         if reason and most is not None and self._recorder.failed >= most:  # beside this one
-            self.verdict = f"{most + 1} trials failed, more than budget.max_failures; the last one: {reason}"
+            failed = self._recorder.failed + 1
+            self.verdict = f"{failed} trials failed, more than budget.max_failures; the last one: {reason}"
 
     @contextmanager
     def _noting_a_full_disk(self) -> Iterator[None]:

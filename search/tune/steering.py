@@ -84,6 +84,8 @@ class Steering:
             self._study.check(self._space.configuration(self._space.active({**beside, **point}), self._space.seed))
         except ValueError as error:
             raise ControlError(one_line(error).removeprefix("start.0.")) from error
+        except (Exception, SystemExit) as error:  # a study may raise whatever it likes
+            raise ControlError(f"the study raises {type(error).__name__}: {one_line(error)[:200]}") from error
         request = self._searcher.add(point)
         values = ", ".join(f"{name} {short(value)}" for name, value in request.parameters.items())
         return [f"trial {request.trial} comes next: {values}"]
@@ -109,6 +111,9 @@ class Steering:
 
     def _stop_trial(self, trial: Any) -> list[str]:
         if not self._stop(trial, "stopped by the user"):
-            running = ", ".join(str(result.request.trial) for result in self._recorder.snapshot().running)
-            raise ControlError(f"trial {trial!r:.40} is not under way; those that are: {running or 'none'}")
+            running = [result.request.trial for result in self._recorder.snapshot().running]
+            if trial in running:
+                raise ControlError(f"trial {trial} has no workers at the moment; try again")
+            those = ", ".join(map(str, running)) or "none"
+            raise ControlError(f"trial {trial!r:.40} is not under way; those that are: {those}")
         return [f"trial {trial} is stopped"]

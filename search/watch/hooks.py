@@ -42,10 +42,11 @@ class Hooks:
         before = recorder.snapshot()
         self._looked_at = len(before.rows)
         self._front = FrontSoFar(space)
-        self._trials: set[int] = set()
+        self._columns = list(space.columns)
+        self._points: set[tuple[str, ...]] = set()  # that have been on the front
         if self._hooks.on_front:
             self._front.update(before)
-            self._trials = self._on_front()
+            self._points = set(self._on_front())
         self._failing: set[str] = set()  # hooks of which it has been said
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="hooks", daemon=True)
@@ -74,19 +75,24 @@ class Hooks:
             trial, reason = failed[-1]["trial"], failed[-1]["reason"]
             others = f"{len(failed)} trials failed; the last, " if len(failed) > 1 else ""
             self._call("on_failure", f"{others}trial {trial}: {reason}", trial=trial)
-        if self._hooks.on_front and self._front.update(snapshot) and (new := self._on_front() - self._trials):
-            self._trials |= new
-            summary = self._front.summary
-            text = f"the front has {len(summary.front)} points, hypervolume {summary.hypervolume:.4f}"
-            self._call("on_front", text, trial=max(new), hypervolume=summary.hypervolume)
+        if self._hooks.on_front and self._front.update(snapshot):
+            now, summary = self._on_front(), self._front.summary
+            if new := now.keys() - self._points:
+                self._points |= new
+                text = f"the front has {len(summary.front)} points, hypervolume {summary.hypervolume:.4f}"
+                trial = max(now[point] for point in new)
+                self._call("on_front", text, trial=trial, hypervolume=summary.hypervolume)
 
     def ended(self, exit_code: int, text: str) -> None:
         """Tell that the search has ended, with its exit code and what came of it."""
         self._call("on_end", text, exit_code=exit_code)
 
-    def _on_front(self) -> set[int]:
+    def _on_front(self) -> dict[tuple[str, ...], int]:
+        """Return the points on the front, each with a trial of it; which one may change with every seed."""
         front = self._front.summary.front
-        return set(front["trial"].astype(int)) if len(front) else set()
+        columns = [name for name in self._columns if name in front]
+        rows = front.astype(object).to_dict("records")
+        return {tuple(str(row[name]) for name in columns): int(row["trial"]) for row in rows}
 
     def _call(self, event: str, text: str, **more: object) -> None:
         hook = getattr(self._hooks, event)

@@ -204,12 +204,16 @@ class Mailbox:
             state.take(TrialUpdate(state.assignment.ending("failed", reason)), self._clock())
             self._changed.notify_all()
 
-    async def keep(self, trial: int, name: str, piece: bytes, last: bool) -> None:
+    async def keep(self, slot: int, generation: int, trial: int, name: str, piece: bytes, last: bool) -> bool:
         """Write what a trial has exported on a node that does not see the run folder; this actor's node does.
 
-        It comes in pieces under one name; others are served while one is written.
+        It comes in pieces under one name; others are served while one is written. From the worker of a former group it
+        is not wanted: the trial may be under way elsewhere.
         """
+        if generation != self._slot(slot).generation:
+            return False
         await asyncio.to_thread(keep_piece, self._context.folder, trial, name, piece, last)
+        return True
 
     async def blame(self, slot: int, generation: int, cause: str) -> None:
         """Note that the worker of a slot cannot finish its request, which another one shall try once more."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -36,9 +37,10 @@ class Printed:
 
     def bound(self) -> None:
         """Leave out what there is where it has become too much; outside of the block nothing happens."""
-        if self._opened is not None and os.fstat(self._opened).st_size > MOST_BYTES:
-            os.ftruncate(self._opened, 0)
-            os.write(self._opened, LEFT_OUT.encode())
+        with suppress(OSError):  # of a full disk, which the trial itself meets as well
+            if self._opened is not None and os.fstat(self._opened).st_size > MOST_BYTES:
+                os.ftruncate(self._opened, 0)
+                os.write(self._opened, LEFT_OUT.encode())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -49,11 +51,11 @@ class Printed:
         _flush()
         self._redirect(*self._saved)
         opened, self._opened = self._opened, None
-        empty = not os.fstat(opened).st_size
+        with suppress(OSError):
+            if not os.fstat(opened).st_size:
+                self._file.unlink(missing_ok=True)
         for descriptor in (opened, *self._saved):
             os.close(descriptor)
-        if empty:
-            self._file.unlink(missing_ok=True)
 
     @staticmethod
     def _redirect(out: int, err: int) -> None:
@@ -63,4 +65,5 @@ class Printed:
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        with suppress(OSError, ValueError):  # of a full disk, and of a stream that the trial has closed
+            stream.flush()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 import ray
@@ -63,7 +64,10 @@ def work(config: dict[str, Any]) -> None:
             undelivered.append(error)
             raise
 
-    outbox = Outbox(context.folder, context.session, lambda *sent: ray.get(mailbox.keep.remote(*sent)))
+    def keep(*what: Any) -> bool:
+        return bool(ray.get(mailbox.keep.remote(slot, generation, *what)))
+
+    outbox = Outbox(context.folder, context.session, keep)
     led: Any = study if team is None else TeamStudy(study, team)
     loop = TrialLoop(led, context.space, outbox.folder, slot, deliver, context.basis)
     health = WorkerHealth(context.space.resources.recycle_after_trials)
@@ -72,7 +76,8 @@ def work(config: dict[str, Any]) -> None:
         undelivered.clear()
         with (printed := Printed(outbox.folder, request.trial)):
             result = loop.run(request)
-            sys.stderr.write(result.trace)  # Ray Train has a `print` of its own, which ends each line
+            with suppress(OSError, ValueError):  # a full disk is told of by the result
+                sys.stderr.write(result.trace)  # Ray Train has a `print` of its own, which ends each line
         if undelivered:  # no fault of the trial: who has the mailbox again goes on from its checkpoint
             continue
         if team is not None and team.one_died:

@@ -212,6 +212,11 @@ def test_the_output_and_the_model(folder: Path, raw: np.ndarray, tmp_path: Path,
         assert main(arguments) == code
         assert message in capsys.readouterr().err
     assert out.read_text() == "mine"
+    for read in (data, str(folder / "config.json")):
+        before = Path(read).read_bytes()
+        assert main([str(folder), data, "--out", read, "--force"]) == 2
+        assert "is what is read; give another file" in capsys.readouterr().err
+        assert Path(read).read_bytes() == before
     assert main([str(folder), data, "--out", str(out), "--force"]) == 0
     assert len(rows(out)) == 48
 

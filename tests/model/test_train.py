@@ -61,6 +61,23 @@ def test_a_mistake_is_one_line_and_exit_code_2(
 
 
 @pytest.mark.slow
+def test_where_a_model_cannot_be_written_nothing_is_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config, there = write(tmp_path), tmp_path / "made" / "model.safetensors"
+    there.parent.mkdir()
+    there.write_bytes(b"mine")
+    for out, message in (
+        (tmp_path / "model.yaml", "model.yaml is no folder"),
+        (tmp_path / "model.yaml" / "inside", "model.yaml is no folder"),
+        (there.parent, "has a model.safetensors already; --force replaces it"),
+    ):
+        assert main([config, "--out", str(out)]) == 2
+        assert message in capsys.readouterr().err
+    assert there.read_bytes() == b"mine"
+    assert main([config, "--epochs", "1", "--out", str(there.parent), "--force"]) == 0
+    assert there.read_bytes() != b"mine"
+
+
+@pytest.mark.slow
 def test_training_that_diverges_says_so_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = write(tmp_path, epochs=12, training={"learning_rate": 1e30, "warmup_fraction": 0.0})
     assert main([config, "--device", "cpu", "--out", str(tmp_path / "out")]) == 1

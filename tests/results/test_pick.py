@@ -148,7 +148,7 @@ def test_a_missing_checkpoint_is_one_line_and_nothing_is_exported(maker, capsys)
     assert "trial 1 is the smallest action_kl_ratio" in err
     place = folder / "trials/1"
     remedy = f"train it again with python -m model.train {place} --out {place}, then pick again"
-    assert f"its checkpoint is missing; nothing was exported: {remedy}" in err
+    assert f"its checkpoint is missing; nothing was exported; {remedy}" in err
     assert not (folder / "best").exists()
 
 

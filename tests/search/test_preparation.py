@@ -78,6 +78,14 @@ def test_an_edited_budget_counts_when_a_run_goes_on(begin, edit):
     assert begin(resume=True).budget.trials == 20
 
 
+def test_what_was_changed_from_outside_stays_when_another_key_is_edited(begin, edit):
+    begin(trials=20, slots=3)
+    edit(budget={"trials": 8, "epochs": 10, "max_failures": 5}, resources={"start_within_s": 9.0})
+    resumed = begin(resume=True)
+    assert (resumed.budget.trials, resumed.budget.max_failures) == (20, 5)
+    assert resumed.resources.start_within_s == 9.0
+
+
 def test_slots_that_were_left_out_are_found_out_anew(begin):
     assert begin().resources.slots == 4
     resumed = settle_resources(prepare(Options(FILE, resume=True)), Available(2, 0, "a smaller machine"), FILE)

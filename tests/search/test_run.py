@@ -94,6 +94,24 @@ def test_a_dry_run_says_what_would_be_searched_and_leaves_nothing(space_folder, 
     assert not (space_folder / "runs").exists()
 
 
+def test_a_dry_run_makes_every_check_of_a_search(space_folder, edit, capsys):
+    for arguments, message in (
+        (["--warm-start", "nope"], "nope: "),
+        (["--reuse", "nope"], "nope: "),
+        (["--mirror", "nope://x"], "--mirror nope://x: cannot be written"),
+        (["--mirror", ""], "--mirror: is empty; give a URL"),
+        (["--out", "toy.yaml/x"], "toy.yaml/x: toy.yaml is a file; give another folder with --out"),
+        (["--accept-changed-code"], "--accept-changed-code: only counts with --resume"),
+    ):
+        refused(capsys, message, "--dry-run", *arguments)
+    edit(track={"callbacks": ["nope:Nope"]})
+    refused(capsys, "toy.yaml: track.callbacks: nope:Nope cannot be made: ModuleNotFoundError", "--dry-run")
+    edit(hooks={"on_end": "$NO_SUCH_PLACE"})
+    refused(capsys, "toy.yaml: hooks.on_end: $NO_SUCH_PLACE is not set here", "--dry-run")
+    edit(sampler={"name": "optuna.samplers:CmaEsSampler"})
+    refused(capsys, "toy.yaml: sampler.name: optuna.samplers:CmaEsSampler cannot propose: ", "--dry-run")
+
+
 def test_a_mirror_without_the_run_is_one_line(space_folder, capsys):
     place = f"file://{space_folder / 'nowhere'}"
     refused(capsys, f"--mirror {place}: holds no run to go on with; give", "--resume", "--mirror", place)

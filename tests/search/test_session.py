@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from results.exceptions import RecordError
 from results.front.front import front
 from search.cluster import Dashboard
 from search.preparation import Options, build_study, prepare, prepare_study, settle_resources
@@ -21,7 +22,7 @@ from search.space.reading import SpaceError, parse_space
 from search.studies import import_study
 from search.tune.fit import RunContext
 from search.tune.preflight import Available
-from search.watch.head import Vital
+from search.watch.head import HeadLostError, Vital
 
 
 @pytest.fixture
@@ -219,6 +220,40 @@ def test_whatever_ray_raises_without_its_head_ends_the_run_early(
     said = capfd.readouterr()
     assert "trials: 1 interrupted; ended early: Ray cannot go on: its raylet at 127.0.0.1:" in said.out
     assert said.out.endswith("to go on:\n  python -m search.run toy.yaml --resume\n")
+
+
+def test_a_head_that_has_come_back_by_then_was_lost_all_the_same(
+    space_folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def search(run: RunContext) -> str:
+        request = run.proposals.ask(1)
+        assert request is not None
+        run.recorder.begin(request)
+        raise HeadLostError("Ray cannot go on: its head does not answer any more")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        on_a_cluster(monkeypatch, Vital("raylet", *listener.getsockname(), 3600.0), search)
+        assert main(["toy.yaml"]) == 3
+    assert "trials: 1 interrupted; ended early: Ray cannot go on: its head" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(("error", "code"), [(RecordError("damaged"), 2), (KeyboardInterrupt(), 130)])
+def test_the_hook_of_the_end_is_told_the_exit_code(
+    space_folder: Path,
+    document: dict,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    code: int,
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    Path("toy.yaml").write_text(yaml.safe_dump({**document, "hooks": {"on_end": "echo $SEARCH_EXIT_CODE > told"}}))
+    on_a_cluster(monkeypatch, Vital("raylet", "127.0.0.1", 1, 3600.0), lambda run: "")
+    monkeypatch.setattr("search.session.Session._conclude", fail)
+    assert main(["toy.yaml"]) == code
+    assert Path("told").read_text() == f"{code}\n"
 
 
 def test_a_search_that_cannot_come_back_from_ray_is_ended(

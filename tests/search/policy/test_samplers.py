@@ -5,7 +5,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from search.policy.proposals import Proposals
-from search.policy.samplers import distribution, first_points, made_sampler
+from search.policy.samplers import check_sampler, distribution, drawn_points, first_points, made_sampler
 from search.space.parameters import Categorical, FloatRange, IntegerRange
 from search.space.reading import SpaceError, parse_space
 from search.space.schema import Sampler
@@ -244,9 +244,14 @@ def test_starting_points_come_first_and_are_completed(proposals, finish, name):
         ({"width": 9}, r"start\.0\.width: 9 is outside what is searched"),
         ({"x": 1.5}, r"start\.0\.x: 1\.5 is outside"),
         ({"x": "a"}, r"start\.0\.x: 'a' is outside"),
+        ({"x": 0.5, "width": 8}, r"start\.0\.x: is only searched where width is 16 or 32, but here it is 8"),
+        ({"x": 0.5}, r"start\.0\.x: is only searched where width is 16 or 32, so give that too"),
     ],
 )
 def test_starting_points_outside_the_space_are_refused(document, point, message):
+    if "only" in message:
+        x = document["parameters"].pop("x")
+        document["parameters"]["x"] = {**x, "when": {"width": [16, 32]}}
     with pytest.raises(SpaceError, match=message):
         parse_space({**document, "start": [point]}, Path("toy.yaml"))
 
@@ -283,3 +288,31 @@ def test_a_sampler_of_ones_own_proposes_and_repeats_itself(document):
 def test_what_is_no_sampler_is_refused_in_one_line(settings, message):
     with pytest.raises(ValueError, match=message):
         made_sampler(Sampler(**settings), 0)
+
+
+class Stuck(optuna.samplers.RandomSampler):
+    """A sampler that proposes as long as nothing has ended."""
+
+    def sample_independent(self, study, trial, name, distribution):
+        if study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE]):
+            raise KeyError("too much")
+        return super().sample_independent(study, trial, name, distribution)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"name": "optuna.samplers:CmaEsSampler"}, "CmaEsSampler cannot propose: ValueError: .*multi-objective"),
+        ({"name": "optuna.samplers:TPESampler", "arguments": {"n_startup_trials": "x"}}, "TPESampler cannot propose: "),
+        ({"name": f"{__name__}:Stuck"}, "Stuck cannot propose: KeyError: 'too much'"),
+    ],
+)
+def test_a_sampler_that_cannot_propose_is_refused_before_the_search(document, settings, message):
+    space = parse_space({**document, "sampler": settings}, Path("toy.yaml"))
+    with pytest.raises(ValueError, match=message):
+        check_sampler(space, drawn_points(space, 16))
+
+
+def test_a_sampler_that_can_is_taken(document):
+    space = parse_space({**document, "sampler": {"name": "optuna.samplers:NSGAIISampler"}}, Path("toy.yaml"))
+    check_sampler(space, drawn_points(space, 16))

@@ -61,9 +61,50 @@ def test_what_the_search_refuses_is_the_answer(searched: Path) -> None:
 
 
 def test_a_command_that_nobody_answers_is_taken_back(searched: Path) -> None:
-    with pytest.raises(ControlError, match="the search does not answer; it may have no time now, try again"):
+    with pytest.raises(ControlError, match="the search does not answer, and has not taken the command; it is taken b"):
         give(searched, Command("pause"), within_s=0.2)
     Inbox(searched).answer_all(nobody)
+
+
+def test_a_command_that_was_taken_is_not_denied(searched: Path) -> None:
+    def slow(command: Command) -> list[str]:
+        time.sleep(1.0)
+        return ["done"]
+
+    driver = answering(searched, slow)
+    with pytest.raises(ControlError, match="does not answer, but it has taken the command; ask how it stands"):
+        give(searched, Command("add"), within_s=0.3)
+    driver.join()
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"done": true, "lines": 3}'])
+def test_an_answer_that_cannot_be_read_is_one_line(searched: Path, content: str) -> None:
+    def write() -> None:
+        folder, deadline = searched / CONTROL_FOLDER, time.monotonic() + 20
+        while not (asked := list(folder.glob("*.command"))) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        asked[0].with_suffix(".answer").write_text(content)
+
+    driver = threading.Thread(target=write)
+    driver.start()
+    with pytest.raises(ControlError, match=r"the answer cannot be read \(\w+\); ask again"):
+        give(searched, Command("status"))
+    driver.join()
+
+
+def test_what_ends_the_search_is_told_and_raised(tmp_path: Path) -> None:
+    def fail(command: Command) -> list[str]:
+        raise KeyError("half done")
+
+    folder = tmp_path / CONTROL_FOLDER
+    folder.mkdir()
+    (folder / "0.command").write_text(json.dumps({"name": "add"}))
+    with pytest.raises(KeyError):
+        Inbox(tmp_path).answer_all(fail)
+    assert json.loads((folder / "0.answer").read_text()) == {
+        "done": False,
+        "lines": ["the search ends over it: KeyError: 'half done'"],
+    }
 
 
 def test_no_search_and_one_that_ends_are_said(tmp_path: Path) -> None:
@@ -72,7 +113,7 @@ def test_no_search_and_one_that_ends_are_said(tmp_path: Path) -> None:
     lock = (tmp_path / ".lock").open("w")
     fcntl.flock(lock, fcntl.LOCK_EX)
     threading.Timer(0.3, lock.close).start()
-    with pytest.raises(ControlError, match="the search ended before it took the command"):
+    with pytest.raises(ControlError, match="the search has ended, and has not taken the command"):
         give(tmp_path, Command("pause"))
 
 

@@ -32,7 +32,7 @@ def test_a_node_sees_the_folder_that_was_marked_and_no_other(tmp_path):
 def test_a_worker_that_sees_the_folder_sends_nothing(tmp_path):
     sent = []
     for session in (open_session(tmp_path), ""):
-        box = Outbox(tmp_path, session, lambda *what: sent.append(what))
+        box = Outbox(tmp_path, session, lambda *what: bool(sent.append(what)))
         assert box.folder == tmp_path
         box.sent(ENDED)
     assert not sent
@@ -47,6 +47,7 @@ def test_a_finished_trial_arrives_whole_from_a_node_that_does_not_see_the_folder
     def send(trial, name, piece, last):
         names.append(name)
         keep_piece(run, trial, name, piece, last)
+        return True
 
     box = Outbox(run, "another", send)
     place = box.folder / "trials" / "3"
@@ -60,6 +61,14 @@ def test_a_finished_trial_arrives_whole_from_a_node_that_does_not_see_the_folder
     assert names == {"model.safetensors", "tables/codes.csv"}, "checkpoints stay behind"
     assert [entry.name for entry in (run / "trials").iterdir()] == ["3"], "no draft is left"
     assert not place.exists()
+
+
+def test_a_worker_whose_trial_has_gone_to_others_leaves_it_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(outbox.tempfile, "gettempdir", lambda: str(tmp_path / "node"))
+    box = Outbox(tmp_path / "run", "another", lambda *what: False)
+    write_model(box.folder / "trials" / "3")
+    box.sent(ENDED)
+    assert (box.folder / "trials/3/unfinished/4/state").exists()
 
 
 def test_where_files_cannot_be_sent_the_trial_can_be_taken_up_again(tmp_path, monkeypatch):
@@ -80,7 +89,7 @@ def test_the_next_session_of_a_run_finds_what_it_left_on_a_node_and_its_end_remo
     (tmp_path / "run").mkdir()
     (tmp_path / "other").mkdir()
     sessions = [open_session(tmp_path / place) for place in ("run", "run", "other")]
-    first, second, other = (Outbox(tmp_path / "unseen", session, lambda *what: None).folder for session in sessions)
+    first, second, other = (Outbox(tmp_path / "unseen", session, lambda *what: True).folder for session in sessions)
     assert first == second != other
     assert not sees(tmp_path / "run", sessions[0]), "a copy that an earlier session left is not the folder"
     write_model(first / "trials" / "3")

@@ -96,6 +96,29 @@ def test_what_is_searched_under_a_condition_on_a_fixed_key_is_searched_always_or
     assert parse_space(assign(document, {"kind": "a"}), Path("toy.yaml")).parameters["level"].when == {}
 
 
+def test_a_condition_on_what_is_not_searched_any_more_is_never_met(document):
+    document["parameters"] |= {
+        "flag": {"type": "choice", "values": [True, False]},
+        "a": {"type": "choice", "values": [True, False], "when": {"flag": False}},
+        "c": {"type": "int", "low": 1, "high": 9, "when": {"a": True}},
+    }
+    assert "c" not in assign(document, {"flag": True})["parameters"]
+    assert assign(document, {"flag": False})["parameters"]["c"]["when"] == {"a": True}
+
+
+def test_a_comment_is_no_value():
+    with pytest.raises(SpaceError, match=r"--set noise: '# x' is a comment; put the value in quotes"):
+        read_assignments(["noise=# x"])
+    assert read_assignments(["a=null", "b=~"]) == {"a": None, "b": None}
+
+
+def test_words_are_no_paths_where_none_are_meant(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").touch()
+    assert read_assignments(["a=here", "b=x.yaml"], paths=False) == {"a": "here", "b": "x.yaml"}
+    assert read_assignments(["a=here"]) == {"a": str(tmp_path / "here")}
+
+
 def test_conditions_on_null_and_on_lists_are_seen(document):
     document["parameters"] |= {
         "q.rate": {"type": "choice", "values": [None, 0.5]},

@@ -7,7 +7,9 @@ import pytest
 
 from search.policy.proposals import Proposals
 from search.record.control import CONTROL_FOLDER
+from search.record.disk import DiskFullError
 from search.record.recorder import Recorder
+from search.space.reading import parse_space
 from search.space.schema import Space
 from search.tune.searcher import JournalSearcher
 from search.tune.steering import Steering
@@ -84,6 +86,42 @@ def test_a_point_that_the_study_refuses_is_no_trial(driven: Driven, monkeypatch:
 
     monkeypatch.setattr(toy_study.ToyStudy, "check", refuse)
     assert driven.tell("add", {"x": 0.25}) == (False, ["x: not this one"])
+
+
+@pytest.mark.parametrize("error", [KeyError("absent"), SystemExit(3), ZeroDivisionError("nothing")])
+def test_a_study_that_breaks_over_a_point_ends_nothing(
+    driven: Driven, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def fail(study: object, configuration: dict) -> None:
+        raise error
+
+    monkeypatch.setattr(toy_study.ToyStudy, "check", fail)
+    done, lines = driven.tell("add", {"x": 0.25})
+    assert not done
+    assert lines[0].startswith(f"the study raises {type(error).__name__}: ")
+
+
+def test_a_full_disk_is_no_refusal(driven: Driven, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(driven.searcher._proposals._journal, "add_proposed", full)
+    monkeypatch.setattr("search.tune.searcher.is_full", lambda folder, error: True)
+    done, lines = driven.tell("add", {"x": 0.25})
+    assert not done
+    assert "No space left on device" in lines[0]
+    with pytest.raises(DiskFullError):
+        driven.searcher.raise_if_over()
+
+
+def test_a_point_that_is_added_takes_no_starting_point_away(document: dict, tmp_path: Path) -> None:
+    start = [{"x": x} for x in (0.1, 0.2, 0.3)]
+    given = {**document, "start": start, "resources": {"slots": 4}}
+    driven = Driven(parse_space(given, Path("toy.yaml")), tmp_path)
+    found = [driven.searcher.suggest("a")["request"].parameters["x"]]
+    assert driven.tell("add", {"x": 0.9})[0]
+    found += [driven.searcher.suggest(name)["request"].parameters["x"] for name in "bcd"]
+    assert found == [0.1, 0.9, 0.2, 0.3]
 
 
 def test_another_number_of_trials_is_written_down(driven: Driven) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from search.exceptions import InputError
 from search.record.recorder import Recorder
 from search.space.schema import Hooks as Section
 from search.space.schema import Space
 from search.trials import TrialRequest, TrialResult
-from search.watch.hooks import Hooks
+from search.watch.hooks import Hooks, check_hooks
 
 
 class Server(HTTPServer):
@@ -106,6 +107,39 @@ def test_a_hook_that_fails_is_told_of_once_and_costs_nothing_else(hooked, server
     assert "secret" not in "".join(recorder.snapshot().notices)
     hooks.ended(0, "done")
     assert "hooks.on_end: <urlopen error [Errno 111] Connection refused>" in recorder.snapshot().notices[-1]
+
+
+def test_another_seed_of_a_point_is_no_new_point(hooked, finish, tmp_path) -> None:
+    hooks, recorder = hooked(on_front=f"echo $SEARCH_TRIAL >> {tmp_path}/said")
+    point = {"x": 0.5, "width": 8, "kind": "a"}
+    for number, value in enumerate((0.5, 0.9, 0.7)):
+        request = TrialRequest(number, point, number, replicate=number > 0)
+        recorder.begin(request)
+        recorder.end(finish(request, first=value, second=value))
+        hooks.look(recorder.snapshot())
+    assert (tmp_path / "said").read_text() == "0\n"
+
+
+@pytest.mark.parametrize(
+    ("hook", "message"),
+    [
+        ("$NO_SUCH_PLACE", "is not set here; set it"),
+        (" ${NO_SUCH_PLACE} ", "is not set here; set it"),
+        ("https://example.org/$NO_SUCH_PLACE", "is not set here; set it"),
+        ("# https://example.org", "is empty or a comment"),
+        ("https://", "is no whole URL"),
+        ("http:/example.org", "is no whole URL"),
+    ],
+)
+def test_a_hook_that_would_call_nothing_is_refused(space: Space, hook: str, message: str) -> None:
+    with pytest.raises(InputError, match=rf"toy\.yaml: hooks\.on_end: .*{message}"):
+        check_hooks(space.model_copy(update={"hooks": Section(on_end=hook)}), Path("toy.yaml"))
+
+
+@pytest.mark.parametrize("hook", ["HTTPS://example.org/$PLACE", "$PLACE", "echo $NO_SUCH_PLACE", "exit 7"])
+def test_other_hooks_are_taken(space: Space, monkeypatch: pytest.MonkeyPatch, hook: str) -> None:
+    monkeypatch.setenv("PLACE", "there")
+    check_hooks(space.model_copy(update={"hooks": Section(on_end=hook)}), Path("toy.yaml"))
 
 
 def test_what_an_earlier_session_had_is_no_news(hooked, space, finish, tmp_path) -> None:

@@ -381,11 +381,19 @@ def test_files_that_were_sent_land_in_the_run_folder(space, tmp_path):
     (tmp_path / "sent" / "model").write_bytes(b"toy")
     mailbox = Mailbox(1, WorkerContext(space, tmp_path / "run", []))
     packed = pack(tmp_path / "sent")
-    play(mailbox.keep(3, "a", packed[:700], False))
+    assert play(mailbox.keep(0, 0, 3, "a", packed[:700], False))
     assert not (tmp_path / "run" / "trials" / "3").exists()
-    play(mailbox.keep(3, "b", packed, False))
-    play(mailbox.keep(3, "a", packed[700:], True))
+    assert play(mailbox.keep(0, 0, 3, "b", packed, False))
+    assert play(mailbox.keep(0, 0, 3, "a", packed[700:], True))
     assert (tmp_path / "run" / "trials" / "3" / "model").read_bytes() == b"toy"
+
+
+def test_files_of_a_worker_that_is_out_of_date_are_not_kept(space, tmp_path):
+    there = tmp_path / "run" / "trials" / "3" / "unfinished"
+    there.mkdir(parents=True)
+    mailbox = Mailbox(1, WorkerContext(space, tmp_path / "run", []), first=lambda: 7)
+    assert not play(mailbox.keep(0, 6, 3, "a", b"", True))
+    assert there.exists(), "another worker trains it"
 
 
 def test_a_mailbox_that_was_started_again_knows_no_lease_of_before(space):

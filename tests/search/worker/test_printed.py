@@ -30,6 +30,25 @@ def test_what_is_printed_is_kept_and_appended_by_the_next_worker(tmp_path: Path)
     assert lines == ["worker 1", "from C", "at the end", "worker 2", "from C", "at the end"]
 
 
+def test_a_full_disk_leaves_stdout_as_it_was(tmp_path: Path) -> None:
+    script = """if True:
+        import os, pathlib, sys
+        from search.worker.printed import Printed
+        sys.stdout.reconfigure(line_buffering=True)
+        folder = pathlib.Path(sys.argv[1]) / "trials/3"
+        folder.mkdir(parents=True)
+        (folder / "log.txt").symlink_to("/dev/full")
+        try:
+            with Printed(pathlib.Path(sys.argv[1]), 3) as kept:
+                kept.bound()
+                print("no room")
+        except OSError as error:
+            os.write(1, error.strerror.encode())
+    """
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True)
+    assert done.stdout.startswith("No space left on device")
+
+
 def test_a_trial_that_prints_nothing_has_no_file(tmp_path: Path) -> None:
     with Printed(tmp_path, 3):
         pass
