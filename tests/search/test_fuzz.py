@@ -10,6 +10,17 @@ import yaml
 from search import run
 
 SPACES, COMMANDS = 500, 200
+SECTIONS = {  # that a space may have, beside those of the toy
+    "resources": {"memory_gib": 0.5, "env": {"A": "1"}, "slots": 1, "start_within_s": 9.0, "recycle_after_trials": 3},
+    "hooks": {"on_end": "true", "on_front": "https://example.org/"},
+    "track": {"tensorboard": False, "callbacks": []},
+    "sampler": {"name": "optuna.samplers:NSGAIISampler", "arguments": {"population_size": 4}},
+    "halving": {"first_rung": 2, "reduction": 2, "startup_trials": 1},
+    "sweep": {"parameter": "x", "factors": [0.5], "epochs": 2, "most": 2},
+    "start": [{"x": 0.5, "kind": "b", "width": 8}, {}],
+    "budget": {"trials": 8, "epochs": 10, "trial_wall_clock_s": 9, "max_failures": 2, "replicates": 2},
+    "keep_models": "front",
+}
 VALUES = [None, True, False, 0, -1, 1, 3, 2.5, 1e308, -1e308, 10**30, 2**63, float("inf"), float("nan")]
 VALUES += [
     "",
@@ -149,9 +160,9 @@ def test_any_space_file_is_refused_in_a_line_or_begun(document, attempt):
         if draw.random() < 0.05:
             content = draw.choice(TEXTS)
         else:
-            text = yaml.safe_dump(
-                spoilt(yaml.safe_load(yaml.safe_dump(document)), draw), allow_unicode=draw.random() < 0.5
-            )
+            given = copy.deepcopy(document | {key: SECTIONS[key] for key in draw.sample([*SECTIONS], 3)})
+            given["parameters"]["kind"]["when"] = {"width": [8, 16]}
+            text = yaml.safe_dump(spoilt(given, draw), allow_unicode=draw.random() < 0.5, sort_keys=False)
             content = text.encode("utf-8", "surrogatepass")
             if draw.random() < 0.1:
                 at = draw.randrange(len(content) + 1)
