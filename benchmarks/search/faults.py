@@ -133,7 +133,7 @@ def shm_full(folder: Path) -> Fault:
 
 def mirror(folder: Path) -> Fault:
     """A file stands where the mirror's folder was; then the folder is back."""
-    run = FaultRun(folder, budget={"trials": TRIALS + MORE})
+    run = FaultRun(folder, budget={"trials": TRIALS + 2 * MORE})
     copy, aside = folder / "copy", folder / "aside"
     run.start("--mirror", copy.as_uri())
     run.until_running()
