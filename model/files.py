@@ -107,8 +107,6 @@ def _loaded(text: str, loader: type[UniqueKeys]) -> Any:
     except RecursionError:
         raise yaml.YAMLError("is nested too deep") from None
     except (ValueError, KeyError, TypeError, AttributeError) as problem:
-        if isinstance(problem, UnicodeError):
-            raise
         raise yaml.YAMLError(f"{type(problem).__name__}: {problem}"[:200]) from problem
 
 

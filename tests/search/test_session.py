@@ -204,13 +204,17 @@ def on_a_cluster(monkeypatch: pytest.MonkeyPatch, raylet: Vital, search: Callabl
     monkeypatch.setattr("search.session.run_search", search)
 
 
+def begin_a_trial(run: RunContext) -> None:
+    request = run.proposals.ask(1)
+    assert request is not None
+    run.recorder.begin(request)
+
+
 def test_whatever_ray_raises_without_its_head_ends_the_run_early(
     space_folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def search(run: RunContext) -> str:
-        request = run.proposals.ask(1)
-        assert request is not None
-        run.recorder.begin(request)
+        begin_a_trial(run)
         listener.close()
         raise RuntimeError("the actor died")
 
@@ -226,9 +230,7 @@ def test_a_head_that_has_come_back_by_then_was_lost_all_the_same(
     space_folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def search(run: RunContext) -> str:
-        request = run.proposals.ask(1)
-        assert request is not None
-        run.recorder.begin(request)
+        begin_a_trial(run)
         raise HeadLostError("Ray cannot go on: its head does not answer any more")
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -264,9 +266,7 @@ def test_a_search_that_cannot_come_back_from_ray_is_ended(
         ended.set()
 
     def search(run: RunContext) -> str:
-        request = run.proposals.ask(1)
-        assert request is not None
-        run.recorder.begin(request)
+        begin_a_trial(run)
         listener.close()
         assert ended.wait(60), "nobody looked"
         return ""
