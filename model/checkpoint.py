@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from model.exceptions import InputError
 from model.files import replacing
 
-MODEL_FILE = "model.safetensors"
 TRAINING_FILE = "training.pt"
 
 

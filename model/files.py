@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from model.exceptions import InputError
 
 TAG = "tag:yaml.org,2002:"
+MODEL_FILE = "model.safetensors"  # a trained model, in a folder of its own
 BRANCHES = ("str", "dict[str,any]")  # how pydantic names the branches of a union, which are no keys
 
 

@@ -18,8 +18,7 @@ from rich.table import Column, Table
 
 from model.command import PATH, run_command
 from model.configuration.reading import ConfigurationError, read_configuration
-
-MODEL_FILE = "model.safetensors"
+from model.files import MODEL_FILE
 
 
 class DivergedError(ArithmeticError):

@@ -11,9 +11,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from model.checkpoint import MODEL_FILE, CheckpointError, read_model
+from model.checkpoint import CheckpointError, read_model
 from model.configuration.reading import Configuration, ConfigurationError, parse_configuration, read_configuration
 from model.dataset.loading import DataError, Dataset, draw_validation, load_dataset
+from model.files import MODEL_FILE
 from model.network.shape_action import ShapeActionNetwork
 from model.pretrained.shape_action import rebuild
 

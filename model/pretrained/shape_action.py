@@ -19,9 +19,9 @@ from huggingface_hub import ModelCard, PyTorchModelHubMixin, hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError
 from torch import Tensor
 
-from model.checkpoint import MODEL_FILE, CheckpointError, Stored, load_weights, read_model, save_model
+from model.checkpoint import CheckpointError, Stored, load_weights, read_model, save_model
 from model.configuration.reading import ConfigurationError, parse_configuration
-from model.files import replacing
+from model.files import MODEL_FILE, replacing
 from model.network.alignment import ClassText
 from model.network.building import build_model
 from model.network.shape_action import ShapeActionNetwork

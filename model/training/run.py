@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from model.checkpoint import MODEL_FILE, load_model, load_training, save_training
+from model.checkpoint import load_model, load_training, save_training
 from model.configuration.reading import Configuration
 from model.configuration.sections import Stage
 from model.evaluation.bootstrap import metric_intervals
 from model.evaluation.downstream import CONFUSION_FILE, write_confusions
 from model.evaluation.evaluate import SplitOutputs, classify, collect, evaluate, read_meaning
 from model.evaluation.meaning import CODES_FILE, CodeMeaning, write_codes
+from model.files import MODEL_FILE
 from model.network.alignment import ClassText
 from model.network.batch import Batch
 from model.network.building import build_model, longest_window, traded_synthesis
