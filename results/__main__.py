@@ -14,9 +14,8 @@ from results.aggregate import FIGURES_FOLDER, Rebuilt, rebuild, unite
 from results.charts.print.fronts import FRONTS_FOLDER
 from results.command import EXIT_BAD_INPUT, EXIT_INTERRUPTED, PATH, fail, run_command
 from results.exceptions import RecordError
-from results.front.overview import Overview
+from results.front.overview import ON_FRONT_COLUMN, Overview, again_column, again_text
 from results.front.points import SEEDS_COLUMN, std_column
-from results.front.seeds import PROBABILITY_COLUMN
 from results.records.text import short
 
 if TYPE_CHECKING:
@@ -93,7 +92,7 @@ def _show(rebuilt: Rebuilt) -> None:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
     view = rebuilt.view
     headline = f"{view.title}: {len(view.front)} on the front, hypervolume {view.hypervolume:.4g}"
-    console.print(Text(headline, style="bold"), soft_wrap=True)
+    console.print(Text(f"{headline} as selected, {again_text(view)}", style="bold"), soft_wrap=True)
     if len(view.front):
         table = _table(view, break_names=False)
         if console.measure(table).maximum > console.width:
@@ -113,8 +112,9 @@ def _table(view: Overview, *, break_names: bool) -> Table:
     from rich.text import Text
 
     columns = ["names", *(["run"] if "run" in view.front else []), "trial"]
-    columns += [name for name in (SEEDS_COLUMN, PROBABILITY_COLUMN) if name in view.front]
-    columns += [name for o in view.objectives for name in (o.metric, std_column(o)) if name in view.front]
+    columns += [name for name in (SEEDS_COLUMN, ON_FRONT_COLUMN) if name in view.front]
+    about = [name for o in view.objectives for name in (o.metric, std_column(o), again_column(o))]
+    columns += [name for name in about if name in view.front]
     columns += [name for name in view.parameter_names if name not in columns]
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for name in columns:

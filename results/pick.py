@@ -27,9 +27,8 @@ from results.export.choices import (
     what_of,
     within,
 )
-from results.front.dominance import NEAR_FRACTION
 from results.front.front import eligible, front, reference_point
-from results.front.knee import RESAMPLES, knee, nearest_to_utopia
+from results.front.knee import NEAR_STDS, knee, nearest_to_utopia
 from results.front.points import SEEDS_COLUMN, Points
 from results.records.objectives import Direction, minimised, objective_values
 from results.records.run import Run, metric_names, read_run
@@ -171,17 +170,20 @@ def _offer(run: Run, points: Points) -> None:
         raise RecordError(f"{run.folder}: no trial has finished and keeps the guards, so there is nothing to pick")
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     objectives = [objective.metric for objective in run.space.objectives]
-    for title in ("choice", "trial", *objectives, "same", "near", "held", "rule"):
+    told = points.repeated
+    for title in ("choice", "trial", *objectives, *(("same", "near") if told else ()), "rule"):
         table.add_column(title, justify="left" if title in ("choice", "rule") else "right")
     for choice in choices:
         row, how = points.table.iloc[choice.row], choice.stability
-        shares = [f"{share:.0%}" for share in (how.same, how.near, how.held)]
+        shares = [f"{share:.0%}" for share in (how.same, how.near)] if told else []
         table.add_row(choice.name, str(row["trial"]), *(short(row[m]) for m in objectives), *shares, choice.rule)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
     console.print(table)
     print(
-        f"Of {RESAMPLES} bootstrap resamples of the trials and their seeds: same, those that choose this very point; "
-        f"near, this or one within {NEAR_FRACTION:.0%} of the front's extent; held, those that it is drawn in at all."
+        "Were every point trained again with as many seeds: same, how often this very point would be chosen; near, "
+        f"this or one within {NEAR_STDS:g} standard deviations of a seed."
+        if told
+        else "How sure these choices are cannot be told: no point was trained with several seeds (--replicates 3)."
     )
 
 

@@ -22,7 +22,7 @@ from results.aggregate import rebuild
 from results.command import EXIT_BAD_INPUT
 from results.exceptions import RecordError
 from results.front.front import FrontSummary, summarise
-from results.front.overview import beyond_reference
+from results.front.overview import again_text, beyond_reference
 from results.front.points import SEEDS_COLUMN
 from search import cluster
 from search.exceptions import ENDED_EARLY, FAILED, InputError, one_line, redacted
@@ -265,11 +265,10 @@ class Session:
         rows = run.recorder.snapshot().rows
         states = Counter(str(row["state"]) for row in rows)
         counts = ", ".join(f"{number} {state}" for state, number in states.most_common()) or "none ended"
-        if states["finished"]:
-            rebuild(self._folder.path)
+        rebuilt = rebuild(self._folder.path) if states["finished"] else None
         self._say(f"trials: {counts}" + (f"; ended early: {verdict}" if verdict else ""))
-        if states["finished"]:
-            self._show_front(run.space, rows)
+        if rebuilt:
+            self._show_front(run.space, rows, again_text(rebuilt.view))
         else:
             reason = next((row["reason"] for row in rows if row["reason"]), verdict)
             self._say(f"no trial finished; the first reason: {reason}; more in {self._folder.shown / 'log.txt'}")
@@ -278,7 +277,7 @@ class Session:
             return ENDED_EARLY
         return 0 if states["finished"] else FAILED
 
-    def _show_front(self, space: Space, rows: list[dict[str, object]]) -> None:
+    def _show_front(self, space: Space, rows: list[dict[str, object]], again: str) -> None:
         summary = summarise(rows, space.objectives, space.guards, space.columns)
         shown = self._folder.shown
         if len(summary.front):
@@ -286,7 +285,8 @@ class Session:
             self._say_seeds(summary, space.budget.replicates)
             for line in beyond_reference(summary.front, space.objectives):
                 self._say(line)
-            self._say(f"hypervolume {summary.hypervolume:.4f}; best configurations in {shown / 'best'}")
+            self._say(f"hypervolume {summary.hypervolume:.4f} as selected, {again}")
+            self._say(f"best configurations in {shown / 'best'}")
         else:
             self._say("no trial keeps every guard, so the front is empty; see trials.csv for which one is broken")
         self._say(f"report: {shown / 'report.html'}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
@@ -11,10 +12,11 @@ import pandas as pd
 
 from results.exceptions import RecordError
 from results.export.card import Chosen
-from results.front.dominance import NEAR_FRACTION
 from results.front.front import best_points, eligible, front, points_of, reference_point
-from results.front.knee import RESAMPLES, Rule, Stability, knee, nearest_to_utopia, stabilities
+from results.front.knee import NEAR_STDS, Rule, Stability, knee, nearest_to_utopia, stabilities
+from results.front.noise import pooled_spread
 from results.front.points import Points, trial_order
+from results.front.seeds import seeds_of
 from results.records.objectives import Direction, metric_values, minimised, objective_values
 from results.records.run import Run, metric_names
 from results.records.text import short
@@ -58,10 +60,10 @@ def named_choices(run: Run, points: Points) -> list[Choice]:
     for column, objective in enumerate(objectives):
         best = "smallest" if objective.direction == "minimise" else "largest"
         rules.append((objective.name, f"{best} {objective.metric}", _end(column)))
-    values = minimised(objective_values(run.trials, objectives), objectives)
-    finished = (run.trials["state"] == "finished").to_numpy(dtype=bool)
-    seeds = [values[(points.owner == row) & finished] for row in able]
-    sure = stabilities(seeds, reference_point(objectives), [choose for _, _, choose in rules])
+    means = minimised(objective_values(points.table, objectives), objectives)[able]
+    spread = pooled_spread(seeds_of(run.trials, points.owner, np.ones(len(run.trials), dtype=bool), objectives))
+    choose = [rule for _, _, rule in rules]
+    sure = stabilities(means, points.seeds[able], spread, reference_point(objectives), choose)
     return [Choice(name, rule, int(able[how.chosen]), how) for (name, rule, _), how in zip(rules, sure, strict=True)]
 
 
@@ -91,9 +93,11 @@ def what_of(name: str) -> str:
 
 def stability_text(how: Stability) -> str:
     """Return how sure a choice is, in words."""
+    if math.isnan(how.same):
+        return "how sure it is cannot be told: no point was trained with several seeds (`--replicates 3`)"
     return (
-        f"of {RESAMPLES} bootstrap resamples of the trials and their seeds {how.near:.0%} choose this point or one "
-        f"within {NEAR_FRACTION:.0%} of the front's extent, {how.same:.0%} this very point, which {how.held:.0%} hold"
+        f"were every point trained again with as many seeds, this very point would be chosen in {how.same:.0%} of "
+        f"cases, it or one within {NEAR_STDS:g} standard deviations of a seed in {how.near:.0%}"
     )
 
 

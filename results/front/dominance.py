@@ -1,10 +1,10 @@
 """Non-dominated points: which they are, which lie near them, and a front that grows point by point.
 
 A point is near if it would not be dominated, were each of its objectives better by 5 % of the front's extent in that
-objective. Measured with three seeds on BasicMotions and Epilepsy (docs/quality.md), the standard deviation over seeds
-is 0.001 to 0.022 in `stitch_fvu` and 0.03 to 0.08 in `action_kl_ratio`; the front of the default run reaches over 0.21
-and 0.74, of which 5 % are 0.011 and 0.037: about one standard deviation. A smaller share misses points that another
-seed would have put on the front; a larger one trains again what chance does not explain.
+objective. That is a share to begin with, where nothing is known of how seeds scatter: it bounds how much is trained
+again. Seeds may scatter more: at the knee of the default run `stitch_fvu` has a standard deviation of 0.041
+(docs/taking_home.md), where 5 % of the extent are 0.011. Once there are several seeds, the spread is measured
+(`results.front.noise`).
 """
 
 from __future__ import annotations
@@ -30,6 +30,13 @@ def nondominated(points: np.ndarray) -> np.ndarray:
 def volume(points: np.ndarray, reference: np.ndarray) -> float:
     """Return the hypervolume that points, (points, objectives), to be minimised, dominate up to a reference point."""
     return float(moocore.hypervolume(points, ref=reference)) if len(points) else 0.0
+
+
+def contributions(front: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Return by how much less a front, (points, objectives), would dominate without each point, (points,)."""
+    if front.shape[1] == 1:  # moocore takes two objectives or more; all points of a front of one are equal
+        return np.full(len(front), max(0.0, float(reference[0] - front[0, 0])) if len(front) == 1 else 0.0)
+    return np.asarray(moocore.hv_contributions(front, ref=reference)) if len(front) else np.zeros(0)
 
 
 def front_extent(front: np.ndarray, reference: np.ndarray) -> np.ndarray:

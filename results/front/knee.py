@@ -17,28 +17,25 @@ that sense, and the extremes would win. The most balanced point is taken instead
 objective (Chebyshev distance to the ideal), and among equals the one that alone dominates most of the box up
 to the reference point, which is what decides between two points.
 
-**How sure a choice is**: how often it would be chosen again, had the search tried other points. The bootstrap (Efron,
-"Bootstrap methods: another look at the jackknife", Annals of Statistics 7, 1979) draws as many points as there are with
-replacement, and of each point with several seeds as many seeds as it has; the front of what was drawn is chosen from by
-the same rule. A given point is in a resample with a chance of 1 − (1 − 1 / n)^n, 63 % where there are many, so "the
-same" cannot be chosen much oftener than that: `held` says how often it could have been. What matters to a user is
-`near`: how often the choice falls on the same point or on one that is as good. The draws come from a generator with a
-fixed seed, so the same records give the same figures.
+**How sure a choice is**: how often it would be chosen again, were every point trained again with as many seeds, as
+`results.front.noise` draws it. What matters to a user is `near`: how often the choice falls on the same point or on one
+whose objectives chance does not tell from it. Without a point of several seeds nothing is known of chance, and nothing
+is said.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import moocore
 import numpy as np
 
-from results.front.dominance import NEAR_FRACTION, front_extent
+from results.front.dominance import on_front
+from results.front.noise import Spread, possible, trained_again
 
 TOLERANCE = 1e-9
-RESAMPLES = 1000  # the figures are then exact to ±3 %: 1.96 · √(0.25 / 1000)
-SEED = 0
+NEAR_STDS = 2.0
 
 
 def knee(points: np.ndarray, reference: np.ndarray) -> int:
@@ -91,63 +88,39 @@ class Stability(NamedTuple):
     """How sure a choice is.
 
     Attributes:
-        chosen: Index of the point that is chosen of all.
-        same: Share of the resamples in which it is chosen.
-        near: Share in which it is, or a point whose every objective differs by at most 5 % of the front's extent.
-        held: Share in which it was drawn at all.
+        chosen: Index of the point that is chosen of the means.
+        same: Share of the draws in which it is; NaN where nothing is known of chance.
+        near: Share in which it is, or a point that differs in every objective by at most `NEAR_STDS` standard
+            deviations of one seed; NaN as well.
     """
 
     chosen: int
     same: float
     near: float
-    held: float
 
 
 def stabilities(
-    seeds: Sequence[np.ndarray],
-    reference: np.ndarray,
-    rules: Sequence[Rule],
-    resamples: int = RESAMPLES,
-    seed: int = SEED,
+    means: np.ndarray, seeds: np.ndarray, spread: Spread | None, reference: np.ndarray, rules: Sequence[Rule]
 ) -> list[Stability]:
-    """Bootstrap the choices of several rules, all on the same resamples.
+    """Let several rules choose among the points of a front, and again in each draw of `trained_again`.
 
-    `seeds` are those of each point that may be on the front, at least one: objectives to be minimised, (seeds,
-    objectives). The reference point is (objectives,); `seed` is that of the draws.
+    `means` are those of all points that may be on the front, at least one, to be minimised, (points, objectives), each
+    over `seeds` seeds, (points,). The reference point is (objectives,).
     """
-    means = np.array([of.mean(axis=0) for of in seeds])
-    best = _sorted_front(means, np.arange(len(means)))
-    chosen = np.array([best[rule(means[best], reference)] for rule in rules])
-    extent = front_extent(means[best], reference)
-    groups = _by_count(seeds)
-    rng = np.random.default_rng(seed)
-    picks = np.empty((resamples, len(rules)), dtype=int)
-    held = np.zeros(len(rules))
-    for row in picks:
-        counts = np.bincount(rng.integers(len(means), size=len(means)), minlength=len(means))
-        drawn = np.flatnonzero(counts)  # a point drawn twice is no second point
-        values = means.copy()
-        for points, of in groups:
-            again = rng.integers(of.shape[1], size=of.shape[:2])
-            values[points] = np.take_along_axis(of, again[..., None], axis=1).mean(axis=1)
-        best = _sorted_front(values, drawn)
-        row[:] = [best[rule(values[best], reference)] for rule in rules]
-        held += counts[chosen] > 0
+    chosen = _choices(means, reference, rules)
+    if spread is None:
+        return [Stability(point, math.nan, math.nan) for point in chosen]
+    candidates = np.union1d(possible(means, seeds, spread), chosen)
+    drawn = trained_again(means[candidates], seeds[candidates], spread)
+    picks = np.array([candidates[_choices(moved, reference, rules)] for moved in drawn])
     same = picks == chosen
-    alike = np.all(np.abs(means[picks] - means[chosen]) <= NEAR_FRACTION * extent, axis=-1)
-    shares = (same.mean(axis=0), (same | alike).mean(axis=0), held / resamples)
+    alike = np.all(np.abs(means[picks] - means[chosen]) <= NEAR_STDS * spread.std, axis=-1)
+    shares = (same.mean(axis=0), (same | alike).mean(axis=0))
     return [Stability(int(point), *map(float, of)) for point, *of in zip(chosen, *shares, strict=True)]
 
 
-def _by_count(seeds: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return, for each number of seeds above one, the points that have it and their seeds, (points, seeds, m)."""
-    counts = np.array([len(of) for of in seeds])
-    members = [np.flatnonzero(counts == count) for count in np.unique(counts[counts > 1])]
-    return [(points, np.stack([seeds[point] for point in points])) for points in members]
-
-
-def _sorted_front(values: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Return the non-dominated of `points`, indices into `values`, as a front is sorted: a rule takes the first."""
-    best = points[moocore.is_nondominated(values[points], keep_weakly=True)]
-    order: np.ndarray = best[np.lexsort(values[best].T[::-1])]
-    return order
+def _choices(values: np.ndarray, reference: np.ndarray, rules: Sequence[Rule]) -> list[int]:
+    """Return what each rule chooses, an index into `values`; it is shown the front sorted, and takes the first."""
+    best = np.flatnonzero(on_front(values))
+    best = best[np.lexsort(values[best].T[::-1])]
+    return [int(best[rule(values[best], reference)]) for rule in rules]

@@ -14,14 +14,25 @@ import numpy as np
 import pandas as pd
 
 from results.exceptions import RecordError
-from results.front.front import broken_guards, eligible, front, hypervolume, hypervolume_history, points_of
-from results.front.points import SEEDS_COLUMN, Points, with_spread
-from results.front.seeds import PROBABILITY_COLUMN, Seeds, front_probability, seeds_of
-from results.records.objectives import Objective, objective_values
+from results.front.dominance import contributions
+from results.front.front import (
+    broken_guards,
+    eligible,
+    front,
+    hypervolume,
+    hypervolume_history,
+    points_of,
+    reference_point,
+)
+from results.front.noise import Halves, MeasuredAgain, Spread, front_shares, halves, measured_again, pooled_spread
+from results.front.points import SEEDS_COLUMN, Points, std_column, with_spread
+from results.front.seeds import SINGLE_RUN_COLUMN, Seeds, seeds_of, single_run_probability
+from results.records.objectives import Objective, minimised, objective_values
 from results.records.run import Run, metric_names
 from results.records.tables import BOOKKEEPING
 
 Verdict = Literal["front", "dominated", "guard", "unfinished"]
+ON_FRONT_COLUMN, CONTRIBUTION_COLUMN = "on_front_probability", "contribution"
 
 
 @dataclass(frozen=True, eq=False)  # one object is one overview: what is worked out of it is kept by identity
@@ -36,8 +47,12 @@ class Overview:
         points: The points of the trials; its table has a first column `run` as well if there are several runs.
         verdicts: One per row of the points' table: on the front, dominated, a guard broken, or no finished trial with
             finite objectives.
-        front: The front, as `results.front.front` gives it.
+        front: The front, as `results.front.front` gives it, with what each point contributes to the hypervolume; where
+            points have several seeds, also with how sure it is to be there, and the means of the seeds that did not
+            choose it.
         hypervolume: Of the front.
+        spread: Of the seeds of a point; None where no point has several.
+        again: The front measured by seeds that did not choose it; None where there are none.
         histories: Growth of each run's own front.
         warnings: One line per thing the reader has to know.
     """
@@ -50,6 +65,8 @@ class Overview:
     verdicts: tuple[Verdict, ...]
     front: pd.DataFrame
     hypervolume: float
+    spread: Spread | None
+    again: MeasuredAgain | None
     histories: dict[str, pd.DataFrame]
     warnings: tuple[str, ...]
 
@@ -94,7 +111,9 @@ def overview(runs: dict[str, Run], title: str) -> Overview:
     trials = _together(runs, {label: run.trials for label, run in runs.items()})
     pooled = with_spread(_pooled(runs, points, trials), objectives)
     counts = np.concatenate(list(able.values()))
-    best = _with_probability(front(pooled.table[counts], objectives, ()), pooled, trials, runs)
+    best = front(pooled.table[counts], objectives, ())
+    seeds = seeds_of_runs(runs, trials, pooled)
+    spread, parted = pooled_spread(seeds), _halves(runs, points)
     return Overview(
         title=title,
         runs=runs,
@@ -102,8 +121,10 @@ def overview(runs: dict[str, Run], title: str) -> Overview:
         trials=trials,
         points=pooled,
         verdicts=_verdicts(pooled.table, counts, best, objectives),
-        front=best,
+        front=_described(best, pooled, counts, seeds, spread, parted, objectives),
         hypervolume=hypervolume(best, objectives),
+        spread=spread,
+        again=measured_again(parted, spread, reference_point(objectives)),
         histories={
             label: hypervolume_history(run.trials, objectives, run.space.guards, run.space.parameter_names)
             for label, run in runs.items()
@@ -114,6 +135,13 @@ def overview(runs: dict[str, Run], title: str) -> Overview:
         + beyond_reference(best, objectives)
         + _different_guards(runs),
     )
+
+
+def again_text(view: Overview) -> str:
+    """Say what the front's hypervolume is by seeds that did not choose it, as in "measured again: 0.54 ± 0.02"."""
+    if view.again is None:
+        return "not measured again" if view.front.empty else "one seed a point: expect less"
+    return f"measured again: {view.again.hypervolume:.4g} ± {view.again.std:.2g}"
 
 
 def beyond_reference(best: pd.DataFrame, objectives: Sequence[Objective]) -> tuple[str, ...]:
@@ -127,18 +155,55 @@ def beyond_reference(best: pd.DataFrame, objectives: Sequence[Objective]) -> tup
     )
 
 
-def _with_probability(best: pd.DataFrame, points: Points, trials: pd.DataFrame, runs: dict[str, Run]) -> pd.DataFrame:
-    """Say of each point of a front with several seeds how probable it is to be on it."""
-    if not points.repeated or PROBABILITY_COLUMN in best:
+def again_column(objective: Objective) -> str:
+    """Return the name of the column that holds an objective's mean over the seeds that did not choose the point."""
+    return f"{objective.metric}_again"
+
+
+def _described(
+    best: pd.DataFrame,
+    points: Points,
+    counts: np.ndarray,
+    seeds: Seeds,
+    spread: Spread | None,
+    parted: Halves,
+    objectives: Sequence[Objective],
+) -> pd.DataFrame:
+    """Add to a front what its points contribute, how sure they are to be on it, and what their other seeds say."""
+    best = best.copy()
+    values = minimised(objective_values(best, objectives), objectives)
+    _insert(best, (SEEDS_COLUMN, "trial"), CONTRIBUTION_COLUMN, contributions(values, reference_point(objectives)))
+    if spread is None or not points.repeated:
         return best
-    seeds = seeds_of_runs(runs, trials, points)
     places = {key: row for row, key in enumerate(row_keys(points.table))}
     rows = [places[key] for key in row_keys(best)]
-    best = best.copy()
-    column = [front_probability(seeds, row) if points.seeds[row] > 1 else np.nan for row in rows]
-    beside = SEEDS_COLUMN if SEEDS_COLUMN in best else "trial"
-    best.insert(list(best.columns).index(beside) + 1, PROBABILITY_COLUMN, np.array(column, dtype=float))
+    able = np.flatnonzero(counts)
+    means = minimised(objective_values(points.table, objectives), objectives)
+    shares = np.full(len(counts), np.nan)
+    shares[able] = front_shares(means[able], points.seeds[able], spread)
+    alone = [single_run_probability(seeds, row) if points.seeds[row] > 1 else np.nan for row in rows]
+    _insert(best, (SEEDS_COLUMN, "trial"), SINGLE_RUN_COLUMN, np.array(alone, dtype=float))
+    _insert(best, (SEEDS_COLUMN, "trial"), ON_FRONT_COLUMN, shares[rows])
+    again = minimised(parted.others, objectives)[rows]
+    for number, objective in enumerate(objectives):
+        _insert(best, (std_column(objective), objective.metric), again_column(objective), again[:, number])
     return best
+
+
+def _insert(table: pd.DataFrame, beside: Sequence[str], name: str, values: np.ndarray) -> None:
+    """Put a column behind the first of some that is there; one that the study has recorded stays what it is."""
+    place = next(column for column in beside if column in table)
+    if name not in table:
+        table.insert(list(table.columns).index(place) + 1, name, values)
+
+
+def _halves(runs: dict[str, Run], points: dict[str, Points]) -> Halves:
+    """Return the points of all runs by the seed that chose them, and by their others."""
+    parts = [
+        halves(run.trials, points[label].owner, len(points[label].seeds), run.space.objectives, run.space.guards)
+        for label, run in runs.items()
+    ]
+    return Halves(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
 def seeds_of_runs(runs: dict[str, Run], trials: pd.DataFrame, points: Points) -> Seeds:

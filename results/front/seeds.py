@@ -1,11 +1,12 @@
-"""The seeds of points: how probable it is that a point is on the front, and draws of one seed per point.
+"""The seeds of points: draws of one seed per point, and how often a point is on the front of such a draw.
 
 A *draw* takes one finished seed of every point, each with equal probability and independently of those of the other
 points: the trials of a search in which each configuration had been trained once. A seed that breaks a guard, or has no
 finite objectives, is drawn like the others, but is then nowhere: it is not on the front and dominates nothing. The
 probability of a point is the share of all possible draws in which it is on the front, non-dominated as in
-`results.front.front` (equal points do not dominate one another). A point of one seed is that seed in every draw; as
-this says nothing of how the point varies, tables leave its probability empty.
+`results.front.front` (equal points do not dominate one another). More seeds make it no surer: it is about single
+trainings. How probable it is that a point's mean is on the front, `results.front.noise` says. A point of one seed is
+that seed in every draw; as this says nothing of how the point varies, tables leave its probability empty.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import pandas as pd
 
 from results.records.objectives import Objective, minimised, objective_values
 
-PROBABILITY_COLUMN = "front_probability"
+SINGLE_RUN_COLUMN = "single_run_probability"
 DRAWS = 500
 SEED = 0
 
@@ -50,7 +51,7 @@ def seeds_of(trials: pd.DataFrame, owner: np.ndarray, able: np.ndarray, objectiv
     return Seeds(values[finished], able[finished], owner[finished])
 
 
-def front_probability(seeds: Seeds, point: int) -> float:
+def single_run_probability(seeds: Seeds, point: int) -> float:
     """Return the probability that a point is non-dominated in a draw, which is exact.
 
     The draws of points are independent, so it is, averaged over the point's seeds, the product over all other points

@@ -19,7 +19,7 @@ BOOKKEEPING = (*TRIAL_COLUMNS, INHERITED, CODE)
 LINE = "line"  # column of the values that a line has gone through, where the space has a sweep
 CURVE_COLUMNS = ("trial", "epoch", "seconds")
 # Columns that tables and charts of trials add; with those above, names that no parameter, loss or metric can have
-DERIVED = ("names", "run", "seeds", "front_probability", "hypervolume")
+DERIVED = ("names", "run", "seeds", "on_front_probability", "single_run_probability", "contribution", "hypervolume")
 TAKEN = frozenset({*BOOKKEEPING, LINE, *CURVE_COLUMNS, *DERIVED})
 NAME = re.compile(r"[^\W\d][\w-]*(\.[\w-]+)*")
 

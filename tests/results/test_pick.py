@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from results import rebuild
@@ -103,11 +104,24 @@ def test_without_a_criterion_it_says_what_there_is(maker, capsys):
     folder = maker.write(maker.rows(POINTS))
     assert main([str(folder)]) == 0
     first = capsys.readouterr().out
-    for part in ("knee", "utopia", "recon", "kl", "same", "near", "held", "1000 bootstrap resamples"):
+    for part in ("knee", "utopia", "recon", "kl", "How sure these choices are cannot be told"):
         assert part in first
+    assert "near" not in first.splitlines()[0]
     assert not (folder / "best").exists()
     assert main([str(folder)]) == 0
     assert capsys.readouterr().out == first
+
+
+def test_with_several_seeds_it_says_how_sure_each_choice_is(maker, capsys):
+    rows = maker.rows([*POINTS, *(np.array(POINTS) + 0.01).tolist()])
+    for number, row in enumerate(rows):
+        row |= {"action_weight": 0.1 * (number % len(POINTS)), "codebook_size": 8, "num_sub_actions": 9}
+        row["method"] = "action_head"
+    assert main([str(maker.write(rows))]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "same  near  rule" in lines[0]
+    assert re.search(r"knee +\d+ .* \d+% +\d+%", lines[1])
+    assert "Were every point trained again with as many seeds" in lines[-1]
 
 
 @pytest.mark.parametrize(

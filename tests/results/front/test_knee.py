@@ -1,11 +1,10 @@
 """Knees by their definitions, and how sure a choice is."""
 
-import itertools
-
 import numpy as np
 import pytest
 
 from results.front.knee import Rule, Stability, knee, nearest_to_utopia, stabilities
+from results.front.noise import Spread
 
 ONE = np.ones(2)
 
@@ -89,74 +88,63 @@ FRONT = np.array([[0.0, 1.0], [0.2, 0.3], [0.55, 0.2], [1.0, 0.0]])
 REFERENCE = np.array([1.1, 1.1])
 
 
-def stability(seeds, reference, rule: Rule, **others) -> Stability:
-    (found,) = stabilities(seeds, reference, [rule], **others)
+SPREAD = Spread(np.diag([0.05, 0.05]) ** 2, freedom=1000)
+
+
+def stability(means, seeds, rule: Rule, spread=SPREAD) -> Stability:
+    (found,) = stabilities(np.asarray(means), np.full(len(means), seeds), spread, REFERENCE, [rule])
     return found
 
 
-def by_hand(points: np.ndarray, rule, near: float) -> Stability:
-    """Every resample of a handful of points, each as likely as the next."""
-    extent = np.ptp(points, axis=0)
-    chosen = rule(points, REFERENCE)
-    same = close = held = 0
-    draws = list(itertools.product(range(len(points)), repeat=len(points)))
-    for draw in draws:
-        members = sorted(set(draw))
-        pick = members[rule(points[members], REFERENCE)]
-        same += pick == chosen
-        close += bool(np.all(np.abs(points[pick] - points[chosen]) <= near * extent))
-        held += chosen in members
-    return Stability(chosen, same / len(draws), close / len(draws), held / len(draws))
-
-
 @pytest.mark.parametrize("rule", [knee, nearest_to_utopia])
-def test_it_approaches_the_enumeration_of_all_resamples(rule) -> None:
-    points = np.vstack([FRONT, [[0.21, 0.31]]])[:4] if rule is knee else FRONT
-    expected = by_hand(points, rule, 0.05)
-    found = stability([point[None] for point in points], REFERENCE, rule, resamples=4000)
-    assert found.chosen == expected.chosen
-    # Four standard errors of a share of 4000 draws.
-    assert found[1:] == pytest.approx(expected[1:], abs=4 * 0.5 / 4000**0.5)
-    assert expected.held == pytest.approx(1 - (1 - 1 / 4) ** 4)
+def test_it_is_how_often_the_point_is_chosen_when_all_are_trained_again(rule) -> None:
+    rng = np.random.default_rng(5)
+    rivals = np.array([[0.0, 1.0], [0.2, 0.3], [0.33, 0.2], [1.0, 0.0]])
+    picks = []
+    for moved in rivals + rng.normal(0, 0.05 / np.sqrt(2), (3000, *rivals.shape)):
+        best = [n for n, point in enumerate(moved) if not (np.delete(moved, n, 0) <= point).all(axis=1).any()]
+        best.sort(key=lambda n, moved=moved: tuple(moved[n]))
+        picks.append(best[rule(moved[best], REFERENCE)])
+    found = stability(rivals, 2, rule)
+    assert found.chosen == rule(rivals, REFERENCE)
+    # Four standard errors of the difference between shares of 1000 and of 3000 draws.
+    error = 0.5 * (1 / 1000 + 1 / 3000) ** 0.5
+    assert found.same == pytest.approx(np.mean(np.array(picks) == found.chosen), abs=4 * error)
+    assert 0.5 < found.same < 1
 
 
-def test_a_point_nearby_counts_as_near_and_not_as_the_same() -> None:
-    twin = FRONT[1] + [0.01, -0.01]
-    alone = stability([point[None] for point in FRONT], REFERENCE, knee)
-    found = stability([point[None] for point in [*FRONT, twin]], REFERENCE, knee)
+def test_a_point_that_chance_does_not_tell_apart_counts_as_near_and_not_as_the_same() -> None:
+    alone = stability(FRONT, 2, knee)
+    found = stability([*FRONT, FRONT[1] + [0.01, -0.01]], 2, knee)
     assert alone.near == alone.same
-    assert found.near > found.same + 0.1
-    assert found.near > alone.near
+    assert found.near > found.same + 0.2
 
 
-def test_the_same_seed_gives_the_same_figures() -> None:
-    seeds = [point[None] for point in FRONT]
-    assert stability(seeds, REFERENCE, knee) == stability(seeds, REFERENCE, knee)
-    assert stability(seeds, REFERENCE, knee) != stability(seeds, REFERENCE, knee, seed=1)
+def test_the_same_arguments_give_the_same_figures() -> None:
+    assert stability(FRONT, 1, knee) == stability(FRONT, 1, knee)
 
 
 def test_rules_asked_together_choose_as_each_alone() -> None:
-    noise = np.random.default_rng(0).normal(0, 0.2, (4, 3, 2))
-    seeds = list(FRONT[:, None] + noise)
-    found = stabilities(seeds, REFERENCE, [knee, nearest_to_utopia])
-    assert found == [stability(seeds, REFERENCE, rule) for rule in (knee, nearest_to_utopia)]
+    found = stabilities(FRONT, np.ones(4, dtype=int), SPREAD, REFERENCE, [knee, nearest_to_utopia])
+    assert found == [stability(FRONT, 1, rule) for rule in (knee, nearest_to_utopia)]
 
 
-def test_seeds_that_scatter_make_a_choice_less_sure() -> None:
+def test_more_seeds_make_a_choice_surer() -> None:
     rivals = np.array([[0.0, 1.0], [0.2, 0.3], [0.4, 0.15], [1.0, 0.0]])
-    noise = np.random.default_rng(0).normal(size=(4, 3, 2))
-    noise -= noise.mean(axis=1, keepdims=True)  # the means stay
-    sure, unsure = (stability(list(rivals[:, None] + scale * noise), REFERENCE, knee) for scale in (1e-6, 0.3))
-    assert sure.chosen == unsure.chosen == 1
-    assert unsure.same < sure.same - 0.05
+    one, three, many = (stability(rivals, seeds, knee).same for seeds in (1, 3, 1000))
+    assert one < three < many
+    assert many > 0.99
+
+
+def test_without_seeds_nothing_is_said_of_how_sure_a_choice_is() -> None:
+    found = stability(FRONT, 1, knee, spread=None)
+    assert found.chosen == knee(FRONT, REFERENCE)
+    assert np.isnan([found.same, found.near]).all()
 
 
 def test_one_point_is_always_chosen() -> None:
-    assert stability([np.array([[0.3, 0.4]])], REFERENCE, knee) == Stability(0, 1.0, 1.0, 1.0)
+    assert stability([[0.3, 0.4]], 1, knee) == Stability(0, 1.0, 1.0)
 
 
-def test_dominated_points_are_never_chosen_while_the_front_is_drawn() -> None:
-    points = [*FRONT, np.array([0.9, 0.9])]
-    found = stability([point[None] for point in points], REFERENCE, knee)
-    assert found.chosen == 1
-    assert 0.5 < found.same <= found.held
+def test_points_far_behind_change_nothing() -> None:
+    assert stability([*FRONT, [0.9, 0.9]], 3, knee) == stability(FRONT, 3, knee)

@@ -173,7 +173,8 @@ def test_a_run_is_rebuilt_from_its_points(repeated):
     assert rows["stitch_fvu"].tolist() == pytest.approx([0.22, 0.31, 0.9])
     assert rows["stitch_fvu_std"].tolist()[:2] == pytest.approx([0.02, np.sqrt(0.0002)])
     assert rows["action_kl_ratio"].tolist() == pytest.approx([0.84, 0.32, 0.2])
-    assert (repeated / "front.csv").read_text().splitlines()[3].startswith("kl,2,1,,finished,,2,")
+    assert rows["single_run_probability"].isna().tolist() == [False, False, True]
+    assert rows["on_front_probability"].notna().all()
     assert rows["stitch_fvu_std"].isna().tolist() == [False, False, True]
     assert (repeated / "best/recon/model.safetensors").read_bytes() == b"weights of 5"
     header = (repeated / "best/recon/configuration.yaml").read_text()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from results import read_run, rebuild, unite
 from results.front.overview import overview, seeds_of_runs
-from results.front.seeds import DRAWS, Seeds, are_all, draws, front_probability
+from results.front.seeds import DRAWS, Seeds, are_all, draws, single_run_probability
 
 COORDINATE = st.integers(0, 3).map(float)
 SEED = st.tuples(st.tuples(COORDINATE, COORDINATE), st.booleans())
@@ -43,7 +43,7 @@ def brute_force(points, number):
 def test_it_is_the_share_of_all_draws(points):
     seeds = seeds_from(points)
     for number in range(len(points)):
-        assert front_probability(seeds, number) == pytest.approx(brute_force(points, number), abs=1e-12)
+        assert single_run_probability(seeds, number) == pytest.approx(brute_force(points, number), abs=1e-12)
 
 
 @given(POINTS)
@@ -81,13 +81,13 @@ def test_the_front_has_it_as_a_column_beside_the_seeds(maker):
     folder = maker.write(repeated_rows(maker))
     made = rebuild(folder, figures=False)
     front = pd.read_csv(folder / "front.csv")
-    assert list(front.columns[:4]) == ["names", "trial", "seeds", "front_probability"]
+    assert list(front.columns[:5]) == ["names", "trial", "seeds", "on_front_probability", "single_run_probability"]
     points = [
         [((0.2, 0.6), True), ((0.3, 0.7), True), ((0.25, 0.5), True)],
         [((0.4, 0.4), True), ((0.1, 0.1), False), ((0.5, 0.45), True)],
         [((0.9, 0.2), True)],
     ]
-    by_trial = dict(zip(front["trial"] // 3, front["front_probability"], strict=True))
+    by_trial = dict(zip(front["trial"] // 3, front["single_run_probability"], strict=True))
     for number in range(2):
         assert by_trial[number] == pytest.approx(brute_force(points, number))
     assert math.isnan(by_trial[2]), "one seed says nothing of how its point varies"
@@ -96,7 +96,7 @@ def test_the_front_has_it_as_a_column_beside_the_seeds(maker):
 
 def test_a_run_without_replicates_has_no_such_column(maker):
     made = rebuild(maker.write(maker.rows([[0.2, 0.9], [0.9, 0.2]])), figures=False)
-    assert "front_probability" not in made.front
+    assert "single_run_probability" not in made.front
 
 
 @pytest.mark.slow
@@ -106,7 +106,7 @@ def test_in_a_union_the_points_of_other_runs_are_drawn_too(maker, tmp_path):
     _, union = unite([first, second], tmp_path / "out", figures=False)
     front = union.front[(union.front["run"] == "first").to_numpy()]
     alone = overview({"first": read_run(first)}, "first").front
-    assert front["front_probability"].iloc[0] < alone["front_probability"].iloc[0]
+    assert front["single_run_probability"].iloc[0] < alone["single_run_probability"].iloc[0]
 
 
 @pytest.mark.slow
@@ -119,4 +119,6 @@ def test_maximised_objectives_are_turned(maker):
     ]
     turned = [{**row, "gain": -row["action_kl_ratio"]} for row in rows]
     front = rebuild(maker.write(turned, "turned", objectives=objectives), figures=False).front
-    assert front["front_probability"].tolist() == pytest.approx(plain["front_probability"].tolist(), nan_ok=True)
+    for column in ("single_run_probability", "on_front_probability", "contribution"):
+        assert front[column].tolist() == pytest.approx(plain[column].tolist(), nan_ok=True)
+    assert front["gain_again"].tolist() == pytest.approx((-plain["action_kl_ratio_again"]).tolist(), nan_ok=True)
