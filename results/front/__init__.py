@@ -4,7 +4,8 @@
 - `points`: what a point is: all seeds of one configuration.
 - `front`: the front of a run, its named points, hypervolume and history.
 - `knee`: the compromise, by two rules, and how sure its choice is.
-- `seeds`: how probable it is that a point is on the front; draws of one seed per point.
+- `seeds`: draws of one seed per point, and how often a point is on the front of such a draw.
+- `noise`: what chance does to a front: how far seeds scatter, the front measured again, how sure its points are.
 - `indicators`: quality indicators against the front of all.
 - `overview`: what all outputs show, of one run or of several together.
 - `groups`: fronts by any parameter.

@@ -30,13 +30,25 @@ class WarmScheduler(FIFOScheduler):
         super().__init__()
         self._more_may_come = more_may_come
         self._kept = 0
+        self._controller: Any = None
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        """Let Tune keep actors like that of this trial, or go where none is needed: what they hold may be others'."""
+        """Let Tune keep actors like that of this trial, where more trials may come."""
         super().on_trial_complete(tune_controller, trial, result)
         kept = MOST_KEPT if self._more_may_come() else 0
         tune_controller._actor_cache.increase_max(trial.placement_group_factory, kept - self._kept)
-        self._kept = kept
+        self._kept, self._controller = kept, tune_controller
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        """Let all idle actors go where none is needed: what they hold may be others', or a node that may go.
+
+        Tune would keep one for each trial that runs.
+        """
+        controller = self._controller
+        idle = controller is not None and not controller._pending_trials and controller._actor_cache.num_cached_objects
+        if idle and not self._more_may_come():
+            controller._cleanup_cached_actors(force_all=True)
+        return super().choose_trial_to_run(tune_controller)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return nothing: Tune pickles its scheduler when it begins, but the run's record is the state."""

@@ -63,9 +63,24 @@ class EndWithNode(UserCallback):
 
 
 def lean(trainer: Any) -> Any:
-    """Return the class of a trainer whose runs have no cleaner of their own, and no manager of data sets (113 MiB)."""
+    """Return the class of a trainer whose runs have no cleaner of their own, and no manager of data sets (113 MiB).
+
+    Nor do they ask the autoscaler for places: `search.cluster.ask_for` does, for all slots, and Ray heeds no more than
+    the last request.
+    """
+    from ray.train.v2._internal.execution.scaling_policy import FixedScalingPolicy
+
+    class Silent(FixedScalingPolicy):
+        def after_controller_start(self, train_run_context: Any) -> None:
+            pass
+
+        def _maybe_send_resource_request(self) -> None:
+            pass
 
     class Trainer(trainer):
+        def _initialize_and_run_controller(self, **given: Any) -> Any:
+            return super()._initialize_and_run_controller(**given | {"scaling_policy": Silent(self.scaling_config)})
+
         def _create_default_callbacks(self) -> list[Any]:
             every = super()._create_default_callbacks()
             return [callback for callback in every if type(callback).__name__ not in NOT_NEEDED]

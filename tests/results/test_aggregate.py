@@ -32,8 +32,9 @@ def test_a_run_is_rebuilt_from_its_records(maker):
     assert [(row["names"], row["trial"]) for row in front] == [("recon", "0"), ("knee", "1"), ("kl", "2")]
     recorded = {row["trial"]: row for row in rows_of(folder / "trials.csv")}
     for row in front:
-        names = row.pop("names")
+        names, contribution = row.pop("names"), row.pop("contribution")
         assert row == recorded[row["trial"]], names
+        assert float(contribution) == pytest.approx({"recon": 0.1 * 0.1, "knee": 0.3 * 0.6, "kl": 0.1 * 0.1}[names])
     history = rows_of(folder / "hypervolume.csv")
     assert [row["front_size"] for row in history] == ["1", "2", "3", "3"]
     assert float(history[-1]["hypervolume"]) == made.hypervolume

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 from ray.tune.schedulers import TrialScheduler
+from ray.tune.utils.object_cache import _ObjectCache
 
 from search.record.recorder import Recorder
 from search.space.reading import SpaceError, parse_space
@@ -88,23 +89,36 @@ def test_a_resumed_run_knows_what_it_knew(space, tmp_path):
     assert decide(scheduler, 1, row(2, 0.9)) == TrialScheduler.STOP
 
 
-class Cache:
-    """Stands for Tune's cache of actors, as far as it is told how many to keep."""
+class Controller:
+    """As much of Tune's controller as has to do with idle actors."""
 
     def __init__(self):
-        self.most = 0
+        self._actor_cache, self._pending_trials, self.gone = _ObjectCache(), set(), []
 
-    def increase_max(self, key, by=1):
-        self.most += by
+    def _cleanup_cached_actors(self, force_all=False):
+        self.gone += self._actor_cache.flush_cached_objects(force_all=force_all)
+
+    def get_trials(self):
+        return []
 
 
-def test_idle_actors_are_kept_while_more_trials_may_come():
-    controller, left = SimpleNamespace(_actor_cache=Cache()), [True, True, False, False, True]
-    scheduler = WarmScheduler(lambda: left.pop(0))
+def test_idle_actors_are_kept_while_more_trials_may_come_and_none_after():
+    controller, more = Controller(), [True]
+    scheduler = WarmScheduler(lambda: more[0])
     trial = SimpleNamespace(placement_group_factory="alike")
-    kept = []
-    for _ in range(5):
+    for _ in range(3):  # as Tune does for each trial that runs
+        controller._actor_cache.increase_max("alike")
+    for actor in "ab":
         scheduler.on_trial_complete(controller, trial, {})
-        kept.append(controller._actor_cache.most > 0)
-    assert kept == [True, True, False, False, True]
+        assert controller._actor_cache.cache_object("alike", actor)
+        controller._actor_cache.decrease_max("alike")
+        scheduler.choose_trial_to_run(controller)
+    assert controller.gone == []
+    more[0] = False
+    controller._pending_trials = {"one that may take an idle actor"}
+    scheduler.choose_trial_to_run(controller)
+    assert controller.gone == []
+    controller._pending_trials = set()
+    scheduler.choose_trial_to_run(controller)
+    assert controller.gone == ["a", "b"]
     assert pickle.loads(pickle.dumps(scheduler)), "Tune pickles it when it begins"
