@@ -1,24 +1,30 @@
 """Tell which parameters matter: for each objective, and for the hypervolume.
 
 The numbers are PED-ANOVA's (Watanabe, Bansal and Hutter, IJCAI 2023; for parameters under a condition Kaito et al., KDD
-2026), as Optuna has it: how far the values of a parameter among the best trials differ from its values among all.
+2026), as Optuna has it: how far the values of a parameter among the best points differ from its values among all.
 It compares with what was tried, not with an even spread, so it is fair to a sampler that tries good values more often;
-one hopeless trial changes nothing; and it draws no random numbers. An objective's best trials are those with its
-best values. For the hypervolume they are those that dominate most volume on their own, up to the reference point; a
-trial that breaks a guard dominates nothing. Every finished trial counts for the objectives, whatever its guards say.
+one hopeless point changes nothing. An objective's best points are those with its best values. For the hypervolume they
+are those that dominate most volume on their own, up to the reference point. Points that break a guard are left out, and
+a point counts once, however many seeds it has.
+
+Values among a few points differ from those among all by chance as well. By how much is found by shuffling: points
+drawn at random take the place of the best, `SHUFFLES` times. Beyond the line that is so found, in units of its mean by
+chance, none of the parameters comes in 95 % of the shuffles (Westfall and Young, "Resampling-based multiple testing",
+1993).
+Of very many points no more than `MOST_SHUFFLED` are shuffled, which draws the line a little too far out.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from results.front.front import eligible, reference_point
+from results.front.front import reference_point
 from results.front.overview import Overview
 from results.records.objectives import minimised, objective_values
 from results.records.space import Parameter
@@ -28,10 +34,11 @@ from results.records.text import cell
 if TYPE_CHECKING:
     from optuna.study import Study
 
-# PED-ANOVA asks for at least 5 trials among the best; where half of all trials are the best, it says little.
-BEST_TRIALS, BEST_FRACTION = 5, 0.1
-FEWEST_TRIALS = 2 * BEST_TRIALS
+# PED-ANOVA asks for at least 5 trials among the best; where half of all are the best, it says little.
+BEST_POINTS, BEST_FRACTION = 5, 0.1
+FEWEST_POINTS = 2 * BEST_POINTS
 HYPERVOLUME = "hypervolume"
+SHUFFLES, MOST_SHUFFLED, LEVEL, SEED = 100, 500, 0.05, 0
 
 
 class Importance(NamedTuple):
@@ -39,17 +46,24 @@ class Importance(NamedTuple):
 
     Attributes:
         target: Metric of an objective, or `HYPERVOLUME`.
-        shares: Importance of each parameter, in their order, adding up to 1; empty if there is nothing to tell.
-        best: How many trials were the best ones.
-        trials: Of how many.
+        values: Importance of each parameter, in their order, 0 or more; empty if there is nothing to tell.
+        chance: What each would have to exceed to be more than chance.
+        best: How many points were the best ones.
+        points: Of how many.
         lacking: Why there is nothing to tell; "" if there is.
     """
 
     target: str
-    shares: tuple[float, ...]
+    values: tuple[float, ...]
+    chance: tuple[float, ...]
     best: int
-    trials: int
+    points: int
     lacking: str
+
+    @property
+    def told(self) -> tuple[bool, ...]:
+        """Which parameters are told from chance."""
+        return tuple(value > chance for value, chance in zip(self.values, self.chance, strict=True))
 
 
 def same_space(view: Overview) -> bool:
@@ -66,47 +80,34 @@ def importances(view: Overview) -> tuple[tuple[str, ...], list[Importance]]:
     configurations = _configurations(view, parameters)
     names = [*(objective.metric for objective in view.objectives), HYPERVOLUME]
     known = np.array([found is not None for found in configurations], dtype=bool)
-    rows = np.flatnonzero(known & np.isfinite(targets).all(axis=1))
+    rows = np.flatnonzero(known & view.counted)
     if lacking := _lacking(parameters, len(rows)):
-        return tuple(p.name for p in parameters), [Importance(name, (), 0, len(rows), lacking) for name in names]
+        return tuple(p.name for p in parameters), [Importance(name, (), (), 0, len(rows), lacking) for name in names]
     counted = [configurations[row] or {} for row in rows]
-    study = _study(parameters, counted, targets[rows])
+    study = _study(parameters, counted)
     used = [p.name for p in parameters if any(p.name in configuration for configuration in counted)]
-    shares = [_importance(study, name, used, targets[rows, n], n) for n, name in enumerate(names)]
-    return tuple(used), shares
+    by_chance = lru_cache(lambda best: _chance(parameters, counted, used, best))
+    return tuple(used), [_importance(study, name, used, targets[rows, n], by_chance) for n, name in enumerate(names)]
 
 
 def by_importance(parameters: Sequence[str], told: Sequence[Importance]) -> list[int]:
     """Return the positions of the parameters, the one that is most important for any target first."""
-    most = np.max([importance.shares for importance in told], axis=0)
+    most = np.max([importance.values for importance in told], axis=0)
     return np.argsort(-most, kind="stable").tolist()
 
 
-def dominated_volumes(view: Overview) -> np.ndarray:
-    """Return the volume that each trial dominates on its own, (trials,); 0 if it does not count, NaN if unfinished."""
-    values = minimised(objective_values(view.trials, view.objectives), view.objectives)
-    volumes = np.prod(np.maximum(reference_point(view.objectives) - values, 0.0), axis=1)
-    for label, run in view.runs.items():
-        rows = view.run_of(view.trials) == label
-        counts = eligible(view.trials[rows], view.objectives, run.space.guards)
-        volumes[np.flatnonzero(rows)[~counts]] = 0.0
-    finished = (view.trials["state"] == "finished").to_numpy(dtype=bool)
-    return np.where(finished & np.isfinite(values).all(axis=1), volumes, np.nan)
-
-
 def _targets(view: Overview) -> np.ndarray:
-    """Return what is explained, to be minimised, (trials, objectives + 1); NaN for trials that did not finish."""
-    values = minimised(objective_values(view.trials, view.objectives), view.objectives)
-    volumes = dominated_volumes(view)
-    values = np.where(np.isfinite(volumes)[:, None], values, np.nan)
+    """Return what is explained, to be minimised, (points, objectives + 1): the last is what each dominates alone."""
+    values = minimised(objective_values(view.points.table, view.objectives), view.objectives)
+    volumes = np.prod(np.maximum(reference_point(view.objectives) - values, 0.0), axis=1)
     return np.hstack([values, -volumes[:, None]])
 
 
-def _lacking(parameters: Sequence[Parameter], trials: int) -> str:
+def _lacking(parameters: Sequence[Parameter], points: int) -> str:
     if not parameters:
         return "no parameter was searched"
-    if trials < FEWEST_TRIALS:
-        return f"{trials} finished trial{'' if trials == 1 else 's'} with finite objectives, {FEWEST_TRIALS} are needed"
+    if points < FEWEST_POINTS:
+        return f"{points} points keep the guards, {FEWEST_POINTS} are needed"
     return ""
 
 
@@ -125,14 +126,15 @@ def _distribution(parameter: Parameter) -> Any:
 
 
 def _configurations(view: Overview, parameters: Sequence[Parameter]) -> list[dict[str, Any] | None]:
-    """Return the parameters of each trial, without those it does not have; None where a value is not in its range.
+    """Return the parameters of each point, without those it does not have; None where a value is not in its range.
 
     None for lines too: their values say how they began as much as where they are.
     """
-    lines = view.trials[LINE] if LINE in view.trials else [""] * len(view.trials)
+    points = view.points.table
+    lines = points[LINE] if LINE in points else [""] * len(points)
     found: list[dict[str, Any] | None] = [{} if cell(line) in ("", "nan") else None for line in lines]
     for parameter in parameters:
-        values = list(view.trials[parameter.name]) if parameter.name in view.trials else []
+        values = list(points[parameter.name]) if parameter.name in points else []
         for row, value in enumerate(values):
             configuration, text = found[row], cell(value)
             if text in ("", "nan") or configuration is None:
@@ -150,43 +152,70 @@ def _inside(parameter: Parameter, value: Any) -> bool:
     return parameter.low is not None and parameter.high is not None and parameter.low <= value <= parameter.high
 
 
-def _study(parameters: Sequence[Parameter], configurations: list[dict[str, Any]], targets: np.ndarray) -> Study:
-    """Return a study in memory that holds the trials, quietly."""
+def _study(parameters: Sequence[Parameter], configurations: list[dict[str, Any]]) -> Study:
+    """Return a study in memory that holds the points, quietly; their values are given when it is asked."""
     import optuna
 
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        study = optuna.create_study(directions=["minimize"] * targets.shape[1])
+        study = optuna.create_study()
     finally:
         optuna.logging.set_verbosity(verbosity)
     distributions = {parameter.name: _distribution(parameter) for parameter in parameters}
     study.add_trials(
         optuna.trial.create_trial(
-            params=configuration,
-            distributions={name: distributions[name] for name in configuration},
-            values=values.tolist(),
+            params=configuration, distributions={name: distributions[name] for name in configuration}, value=0.0
         )
-        for configuration, values in zip(configurations, targets, strict=True)
+        for configuration in configurations
     )
     return study
 
 
-def _importance(study: Study, target: str, parameters: Sequence[str], values: np.ndarray, number: int) -> Importance:
+def _importance(
+    study: Study,
+    target: str,
+    parameters: Sequence[str],
+    values: np.ndarray,
+    by_chance: Callable[[int], tuple[float, ...]],
+) -> Importance:
+    count = len(values)
+    fraction = max(BEST_FRACTION, BEST_POINTS / count)
+    # As the evaluator chooses them: all that are as good as the last of the best.
+    best = values <= np.sort(values)[math.ceil(fraction * count) - 1]
+    chosen = int(best.sum())
+    if chosen > count / 2:
+        return Importance(target, (), (), chosen, count, f"{chosen} of {count} points are equally good")
+    return Importance(target, _divergences(study, parameters, best), by_chance(chosen), chosen, count, "")
+
+
+def _divergences(study: Study, parameters: Sequence[str], best: np.ndarray) -> tuple[float, ...]:
+    """Return PED-ANOVA's importance of each parameter where `best`, (points,), says which are the best."""
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
-    count = len(values)
-    fraction = max(BEST_FRACTION, BEST_TRIALS / count)
-    # As the evaluator chooses them: all that are as good as the last of the best.
-    best = int((values <= np.sort(values)[math.ceil(fraction * count) - 1]).sum())
-    if best > count / 2:
-        return Importance(target, (), best, count, f"{best} of {count} trials are equally good")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a low target is a good one, and that few trials have a parameter
         found = get_param_importances(
             study,
-            evaluator=PedAnovaImportanceEvaluator(target_quantile=fraction),
+            evaluator=PedAnovaImportanceEvaluator(target_quantile=best.mean()),
             params=list(parameters),
-            target=lambda trial: trial.values[number],
+            target=lambda trial: 0.0 if best[trial.number] else 1.0,
+            normalize=False,
         )
-    return Importance(target, tuple(float(found[name]) for name in parameters), best, count, "")
+    return tuple(float(found[name]) for name in parameters)
+
+
+def _chance(
+    parameters: Sequence[Parameter], configurations: list[dict[str, Any]], used: Sequence[str], best: int
+) -> tuple[float, ...]:
+    """Return what the importance of no parameter exceeds in 95 % of cases if `best` points are the best by chance."""
+    random = np.random.default_rng(SEED)
+    points = len(configurations)
+    if points > MOST_SHUFFLED:
+        configurations = [configurations[row] for row in random.permutation(points)[:MOST_SHUFFLED]]
+        best = max(BEST_POINTS, round(best * MOST_SHUFFLED / points))
+    study, points = _study(parameters, configurations), len(configurations)
+    drawn = np.array([_divergences(study, used, random.permutation(points) < best) for _ in range(SHUFFLES)])
+    usual = drawn.mean(axis=0)
+    farthest = (drawn / np.where(usual > 0, usual, 1.0)).max(axis=1)
+    return tuple((usual * np.quantile(farthest, 1.0 - LEVEL)).tolist())

@@ -132,12 +132,12 @@ def _importance(view: Overview) -> dict[str, Any] | None:
     if not same_space(view):
         return None
     parameters, targets = importances(view)
-    told = [importance for importance in targets if importance.shares]
+    told = [importance for importance in targets if importance.values]
     # Where nothing can be told, it is for the same reason, which then needs no target.
     lacking = [f"{i.target}: {i.lacking}" if told else i.lacking for i in targets if i.lacking]
     return {
         "chart": chart_html(importance_chart(parameters, targets), "importance") if told else "",
-        "best": ", ".join(dict.fromkeys(f"{importance.best} of {importance.trials}" for importance in told)),
+        "best": ", ".join(dict.fromkeys(f"{importance.best} of {importance.points}" for importance in told)),
         "of_hypervolume": any(importance.target == HYPERVOLUME for importance in told),
         "lacking": _capital("; ".join(dict.fromkeys(lacking))) + "." if lacking else "",
     }

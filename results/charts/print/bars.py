@@ -20,28 +20,29 @@ LEAST_WRITTEN = 0.05  # the smallest share whose number fits into its bar
 
 
 def importance_figure(view: Overview, parameters: Sequence[str], found: Sequence[Importance]) -> Figure:
-    """Return a bar per parameter and target, the most important parameter on top."""
-    told = [importance for importance in found if importance.shares]
+    """Return a bar per parameter and target, the most important parameter on top; hollow where it may be chance."""
+    told = [importance for importance in found if importance.values]
     order = by_importance(parameters, told)
     figure = new_figure(TEXT_WIDTH_IN, 1.3 + len(order) * (len(told) + 1) * BAR_IN)
     axes = figure.subplots()
     height = 1 / (len(told) + 1)
     for number, importance in enumerate(told):
-        shares = [importance.shares[position] for position in order]
+        values = [importance.values[position] for position in order]
         places = np.arange(len(order)) + (number - (len(told) - 1) / 2) * height
         colour = CATEGORICAL[found.index(importance) % len(CATEGORICAL)]
-        bars = axes.barh(places, shares, height=height, color=colour, label=importance.target)
-        axes.bar_label(bars, [f"{share:.0%}" for share in shares], padding=2, fontsize=8.5)
+        fills = [colour if importance.told[position] else "white" for position in order]
+        bars = axes.barh(places, values, height=height, color=fills, edgecolor=colour)
+        axes.bar_label(bars, [f"{value:.2f}" for value in values], padding=2, fontsize=8.5)
+        axes.barh(0, 0, color=colour, label=importance.target)
     axes.set_yticks(range(len(order)), [parameters[position] for position in order])
     axes.invert_yaxis()
-    axes.set_xlabel("share of the importance (PED-ANOVA)")
-    axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+    axes.set_xlabel("importance (PED-ANOVA); hollow: may be chance")
     add_grid(axes)
     axes.grid(visible=False, axis="y")
     axes.margins(x=0.1)
     figure.legend(loc="outside lower center", ncols=4, frameon=False)
-    best = " or ".join(dict.fromkeys(f"{importance.best} of {importance.trials}" for importance in told))
-    place_title(figure, view.title, f"what tells the best {best} trials from all")
+    best = " or ".join(dict.fromkeys(f"{importance.best} of {importance.points}" for importance in told))
+    place_title(figure, view.title, f"what tells the best {best} points from all")
     return figure
 
 

@@ -18,26 +18,37 @@ NAMES_BESIDE_BARS: dict[str, Any] = {"autorange": "reversed", "showgrid": False,
 
 
 def importance_chart(parameters: Sequence[str], found: Sequence[Importance]) -> Figure:
-    """Return a bar per parameter and target, the most important parameter on top."""
-    told = [importance for importance in found if importance.shares]
+    """Return a bar per parameter and target, the most important parameter on top; hollow where it may be chance."""
+    told = [importance for importance in found if importance.values]
     order = by_importance(parameters, told)
-    chart = blank_chart("share of the importance", "")
+    chart = blank_chart("importance (PED-ANOVA)", "")
     chart.update_layout(margin_l=16, barmode="group", bargap=0.3, height=150 + 22 * len(order) * len(told))
     for importance in told:
-        shares = [importance.shares[position] for position in order]
+        values = [importance.values[position] for position in order]
+        chance = [importance.chance[position] for position in order]
+        colour = CATEGORICAL[found.index(importance) % len(CATEGORICAL)]
+        beyond = [importance.told[position] for position in order]
         chart.add_bar(
             y=[html.escape(parameters[position]) for position in order],
-            x=[round(share, 5) for share in shares],
-            text=[f"{share:.0%}" for share in shares],
+            x=[round(value, 5) for value in values],
+            text=[
+                f"{value:.2f}" if known else f"{value:.2f}, may be chance"
+                for value, known in zip(values, beyond, strict=True)
+            ],
             textposition="outside",
             cliponaxis=False,
             orientation="h",
             name=html.escape(importance.target),
-            marker={"color": CATEGORICAL[found.index(importance) % len(CATEGORICAL)]},
-            hovertemplate=f"{html.escape(importance.target)}<br>%{{y}}: %{{x:.1%}}<extra></extra>",
+            marker={
+                "color": [colour if known else "white" for known in beyond],
+                "line": {"color": colour, "width": 1.5},
+            },
+            customdata=[f"{line:.2f}" for line in chance],
+            hovertemplate=f"{html.escape(importance.target)}<br>%{{y}}: %{{x:.2f}}; by chance up to %{{customdata}}"
+            "<extra></extra>",
         )
-    longest = max(share for importance in told for share in importance.shares)
-    chart.update_xaxes(tickformat=".0%", range=[0, 1.2 * longest])  # room for the number behind the longest bar
+    longest = max(value for importance in told for value in importance.values)
+    chart.update_xaxes(range=[0, 1.4 * longest])  # room for the text behind the longest bar
     chart.update_yaxes(**NAMES_BESIDE_BARS)
     return chart
 
