@@ -8,8 +8,9 @@ from collections import Counter
 import numpy as np
 from markupsafe import Markup
 
+from results.atlas.palette import ink_on
 from results.atlas.svg import BAR, matrix, recording, shape, short
-from results.atlas.view import AtlasView
+from results.atlas.view import AtlasView, carried
 from results.report.page import percent, render
 
 CHANNELS = 6  # of a recording that are not folded away
@@ -28,6 +29,8 @@ def atlas_page(view: AtlasView) -> str:
         facts=Markup(facts),
         folded_from=CHANNELS,
         drawn_channels=max(1, min(channels, MOST_PANELS // max(examples, 1))),
+        carried=carried,
+        ink_on=ink_on,
         shape=shape,
         short=short,
         matrix=matrix,
@@ -69,5 +72,5 @@ def _facts(view: AtlasView) -> dict[str, object]:
                 "classes": [[name, percent(n / m.tokens[j])] for name, n in of.most_common(4)],
             }
         )
-    facts = {"codes": codes, "sub_actions": m.sub_actions, "rows": view.rows, "bar": BAR}
+    facts = {"codes": codes, "sub_actions": m.sub_actions, "letters": view.letters, "rows": view.rows, "bar": BAR}
     return facts | {"extent": view.extent, "unit": view.unit}

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from results.atlas.svg import BINS, likeliest_rows, limits, thinned
-from results.atlas.view import AtlasView, ink_on, lanes_of, over_time
-from results.charts.style import CATEGORICAL, FAINT, INK, RULE, SOFT, TEXT_WIDTH_IN, new_figure, print_style, save
+from results.atlas.palette import faded, ink_on
+from results.atlas.svg import BINS, likeliest_rows, limits, thinned, window_texts
+from results.atlas.view import AtlasView, carried, lanes_of, over_time
+from results.charts.style import FAINT, INK, RULE, SOFT, TEXT_WIDTH_IN, new_figure, print_style, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,9 +37,10 @@ NUMBERED = 64  # codes in the matrix; of more, the numbers would not be readable
 CHANNELS = 6  # more would not be readable on a page
 SIGNAL, LANE, ROW, LINE = 0.7, 0.12, 0.17, 0.12  # inches; LINE of a name beyond its first
 NAME, TITLE = 36, 64  # characters of a line of a name beside a picture, and above codes
-MOST_BAND = 0.72  # inches, of the windows of a row
+MOST_WINDOWS = 4.4  # inches, of the windows of all rows
 DRAWN_SAMPLES = 800
-DIGIT = 0.055  # inches, of the number of a code
+LETTER_IN = 0.05  # of what is written in a window
+BEHIND = "#8a919e"  # of the signal, which the rebuilt one is drawn over; 3 : 1 from white
 
 
 def write_pictures(view: AtlasView, folder: Path) -> list[Path]:
@@ -95,7 +97,7 @@ def _heading(view: AtlasView, k: int) -> tuple[str, float]:
 
 def _labels(view: AtlasView, rows: list[int]) -> tuple[list[str], float]:
     """The names beside rows of a picture, and how tall a row is in inches."""
-    names = [textwrap.wrap(view.atlas.meaning.sub_actions[k], NAME) for k in rows]
+    names = [textwrap.wrap(f"{view.letters[k]}  {view.atlas.meaning.sub_actions[k]}", NAME) for k in rows]
     return ["\n".join(lines) for lines in names], ROW + LINE * (max(map(len, names)) - 1)
 
 
@@ -123,9 +125,11 @@ def draw_codes(view: AtlasView, page: list[Line]) -> Figure:
     for kind, k, codes in page:
         if kind == "heading":
             count = f"{len(codes)} code{'s' * (len(codes) > 1)}, {100 * m.share[codes].sum():.3g} % of the tokens"
-            axes.plot([MARGIN + 0.04], [at + 0.165], "s", color=view.colours[k], markersize=5)
+            box = {"boxstyle": "square,pad=0.25", "facecolor": view.colours[k], "edgecolor": "none"}
+            style: dict[str, Any] = {"fontsize": 7, "color": ink_on(view.colours[k]), "ha": "center", "va": "center"}
+            axes.text(MARGIN + 0.05, at + 0.165, view.letters[k], bbox=box, **style)
             title, tall = _heading(view, k)
-            name = axes.text(MARGIN + 0.15, at + 0.1, title, fontsize=8.5, fontweight="bold", va="top")
+            name = axes.text(MARGIN + 0.2, at + 0.1, title, fontsize=8.5, fontweight="bold", va="top")
             offset: dict[str, Any] = {"xytext": (8, 2), "textcoords": "offset points"}
             axes.annotate(count, (1, 0), xycoords=name, **offset, fontsize=7.5, color=SOFT)
             at += tall
@@ -197,6 +201,7 @@ def draw_recording(view: AtlasView, example: Example) -> Figure:
     shown = min(CHANNELS, len(view.atlas.channels))
     q = over_time(example, min(BINS, example.x.shape[-1]))
     rows = likeliest_rows(q.mean(0))
+    rows += [k for k, _ in carried(example) if k not in rows]  # the rows explain every letter
     kinds, heights = _plan(view, example, shown)
     heights.append(_labels(view, rows)[1] * len(rows))
     layout = ConstrainedLayoutEngine(h_pad=0.02, hspace=0.0, w_pad=0.04)
@@ -232,15 +237,20 @@ def _title(view: AtlasView, example: Example, shown: int) -> str:
     return f"{name}, validation recording {example.number}{left_out}: stitch_fvu {example.stitch_fvu:.3f}"
 
 
+def _most(example: Example) -> float:
+    """Height that the windows of a row may take, in inches."""
+    return MOST_WINDOWS / min(CHANNELS, len(example.start))
+
+
 def _band(example: Example, row: int) -> float:
-    return min(MOST_BAND, LANE * (max(lanes_of(example.start[row], example.length[row])) + 1))
+    return min(_most(example), LANE * (max(lanes_of(example.start[row], example.length[row])) + 1))
 
 
 def _draw_signal(view: AtlasView, axes: Axes, example: Example, channel: int) -> None:
     x, stitched = example.x[channel], example.stitched[channel]
-    for series, label, colour in ((x, "signal", SOFT), (stitched, "rebuilt from the shapes", CATEGORICAL[1])):
+    for series, label, colour, width in ((x, "signal", BEHIND, 1.7), (stitched, "rebuilt from the shapes", INK, 0.9)):
         along, values = thinned(series, DRAWN_SAMPLES)
-        axes.plot(along * view.extent, values, color=colour, linewidth=0.9, label=label)
+        axes.plot(along * view.extent, values, color=colour, linewidth=width, label=label)
     axes.set_ylim(*limits(x, stitched))
     axes.locator_params(axis="y", nbins=3, steps=[1, 2, 5, 10])
     name = textwrap.fill(view.atlas.channels[channel], 18)
@@ -254,12 +264,14 @@ def _draw_windows(view: AtlasView, axes: Axes, example: Example, row: int) -> No
     lanes = lanes_of(start, length)
     inches = (TEXT_WIDTH_IN - 1.9) / view.extent  # of a unit of time, about: names on the left take the rest
     for n, lane in enumerate(lanes):
-        colour = view.colours[int(example.q[row, n].argmax())]
-        axes.barh(-lane, length[n], left=start[n], height=0.88, color=colour, edgecolor="white", linewidth=0.4)
-        text = str(example.codes[row, n])
-        if len(text) * DIGIT <= length[n] * inches and LANE * (max(lanes) + 1) <= MOST_BAND:
+        k = int(example.q[row, n].argmax())
+        fill = faded(view.colours[k], float(example.q[row, n, k]))
+        axes.barh(-lane, length[n], left=start[n], height=0.84, color=fill, edgecolor=view.colours[k], linewidth=0.7)
+        texts = window_texts(view, k, example.codes[row, n])
+        text = next((text for text in texts if len(text) * LETTER_IN <= length[n] * inches), "")
+        if LANE * (max(lanes) + 1) <= _most(example):
             place = (start[n] + length[n] / 2, -lane)
-            axes.text(*place, text, fontsize=6, ha="center", va="center_baseline", color=ink_on(colour))
+            axes.text(*place, text, fontsize=6, ha="center", va="center_baseline", color=ink_on(fill))
     axes.set_ylim(-max(lanes) - 0.5, 0.5)
     axes.set_axis_off()
 
@@ -268,15 +280,13 @@ def _draw_sub_actions(view: AtlasView, axes: Axes, example: Example, q: np.ndarr
     """A row per sub-action in its colour, as strong as its probability; in bold those of the true class."""
     from matplotlib.colors import to_rgb
 
-    colours = np.array([to_rgb(view.colours[k]) for k in rows])[:, None]
-    strength = q[:, rows].T[..., None]
-    picture = 1 - strength / q.max() * (1 - colours)
+    picture = np.array([[to_rgb(faded(view.colours[k], p)) for p in q[:, k]] for k in rows])
     extent = (0.0, view.extent, len(rows) - 0.5, -0.5)
-    axes.imshow(np.clip(picture, 0, 1), extent=extent, aspect="auto", interpolation="nearest")
+    axes.imshow(picture, extent=extent, aspect="auto", interpolation="nearest")
     axes.set_yticks(range(len(rows)), _labels(view, rows)[0])
     for label, k in zip(axes.get_yticklabels(), rows, strict=True):
         label.set(fontweight="bold" if view.atlas.owned[example.y, k] else "normal", color=INK)
     axes.tick_params(axis="y", length=0)
-    axes.hlines(np.arange(1, len(rows)) - 0.5, 0, view.extent, color="white", linewidth=1.5)
+    axes.hlines(np.arange(1, len(rows)) - 0.5, 0, view.extent, color=RULE, linewidth=0.6)
     axes.set_xlim(0, view.extent)
-    axes.set_xlabel(f"{view.time_label}; full colour is a probability of {q.max():.2f}")
+    axes.set_xlabel(f"{view.time_label}; colours are as strong as the probability: white is 0, full colour 1")

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from markupsafe import Markup
 
-from results.atlas.view import AtlasView, ink_on, lanes_of, over_time, ticks
+from results.atlas.palette import faded, ink_on
+from results.atlas.view import AtlasView, lanes_of, over_time, ticks
 
 if TYPE_CHECKING:
     from model.pretrained.atlas import Example
@@ -23,10 +24,11 @@ FEWEST_SAMPLES = 24
 COLUMN = 3  # least pixels of a code in the matrix
 BAR = 3  # rows of the matrix that the bars of use above it take
 LEAST_SHOWN = 0.02  # probability; what is below it is not drawn
-LEFT, RIGHT, ACROSS = 222, 990, 1000  # of a recording's picture, and of what is drawn over time; about CSS pixels
-SIGNAL, BAND, GAP = 74, 64, 14  # heights of a channel, of its windows, and of what parts two channels
-LOWEST_LANE, TALLEST_LANE, ROW = 5, 16, 18  # heights of a lane where there are many or few, and of a sub-action
-NAME = 30  # characters of a name that fit beside the picture
+LETTERS = 16  # width of the letters beside sub-actions
+LEFT, RIGHT, ACROSS = 236, 990, 1000  # of a recording's picture, and of what is drawn over time; about CSS pixels
+SIGNAL, GAP, TALL, ROW = 74, 14, 17, 18  # heights of a channel, of what parts two, of a lane, and of a sub-action
+LETTER_WIDTH = 7  # of what is written in a window
+NAME = 30  # characters of a name that fit beside the picture, its letter apart
 DRAWN_SAMPLES = 500  # of a series; of a longer one, the least and the largest of each part
 BINS = 128  # of the sub-actions over time
 ROWS = 8  # sub-actions over time, the likeliest
@@ -50,10 +52,10 @@ def shape(view: AtlasView, code: int) -> Markup:
     """Draw the decoded shape of a code: a line, a lane for each of several channels, or a heat map of many."""
     values = _thinned(view, view.atlas.meaning.shapes[code])
     lanes, samples = values.shape
-    title = f"<title>shape of code {code}</title>"
+    label = f'role="img" aria-label="shape of code {code}"'
     if view.drawn_as_heat_maps:
         return Markup(
-            f'<svg class="shape" viewBox="0 0 {WIDTH} {max(HEIGHT, 4 * lanes)}" role="img">{title}'
+            f'<svg class="shape" viewBox="0 0 {WIDTH} {max(HEIGHT, 4 * lanes)}" {label}>'
             f'<image width="100%" height="100%" preserveAspectRatio="none" href="{_heat(values, view.reach)}"/></svg>'
         )
     height = HEIGHT if lanes == 1 else LANE
@@ -66,7 +68,7 @@ def shape(view: AtlasView, code: int) -> Markup:
         drawn.append(f'<path d="{path(x, middle - np.clip(row / view.reach, -1, 1) * half)}"/>')
         drawn.append("" if lanes == 1 else f'<text x="1" y="{lane * height + 12}">{lane + 1}</text>')
     box = f"0 0 {WIDTH} {lanes * height}"
-    return Markup(f'<svg class="shape" viewBox="{box}" role="img">{title}{"".join(drawn)}</svg>')
+    return Markup(f'<svg class="shape" viewBox="{box}" {label}>{"".join(drawn)}</svg>')
 
 
 def _thinned(view: AtlasView, values: np.ndarray) -> np.ndarray:
@@ -106,12 +108,11 @@ def matrix(view: AtlasView) -> Markup:
         columns.append(f'<g data-c="{code}" transform="translate({place})">{bar}{"".join(cells)}</g>')
     height = BAR + len(view.rows)
     lines = "".join(f"M0 {BAR + row}H{len(view.used)}" for row in range(len(view.rows) + 1))
-    style = f"height:{18 * height}px;min-width:{COLUMN * len(view.used)}px"
+    style = f"height:{ROW * height}px;--least:{COLUMN * len(view.used)}px"
     return Markup(
         f'<svg style="{style}" class="matrix" viewBox="0 0 {len(view.used)} {height}" preserveAspectRatio="none" '
-        'role="img">'
-        f'<title>probability of each sub-action, code by code</title>{"".join(columns)}<path class="rule" d="{lines}"/>'
-        "</svg>"
+        'role="img" aria-label="probability of each sub-action, code by code; the codes above say the same in words">'
+        f'{"".join(columns)}<path class="rule" d="{lines}"/></svg>'
     )
 
 
@@ -129,17 +130,18 @@ def recording(view: AtlasView, example: Example, channels: Sequence[int], *, wit
         at += GAP
     if view.fused:
         band, tall = _windows(view, example, 0, at)
-        parts += [_name("windows and codes", at + min(tall / 2 + 4, 12)), band]
+        parts += [_name("windows", at + 12), band]
         at += tall + GAP
     if with_sub_actions:
         drawn, tall = _sub_actions(view, example, at)
         parts.append(drawn)
         at += tall
     parts.append(_time_axis(view, at - 4))
-    label = f"recording {example.number}, {len(channels)} channels"
+    shown = ", ".join(view.atlas.channels[channel] for channel in channels)
+    label = html.escape(f"recording {example.number}: signals and windows of {shown}")
     return Markup(
-        f'<svg class="recording" viewBox="0 0 {ACROSS} {at + 40:g}" role="img" data-left="{LEFT}" data-right="{RIGHT}">'
-        f"<title>{html.escape(label)}</title>{''.join(parts)}</svg>"
+        f'<svg class="recording" viewBox="0 0 {ACROSS} {at + 40:g}" role="group" aria-label="{label}" '
+        f'data-left="{LEFT}" data-right="{RIGHT}">{"".join(parts)}</svg>'
     )
 
 
@@ -155,9 +157,9 @@ def short(text: str) -> str:
     return text.split(" | ")[0][: NAME - len(rest)] + rest
 
 
-def _name(text: str, y: float, kind: str = "name") -> str:
+def _name(text: str, y: float, kind: str = "name", left: int = 0) -> str:
     full = f"<title>{html.escape(text)}</title>" if short(text) != text else ""
-    return f'<text class="{kind}" x="0" y="{y:g}">{full}{html.escape(short(text))}</text>'
+    return f'<text class="{kind}" x="{left}" y="{y:g}">{full}{html.escape(short(text))}</text>'
 
 
 def _signal(view: AtlasView, example: Example, channel: int, top: float) -> str:
@@ -208,24 +210,33 @@ def thinned(series: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _windows(view: AtlasView, example: Example, row: int, top: float) -> tuple[str, float]:
-    """Return the windows of a row of tokens as bars with their codes; and how tall that is."""
+    """Return the windows of a row of tokens, in the order of time; and how tall that is.
+
+    Each is a link to its code: a box in the colour of its likeliest sub-action, as full as that is likely, with the
+    sub-action's letter and the code.
+    """
     start, length, codes, q = (part[row] for part in (example.start, example.length, example.codes, example.q))
     lanes = lanes_of(start, length)
-    tall = float(np.clip(BAND / (max(lanes) + 1), LOWEST_LANE, TALLEST_LANE))
     bars = []
-    for n, lane in enumerate(lanes):
+    for n in np.argsort(start, kind="stable").tolist():
         likeliest = np.argsort(-q[n], kind="stable")[:3]
-        colour = view.colours[likeliest[0]]
-        left, wide, y = float(_x(start[n])), float(length[n]) * (RIGHT - LEFT), top + lane * tall
+        k, p = int(likeliest[0]), float(q[n, likeliest[0]])
+        left, wide, y = float(_x(start[n])), float(length[n]) * (RIGHT - LEFT), top + lanes[n] * TALL
         said = ",".join(f"{k}:{100 * q[n, k]:.0f}" for k in likeliest)
-        data = f'data-c="{codes[n]}" data-n="{n}" data-s="{start[n] * view.extent:.4g}" '
-        data += f'data-l="{length[n] * view.extent:.4g}" data-q="{said}"'
-        text = ""
-        if tall >= 12 and wide >= 7 * len(str(codes[n])) + 2:
-            text = f'<text x="{left + wide / 2:.1f}" y="{y + tall - 5:.1f}" fill="{ink_on(colour)}">{codes[n]}</text>'
-        bar = f'<rect x="{left:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{tall - 1.5:.1f}" fill="{colour}"/>'
-        bars.append(f'<g class="token" {data}>{bar}{text}</g>')
-    return "".join(bars), (max(lanes) + 1) * tall
+        data = f'data-n="{n}" data-s="{start[n] * view.extent:.4g}" data-l="{length[n] * view.extent:.4g}" '
+        text = next((t for t in window_texts(view, k, codes[n]) if wide >= LETTER_WIDTH * len(t) + 2), "")
+        if text:
+            light = ' class="light"' if ink_on(faded(view.colours[k], p)) == "#ffffff" else ""
+            text = f'<text{light} x="{left + wide / 2:.1f}" y="{y + TALL - 5:.1f}">{text}</text>'
+        box = f'x="{left + 0.5:.1f}" y="{y + 0.5:.1f}" width="{max(wide - 1, 0.5):.1f}" height="{TALL - 3}"'
+        bar = f'<rect {box} fill-opacity="{p:.2f}"/>'
+        bars.append(f'<a class="token k{k}" href="#code-{codes[n]}" {data}data-q="{said}">{bar}{text}</a>')
+    return f'<g class="band">{"".join(bars)}</g>', (max(lanes) + 1) * TALL
+
+
+def window_texts(view: AtlasView, k: int, code: int) -> tuple[str, str]:
+    """Return what a window says, of its sub-action `k` and its code, where there is room; and where there is little."""
+    return f"{view.letters[k]} {code}", view.letters[k]
 
 
 def likeliest_rows(mean: np.ndarray) -> list[int]:
@@ -239,13 +250,14 @@ def _sub_actions(view: AtlasView, example: Example, top: float) -> tuple[str, fl
     q = over_time(example, min(BINS, example.x.shape[-1]))
     edges = np.asarray(_x(np.arange(len(q) + 1) / len(q)))
     parts = []
-    rows, strongest = likeliest_rows(q.mean(0)), float(q.max())
+    rows = likeliest_rows(q.mean(0))
     for place, k in enumerate(rows):
         y = top + place * ROW
         kind = "name owned" if view.atlas.owned[example.y, k] else "name"
-        parts.append(_name(view.atlas.meaning.sub_actions[k], y + 13, kind))
-        parts.append(f'<g class="likely" data-k="{k}" data-most="{strongest:.4g}" fill="{view.colours[k]}">')
-        shown = np.round(q[:, k] / strongest, 2)
+        parts.append(f'<text class="{kind}" y="{y + 13:g}">{view.letters[k]}</text>')
+        parts.append(_name(view.atlas.meaning.sub_actions[k], y + 13, kind, LETTERS))
+        parts.append(f'<g class="likely k{k}" data-k="{k}">')
+        shown = np.round(q[:, k], 2)
         changes = np.flatnonzero(np.diff(shown)) + 1
         for a, b in zip([0, *changes.tolist()], [*changes.tolist(), len(shown)], strict=True):
             box = f'x="{edges[a]:.1f}" y="{y:g}" width="{edges[b] - edges[a]:.1f}" height="{ROW - 2}"'

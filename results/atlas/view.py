@@ -1,21 +1,19 @@
-"""Settle the order, the colours and the scales that every picture of an atlas shares."""
+"""Settle the order, the colours, the letters and the scales that every picture of an atlas shares."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from results.atlas.palette import colour, letter
+
 if TYPE_CHECKING:
     from model.pretrained.atlas import CodeAtlas, Example
 
-# Dark colours first, then a light one of each hue; told apart in the order of use, so the rarest repeat.
-PALETTE = (
-    *("#0072b2", "#d55e00", "#009e73", "#a23b8f", "#b8860b", "#4b4ea3", "#a31621", "#5b7f1d", "#6b4226", "#3d6b7d"),
-    *("#7fb8dc", "#f2a66b", "#74cdb0", "#dba0cb", "#e6c65c", "#a6a8de", "#e08a91", "#b3cd75", "#bfa08a", "#a3bfcb"),
-)
 SHOWN = 3  # sub-actions of a code
 SHAPES_DRAWN_AS_LINES = 12  # channels of a code; more are drawn as a heat map
 
@@ -37,7 +35,12 @@ class AtlasView:
     @cached_property
     def colours(self) -> list[str]:
         """Colour of each sub-action."""
-        return [PALETTE[rank % len(PALETTE)] for rank in np.argsort(self.by_use)]
+        return [colour(int(rank)) for rank in np.argsort(self.by_use)]
+
+    @cached_property
+    def letters(self) -> list[str]:
+        """Letter of each sub-action, in the order of use; it stands wherever the colour does."""
+        return [letter(int(rank)) for rank in np.argsort(self.by_use)]
 
     @cached_property
     def first(self) -> np.ndarray:
@@ -113,6 +116,11 @@ class AtlasView:
         return "time (samples as recorded)" if self.atlas.rate_hz is None else "time (s)"
 
 
+def carried(example: Example) -> list[tuple[int, int]]:
+    """Return the likeliest sub-actions of a recording's windows and how many windows each has, the most first."""
+    return Counter(example.q.argmax(-1).ravel().tolist()).most_common()
+
+
 def lanes_of(start: np.ndarray, length: np.ndarray) -> list[int]:
     """Return a lane for each window, so that no two windows of one lane overlap; as few lanes as possible.
 
@@ -143,16 +151,8 @@ def over_time(example: Example, bins: int) -> np.ndarray:
 
 def ticks(low: float, high: float, most: int) -> list[float]:
     """Return at most `most` round numbers from `low` to `high`, multiples of 1, 2 or 5 times a power of ten."""
-    raw = (high - low) / max(most - 1, 1) or 1.0
-    power = 10.0 ** np.floor(np.log10(raw))
-    step = next(step for step in (power, 2 * power, 5 * power, 10 * power) if step >= raw * (1 - 1e-9))
-    first = int(np.ceil(low / step - 1e-9))
-    return [float(step * i) for i in range(first, int(np.floor(high / step + 1e-9)) + 1)]
+    from matplotlib.ticker import MaxNLocator
 
-
-def ink_on(colour: str) -> str:
-    """Return black or white, whichever reads better on a colour such as #0072b2 (WCAG's relative luminance)."""
-    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return "#ffffff" if 1.05 / (luminance + 0.05) >= (luminance + 0.05) / 0.05 else "#111827"
+    values = MaxNLocator(most - 1, steps=[1, 2, 5, 10]).tick_values(low, high)
+    slack = 1e-9 * (high - low)
+    return [float(value) for value in values if low - slack <= value <= high + slack]

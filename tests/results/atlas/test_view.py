@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex, to_rgb
 
 from model.pretrained.atlas import Example
-from results.atlas.svg import limits, path, short, thinned
-from results.atlas.view import ink_on, lanes_of, over_time, ticks
+from results.atlas.page import atlas_page
+from results.atlas.palette import PALETTE, REST, faded
+from results.atlas.print import draw_recording
+from results.atlas.svg import likeliest_rows, limits, path, recording, short, thinned
+from results.atlas.view import carried, lanes_of, over_time, ticks
 
 
 def points(d: str) -> list[list[tuple[int, int]]]:
@@ -109,6 +114,59 @@ def test_a_short_name_still_says_that_there_are_alternatives(name: str, shown: s
     assert len(short(name)) <= 30
 
 
-@pytest.mark.parametrize(("colour", "ink"), [("#000000", "#ffffff"), ("#ffffff", "#111827"), ("#e6c65c", "#111827")])
-def test_numbers_on_bars_can_be_read(colour: str, ink: str) -> None:
-    assert ink_on(colour) == ink
+def test_windows_and_rows_are_as_full_as_their_probability_and_carry_letters(large_atlas: Callable) -> None:
+    view = large_atlas(20, 2, 2, fused=False)
+    for example in view.atlas.examples:
+        drawn = recording(view, example, range(2), with_sub_actions=True)
+        bands = [re.findall(r'<a class="token .*?</a>', band) for band in drawn.split('<g class="band">')[1:]]
+        for row, band in enumerate(bands):
+            assert len(band) == example.codes.shape[1]
+            for n, token in zip(np.argsort(example.start[row]).tolist(), band, strict=True):
+                k, p = int(example.q[row, n].argmax()), example.q[row, n].max()
+                assert f'class="token k{k}" href="#code-{example.codes[row, n]}" data-n="{n}"' in token
+                assert f'fill-opacity="{p:.2f}"' in token
+                assert f">{view.letters[k]} {example.codes[row, n]}</text>" in token
+        q = over_time(example, 128)
+        rows = re.findall(r'<g class="likely k(\d+)" data-k="\1">(.*?)</g>', drawn)
+        assert [int(k) for k, _ in rows] == likeliest_rows(q.mean(0))
+        for k, cells in rows:
+            opacities = [float(found) for found in re.findall(r'fill-opacity="([\d.]+)"', cells)]
+            assert max(opacities) == pytest.approx(q[:, int(k)].max(), abs=0.0051)
+
+
+def test_pictures_for_print_are_on_the_same_scale(large_atlas: Callable) -> None:
+    view = large_atlas(20, 2, 1, fused=False)
+    for example in view.atlas.examples:
+        *panels, below = draw_recording(view, example).axes
+        for row, windows in enumerate(panels[1::2]):
+            likeliest, p = example.q[row].argmax(1), example.q[row].max(1)
+            fills = [to_hex(bar.get_facecolor()) for bar in windows.patches]
+            assert fills == [faded(view.colours[k], chance) for k, chance in zip(likeliest, p, strict=True)]
+            written = [text.get_text() for text in windows.texts]
+            assert written == [f"{view.letters[k]} {c}" for k, c in zip(likeliest, example.codes[row], strict=True)]
+        names = [label.get_text().split()[0] for label in below.get_yticklabels()]
+        q = over_time(example, 128)
+        rows = [view.letters.index(name) for name in names]
+        assert rows[:8] == likeliest_rows(q.mean(0))
+        assert set(rows) >= {k for k, _ in carried(example)}
+        expected = [to_rgb(faded(view.colours[k], q[7, k])) for k in rows]
+        np.testing.assert_allclose(below.images[0].get_array()[:, 7], expected)
+
+
+def test_letters_follow_the_use(large_atlas: Callable) -> None:
+    view = large_atlas(20, 2, 1, fused=False)
+    assert [view.letters[k] for k in view.by_use[:3]] == ["A", "B", "C"]
+    assert [view.colours[k] for k in view.by_use[:11]] == [*PALETTE, REST]
+
+
+def test_a_recording_has_a_key_of_the_sub_actions_that_its_windows_carry(large_atlas: Callable) -> None:
+    view = large_atlas(20, 2, 2, fused=False)
+    keys = re.findall(r'<p class="key"><span><b class="chip .*?</p>', atlas_page(view), re.DOTALL)
+    assert len(keys) == len(view.atlas.examples)
+    for key, example in zip(keys, view.atlas.examples, strict=True):
+        found = re.findall(r'chip k(\d+)">([A-Z]+)</b>(.*?) <em>(\d+) windows?</em>', key)
+        likeliest = example.q.argmax(-1).ravel()
+        counts = {int(k): int((likeliest == k).sum()) for k in np.unique(likeliest)}
+        assert {int(k): int(windows) for k, _, _, windows in found} == counts
+        names = view.atlas.meaning.sub_actions
+        assert all((letter, name) == (view.letters[int(k)], names[int(k)]) for k, letter, name, _ in found)
