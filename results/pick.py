@@ -31,13 +31,12 @@ from results.front.dominance import NEAR_FRACTION
 from results.front.front import eligible, front, reference_point
 from results.front.knee import RESAMPLES, knee, nearest_to_utopia
 from results.front.points import SEEDS_COLUMN, Points
-from results.records.objectives import Direction, minimised, objective_values
+from results.records.objectives import LONGEST_NAME, NAME, Direction, minimised, objective_values
 from results.records.run import Run, metric_names, read_run
 from results.records.text import short
 
 DEFAULT_NAME = "pick"
 PIPE_WIDTH = 160
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
 RULES = {"chord": (KNEE, knee), UTOPIA: (UTOPIA, nearest_to_utopia)}
 
 
@@ -116,9 +115,10 @@ def _knee(run: Run, points: Points, rows: np.ndarray, rule: str) -> tuple[int, s
 
 def _name(run: Run, name: str) -> str:
     taken = (KNEE, *(objective.name for objective in run.space.objectives))
-    if not NAME.fullmatch(name):
+    if not re.fullmatch(NAME, name) or len(name) > LONGEST_NAME:
         raise RecordError(
-            f"--name {name}: a name has letters, digits, _, - and . only, and begins with a letter or digit"
+            f"--name {name}: a name has letters, digits, _, - and . only, begins with a letter or digit, and has "
+            f"{LONGEST_NAME} characters at most"
         )
     if name in taken:
         raise RecordError(f"--name {name}: every rebuild writes {BEST_FOLDER}/{name} anew; choose another name")

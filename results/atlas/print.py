@@ -12,6 +12,7 @@ import numpy as np
 from results.atlas.svg import BINS, likeliest_rows, limits, thinned
 from results.atlas.view import AtlasView, ink_on, lanes_of, over_time
 from results.charts.style import CATEGORICAL, FAINT, INK, RULE, SOFT, TEXT_WIDTH_IN, new_figure, print_style, save
+from results.records.files import remove_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +55,7 @@ def write_pictures(view: AtlasView, folder: Path) -> list[Path]:
             written += save(draw_recording(view, example), folder, f"{PREFIX}recording-{example.number}")
     for path in folder.glob(f"{PREFIX}*"):
         if path.suffix in (".png", ".svg") and path not in written:
-            path.unlink()
+            remove_file(path)
     return written
 
 

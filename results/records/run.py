@@ -14,7 +14,7 @@ import pandas as pd
 
 from results.records.append_table import read_content
 from results.records.curves import parse_curves, read_for_report
-from results.records.files import LeftOut
+from results.records.files import LeftOut, beside
 from results.records.space import RunSpace, read_space
 from results.records.tables import BOOKKEEPING, CODE, CURVES_FILE, TRIALS_FILE
 from results.records.trials import parse_trials, without_texts
@@ -44,6 +44,10 @@ class Run(NamedTuple):
         """The name of its folder."""
         return self.folder.resolve().name
 
+    def shown(self, path: Path) -> str:
+        """The path of something in the folder as it reads beside the folder, wherever that lies."""
+        return beside(self.folder, str(path))
+
 
 def read_run(folder: Path | str) -> Run:
     """Read all records of a run, for a report: damage costs the lines that it is in, and each loss is a warning.
@@ -52,7 +56,7 @@ def read_run(folder: Path | str) -> Run:
         RecordError: The folder is not a run folder, or a file in it cannot be read at all.
     """
     folder = Path(folder)
-    left_out = LeftOut()
+    left_out = LeftOut(folder)
     space = read_space(folder)
     path = folder / TRIALS_FILE
     content = read_content(path, left_out)

@@ -13,13 +13,14 @@ import pandas as pd
 from results.exceptions import DamagedLine, RecordError
 from results.records.append_table import Content
 from results.records.files import Damage, LeftOut, refuse
+from results.records.names import plain_name
 from results.records.space import Parameter, RunSpace
 from results.records.tables import BOOKKEEPING, CODE, INHERITED, STATES, TRIAL_COLUMNS
 from results.records.text import cell, is_number, parsed
 
 LARGEST = 2**63 - 1
 # Of the columns that every trial has, and that are not text; all further ones are parameters and metrics.
-KINDS = {"state": "state", "seed": "int", "epochs": "int", INHERITED: "int", "seconds": "float"}
+KINDS = {"trial": "name", "state": "state", "seed": "int", "epochs": "int", INHERITED: "int", "seconds": "float"}
 KINDS |= dict.fromkeys(("started", "first_step", "ended"), "moment")
 Parser = Callable[[str], Any]
 
@@ -96,7 +97,7 @@ def _column(values: list[Any], kind: str) -> Any:
         return pd.array(values, dtype="Int64")
     if kind == "moment":
         return pd.to_datetime(pd.Series(values, dtype="object"), utc=True)
-    if kind in ("text", "state"):
+    if kind in ("text", "name", "state"):
         return np.array([value or "" for value in values], dtype=object)
     return np.array([*values, None], dtype=object)[:-1]  # the None keeps lists from becoming an axis
 
@@ -133,4 +134,11 @@ def _state(text: str) -> str:
     return text
 
 
-PARSERS: dict[str, Parser] = {"text": str, "state": _state, "int": _integer, "float": float, "moment": _moment}
+PARSERS: dict[str, Parser] = {
+    "text": str,
+    "name": plain_name,
+    "state": _state,
+    "int": _integer,
+    "float": float,
+    "moment": _moment,
+}

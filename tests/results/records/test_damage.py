@@ -39,7 +39,7 @@ def test_a_damaged_trial_is_left_out_and_the_rest_is_reported(maker, change, mes
     change_line(folder / "trials.csv", 3, change)
     made = rebuild(folder, figures=False)
     (warning,) = made.warnings
-    assert warning.startswith(f"{folder}/trials.csv, line 3: ")
+    assert warning.startswith("demo/trials.csv, line 3: ")
     assert message in warning
     assert warning.endswith("; the line is left out")
     assert pd.read_csv(folder / "front.csv")["trial"].tolist() == [0, 2]
@@ -53,7 +53,7 @@ def test_the_command_and_the_report_say_what_is_left_out(maker, capsys):
     out, err = capsys.readouterr()
     assert err == ""
     (warning,) = [line for line in out.splitlines() if line.startswith("warning")]
-    assert warning.startswith(f"warning: {folder}/trials.csv, line 3: ")
+    assert warning.startswith("warning: demo/trials.csv, line 3: ")
     assert "&#39;O.3&#39; does not fit" in (folder / "report.html").read_text()
 
 
@@ -63,7 +63,7 @@ def test_many_damaged_lines_are_counted(maker):
     (folder / "trials.csv").write_text(text)
     warnings = read_run(folder).warnings
     assert len(warnings) == MOST_LINES + 1
-    assert warnings[-1] == f"{folder}/trials.csv: 5 further damaged lines are left out"
+    assert warnings[-1] == "demo/trials.csv: 5 further damaged lines are left out"
 
 
 def test_unknown_columns(maker):
@@ -72,7 +72,7 @@ def test_unknown_columns(maker):
     run = read_run(folder)
     assert "accuracy" in run.trials
     assert "note" not in run.trials
-    assert run.warnings == (f"{folder}/trials.csv: column 'note' is unknown and holds no numbers; it is left out",)
+    assert run.warnings == ("demo/trials.csv: column 'note' is unknown and holds no numbers; it is left out",)
     assert len(rebuild(folder, figures=False).front) == 3
 
 
@@ -185,7 +185,9 @@ def test_damage_in_a_late_block_is_named_by_its_line(tmp_path):
     text = ["trial,epoch,seconds", *(f"{n},1,0.5" for n in range(count))]
     text[-2] = "x,1"
     path.write_text("\n".join(text) + "\n")
-    left_out = LeftOut()
+    left_out = LeftOut(tmp_path)
     frame, _ = parse_curves(path, left_out)
     assert len(frame) == count - 1
-    assert left_out.warnings == (f"{path}, line {count}: expected 3 cells, found 2; the line is left out",)
+    assert left_out.warnings == (
+        f"{tmp_path.name}/curves.csv, line {count}: expected 3 cells, found 2; the line is left out",
+    )
