@@ -42,6 +42,11 @@ def export_best(run: Run, choices: Sequence[Chosen]) -> Written:
     """Write the named points of a front to `best/`; what an earlier export of the front left there goes."""
     paths: list[Path] = []
     warnings: list[str] = []
+    best = run.folder / BEST_FOLDER
+    try:
+        own_folder(best)
+    except RecordError as error:
+        return Written((), (beside(run.folder, str(error)),))
     for chosen in choices:
         try:
             written = export_point(run, chosen, "front")
@@ -50,8 +55,8 @@ def export_best(run: Run, choices: Sequence[Chosen]) -> Written:
             continue
         paths += written.paths
         warnings += written.warnings
-    _remove_stale(run.folder / BEST_FOLDER, {chosen.name for chosen in choices})
-    return Written(tuple(paths), tuple(dict.fromkeys(warnings)))
+    _remove_stale(best, {chosen.name for chosen in choices})
+    return Written(tuple(paths), tuple(warnings))
 
 
 def export_point(run: Run, chosen: Chosen, chosen_from: Literal["front", "pick"]) -> Written:
@@ -180,11 +185,8 @@ def _remove(folder: Path, names: set[str]) -> None:
 
 def _remove_stale(best: Path, current: set[str]) -> None:
     """Remove what earlier exports of the front wrote under names that the front no longer has."""
-    if best.is_symlink() or not best.is_dir():
-        return
-    for folder in [path for path in best.iterdir() if path.is_dir() and path.name not in current]:
-        if folder.is_symlink():
-            continue
+    others = [path for path in best.iterdir() if path.is_dir() and path.name not in current]
+    for folder in (path for path in others if not path.is_symlink()):
         try:
             record = read_record(folder)
         except RecordError:

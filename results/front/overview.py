@@ -109,11 +109,18 @@ def overview(runs: dict[str, Run], title: str) -> Overview:
             for label, run in runs.items()
         },
         warnings=tuple(
-            line for label, run in runs.items() for line in (*run.warnings, *_no_front(label, run, able[label]))
+            line
+            for label, run in runs.items()
+            for line in (*_labelled(label, run), *_no_front(label, run, able[label]))
         )
         + beyond_reference(best, objectives)
         + _different_guards(runs),
     )
+
+
+def _labelled(label: str, run: Run) -> list[str]:
+    """Return the warnings of a run, which name files by the run's title, under a label that may be another."""
+    return [line if label == run.title else f"{label}: {line}" for line in run.warnings]
 
 
 def beyond_reference(best: pd.DataFrame, objectives: Sequence[Objective]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from results.records.curves import parse_curves, read_for_report
 from results.records.files import LeftOut, beside
 from results.records.space import RunSpace, read_space
 from results.records.tables import BOOKKEEPING, CODE, CURVES_FILE, TRIALS_FILE
-from results.records.trials import parse_trials, without_texts
+from results.records.trials import parse_trials, without_unknown
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def read_run(folder: Path | str) -> Run:
     path = folder / TRIALS_FILE
     content = read_content(path, left_out)
     left_out.say(content.cut)
-    trials = parse_trials(path, without_texts(path, content, space, left_out), space, left_out)
+    trials = parse_trials(path, without_unknown(path, content, space, left_out), space, left_out)
     if CODE in trials and (trials[CODE] != "").any():
         counts = ", ".join(f"{count} {mark or 'as begun'}" for mark, count in trials[CODE].value_counts().items())
         left_out.say(f"{path}: this run went on with changed code, so its trials are of several codes ({counts})")

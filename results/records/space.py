@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from results.exceptions import RecordError
 from results.records.files import complaint, read_mapping
 from results.records.objectives import Guard, Objective
-from results.records.tables import LINE
+from results.records.tables import LINE, is_taken
 from results.records.text import recorded
 
 SPACE_FILE = "space.yaml"
@@ -68,6 +68,17 @@ class RunSpace(BaseModel):
         names = [objective.name for objective in self.objectives]
         if twice := [name for name in names if names.count(name) > 1]:
             raise ValueError(f"two objectives are named {twice[0]!r}")
+        searched = {parameter.name for parameter in self.parameters if parameter.type != LINE_COLUMN["type"]}
+        if both := sorted(searched.intersection(self.judged)):
+            raise ValueError(f"{both[0]!r} is a parameter and a metric")
+        metrics = [objective.metric for objective in self.objectives]
+        if twice := [metric for metric in metrics if metrics.count(metric) > 1]:
+            raise ValueError(f"two objectives have the metric {twice[0]!r}")
+        for name in (*searched, *self.judged):
+            if is_taken(name, metrics):
+                raise ValueError(f"{name!r} is the name of a column of the tables of trials; rename it everywhere")
+            if not name.isprintable():
+                raise ValueError(f"the name {name!r} has characters that do not print")
         return self
 
     @property

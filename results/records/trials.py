@@ -15,7 +15,7 @@ from results.records.append_table import Content
 from results.records.files import Damage, LeftOut, refuse
 from results.records.names import plain_name
 from results.records.space import Parameter, RunSpace
-from results.records.tables import BOOKKEEPING, CODE, INHERITED, STATES, TRIAL_COLUMNS
+from results.records.tables import BOOKKEEPING, CODE, INHERITED, STATES, TRIAL_COLUMNS, is_taken
 from results.records.text import cell, is_number, parsed
 
 LARGEST = 2**63 - 1
@@ -69,13 +69,19 @@ def _sound_rows(path: Path, content: Content, parsers: Mapping[str, Parser], dam
     return sound
 
 
-def without_texts(path: Path, content: Content, space: RunSpace, left_out: LeftOut) -> Content:
-    """Return a table without the columns that are no metric, since most of their cells are no numbers; note each."""
+def without_unknown(path: Path, content: Content, space: RunSpace, left_out: LeftOut) -> Content:
+    """Return a table without the columns that are no metric, by their name or their cells; note each."""
     known = {*BOOKKEEPING, *space.parameter_names, *space.judged}
-    texts = [name for name in content.header if name not in known and not _mostly_numbers(content, name)]
-    for name in texts:
-        left_out.say(f"{path}: column {name!r} is unknown and holds no numbers; it is left out")
-    return content._replace(header=tuple(name for name in content.header if name not in texts))
+    metrics = [objective.metric for objective in space.objectives]
+    why = {}
+    for name in (name for name in content.header if name not in known):
+        if is_taken(name, metrics):
+            why[name] = "has the name of one that tables of trials add themselves"
+        elif not _mostly_numbers(content, name):
+            why[name] = "is unknown and holds no numbers"
+        if name in why:
+            left_out.say(f"{path}: column {name!r} {why[name]}; it is left out")
+    return content._replace(header=tuple(name for name in content.header if name not in why))
 
 
 def _mostly_numbers(content: Content, name: str) -> bool:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from results.charts.costs import StateCost
 from results.charts.importance import Importance, by_importance
-from results.charts.style import CATEGORICAL, STATE_COLOURS
+from results.charts.style import CATEGORICAL, STATE_COLOURS, literal
 from results.charts.web.front import blank_chart
 
 if TYPE_CHECKING:
@@ -26,15 +25,15 @@ def importance_chart(parameters: Sequence[str], found: Sequence[Importance]) -> 
     for importance in told:
         shares = [importance.shares[position] for position in order]
         chart.add_bar(
-            y=[html.escape(parameters[position]) for position in order],
+            y=[literal(parameters[position]) for position in order],
             x=[round(share, 5) for share in shares],
             text=[f"{share:.0%}" for share in shares],
             textposition="outside",
             cliponaxis=False,
             orientation="h",
-            name=html.escape(importance.target),
+            name=literal(importance.target),
             marker={"color": CATEGORICAL[found.index(importance) % len(CATEGORICAL)]},
-            hovertemplate=f"{html.escape(importance.target)}<br>%{{y}}: %{{x:.1%}}<extra></extra>",
+            hovertemplate=f"{literal(importance.target)}<br>%{{y}}: %{{x:.1%}}<extra></extra>",
         )
     longest = max(share for importance in told for share in importance.shares)
     chart.update_xaxes(tickformat=".0%", range=[0, 1.2 * longest])  # room for the number behind the longest bar
