@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from results.exceptions import RecordError
 from results.records.files import complaint, read_mapping
@@ -36,8 +36,8 @@ class Parameter(BaseModel):
     name: str
     type: str
     values: tuple[Annotated[Any, BeforeValidator(recorded)], ...] = ()
-    low: float | None = None
-    high: float | None = None
+    low: FiniteFloat | None = None
+    high: FiniteFloat | None = None
     log: bool = Field(False, exclude_if=lambda log: not log)
 
     @property

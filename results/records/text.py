@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 ARROW = " > "  # between the values that a line has gone through
+LARGEST = 2**63 - 1  # whole number in a table
 MISSING = "–"  # of a parameter that a point does not have
 Value = TypeVar("Value")
 
@@ -44,7 +45,12 @@ def cell(value: object) -> str:
 
 
 def recorded(value: Any) -> Any:
-    """Return a value of a choice as tables hold it: null, since an empty cell says another thing, and lists as JSON."""
+    """Return a value of a choice as tables hold it: null, since an empty cell says another thing, and lists as JSON.
+
+    A whole number that no column of numbers can hold is a text.
+    """
+    if isinstance(value, int) and abs(value) > LARGEST:
+        return str(value)
     return json.dumps(value, ensure_ascii=False, default=str) if value is None or isinstance(value, list) else value
 
 

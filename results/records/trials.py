@@ -16,9 +16,8 @@ from results.records.files import Damage, LeftOut, refuse
 from results.records.names import plain_name
 from results.records.space import Parameter, RunSpace
 from results.records.tables import BOOKKEEPING, CODE, INHERITED, STATES, TRIAL_COLUMNS, is_taken
-from results.records.text import cell, is_number, parsed
+from results.records.text import LARGEST, cell, is_number, parsed
 
-LARGEST = 2**63 - 1
 # Of the columns that every trial has, and that are not text; all further ones are parameters and metrics.
 KINDS = {"trial": "name", "state": "state", "seed": "int", "epochs": "int", INHERITED: "int", "seconds": "float"}
 KINDS |= dict.fromkeys(("started", "first_step", "ended"), "moment")
@@ -114,7 +113,7 @@ def _choice(parameter: Parameter) -> Parser:
 
 
 def _scalar(text: str) -> int | float | str:
-    for number in (int, float):
+    for number in (_integer, float):
         try:
             return number(text)
         except ValueError:
@@ -131,7 +130,10 @@ def _integer(text: str) -> int:
 
 def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError as error:  # at an end of the calendar, with an offset
+        raise ValueError(str(error)) from error
 
 
 def _state(text: str) -> str:
