@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import numpy as np
-from rich.console import Console
 from rich.progress import track
 
-from model.command import PATH, run_command
+from model.command import PATH, console, run_command
 from model.dataset.formats.unlabelled import AnnotationData, NamedRecording, channel_order, open_data
 from model.dataset.sources import DataError
 from model.files import write_table
@@ -72,9 +71,9 @@ def _annotate(options: SimpleNamespace) -> int:
     model = load_pretrained(
         options.folder, lambda place, local: ShapeAction.from_pretrained(place, local_files_only=local)
     ).to(device)
-    console = Console(stderr=True)
+    screen = console(sys.stderr)
     watched = track(
-        data.recordings, "annotating", data.total, console=console, transient=True, disable=not console.is_terminal
+        data.recordings, "annotating", data.total, console=screen, transient=True, disable=not screen.is_terminal
     )
     pieces = _pieces(_ordered(watched, data, model), options.window, options.step or options.window)
     rows = write_table(options.out, HEADER, _rows(model, pieces, data.file))

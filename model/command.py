@@ -6,10 +6,14 @@ import os
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PIPE_WIDTH = 160  # of tables that nobody sees on a terminal
 EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 Errors = type[Exception] | tuple[type[Exception], ...]
 PATH = click.Path(path_type=Path)
@@ -95,3 +99,19 @@ def fail(error: object, code: int = EXIT_BAD_INPUT) -> int:
     """Say in one line what went wrong, and return the exit code."""
     print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
     return code
+
+
+def console(stream: TextIO | None = None, least_width: int = 0) -> Console:
+    """Return a console on a stream, None for the output, that prints each text as it is: `[red]` is no colour.
+
+    Whoever prints makes no other console. Lines are `least_width` characters long at least, however narrow the terminal
+    is, and those of a file or a pipe as long as they need to be.
+    """
+    from rich.console import Console
+
+    stream = stream or sys.stdout
+    found = Console(file=stream, markup=False, emoji=False, highlight=False)
+    if not stream.isatty():
+        found.width = PIPE_WIDTH
+    found.width = max(found.width, least_width)
+    return found

@@ -12,11 +12,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
-from model.command import PATH, run_command
+from model.command import PATH, console, run_command
 from model.configuration.reading import ConfigurationError, read_configuration
 from model.files import MODEL_FILE
 
@@ -75,10 +74,10 @@ def _train(options: SimpleNamespace) -> int:
     except ConfigurationError as error:
         raise ConfigurationError(f"{options.config}: {error}") from None
     run = study.trial(values, device)
-    console = Console()
+    screen = console()
     began = time.perf_counter()
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=screen, transient=True) as progress:
         task = progress.add_task(f"epochs on {device}", total=values["epochs"])
         for _ in range(values["epochs"]):
             losses = run.train_epoch()
@@ -94,11 +93,11 @@ def _train(options: SimpleNamespace) -> int:
         if split is None:
             raise ConfigurationError(f"{options.config}: --test: the data has no test part")
         parts["test"] = (run.evaluate(split), run.intervals(split))
-    console.print(_table(parts))
-    console.print(f"{values['epochs']} epochs in {time.perf_counter() - began:.1f} s on {device}")
+    screen.print(_table(parts))
+    screen.print(f"{values['epochs']} epochs in {time.perf_counter() - began:.1f} s on {device}")
     if options.out is not None:
         run.export(options.out)
-        console.print(f"model written to {options.out / MODEL_FILE}")
+        screen.print(f"model written to {options.out / MODEL_FILE}")
     return 0
 
 

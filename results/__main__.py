@@ -12,17 +12,16 @@ import click
 
 from results.aggregate import FIGURES_FOLDER, Rebuilt, rebuild, unite
 from results.charts.print.fronts import FRONTS_FOLDER
-from results.command import EXIT_BAD_INPUT, EXIT_INTERRUPTED, PATH, fail, run_command
+from results.command import EXIT_BAD_INPUT, EXIT_INTERRUPTED, PATH, console, fail, run_command
 from results.exceptions import RecordError
 from results.front.overview import ON_FRONT_COLUMN, Overview, again_column, again_text
 from results.front.points import SEEDS_COLUMN, std_column
-from results.records.text import short
+from results.records.text import printing, short
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 DEFAULT_OUT = Path("runs/union")
-PIPE_WIDTH = 160
 
 
 @click.command("python -m results")
@@ -86,30 +85,25 @@ def _live(runs: Sequence[Path], out: Path | None, by: Sequence[str] | None) -> i
 
 
 def _show(rebuilt: Rebuilt) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
-    view = rebuilt.view
+    view, screen = rebuilt.view, console()
     headline = f"{view.title}: {len(view.front)} on the front, hypervolume {view.hypervolume:.4g}"
-    console.print(Text(f"{headline} as selected, {again_text(view)}", style="bold"), soft_wrap=True)
+    screen.print(f"{headline} as selected, {again_text(view)}", style="bold", soft_wrap=True)
     if len(view.front):
         table = _table(view, break_names=False)
-        if console.measure(table).maximum > console.width:
+        if screen.measure(table).maximum > screen.width:
             table = _table(view, break_names=True)
-        console.print(table)
+        screen.print(table)
     for warning in rebuilt.warnings:
-        console.print(Text(f"warning: {warning}", style="yellow"), soft_wrap=True)
+        screen.print(f"warning: {printing(warning)}", style="yellow", soft_wrap=True)
     # One line for a folder of pictures or tables: there are several files for each.
     folders = (FIGURES_FOLDER, FRONTS_FOLDER)
     for path in dict.fromkeys(path.parent if path.parent.name in folders else path for path in rebuilt.paths):
-        console.print(Text(f"  {path}", style="dim"), soft_wrap=True)
+        screen.print(f"  {path}", style="dim", soft_wrap=True)
 
 
 def _table(view: Overview, *, break_names: bool) -> Table:
     """Return the front as a table; in a narrow terminal, column names break after their underscores."""
     from rich.table import Table
-    from rich.text import Text
 
     columns = ["names", *(["run"] if "run" in view.front else []), "trial"]
     columns += [name for name in (SEEDS_COLUMN, ON_FRONT_COLUMN) if name in view.front]
@@ -120,9 +114,9 @@ def _table(view: Overview, *, break_names: bool) -> Table:
     for name in columns:
         title = re.sub("([_.])", r"\1\n", name) if break_names else name
         left = name in ("names", "run")
-        table.add_column(Text(title), justify="left" if left else "right", overflow="fold")
+        table.add_column(title, justify="left" if left else "right", overflow="fold")
     for _, row in view.front[columns].iterrows():
-        table.add_row(*[Text(short(row[name])) for name in columns])
+        table.add_row(*[short(row[name]) for name in columns])
     return table
 
 

@@ -115,7 +115,7 @@ def unite(
 
 
 def labelled_runs(folders: Sequence[Path | str]) -> dict[str, Run]:
-    """Read several runs, by a label for each: its folder's name, or the whole path where names are equal.
+    """Read several runs, by a label for each: its folder's name, and those above it as far as names are equal.
 
     Raises:
         RecordError: A run cannot be read, or is given twice.
@@ -125,8 +125,11 @@ def labelled_runs(folders: Sequence[Path | str]) -> dict[str, Run]:
     for path, full in zip(paths, resolved, strict=True):
         if resolved.count(full) > 1:
             raise RecordError(f"{path}: given twice; give each run once")
-    names = [full.name for full in resolved]
-    labels = [name if names.count(name) == 1 else str(path) for name, path in zip(names, paths, strict=True)]
+    labels = []
+    for full in resolved:
+        tails = ["/".join(full.parts[-count:]) for count in range(1, len(full.parts) + 1)]
+        others = [f"/{other}" for other in resolved if other != full]
+        labels.append(next(tail for tail in tails if not any(other.endswith(f"/{tail}") for other in others)))
     return dict(zip(labels, (read_run(path) for path in paths), strict=True))
 
 

@@ -6,12 +6,18 @@ import os
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from results.exceptions import RecordError
+from results.records.text import printing
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 EXIT_PIPE, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+PIPE_WIDTH = 160  # of tables that nobody sees on a terminal
 HALF_DONE = "stopped; files of an earlier time may lie beside new ones"
 PATH = click.Path(path_type=Path)
 
@@ -100,5 +106,23 @@ def at_most_one(**options: object) -> None:
 
 def fail(error: object) -> int:
     """Say in one line what went wrong, and return the exit code."""
-    print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
+    print(f"error: {printing(' '.join(str(error).splitlines()))}", file=sys.stderr)
     return EXIT_BAD_INPUT
+
+
+def warn(lines: Iterable[str]) -> None:
+    """Say what was read or written with a loss, a line each."""
+    for line in lines:
+        print(f"warning: {printing(line)}", file=sys.stderr)
+
+
+def console(stream: TextIO | None = None) -> Console:
+    """Return a console on a stream, None for the output, that prints each text as it is: `[red]` is no colour.
+
+    Whoever prints makes no other console; a file or a pipe gets lines as long as they need to be.
+    """
+    from rich.console import Console
+
+    stream = stream or sys.stdout
+    width = None if stream.isatty() else PIPE_WIDTH
+    return Console(file=stream, width=width, markup=False, emoji=False, highlight=False)

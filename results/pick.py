@@ -11,7 +11,7 @@ from typing import Any, Literal
 import click
 import numpy as np
 
-from results.command import PATH, at_most_one, run_command
+from results.command import PATH, at_most_one, console, run_command, warn
 from results.exceptions import RecordError
 from results.export.best import BEST_FOLDER, CHECKPOINT_FILE, TRIAL_FOLDER, export_point, train_again
 from results.export.card import Chosen
@@ -30,13 +30,11 @@ from results.export.choices import (
 from results.front.front import eligible, front, reference_point
 from results.front.knee import NEAR_STDS, knee, nearest_to_utopia
 from results.front.points import SEEDS_COLUMN, Points
-from results.records.objectives import Direction, minimised, objective_values
+from results.records.objectives import LONGEST_NAME, NAME, Direction, minimised, objective_values
 from results.records.run import Run, metric_names, read_run
 from results.records.text import short
 
 DEFAULT_NAME = "pick"
-PIPE_WIDTH = 160
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
 RULES = {"chord": (KNEE, knee), UTOPIA: (UTOPIA, nearest_to_utopia)}
 
 
@@ -63,8 +61,7 @@ def pick(**given: Any) -> int:
     bounds = [_bound(text, "at most") for text in options.at_most]
     bounds += [_bound(text, "at least") for text in options.at_least]
     run = read_run(options.run)
-    for line in run.warnings:
-        print(f"warning: {line}", file=sys.stderr)
+    warn(run.warnings)
     points = run_points(run)
     able = eligible(points.table, run.space.objectives, run.space.guards)
     metric = options.minimise or options.maximise
@@ -94,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _bound(text: str, kind: Literal["at most", "at least"]) -> Bound:
-    metric, equals, value = text.partition("=")
+    metric, equals, value = text.rpartition("=")
     try:
         number = float(value)
     except ValueError:
@@ -115,9 +112,10 @@ def _knee(run: Run, points: Points, rows: np.ndarray, rule: str) -> tuple[int, s
 
 def _name(run: Run, name: str) -> str:
     taken = (KNEE, *(objective.name for objective in run.space.objectives))
-    if not NAME.fullmatch(name):
+    if not re.fullmatch(NAME, name) or len(name) > LONGEST_NAME:
         raise RecordError(
-            f"--name {name}: a name has letters, digits, _, - and . only, and begins with a letter or digit"
+            f"--name {name}: a name has letters, digits, _, - and . only, begins with a letter or digit, and has "
+            f"{LONGEST_NAME} characters at most"
         )
     if name in taken:
         raise RecordError(f"--name {name}: every rebuild writes {BEST_FOLDER}/{name} anew; choose another name")
@@ -134,21 +132,18 @@ def _export(run: Run, chosen: Chosen) -> None:
         )
     written = export_point(run, chosen, "pick")
     _show(run, chosen)
-    for line in written.warnings:
-        print(f"warning: {line}", file=sys.stderr)
+    warn(written.warnings)
     print(f"written to {run.folder / BEST_FOLDER / chosen.name}")
 
 
 def _show(run: Run, chosen: Chosen) -> None:
     """Print a point: parameters, then metrics, those that judge first."""
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     point, several = chosen.point, len(chosen.seeds) > 1
     seeds = f", means over {len(chosen.seeds)} seeds" if several else ""
-    console = Console(highlight=False)
-    console.print(f"trial {point['trial']}: {chosen.what}{seeds}", style="bold", soft_wrap=True)
+    screen = console()
+    screen.print(f"trial {point['trial']}: {chosen.what}{seeds}", style="bold", soft_wrap=True)
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=several, header_style="dim")
     for title in ("", "value", *(["std"] if several else [])):
         table.add_column(title, justify="left" if not title else "right", overflow="fold")
@@ -156,13 +151,12 @@ def _show(run: Run, chosen: Chosen) -> None:
     for name in (*run.space.parameter_names, *metrics):
         if name in point and name != SEEDS_COLUMN:
             spread = chosen.seeds[name].std() if several and name in metrics else None
-            table.add_row(name, Text(short(point[name])), *([short(spread)] if several else []))
-    console.print(table)
+            table.add_row(name, short(point[name]), *([short(spread)] if several else []))
+    screen.print(table)
 
 
 def _offer(run: Run, points: Points) -> None:
     """Print what can be chosen, and how sure each choice is."""
-    from rich.console import Console
     from rich.table import Table
 
     choices = named_choices(run, points)
@@ -177,8 +171,7 @@ def _offer(run: Run, points: Points) -> None:
         row, how = points.table.iloc[choice.row], choice.stability
         shares = [f"{share:.0%}" for share in (how.same, how.near)] if told else []
         table.add_row(choice.name, str(row["trial"]), *(short(row[m]) for m in objectives), *shares, choice.rule)
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
-    console.print(table)
+    console().print(table)
     print(
         "Were every point trained again with as many seeds: same, how often this very point would be chosen; near, "
         f"this or one within {NEAR_STDS:g} standard deviations of a seed."

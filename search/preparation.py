@@ -253,8 +253,9 @@ def run_provenance(
 
 def _check_metrics(space: Space, study: type[Study], file: Path) -> None:
     """Refuse an objective or a guard that no trial would ever measure."""
+    judged = [objective.metric for objective in space.objectives]
     for metric in study.metrics:
-        if trouble := "is the name of a parameter" if metric in space.parameters else name_trouble(metric):
+        if trouble := "is the name of a parameter" if metric in space.parameters else name_trouble(metric, judged):
             raise SpaceError(f"{file}: study: {space.study} measures {metric!r}, which {trouble}; rename it")
     for metric in space.metrics:
         if metric not in study.metrics:

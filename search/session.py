@@ -19,7 +19,7 @@ import pandas as pd
 from ray import cloudpickle
 
 from results.aggregate import rebuild
-from results.command import EXIT_BAD_INPUT
+from results.command import EXIT_BAD_INPUT, console
 from results.exceptions import RecordError
 from results.front.front import FrontSummary, summarise
 from results.front.overview import again_text, beyond_reference
@@ -55,7 +55,7 @@ from search.watch.gauges import Gauges
 from search.watch.head import HeadLostError, HeadWatch
 from search.watch.hooks import Hooks
 from search.watch.interruption import EXIT_CODE, Interruption
-from search.watch.monitor import Monitor, Standing, console, front_table
+from search.watch.monitor import Monitor, Standing, front_table
 
 log = logging.getLogger(__name__)
 

@@ -137,7 +137,8 @@ class StudySuite:
         assert "loss" in losses
         assert set(measured) >= set(self.kind.metrics), f"not measured: {set(self.kind.metrics) - set(measured)}"
         _check_finite({**losses, **measured})
-        taken = {name for name in (*losses, *measured) if name_trouble(name) or name in self.space.columns}
+        judged = [objective.metric for objective in self.space.objectives]
+        taken = {name for name in (*losses, *measured) if name_trouble(name, judged) or name in self.space.columns}
         assert not taken, f"names of columns or parameters: {taken}"
         both = {*losses} & {*measured}
         assert not both, f"names of losses and of metrics: {both}"

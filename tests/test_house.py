@@ -232,6 +232,11 @@ def test_light_imports_stay_light(statement: str, heavy: str) -> None:
     assert done.stderr.strip() == "[]"
 
 
+def test_one_console_for_all_prints_texts_as_they_are() -> None:
+    makers = {m for m, path in MODULES.items() if re.search(r"\bConsole\(", path.read_text(encoding="utf-8"))}
+    assert makers == {"results.command", "model.command"}
+
+
 # What a user imports shows how it is used; at least so many lines of example.
 SHOWN = {
     "model.dataset.loading": 2,

@@ -15,11 +15,10 @@ from typing import Any
 
 import click
 import yaml
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from model.command import PATH, at_most_one, run_command
+from model.command import PATH, at_most_one, console, run_command
 from model.dataset.formats.csv_folder import read_csv_recordings
 from model.dataset.formats.pamap2 import DEFAULT_COLUMNS, PLACES, SENSORS, read_pamap2
 from model.dataset.formats.ucihar import read_ucihar
@@ -109,9 +108,9 @@ def _convert(out: Path, force: bool, read: Callable[[Any], ConvertedSet]) -> int
         raise DataError(f"{out}: is a folder")
     if out.exists() and not force:
         raise DataError(f"{out}: is there already; --force replaces it")
-    console = Console()
+    screen = console()
     watched = functools.partial(
-        track, description="reading", console=console, transient=True, disable=not console.is_terminal
+        track, description="reading", console=screen, transient=True, disable=not screen.is_terminal
     )
     converted = read(watched)
     name = str(out)
@@ -120,7 +119,7 @@ def _convert(out: Path, force: bool, read: Callable[[Any], ConvertedSet]) -> int
     dataset = make_dataset(out.stem, train, test, length="native")
     with replacing(out) as part:
         write_npz(part, converted.train, converted.test)
-    console.print(_table(dataset))
+    screen.print(_table(dataset))
     for line in _account(converted, dataset):
         print(line)
     source = yaml.safe_dump({"npz": str(out.resolve())}, default_flow_style=True, allow_unicode=True, width=10**6)

@@ -20,7 +20,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from model.command import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED, PATH, NumberRange, fail, run_command
+from model.command import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED, PATH, NumberRange, console, fail, run_command
 from model.extraction.backends import (
     ChatEndpoint,
     LanguageModel,
@@ -87,12 +87,15 @@ def _extract(options: SimpleNamespace, attempts: list[Attempt]) -> int:
     labels = read_class_labels(options.labels)
     check_target(options.out, options.labels, options.force)
     request = Request(labels, options.phrases, options.style, options.wordings)
-    console = Console(soft_wrap=True, highlight=False, markup=False)
+    screen = console()
     model = _language_model(options)
     where = model.about()["base_url"] or "this machine"
-    console.print(f"asking {options.model} at {where}: {len(labels.classes)} classes, {options.phrases} phrases each")
-    with console.status("waiting for the answer"):
-        phrases = ask(model, request, _keeper(options.out, attempts, console))
+    screen.print(
+        f"asking {options.model} at {where}: {len(labels.classes)} classes, {options.phrases} phrases each",
+        soft_wrap=True,
+    )
+    with screen.status("waiting for the answer"):
+        phrases = ask(model, request, _keeper(options.out, attempts, screen))
     vocabulary = Vocabulary(
         name=labels.name,
         description=labels.summary(),
@@ -110,8 +113,8 @@ def _extract(options: SimpleNamespace, attempts: list[Attempt]) -> int:
         },
     )
     write_vocabulary(options.out, vocabulary)
-    console.print(_table(vocabulary))
-    console.print(f"written to {options.out}; read and edit it before you use it")
+    screen.print(_table(vocabulary))
+    screen.print(f"written to {options.out}; read and edit it before you use it", soft_wrap=True)
     return 0
 
 
@@ -123,7 +126,7 @@ def _language_model(options: SimpleNamespace) -> LanguageModel:
     return LocalLanguageModel(options.model, options.temperature, options.seed or 0, options.timeout)
 
 
-def _keeper(target: Path, attempts: list[Attempt], console: Console) -> Callable[[Sequence[Attempt]], None]:
+def _keeper(target: Path, attempts: list[Attempt], screen: Console) -> Callable[[Sequence[Attempt]], None]:
     def keep(so_far: Sequence[Attempt]) -> None:
         attempts[:] = so_far
         write_answers(answers_path(target), so_far)
@@ -131,7 +134,7 @@ def _keeper(target: Path, attempts: list[Attempt], console: Console) -> Callable
         if last.reasons and last.answer.ending == "whole":
             again = "; asking again" if len(so_far) < MOST_ATTEMPTS else ""
             more = f" (and {len(last.reasons) - 1} more)" if len(last.reasons) > 1 else ""
-            console.print(f"answer {len(so_far)} cannot be used: {last.reasons[0]}{more}{again}")
+            screen.print(f"answer {len(so_far)} cannot be used: {last.reasons[0]}{more}{again}", soft_wrap=True)
 
     return keep
 

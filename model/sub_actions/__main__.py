@@ -12,9 +12,8 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple, get_args
 
 import click
-from rich.console import Console
 
-from model.command import PATH, NumberRange, at_most_one, run_command
+from model.command import PATH, NumberRange, at_most_one, console, run_command
 from model.configuration.reading import Configuration
 from model.configuration.sections import Merging
 from model.sub_actions.cut import SubActions, compact_range, cut_tree, valid_cuts
@@ -31,7 +30,6 @@ from model.sub_actions.tree import Linkage, MergeTree
 from model.sub_actions.vocabulary import SubActionError, Vocabulary, load_vocabulary
 
 OUT = Path("runs/vocabularies")
-PIPE_WIDTH = 160  # columns where the output is no terminal
 TABLE_WIDTH = 180  # of the scores; in a narrower terminal lines go on in the next one, and no figure is cut
 USUAL_COUNT: int = Configuration.model_fields["num_sub_actions"].default
 USUAL = Merging()
@@ -100,29 +98,29 @@ def _run(options: SimpleNamespace) -> int:
     if len(made) == 1:
         return _show(options, made[0])
     rows = ((file.stem, one.files.scores, one.valid) for file, one in zip(options.files, made, strict=True))
-    Console(width=max(Console().width, TABLE_WIDTH)).print(scores_table(rows))
+    console(least_width=TABLE_WIDTH).print(scores_table(rows))
     return 0
 
 
 def _show(options: SimpleNamespace, made: Merged) -> int:
     vocabulary, tree, merged, valid, note, files = made
-    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
+    screen = console()
     how = f"{tree.linkage} linkage{', opposites kept apart' if tree.kept_apart else ''}"
-    console.print(f"{counts(merged)} ({how})", markup=False)
+    screen.print(f"{counts(merged)} ({how})")
     if note:
-        console.print(f"note: {note}", style="yellow", markup=False)
+        screen.print(f"note: {note}", style="yellow")
     for table in tables(vocabulary, tree, merged):
-        console.print(table)
+        screen.print(table)
     for line in remarks(tree, merged, valid):
-        console.print(line, markup=False)
+        screen.print(line)
     for line in warnings(merged):
-        console.print(f"warning: {line}", style="yellow", markup=False)
+        screen.print(f"warning: {line}", style="yellow")
     for line in files.scores.lines():
-        console.print(line, markup=False)
+        screen.print(line)
     out = options.out or OUT / options.files[0].stem
     _write(out, made)
     written = f"similarity, dendrogram and ownership as .png and .svg, {SUB_ACTIONS_FILE}, {SCORES_FILE}"
-    console.print(f"written to {out}: {written}", markup=False)
+    screen.print(f"written to {out}: {written}")
     return 0
 
 

@@ -15,6 +15,7 @@ from results.atlas.view import AtlasView
 from results.command import PATH, run_command
 from results.exceptions import RecordError
 from results.records.files import write_atomically
+from results.records.names import check_own
 
 if TYPE_CHECKING:
     from model.pretrained.exported import ExportedFiles
@@ -39,8 +40,10 @@ def atlas(exported: Path, out: Path | None, per_class: int) -> int:
         raise RecordError(f"--per-class: expected 0 or more recordings, got {per_class}")
     files = find_exported(exported)
     folder = out or files.folder / f"{files.name}.atlas"
-    if folder.exists() and not folder.is_dir():
-        raise RecordError(f"--out: {folder} is a file; expected a folder")
+    if out is None:
+        check_own(folder)
+    elif out.exists() and not out.is_dir():
+        raise RecordError(f"--out: {out} is a file; expected a folder")
     view = AtlasView(make_atlas(files, per_class), f"Atlas of {files.name}", _origin(files))
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / PAGE, atlas_page(view))

@@ -13,6 +13,7 @@ from results.atlas.palette import faded, ink_on
 from results.atlas.svg import BINS, likeliest_rows, limits, thinned, window_texts
 from results.atlas.view import AtlasView, carried, lanes_of, over_time
 from results.charts.style import FAINT, INK, RULE, SOFT, TEXT_WIDTH_IN, new_figure, print_style, save
+from results.records.files import remove_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,7 +57,7 @@ def write_pictures(view: AtlasView, folder: Path) -> list[Path]:
             written += save(draw_recording(view, example), folder, f"{PREFIX}recording-{example.number}")
     for path in folder.glob(f"{PREFIX}*"):
         if path.suffix in (".png", ".svg") and path not in written:
-            path.unlink()
+            remove_file(path)
     return written
 
 

@@ -5,6 +5,7 @@ Figures for print become PNG and SVG files here, the same bytes for the same fig
 
 from __future__ import annotations
 
+import html
 import io
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -170,6 +171,11 @@ def evenly(count: int, most: int) -> np.ndarray:
     if count <= most:
         return np.arange(count)
     return np.unique(np.linspace(0, count - 1, most).round().astype(int))
+
+
+def literal(text: str) -> str:
+    """Return a text that plotly shows as it is: it reads tags and entities, but none of a quotation mark."""
+    return html.escape(text, quote=False)
 
 
 def thinned_note(drawn: int, total: int, what: str) -> str:

@@ -7,6 +7,7 @@ to the export as far as `export.json` lists its files: these are replaced, whate
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,7 +19,8 @@ import yaml
 from results.exceptions import RecordError
 from results.export.card import Chosen, model_card
 from results.export.record import RECORD_FILE, ExportRecord, read_record, sha256
-from results.records.files import read_mapping, write_atomically
+from results.records.files import beside, read_mapping, remove_file, write_atomically
+from results.records.names import leads_out, own_folder
 from results.records.run import Run, metric_names
 from results.records.text import cell, short
 
@@ -38,10 +40,13 @@ class Written(NamedTuple):
 
 def export_best(run: Run, choices: Sequence[Chosen]) -> Written:
     """Write the named points of a front to `best/`; what an earlier export of the front left there goes."""
-    best = run.folder / BEST_FOLDER
-    best.mkdir(exist_ok=True)
     paths: list[Path] = []
     warnings: list[str] = []
+    best = run.folder / BEST_FOLDER
+    try:
+        own_folder(best)
+    except RecordError as error:
+        return Written((), (beside(run.folder, str(error)),))
     for chosen in choices:
         try:
             written = export_point(run, chosen, "front")
@@ -61,7 +66,11 @@ def export_point(run: Run, chosen: Chosen, chosen_from: Literal["front", "pick"]
         RecordError: Something that no export wrote stands in its place.
     """
     target = run.folder / BEST_FOLDER / chosen.name
-    earlier = _own(target)
+    try:
+        own_folder(target.parent)
+        earlier = _own(target)
+    except RecordError as error:
+        raise RecordError(beside(run.folder, str(error))) from None
     contents, warnings = _contents(run, chosen, target)
     files = {name: sha256(content) for name, content in contents.items()}
     record = ExportRecord(
@@ -73,7 +82,7 @@ def export_point(run: Run, chosen: Chosen, chosen_from: Literal["front", "pick"]
         trials=tuple(map(str, chosen.seeds["trial"])),
         files=files,
     )
-    target.mkdir(parents=True, exist_ok=True)
+    own_folder(target)
     _remove(target, set(earlier.files if earlier else ()) - set(files))
     # First, so that a folder that a crash left half written is known as the export's, and its files are checked.
     write_atomically(target / RECORD_FILE, record.text())
@@ -84,10 +93,10 @@ def export_point(run: Run, chosen: Chosen, chosen_from: Literal["front", "pick"]
 
 def _own(target: Path) -> ExportRecord | None:
     """Return the record of an earlier export, None for a place that is free."""
-    if target.exists() and not target.is_dir():
-        raise RecordError(f"{target}: is a file where a folder of the export belongs; move it away and rebuild the run")
-    earlier = read_record(target) if target.is_dir() else None
-    if earlier is None and target.is_dir() and any(target.iterdir()):
+    if not os.path.lexists(target):
+        return None
+    earlier = read_record(own_folder(target))
+    if earlier is None and any(target.iterdir()):
         raise RecordError(f"{target}: was not written by an export (it has no {RECORD_FILE}); move it away and rebuild")
     return earlier
 
@@ -98,7 +107,9 @@ def _contents(run: Run, chosen: Chosen, target: Path) -> tuple[dict[str, Path | 
     contents: dict[str, Path | bytes] = {}
     warnings = []
     configuration, checkpoint = source / CONFIGURATION_FILE, source / CHECKPOINT_FILE
-    if configuration.is_file():
+    tables = [path for path in sorted(source.glob("*")) if path.suffix in TABLES and path.is_file()]
+    absent = _absent(run, (configuration, checkpoint, *tables))
+    if configuration not in absent:
         written = configuration.read_bytes()
         contents[CONFIGURATION_FILE] = _header(run, chosen).encode() + written
         vocabulary = None
@@ -107,19 +118,28 @@ def _contents(run: Run, chosen: Chosen, target: Path) -> tuple[dict[str, Path | 
         if isinstance(vocabulary, dict) and vocabulary:
             dumped = yaml.safe_dump(vocabulary, sort_keys=False, allow_unicode=True, width=120)
             contents[VOCABULARY_FILE] = dumped.encode()
-    else:
-        warnings.append(f"{configuration} is missing: {target / CONFIGURATION_FILE} was not written")
-    if checkpoint.is_file():
+    if checkpoint not in absent:
         contents[CHECKPOINT_FILE] = checkpoint
         if about := checkpoint_about(checkpoint):  # as the checkpoint's own package writes it
             config = json.dumps({"about": about}, indent=2, ensure_ascii=False, sort_keys=True)
             contents[CONFIG_FILE] = f"{config}\n".encode()
-    else:
-        missing = f"{checkpoint} is missing: {target / CHECKPOINT_FILE} was not written"
-        warnings.append(f"{missing}{train_again(run, source)}" if configuration.is_file() else missing)
-    contents |= {path.name: path for path in sorted(source.glob("*")) if path.suffix in TABLES and path.is_file()}
+    for path, why in absent.items():
+        place = run.shown(target / path.name)
+        again = path == checkpoint and configuration not in absent
+        remedy = train_again(run, Path(run.shown(source))) if again else ""
+        warnings.append(f"{run.shown(path)} {why}: {place} was not written{remedy}")
+    contents |= {path.name: path for path in tables if path not in absent and path.name != RECORD_FILE}
     contents[CARD_FILE] = model_card(run, chosen, (*contents, CARD_FILE, RECORD_FILE)).encode()
     return contents, warnings
+
+
+def _absent(run: Run, paths: Sequence[Path]) -> dict[Path, str]:
+    """Return which files of a trial cannot be taken home, and why."""
+    absent = {path: "is missing" for path in paths if not path.is_file()}
+    for path in paths:
+        if path not in absent and leads_out(path, run.folder):  # in a stranger's folder, to any file of the user's
+            absent[path] = "is a link that leads out of the run folder"
+    return absent
 
 
 def train_again(run: Run, trial: Path) -> str:
@@ -159,13 +179,14 @@ def _header(run: Run, chosen: Chosen) -> str:
 
 def _remove(folder: Path, names: set[str]) -> None:
     for name in names:
-        (folder / name).unlink(missing_ok=True)
-        (folder / f".{name}.part").unlink(missing_ok=True)
+        remove_file(folder / name)
+        remove_file(folder / f".{name}.part")
 
 
 def _remove_stale(best: Path, current: set[str]) -> None:
     """Remove what earlier exports of the front wrote under names that the front no longer has."""
-    for folder in [path for path in best.iterdir() if path.is_dir() and path.name not in current]:
+    others = [path for path in best.iterdir() if path.is_dir() and path.name not in current]
+    for folder in (path for path in others if not path.is_symlink()):
         try:
             record = read_record(folder)
         except RecordError:

@@ -10,7 +10,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from results.exceptions import RecordError
-from results.records.files import complaint
+from results.records.files import complaint, read_bytes
+from results.records.names import PlainName
 
 RECORD_FILE = "export.json"
 BLOCK_BYTES = 1 << 20
@@ -33,12 +34,12 @@ class ExportRecord(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     run: str
-    name: str
+    name: PlainName
     chosen_from: Literal["front", "pick"]
     what: str
-    trial: str
-    trials: tuple[str, ...]
-    files: dict[str, str]
+    trial: PlainName
+    trials: tuple[PlainName, ...]
+    files: dict[PlainName, str]
 
     def text(self) -> str:
         """The content of the file."""
@@ -55,7 +56,7 @@ def read_record(folder: Path) -> ExportRecord | None:
     if not path.is_file():
         return None
     try:
-        return ExportRecord.model_validate_json(path.read_bytes())
+        return ExportRecord.model_validate_json(read_bytes(path))
     except (ValidationError, OSError) as error:
         why = complaint(error) if isinstance(error, ValidationError) else error.strerror
         raise RecordError(

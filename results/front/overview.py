@@ -29,7 +29,7 @@ from results.front.points import SEEDS_COLUMN, Points, std_column, with_spread
 from results.front.seeds import SINGLE_RUN_COLUMN, Seeds, seeds_of, single_run_probability
 from results.records.objectives import Objective, minimised, objective_values
 from results.records.run import Run, metric_names
-from results.records.tables import BOOKKEEPING
+from results.records.tables import AGAIN, BOOKKEEPING
 
 Verdict = Literal["front", "dominated", "guard", "unfinished"]
 ON_FRONT_COLUMN, CONTRIBUTION_COLUMN = "on_front_probability", "contribution"
@@ -130,7 +130,9 @@ def overview(runs: dict[str, Run], title: str) -> Overview:
             for label, run in runs.items()
         },
         warnings=tuple(
-            line for label, run in runs.items() for line in (*run.warnings, *_no_front(label, run, able[label]))
+            line
+            for label, run in runs.items()
+            for line in (*_labelled(label, run), *_no_front(label, run, able[label]))
         )
         + beyond_reference(best, objectives)
         + _different_guards(runs),
@@ -142,6 +144,11 @@ def again_text(view: Overview) -> str:
     if view.again is None:
         return "not measured again" if view.front.empty else "one seed a point: expect less"
     return f"measured again: {view.again.hypervolume:.4g} ± {view.again.std:.2g}"
+
+
+def _labelled(label: str, run: Run) -> list[str]:
+    """Return the warnings of a run, which name files by the run's title, under a label that may be another."""
+    return [line if label == run.title else f"{label}: {line}" for line in run.warnings]
 
 
 def beyond_reference(best: pd.DataFrame, objectives: Sequence[Objective]) -> tuple[str, ...]:
@@ -157,7 +164,7 @@ def beyond_reference(best: pd.DataFrame, objectives: Sequence[Objective]) -> tup
 
 def again_column(objective: Objective) -> str:
     """Return the name of the column that holds an objective's mean over the seeds that did not choose the point."""
-    return f"{objective.metric}_again"
+    return objective.metric + AGAIN
 
 
 def _described(

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from results.records.objectives import Objective, metric_values, objective_values
-from results.records.tables import BOOKKEEPING, INHERITED
+from results.records.tables import BOOKKEEPING, INHERITED, STD
 from results.records.text import cell
 
 SEEDS_COLUMN = "seeds"
@@ -49,7 +49,7 @@ class Points(NamedTuple):
 
 def std_column(objective: Objective) -> str:
     """Return the name of the column that holds an objective's standard deviation over seeds."""
-    return f"{objective.metric}_std"
+    return objective.metric + STD
 
 
 def point_numbers(trials: pd.DataFrame, parameters: Sequence[str]) -> np.ndarray:

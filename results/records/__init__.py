@@ -7,6 +7,7 @@
 - `tables`, `append_table`: write `trials.csv` and `curves.csv`; a CSV file that only grows.
 - `trials`, `curves`: read them.
 - `files`: writing in one step, reading YAML, and what becomes of damaged lines.
+- `names`: what a record may name, and where a run may write.
 - `lock`: whether a search works on a run.
 - `text`: how a value reads, in a record and for people.
 """

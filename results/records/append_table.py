@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from results.exceptions import DamagedLine, RecordError
-from results.records.files import Damage, csv_lines, refuse, sync_folder, write_atomically
+from results.records.files import Damage, csv_lines, read_bytes, refuse, sync_folder, write_atomically
 from results.records.text import cell
 
 BOM = b"\xef\xbb\xbf"  # what a spreadsheet puts before the header
@@ -60,7 +60,7 @@ def read_lines(path: Path) -> tuple[bytes, str]:
         RecordError: It cannot be read.
     """
     try:
-        complete, _, tail = path.read_bytes().rpartition(b"\n")
+        complete, _, tail = read_bytes(path).rpartition(b"\n")
     except FileNotFoundError:
         return b"", ""
     except OSError as error:

@@ -6,9 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from results.records.text import is_number
-
-MOST = 2**63 - 1  # of any whole number
+from results.records.text import LARGEST, is_number
 
 
 def _number(value: Any) -> Any:
@@ -17,7 +15,7 @@ def _number(value: Any) -> Any:
         raise ValueError(f"expected a number, found the text {value!r:.60}{hint}")
     if isinstance(value, bool):
         raise ValueError(f"expected a number, found {value}")
-    if isinstance(value, int) and abs(value) > MOST:
+    if isinstance(value, int) and abs(value) > LARGEST:
         raise ValueError(f"{value!r:.60} is too large")
     return value
 

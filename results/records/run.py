@@ -14,10 +14,10 @@ import pandas as pd
 
 from results.records.append_table import read_content
 from results.records.curves import parse_curves, read_for_report
-from results.records.files import LeftOut
+from results.records.files import LeftOut, beside
 from results.records.space import RunSpace, read_space
 from results.records.tables import BOOKKEEPING, CODE, CURVES_FILE, TRIALS_FILE
-from results.records.trials import parse_trials, without_texts
+from results.records.trials import parse_trials, without_unknown
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,10 @@ class Run(NamedTuple):
         """The name of its folder."""
         return self.folder.resolve().name
 
+    def shown(self, path: Path) -> str:
+        """The path of something in the folder as it reads beside the folder, wherever that lies."""
+        return beside(self.folder, str(path))
+
 
 def read_run(folder: Path | str) -> Run:
     """Read all records of a run, for a report: damage costs the lines that it is in, and each loss is a warning.
@@ -52,12 +56,12 @@ def read_run(folder: Path | str) -> Run:
         RecordError: The folder is not a run folder, or a file in it cannot be read at all.
     """
     folder = Path(folder)
-    left_out = LeftOut()
+    left_out = LeftOut(folder)
     space = read_space(folder)
     path = folder / TRIALS_FILE
     content = read_content(path, left_out)
     left_out.say(content.cut)
-    trials = parse_trials(path, without_texts(path, content, space, left_out), space, left_out)
+    trials = parse_trials(path, without_unknown(path, content, space, left_out), space, left_out)
     if CODE in trials and (trials[CODE] != "").any():
         counts = ", ".join(f"{count} {mark or 'as begun'}" for mark, count in trials[CODE].value_counts().items())
         left_out.say(f"{path}: this run went on with changed code, so its trials are of several codes ({counts})")

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from results.exceptions import RecordError
 from results.records.files import complaint, read_mapping
 from results.records.objectives import Guard, Objective
-from results.records.tables import LINE
+from results.records.tables import LINE, is_taken
 from results.records.text import recorded
 
 SPACE_FILE = "space.yaml"
@@ -36,8 +36,8 @@ class Parameter(BaseModel):
     name: str
     type: str
     values: tuple[Annotated[Any, BeforeValidator(recorded)], ...] = ()
-    low: float | None = None
-    high: float | None = None
+    low: FiniteFloat | None = None
+    high: FiniteFloat | None = None
     log: bool = Field(False, exclude_if=lambda log: not log)
 
     @property
@@ -68,6 +68,17 @@ class RunSpace(BaseModel):
         names = [objective.name for objective in self.objectives]
         if twice := [name for name in names if names.count(name) > 1]:
             raise ValueError(f"two objectives are named {twice[0]!r}")
+        searched = {parameter.name for parameter in self.parameters if parameter.type != LINE_COLUMN["type"]}
+        if both := sorted(searched.intersection(self.judged)):
+            raise ValueError(f"{both[0]!r} is a parameter and a metric")
+        metrics = [objective.metric for objective in self.objectives]
+        if twice := [metric for metric in metrics if metrics.count(metric) > 1]:
+            raise ValueError(f"two objectives have the metric {twice[0]!r}")
+        for name in (*searched, *self.judged):
+            if is_taken(name, metrics):
+                raise ValueError(f"{name!r} is the name of a column of the tables of trials; rename it everywhere")
+            if not name.isprintable():
+                raise ValueError(f"the name {name!r} has characters that do not print")
         return self
 
     @property

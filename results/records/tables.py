@@ -19,14 +19,27 @@ BOOKKEEPING = (*TRIAL_COLUMNS, INHERITED, CODE)
 LINE = "line"  # column of the values that a line has gone through, where the space has a sweep
 CURVE_COLUMNS = ("trial", "epoch", "seconds")
 # Columns that tables and charts of trials add; with those above, names that no parameter, loss or metric can have
-DERIVED = ("names", "run", "seeds", "on_front_probability", "single_run_probability", "contribution", "hypervolume")
+DERIVED: tuple[str, ...] = ("names", "run", "runs", "seeds", "trials", "points", "front_size", "percent")
+DERIVED += ("contribution", "on_front_probability", "single_run_probability")
+DERIVED += ("hypervolume", "hypervolume_share", "hypervolume_mean", "hypervolume_std")
+DERIVED += ("additive_epsilon", "igd_plus", "union_points", "union_share")
 TAKEN = frozenset({*BOOKKEEPING, LINE, *CURVE_COLUMNS, *DERIVED})
+# After the metric of an objective: the spread over the seeds of a point, and the mean of those that did not choose it
+STD, AGAIN = "_std", "_again"
 NAME = re.compile(r"[^\W\d][\w-]*(\.[\w-]+)*")
 
 
-def name_trouble(name: str) -> str:
-    """Return why a parameter, a loss or a metric cannot have this name, as in "is the name of ..."; "" if it can."""
-    if name in TAKEN:
+def is_taken(name: str, judged: Collection[str]) -> bool:
+    """Say whether tables of trials have a column of this name themselves, where the objectives have these metrics."""
+    return name in TAKEN or any(name.endswith(end) and name.removesuffix(end) in judged for end in (STD, AGAIN))
+
+
+def name_trouble(name: str, judged: Collection[str] = ()) -> str:
+    """Return why a parameter, a loss or a metric cannot have this name, as in "is the name of ..."; "" if it can.
+
+    `judged` are the metrics of the objectives.
+    """
+    if is_taken(name, judged):
         return "is the name of a column of the tables of trials"
     if not NAME.fullmatch(name):
         return "has something else in its name than letters, digits, - and _, in parts joined by dots"

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 ARROW = " > "  # between the values that a line has gone through
+LARGEST = 2**63 - 1  # whole number in a table
 MISSING = "–"  # of a parameter that a point does not have
 Value = TypeVar("Value")
 
@@ -44,7 +45,12 @@ def cell(value: object) -> str:
 
 
 def recorded(value: Any) -> Any:
-    """Return a value of a choice as tables hold it: null, since an empty cell says another thing, and lists as JSON."""
+    """Return a value of a choice as tables hold it: null, since an empty cell says another thing, and lists as JSON.
+
+    A whole number that no column of numbers can hold is a text.
+    """
+    if isinstance(value, int) and abs(value) > LARGEST:
+        return str(value)
     return json.dumps(value, ensure_ascii=False, default=str) if value is None or isinstance(value, list) else value
 
 
@@ -61,14 +67,24 @@ def parsed(name: str, text: str, parse: Callable[[str], Value]) -> Value:
 
 
 def short(value: object) -> str:
-    """Return a value for reading: floats, those of a line too, with four significant digits, "" for a missing one."""
+    """Return a value for reading: floats, those of a line too, with four significant digits, "" for a missing one.
+
+    What does not print is escaped.
+    """
     if hasattr(value, "item") and not isinstance(value, str | bytes):
         value = value.item()
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.4g}"
     if isinstance(value, str) and ARROW in value and all(map(is_number, value.split(ARROW))):
         return ARROW.join(f"{float(part):.4g}" for part in value.split(ARROW))
-    return cell(value)
+    return printing(cell(value))
+
+
+def printing(text: str) -> str:
+    """Return a text with escapes for what does not print: a terminal would take it for commands."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def is_number(text: str) -> bool:

@@ -13,13 +13,13 @@ import pandas as pd
 from results.exceptions import DamagedLine, RecordError
 from results.records.append_table import Content
 from results.records.files import Damage, LeftOut, refuse
+from results.records.names import plain_name
 from results.records.space import Parameter, RunSpace
-from results.records.tables import BOOKKEEPING, CODE, INHERITED, STATES, TRIAL_COLUMNS
-from results.records.text import cell, is_number, parsed
+from results.records.tables import BOOKKEEPING, CODE, INHERITED, STATES, TRIAL_COLUMNS, is_taken
+from results.records.text import LARGEST, cell, is_number, parsed
 
-LARGEST = 2**63 - 1
 # Of the columns that every trial has, and that are not text; all further ones are parameters and metrics.
-KINDS = {"state": "state", "seed": "int", "epochs": "int", INHERITED: "int", "seconds": "float"}
+KINDS = {"trial": "name", "state": "state", "seed": "int", "epochs": "int", INHERITED: "int", "seconds": "float"}
 KINDS |= dict.fromkeys(("started", "first_step", "ended"), "moment")
 Parser = Callable[[str], Any]
 
@@ -68,13 +68,19 @@ def _sound_rows(path: Path, content: Content, parsers: Mapping[str, Parser], dam
     return sound
 
 
-def without_texts(path: Path, content: Content, space: RunSpace, left_out: LeftOut) -> Content:
-    """Return a table without the columns that are no metric, since most of their cells are no numbers; note each."""
+def without_unknown(path: Path, content: Content, space: RunSpace, left_out: LeftOut) -> Content:
+    """Return a table without the columns that are no metric, by their name or their cells; note each."""
     known = {*BOOKKEEPING, *space.parameter_names, *space.judged}
-    texts = [name for name in content.header if name not in known and not _mostly_numbers(content, name)]
-    for name in texts:
-        left_out.say(f"{path}: column {name!r} is unknown and holds no numbers; it is left out")
-    return content._replace(header=tuple(name for name in content.header if name not in texts))
+    metrics = [objective.metric for objective in space.objectives]
+    why = {}
+    for name in (name for name in content.header if name not in known):
+        if is_taken(name, metrics):
+            why[name] = "has the name of one that tables of trials add themselves"
+        elif not _mostly_numbers(content, name):
+            why[name] = "is unknown and holds no numbers"
+        if name in why:
+            left_out.say(f"{path}: column {name!r} {why[name]}; it is left out")
+    return content._replace(header=tuple(name for name in content.header if name not in why))
 
 
 def _mostly_numbers(content: Content, name: str) -> bool:
@@ -96,7 +102,7 @@ def _column(values: list[Any], kind: str) -> Any:
         return pd.array(values, dtype="Int64")
     if kind == "moment":
         return pd.to_datetime(pd.Series(values, dtype="object"), utc=True)
-    if kind in ("text", "state"):
+    if kind in ("text", "name", "state"):
         return np.array([value or "" for value in values], dtype=object)
     return np.array([*values, None], dtype=object)[:-1]  # the None keeps lists from becoming an axis
 
@@ -107,7 +113,7 @@ def _choice(parameter: Parameter) -> Parser:
 
 
 def _scalar(text: str) -> int | float | str:
-    for number in (int, float):
+    for number in (_integer, float):
         try:
             return number(text)
         except ValueError:
@@ -124,7 +130,10 @@ def _integer(text: str) -> int:
 
 def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError as error:  # at an end of the calendar, with an offset
+        raise ValueError(str(error)) from error
 
 
 def _state(text: str) -> str:
@@ -133,4 +142,11 @@ def _state(text: str) -> str:
     return text
 
 
-PARSERS: dict[str, Parser] = {"text": str, "state": _state, "int": _integer, "float": float, "moment": _moment}
+PARSERS: dict[str, Parser] = {
+    "text": str,
+    "name": plain_name,
+    "state": _state,
+    "int": _integer,
+    "float": float,
+    "moment": _moment,
+}

@@ -19,12 +19,12 @@ import click
 import numpy as np
 import pandas as pd
 
-from results.command import PATH, run_command
+from results.command import PATH, console, run_command, warn
 from results.exceptions import RecordError
 from results.export.best import CHECKPOINT_FILE
 from results.records.objectives import metric_values
 from results.records.run import Run, read_run
-from results.records.text import short
+from results.records.text import printing, short
 from results.verify.consistency import export_differences, front_differences, recorded_seeds, run_of
 from results.verify.prediction_interval import CONFIDENCE, PredictionInterval, prediction_interval
 from results.verify.retraining import Retraining, remeasured_differences
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 DIFFERS = 1
 DEFAULT_SEEDS = 5
 LINES_SHOWN = 5
-PIPE_WIDTH = 160
 
 
 @click.command("python -m results.verify")
@@ -49,8 +48,7 @@ def verify(folder: Path, seeds: int) -> int:
     band, 1 if not, 2 for bad input, 130 after Ctrl-C.
     """
     run = read_run(run_of(folder))
-    for line in run.warnings:
-        print(f"warning: {line}", file=sys.stderr)
+    warn(run.warnings)
     recorded = recorded_seeds(run, folder)
     least = 1 if len(recorded) > 1 else 2
     if seeds < least:
@@ -64,13 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _verify(run: Run, folder: Path, recorded: pd.DataFrame, seeds: int) -> int:
-    from rich.console import Console
-
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    screen = console()
     wrong = [*front_differences(run), *export_differences(run, folder)]
     if wrong:
         return _differ(wrong)
-    console.print("front.csv is what trials.csv gives, and the folder is what was exported", soft_wrap=True)
+    screen.print("front.csv is what trials.csv gives, and the folder is what was exported", soft_wrap=True)
     retraining = Retraining(run, folder)
     wrong = retraining.other_data(run)
     exported = (folder / CHECKPOINT_FILE).is_file()
@@ -83,13 +79,13 @@ def _verify(run: Run, folder: Path, recorded: pd.DataFrame, seeds: int) -> int:
         return _differ(wrong)
     unmeasured = "the study cannot load one" if exported else "there is none"
     said = "measures what trials.csv has" if measured is not None else f"was not measured: {unmeasured}"
-    console.print(f"the checkpoint {said}", soft_wrap=True)
-    return _retrain(run, recorded, retraining, seeds, console)
+    screen.print(f"the checkpoint {said}", soft_wrap=True)
+    return _retrain(run, recorded, retraining, seeds, screen)
 
 
 def _differ(lines: Sequence[str]) -> int:
     for line in lines[:LINES_SHOWN]:
-        print(f"differs: {line}", file=sys.stderr)
+        print(f"differs: {printing(line)}", file=sys.stderr)
     if len(lines) > LINES_SHOWN:
         print(f"differs: and in {len(lines) - LINES_SHOWN} more places", file=sys.stderr)
     print("the records do not agree; nothing was trained", file=sys.stderr)
@@ -103,9 +99,9 @@ def fresh_seeds(run: Run, count: int) -> list[int]:
     return list(range(first, first + count))
 
 
-def _retrain(run: Run, recorded: pd.DataFrame, retraining: Retraining, count: int, console: Console) -> int:
+def _retrain(run: Run, recorded: pd.DataFrame, retraining: Retraining, count: int, screen: Console) -> int:
     seeds = fresh_seeds(run, count)
-    measured = _train(retraining, seeds, console)
+    measured = _train(retraining, seeds, screen)
     bands = {
         o.metric: prediction_interval(
             metric_values(recorded, o.metric).tolist(),
@@ -119,25 +115,25 @@ def _retrain(run: Run, recorded: pd.DataFrame, retraining: Retraining, count: in
         for guard in run.space.guards
     }
     broken = [str(guard) for guard in run.space.guards if not guard.holds(np.array([means[guard.metric]]))[0]]
-    console.print(_table(bands, measured))
+    screen.print(_table(bands, measured))
     for line in _explanation(bands, len(recorded), seeds):
-        console.print(line, soft_wrap=True, style="dim")
+        screen.print(line, soft_wrap=True, style="dim")
     diverged = [str(seed) for seed, of in zip(seeds, measured, strict=True) if not of]
     outside = [metric for metric, of in bands.items() if not of.inside]
     reasons = [f"diverged with seed {', '.join(diverged)}"] if diverged else []
     reasons += [f"{', '.join(outside)} outside"] if outside else []
     reasons += [f"the fresh means break {', '.join(broken)}"] if broken else []
     verdict = "; ".join(reasons) or "all objectives inside, all guards kept"
-    console.print(f"{'outside' if reasons else 'in'} the band: {verdict}", style="bold", soft_wrap=True)
+    screen.print(f"{'outside' if reasons else 'in'} the band: {verdict}", style="bold", soft_wrap=True)
     return DIFFERS if reasons else 0
 
 
-def _train(retraining: Retraining, seeds: Sequence[int], console: Console) -> list[dict[str, float]]:
+def _train(retraining: Retraining, seeds: Sequence[int], screen: Console) -> list[dict[str, float]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
     measured = []
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=screen, transient=True) as progress:
         total = len(seeds) * int(retraining.configuration["epochs"])
         task = progress.add_task("epochs", total=total)
         for seed in seeds:

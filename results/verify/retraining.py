@@ -19,6 +19,7 @@ from results.export.best import CONFIGURATION_FILE
 from results.records.files import read_mapping
 from results.records.run import Run
 
+MEMBERS = ("check", "provenance", "trial")  # of a study, as far as it is used here
 REMEASURED = 1e-3  # another processor rounds otherwise, and a token half-way between two codes may then take the other
 
 
@@ -36,7 +37,10 @@ class Retraining:
     def __init__(self, run: Run, folder: Path):
         path = folder / CONFIGURATION_FILE
         self.configuration = read_mapping(path, path, "rebuild the run")
-        self.device = "cuda" if float(run.space.resources.get("gpus") or 0) > 0 else "cpu"
+        epochs, gpus = self.configuration.get("epochs"), run.space.resources.get("gpus")
+        if isinstance(epochs, bool) or not isinstance(epochs, int):
+            raise RecordError(f"{path}: epochs: expected a whole number, found {epochs!r:.60}; rebuild the run")
+        self.device = "cuda" if isinstance(gpus, int | float) and gpus > 0 else "cpu"
         study = _study(run)
         try:
             self._study = study(self.configuration)
@@ -51,7 +55,7 @@ class Retraining:
         now = self._study.provenance().get("data_fingerprint")
         if before is None or now is None or before == now:
             return []
-        return [f"the data are not those of the run: their fingerprint is {now:.12}, it was {before:.12}"]
+        return [f"the data are not those of the run: their fingerprint is {now!s:.12}, it was {before!s:.12}"]
 
     def measure(self, folder: Path) -> dict[str, float] | None:
         """Return the metrics of the exported checkpoint; None where the study cannot load one.
@@ -86,12 +90,16 @@ def _study(run: Run) -> Any:
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))  # as the search looks for it
     try:
-        return getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError) as error:
+        study = getattr(importlib.import_module(module_name), class_name)
+    except (Exception, SystemExit) as error:  # a module may raise whatever it likes while it is imported
         raise RecordError(f"{run.folder}: study {run.space.study} cannot be imported here: {_line(error)}") from None
+    # What is called next gets a configuration of the run's: it must not be whatever a stranger has named.
+    if not isinstance(study, type) or not all(hasattr(study, member) for member in MEMBERS):
+        raise RecordError(f"{run.folder}: {run.space.study} is not a study; restore the space.yaml of this run")
+    return study
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 

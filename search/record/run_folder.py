@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -17,9 +18,9 @@ from results.records.files import write_atomically
 from results.records.lock import LOCK_FILE
 from results.records.run import read_trials
 from results.records.space import LINE_COLUMN, RunSpace
-from results.records.tables import BOOKKEEPING, CODE, INHERITED
+from results.records.tables import BOOKKEEPING, CODE, CURVES_FILE, INHERITED, TRIALS_FILE
 from search.exceptions import InputError
-from search.record.checkpoints import TRIALS_FOLDER
+from search.record.checkpoints import ENDS_FOLDER, TRIALS_FOLDER
 from search.record.control import CONTROL_FOLDER, forget_commands
 from search.record.outbox import SESSION_FILE
 from search.space.reading import SpaceError, dump_yaml, parse_space, read_document
@@ -32,6 +33,9 @@ LOG_FILE = "log.txt"  # of the run; the same name of a trial
 STUDY_FOLDER = "study"  # what the study keeps for all trials
 # What a folder holds in which no run was begun
 UNUSED = frozenset({LOCK_FILE, LOG_FILE, SESSION_FILE, STUDY_FOLDER, CONTROL_FOLDER})
+# What a search writes to, or removes files from
+WRITTEN = (*sorted(UNUSED), SPACE_FILE, TRIALS_FILE, CURVES_FILE, TRIALS_FOLDER, ENDS_FOLDER)
+LOOKS, LOOK_S = 10, 0.02  # at a lock that is taken, before it is a search that has it
 MAY_CHANGE = (
     "budget.trials",
     "budget.wall_clock_s",
@@ -131,8 +135,11 @@ class RunFolder:
         try:
             self._made = not self.path.exists()
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.path / LOCK_FILE).open("w")
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._refuse_links()
+            # In a stranger's folder it may be a link to any file, or a pipe that nobody reads.
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+            self._lock = os.fdopen(os.open(self.path / LOCK_FILE, flags, 0o644), "w")
+            self._take_lock()
         except BlockingIOError:
             raise RunFolderError(
                 f"{self.shown}: another search is writing to it; wait for it, or give another folder with --out"
@@ -140,6 +147,35 @@ class RunFolder:
         except OSError as error:
             raise RunFolderError(f"{self.shown}: cannot be written ({error.strerror})") from None
         forget_commands(self.path)
+
+    def _take_lock(self) -> None:
+        """Take the lock; whoever looks whether a search is at work has it for a moment, which is waited for.
+
+        Raises:
+            BlockingIOError: A search has it.
+        """
+        for left in reversed(range(LOOKS)):
+            try:
+                return fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # type: ignore[arg-type]
+            except BlockingIOError:
+                if not left:
+                    raise
+            time.sleep(LOOK_S)
+
+    def _refuse_links(self) -> None:
+        """Refuse a folder in which what a search writes, or removes, would be somewhere else.
+
+        Raises:
+            RunFolderError: It has such a link.
+        """
+        inner = (self.path / name for name in (TRIALS_FOLDER, ENDS_FOLDER))
+        places = [self.path / name for name in WRITTEN]
+        places += [place for folder in inner if folder.is_dir() for place in folder.iterdir()]
+        if link := next((place for place in places if place.is_symlink()), None):
+            raise RunFolderError(
+                f"{self.shown / link.relative_to(self.path)}: is a link, and a search would write to where it leads; "
+                "put what it leads to in its place"
+            )
 
     def release(self) -> None:
         """Let go of the lock; where no run was begun leave nothing, but a folder that was there before."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import combinations
 from typing import Any
@@ -13,14 +13,14 @@ from results.records.text import recorded
 from search.space.parameters import Parameter
 
 
-def check_names(parameters: Mapping[str, Parameter]) -> None:
-    """Refuse names that cannot be columns, and a parameter inside another one.
+def check_names(parameters: Mapping[str, Parameter], judged: Collection[str]) -> None:
+    """Refuse names that cannot be columns beside the metrics of the objectives, and a parameter inside another one.
 
     Raises:
         ValueError: With the dotted key first; so do all checks here.
     """
     for name in parameters:
-        if trouble := name_trouble(name):
+        if trouble := name_trouble(name, judged):
             raise ValueError(f"parameters.{name}: {trouble}; rename it")
     for one, other in combinations(sorted(parameters), 2):
         if other.startswith(f"{one}."):

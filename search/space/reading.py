@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Hashable, Mapping
 from difflib import get_close_matches
@@ -13,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from results.records.files import TAG, PlainLoader, load_plain
 from results.records.objectives import NAME, Guard, Objective
 from search.exceptions import InputError, one_line
 from search.space.parameters import Categorical, FloatRange, IntegerRange
@@ -37,7 +37,6 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "objectives": Objective,
 }
 # Plain words that are no text, as in YAML 1.2; PyYAML has those of 1.1, where no is false, 12:30 is 750 and 017 is 15.
-TAG = "tag:yaml.org,2002:"
 WORDS = {
     "merge": (r"<<", ["<"]),
     "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
@@ -48,9 +47,6 @@ WORDS = {
         list("-+.0123456789"),
     ),
 }
-MOST_LEVELS = 50  # of nesting; an alias to itself has more
-MOST_VALUES = 1_000_000  # aliases of aliases make many out of a few lines
-PLAIN = ("null", "bool", "int", "float", "str", "seq", "map", "merge")
 EXPECTED = {  # instead of a pattern
     CLASS: "a class as module:class, such as model.study:ShapeActionStudy",
     NAME: "letters, digits, `_`, `-` and `.`, a letter or a digit first",
@@ -65,28 +61,16 @@ class SpaceError(InputError):
     """A space file that cannot be used; the message names the file and the dotted key and says what to do."""
 
 
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that is given twice, of which YAML would silently keep the last; reads words as YAML 1.2 does."""
+class _Loader(PlainLoader):
+    """Reads words as YAML 1.2 does, and keys that are text alone."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys: set[str] = set()
         for key, _ in node.value:
             if key.tag not in (f"{TAG}str", f"{TAG}merge"):
                 written = key.value if isinstance(key, yaml.ScalarNode) else "that stands here"
                 problem = f"the key {written} is no text; write it in quotes"
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-            if key.value in keys:
-                problem = f"the key {key.value!r} is given twice"
-                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-            keys.add(key.value)
         return super().construct_mapping(node, deep)
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        if node.tag.removeprefix(TAG) not in PLAIN:
-            kind = node.tag.replace(TAG, "!!")
-            problem = f"{kind} is no plain value; expected text, numbers, true, false, null, lists and mappings"
-            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
-        return super().construct_object(node, deep)
 
     def construct_integer(self, node: yaml.ScalarNode) -> int:
         text = self.construct_scalar(node)
@@ -110,32 +94,7 @@ def load_yaml(text: str) -> Any:
     Raises:
         yaml.YAMLError: It is not YAML, or has values that could not be recorded as they are, such as dates.
     """
-    try:
-        found = yaml.load(text, Loader=_Loader)
-        values, levels = _extent(found, {})
-    except RecursionError:
-        values = levels = math.inf
-    except yaml.reader.ReaderError as error:
-        reason = f"{error.reason}, at position {error.position}"
-        raise yaml.constructor.ConstructorError(None, None, reason, None) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:  # of `!!int word`, and of a word without end
-        raise yaml.constructor.ConstructorError(None, None, one_line(error)[:200], None) from error
-    if levels > MOST_LEVELS:
-        raise yaml.constructor.ConstructorError(None, None, f"is nested more than {MOST_LEVELS} levels deep", None)
-    if values > MOST_VALUES:
-        raise yaml.constructor.ConstructorError(None, None, f"has more than {MOST_VALUES:,} values", None)
-    return found
-
-
-def _extent(value: Any, known: dict[int, tuple[float, float]]) -> tuple[float, float]:
-    """Return how many values there are inside of one, what aliases stand for included, and in how many levels."""
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    if id(value) not in known:
-        known[id(value)] = math.inf, math.inf  # of an alias to what it is inside of
-        extents = [_extent(one, known) for one in inner]
-        levels = 1 + max((levels for _, levels in extents), default=0)
-        known[id(value)] = 1 + sum(values for values, _ in extents), levels
-    return known[id(value)] if inner else (1, 1)
+    return load_plain(text, _Loader)
 
 
 def dump_yaml(values: Mapping[str, Any]) -> str:

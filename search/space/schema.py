@@ -248,7 +248,7 @@ class Space(StrictModel):
         for name in self.parameters:
             if name.split(".")[0] in RESERVED:
                 raise ValueError(f"parameters.{name}: is set by the search itself; remove it")
-        check_names(self.parameters)
+        check_names(self.parameters, [objective.metric for objective in self.objectives])
         check_conditions(self.parameters)
         check_start(self.start, self.parameters)
         check_fixed(self.fixed, self.parameters)

@@ -10,11 +10,12 @@ import threading
 from collections import Counter
 from typing import TextIO
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from results.command import console
 from results.front.front import FrontSummary, summarise
 from results.front.points import SEEDS_COLUMN, std_column
 from results.records.text import short
@@ -26,7 +27,6 @@ from search.trials import now, seconds_between
 LIVE_INTERVAL_S = 0.5
 PLAIN_INTERVAL_S = 10.0
 MOST_FRONT_ROWS = 12
-PLAIN_WIDTH = 160
 
 
 class FrontSoFar:
@@ -110,7 +110,7 @@ class Monitor:
 
     def say(self, text: str) -> None:
         """Print one line."""
-        self._console.print(text, markup=False)
+        self._console.print(text)
 
     def __enter__(self) -> Monitor:
         self._thread.start()
@@ -154,11 +154,6 @@ class Monitor:
         return Group(*parts)
 
 
-def console(terminal: TextIO) -> Console:
-    """Return a console on a terminal; a file or a pipe gets lines as long as they need to be."""
-    return Console(file=terminal, highlight=False, width=None if terminal.isatty() else PLAIN_WIDTH)
-
-
 def front_table(summary: FrontSummary, space: Space, title: str) -> Table:
     """Return a front as a table for the terminal; of a long one, the first rows."""
     table = Table(title=title, title_justify="left", box=None)
@@ -168,7 +163,7 @@ def front_table(summary: FrontSummary, space: Space, title: str) -> Table:
     for heading in columns:
         table.add_column(heading, overflow="fold")
     for row in summary.front.head(MOST_FRONT_ROWS).to_dict("records"):
-        table.add_row(*(Text(short(row.get(name, ""))) for name in columns))
+        table.add_row(*(short(row.get(name, "")) for name in columns))
     return table
 
 

@@ -210,8 +210,10 @@ class TrialLoop:
         if not isinstance(values, Mapping):
             raise UnusableValueError(f"{source} returned {_shown(values)}; expected numbers by name")
         found = {}
+        judged = [objective.metric for objective in self._space.objectives]
         for name, value in values.items():
-            trouble = "is the name of a parameter" if name in self._space.parameters else name_trouble(str(name))
+            searched = name in self._space.parameters
+            trouble = "is the name of a parameter" if searched else name_trouble(str(name), judged)
             if trouble:
                 raise UnusableValueError(f"{source} returned {str(name)!r:.80}, which {trouble}; rename it")
             try:

@@ -105,7 +105,7 @@ def test_union_of_runs_of_the_same_name_and_with_an_empty_one(maker, tmp_path):
     second = maker.write(maker.rows(POINTS[1:2]), "b/demo", guards={})
     third = maker.space("c/demo")
     _, union = unite([first, second, third], tmp_path / "out", figures=False)
-    assert union.front["run"].tolist() == [str(first), str(second)]
+    assert union.front["run"].tolist() == ["a/demo", "b/demo"]
     assert any("different guards" in line for line in union.warnings)
 
 
@@ -196,3 +196,38 @@ def test_the_other_process_ends_with_who_asked(all_of_them, sent):
     while runs(process):
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_the_same_records_give_the_same_bytes_wherever_the_folder_lies(maker, tmp_path, monkeypatch):
+    folder = maker.write(maker.trade(24))
+    for name, line in (("trials.csv", 3), ("curves.csv", 5)):
+        lines = (folder / name).read_text().split("\n")
+        lines[line - 1] += ",1"
+        (folder / name).write_text("\n".join(lines) + "x")
+    (folder / "trials/0/model.safetensors").unlink()
+    (folder / "best/recon").mkdir(parents=True)
+    (folder / "best/recon/mine.txt").write_text("mine")
+    elsewhere = tmp_path / "a b/further/demo"
+    shutil.copytree(folder, elsewhere)
+    warnings = rebuild(folder).warnings
+    monkeypatch.chdir(elsewhere)
+    assert rebuild(".").warnings == warnings
+    assert len(warnings) >= 5
+    assert all(line.startswith("demo/") for line in warnings), warnings
+    files = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    again = {path.relative_to(elsewhere): path.read_bytes() for path in elsewhere.rglob("*") if path.is_file()}
+    assert files.keys() == again.keys()
+    assert [name for name, content in files.items() if again[name] != content] == []
+    assert [name for name, content in files.items() if str(tmp_path).encode() in content] == []
+
+
+def test_runs_of_one_name_are_told_apart_by_the_folders_above(maker, tmp_path):
+    folders = [maker.write(maker.trade(4, seed), f"{name}/run") for seed, name in enumerate(("a", "b", "b/c"))]
+    folders.append(maker.write(maker.trade(4, 3), "other"))
+    with (folders[1] / "trials.csv").open("a") as table:
+        table.write("x\n")
+    _, union = unite(folders, tmp_path / "out", figures=False)
+    assert list(union.view.runs) == ["a/run", "b/run", "c/run", "other"]
+    (warning, *_) = union.warnings
+    assert warning.startswith("b/run: run/trials.csv, line 6: expected 17 cells, found 1")

@@ -16,6 +16,8 @@ from results.charts.print.front import front_figure
 from results.charts.print.lines import curves_figure, hypervolume_figure, parallel_figure
 from results.charts.style import encode, print_style, save, settle
 from results.front.overview import Overview
+from results.records.files import remove_file
+from results.records.names import own_folder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,11 +45,11 @@ def remove_others(folder: Path, kept: Collection[Path]) -> None:
     for old in folder.iterdir():
         ours = old.stem in NAMES or old.stem.startswith(CURVES)
         if ours and old.suffix in (".png", ".svg") and old not in kept:
-            old.unlink()
+            remove_file(old)
 
 
 def _write(pictures: dict[str, Callable[[], Figure]], folder: Path) -> list[Path]:
-    folder.mkdir(exist_ok=True)
+    own_folder(folder)
     written: list[Path] = []
     with print_style():
         for name, draw in pictures.items():
@@ -62,7 +64,7 @@ def importance_picture(view: Overview) -> dict[str, Callable[[], Figure]]:
     if not same_space(view):
         return {}
     parameters, shares = importances(view)
-    if not any(importance.shares for importance in shares):
+    if not any(importance.values for importance in shares):
         return {}
     return {IMPORTANCE: partial(importance_figure, view, parameters, shares)}
 

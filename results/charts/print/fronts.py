@@ -15,6 +15,8 @@ from results.export.latex import write_table
 from results.front.attainment import Attainment, attainments, corner_table, run_fronts, surface_table
 from results.front.groups import Grouping, default_columns, group, group_table
 from results.front.overview import Overview, seeds_of_runs
+from results.records.files import remove_file
+from results.records.names import file_stem, own_folder
 
 FRONTS_FOLDER = "fronts"
 STEMS = ("by_", "attainment_")
@@ -39,19 +41,19 @@ def write_fronts(view: Overview, groupings: Sequence[Grouping], folder: Path) ->
     home = folder / FRONTS_FOLDER
     written: list[Path] = []
     if len(view.front):
-        home.mkdir(exist_ok=True)
+        own_folder(home)
         for grouping in groupings:
             written += _write_grouping(view, grouping, home)
         for found in attainments(view):
             written += _write_attainment(view, found, home)
-    for path in home.glob("*") if home.is_dir() else ():
+    for path in home.glob("*") if not home.is_symlink() else ():
         if path.name.startswith(STEMS) and path.suffix in ENDINGS and path not in written:
-            path.unlink()
+            remove_file(path)
     return tuple(written)
 
 
 def _write_grouping(view: Overview, grouping: Grouping, home: Path) -> list[Path]:
-    stem = "by_" + "-".join(column.replace("/", "_") for column in grouping.columns)
+    stem = "by_" + "-".join(map(file_stem, grouping.columns))
     goals = ", ".join(f"{objective.direction} {objective.metric}" for objective in view.objectives)
     note = (
         f"Fronts of {view.title} by {grouping.name} ({goals}). additive_epsilon and igd_plus: against the front of "

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from results.charts.costs import StateCost
 from results.charts.importance import Importance, by_importance
-from results.charts.style import CATEGORICAL, STATE_COLOURS
+from results.charts.style import CATEGORICAL, STATE_COLOURS, literal
 from results.charts.web.front import blank_chart
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def importance_chart(parameters: Sequence[str], found: Sequence[Importance]) -> 
         colour = CATEGORICAL[found.index(importance) % len(CATEGORICAL)]
         beyond = [importance.told[position] for position in order]
         chart.add_bar(
-            y=[html.escape(parameters[position]) for position in order],
+            y=[literal(parameters[position]) for position in order],
             x=[round(value, 5) for value in values],
             text=[
                 f"{value:.2f}" if known else f"{value:.2f}, may be chance"
@@ -38,13 +37,13 @@ def importance_chart(parameters: Sequence[str], found: Sequence[Importance]) -> 
             textposition="outside",
             cliponaxis=False,
             orientation="h",
-            name=html.escape(importance.target),
+            name=literal(importance.target),
             marker={
                 "color": [colour if known else "white" for known in beyond],
                 "line": {"color": colour, "width": 1.5},
             },
             customdata=[f"{line:.2f}" for line in chance],
-            hovertemplate=f"{html.escape(importance.target)}<br>%{{y}}: %{{x:.2f}}; by chance up to %{{customdata}}"
+            hovertemplate=f"{literal(importance.target)}<br>%{{y}}: %{{x:.2f}}; by chance up to %{{customdata}}"
             "<extra></extra>",
         )
     longest = max(value for importance in told for value in importance.values)

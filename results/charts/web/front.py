@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from results.charts.outline import attained_outline, named_points, staircase, steps_of_lines
-from results.charts.style import FAINT, GRID, INK, LINE, SEED_ALPHA, SHADE, SOFT, Encoding, axis_limits, outside_note
+from results.charts.style import (
+    FAINT,
+    GRID,
+    INK,
+    LINE,
+    SEED_ALPHA,
+    SHADE,
+    SOFT,
+    Encoding,
+    axis_limits,
+    literal,
+    outside_note,
+)
 from results.front.overview import Overview, Verdict
 from results.front.points import Points
 from results.records.objectives import Objective, objective_values
@@ -98,7 +109,7 @@ def blank_chart(x: str, y: str) -> Figure:
 
 def axis_title(objective: Objective) -> str:
     """Return what an axis of an objective is called."""
-    return f"{html.escape(objective.label)}<br>{objective.better}"
+    return f"{literal(objective.label)}<br>{objective.better}"
 
 
 def _staircase(chart: Figure, view: Overview) -> None:
@@ -122,7 +133,7 @@ def _seeds(chart: Figure, view: Overview, encoding: Encoding, places: np.ndarray
         y=y,
         mode="markers",
         marker={"size": 4, "opacity": SEED_ALPHA, "color": colours},
-        text=[f"trial {html.escape(str(name))}, one seed of a point" for name in names],
+        text=[f"trial {literal(str(name))}, one seed of a point" for name in names],
         hovertemplate="%{text}<extra></extra>",
         showlegend=False,
     )
@@ -212,11 +223,11 @@ def hover_texts(view: Overview) -> list[str]:
     for row, (run, trial, seeds) in enumerate(zip(view.run_of(table), table["trial"], view.points.seeds, strict=True)):
         several = f", and {seeds - 1} further seeds" if seeds > 1 else ""
         label = f"{run}, " if len(view.runs) > 1 else ""
-        lines = [f"<b>{html.escape(label)}trial {html.escape(str(trial))}</b>{several}"]
+        lines = [f"<b>{literal(label)}trial {literal(str(trial))}</b>{several}"]
         for objective, std in zip(view.objectives, view.points.std[row], strict=True):
             spread = f" ± {short(std)}" if seeds > 1 else ""
-            lines.append(f"{html.escape(objective.metric)} = {columns[objective.metric][row]}{spread}")
+            lines.append(f"{literal(objective.metric)} = {columns[objective.metric][row]}{spread}")
         parameters = ((name, columns[name][row]) for name in view.parameter_names)
-        lines += [f"{html.escape(name)}: {html.escape(text)}" for name, text in parameters if text]
+        lines += [f"{literal(name)}: {literal(text)}" for name, text in parameters if text]
         texts.append("<br>".join(lines))
     return texts

@@ -6,7 +6,6 @@ locked-down browser lacks, and it has neither hover nor lines that differ in wei
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ import pandas as pd
 from results.charts.curves import ENDED_EARLY, WIDTH, Curve, CurveGroup, group_colours
 from results.charts.growth import growth, progress_axes, run_colours
 from results.charts.parallel import ParallelLines, looks, wrapped
-from results.charts.style import FAINT, INK, LINE, Encoding
+from results.charts.style import FAINT, INK, LINE, Encoding, literal
 from results.charts.web.front import LegendGroup, axis_title, blank_chart, hover_texts
 from results.front.overview import Overview
 from results.records.objectives import Objective
@@ -59,7 +58,7 @@ def run_legend(view: Overview) -> list[LegendGroup]:
 
 def _growth_texts(label: str, history: pd.DataFrame) -> list[str]:
     return [
-        f"{html.escape(label)}, after {row.trials} trials<br>hypervolume {row.hypervolume:.4g}"
+        f"{literal(label)}, after {row.trials} trials<br>hypervolume {row.hypervolume:.4g}"
         f"<br>{row.front_size} on the front<br>{row.epochs} epochs, {row.seconds:.0f} s"
         for row in history.itertuples()
     ]
@@ -76,7 +75,7 @@ def curve_chart(objective: Objective, groups: Sequence[CurveGroup]) -> Figure:
             mode="lines+markers" if group.kind == "named" else "lines",
             line={"color": colour, "width": WIDTH[group.kind], "dash": "dot" if early else "solid"},
             marker={"size": 6},
-            name=html.escape(group.name),
+            name=literal(group.name),
             showlegend=False,
         )
         # A mark where a curve ended early, and for one of a single epoch.
@@ -102,7 +101,7 @@ def _joined(curves: Sequence[Curve]) -> dict[str, Any]:
     return {
         "x": [value for curve in curves for value in (*curve.epochs, None)],
         "y": [_rounded(value) for curve in curves for value in (*curve.values, None)],
-        "text": [html.escape(curve.title) for curve in curves for _ in range(len(curve.epochs) + 1)],
+        "text": [literal(curve.title) for curve in curves for _ in range(len(curve.epochs) + 1)],
         "hovertemplate": "%{text}<br>epoch %{x}: %{y:.4g}<extra></extra>",
     }
 
@@ -120,7 +119,7 @@ def parallel_chart(view: Overview, encoding: Encoding, lines: ParallelLines) -> 
     for kind, colour, width, members in looks(encoding, lines):
         rows = [lines.rows[n] for n in members]
         # The whole configuration for the front alone: at every crossing of hundreds of lines it would be megabytes.
-        texts = [hover[row] if kind == "front" else f"trial {html.escape(names[row])}" for row in rows]
+        texts = [hover[row] if kind == "front" else f"trial {literal(names[row])}" for row in rows]
         chart.add_scatter(
             **_crossings(lines.places[members], texts),
             mode="lines+markers" if kind == "front" else "lines",
@@ -153,11 +152,11 @@ def _draw_axes(chart: Figure, lines: ParallelLines) -> None:
     chart.update_layout(
         margin={"l": 8, "r": 8, "t": 72, "b": 12},
         shapes=[{"type": "line", "x0": n, "x1": n} | line for n in range(count)],
-        annotations=[{"x": n, "y": place, "text": html.escape(text)} | beside for n, place, text in ticks],
+        annotations=[{"x": n, "y": place, "text": literal(text)} | beside for n, place, text in ticks],
     )
     chart.update_xaxes(
         tickvals=list(range(count)),
-        ticktext=[wrapped(html.escape(axis.title), "<br>") for axis in lines.axes],
+        ticktext=[wrapped(literal(axis.title), "<br>") for axis in lines.axes],
         tickangle=0,
         side="top",
         showgrid=False,

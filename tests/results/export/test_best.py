@@ -124,7 +124,7 @@ def test_missing_parts_are_warnings(maker):
         "1/model.safetensors",
         "2/configuration.yaml",
     ]
-    trial = folder / "trials/1"
+    trial = "demo/trials/1"
     assert made.warnings[0].endswith(f"; train it again with python -m model.train {trial} --out {trial}")
     assert names(folder / "best/knee") == ALWAYS - {"model.safetensors"}
     assert names(folder / "best/kl") == ALWAYS - {"configuration.yaml"}

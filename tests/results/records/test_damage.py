@@ -1,5 +1,7 @@
 """A report of a damaged or older run: one line per loss, and the rest still reported."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -39,7 +41,7 @@ def test_a_damaged_trial_is_left_out_and_the_rest_is_reported(maker, change, mes
     change_line(folder / "trials.csv", 3, change)
     made = rebuild(folder, figures=False)
     (warning,) = made.warnings
-    assert warning.startswith(f"{folder}/trials.csv, line 3: ")
+    assert warning.startswith("demo/trials.csv, line 3: ")
     assert message in warning
     assert warning.endswith("; the line is left out")
     assert pd.read_csv(folder / "front.csv")["trial"].tolist() == [0, 2]
@@ -53,7 +55,7 @@ def test_the_command_and_the_report_say_what_is_left_out(maker, capsys):
     out, err = capsys.readouterr()
     assert err == ""
     (warning,) = [line for line in out.splitlines() if line.startswith("warning")]
-    assert warning.startswith(f"warning: {folder}/trials.csv, line 3: ")
+    assert warning.startswith("warning: demo/trials.csv, line 3: ")
     assert "&#39;O.3&#39; does not fit" in (folder / "report.html").read_text()
 
 
@@ -63,7 +65,7 @@ def test_many_damaged_lines_are_counted(maker):
     (folder / "trials.csv").write_text(text)
     warnings = read_run(folder).warnings
     assert len(warnings) == MOST_LINES + 1
-    assert warnings[-1] == f"{folder}/trials.csv: 5 further damaged lines are left out"
+    assert warnings[-1] == "demo/trials.csv: 5 further damaged lines are left out"
 
 
 def test_unknown_columns(maker):
@@ -72,7 +74,7 @@ def test_unknown_columns(maker):
     run = read_run(folder)
     assert "accuracy" in run.trials
     assert "note" not in run.trials
-    assert run.warnings == (f"{folder}/trials.csv: column 'note' is unknown and holds no numbers; it is left out",)
+    assert run.warnings == ("demo/trials.csv: column 'note' is unknown and holds no numbers; it is left out",)
     assert len(rebuild(folder, figures=False).front) == 3
 
 
@@ -185,7 +187,95 @@ def test_damage_in_a_late_block_is_named_by_its_line(tmp_path):
     text = ["trial,epoch,seconds", *(f"{n},1,0.5" for n in range(count))]
     text[-2] = "x,1"
     path.write_text("\n".join(text) + "\n")
-    left_out = LeftOut()
+    left_out = LeftOut(tmp_path)
     frame, _ = parse_curves(path, left_out)
     assert len(frame) == count - 1
-    assert left_out.warnings == (f"{path}, line {count}: expected 3 cells, found 2; the line is left out",)
+    assert left_out.warnings == (
+        f"{tmp_path.name}/curves.csv, line {count}: expected 3 cells, found 2; the line is left out",
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("low: 0.05", "low: .inf", r"parameters\.1\.low: Input should be a finite number \(found inf\)"),
+        ("high: 20", "high: .nan", r"parameters\.2\.high: Input should be a finite number \(found nan\)"),
+        ("high: 20", "high: '1e999'", r"parameters\.2\.high: Input should be a finite number"),
+        ("high: 20", "high: 1" + "0" * 400, r"parameters\.2\.high: Input should be a valid number"),
+        ("reference: 1.0", "reference: .inf", r"objectives\.0\.reference: Input should be a finite number"),
+        ("name: demo", "name: [demo]", r"name: Input should be a valid string"),
+        ("parameters:", "parameters: 3\nold:", r"parameters: expected a mapping, found 3"),
+        ("name: recon", "name: ../recon", r"objectives\.0\.name: String should match pattern"),
+        ("metric: action_kl_ratio", "metric: stitch_fvu", r"two objectives have the metric 'stitch_fvu'"),
+        ("metric: action_kl_ratio", "metric: method", r"'method' is a parameter and a metric"),
+        ("unit: ratio", 'unit: "\\ud800"', r"not YAML \(half of a pair of characters is no text\)"),
+        ("name: demo", "name: &a [*a]", r"not YAML \(is nested more than 50 levels deep\)"),
+        ("name: demo", "name: " + "[" * 3000, r"not YAML \(is nested more than 50 levels deep\)"),
+        (
+            "name: demo",
+            "name: !!python/name:os.system",
+            r"not YAML \(!!python/name:os\.system is no plain value; expected",
+        ),
+        ("name: demo", "name: !!int word", r"not YAML \(invalid literal for int"),
+        ("name: demo", "name: \x07", r"not YAML \(special characters are not allowed, at position"),
+    ],
+)
+def test_a_space_that_no_search_wrote_is_refused_in_a_line(maker, old, new, message):
+    folder = maker.write(maker.rows(POINTS))
+    text = (folder / "space.yaml").read_text()
+    assert old in text
+    (folder / "space.yaml").write_text(text.replace(old, new, 1))
+    with pytest.raises(RecordError, match=rf"space\.yaml(, line \d+)?: (.*: Value error, )?{message}") as told:
+        read_run(folder)
+    assert len(str(told.value)) < 400
+
+
+def test_aliases_that_stand_for_millions_are_refused(maker):
+    folder = maker.write(maker.rows(POINTS))
+    names = "abcdefgh"
+    bomb = [f"{name}: &{name} [{', '.join([f'*{inner}'] * 9)}]" for inner, name in itertools.pairwise(names)]
+    with (folder / "space.yaml").open("a") as file:
+        file.write("\n".join(["a: &a [1, 1]", *bomb, ""]))
+    with pytest.raises(RecordError, match=r"space\.yaml: not YAML \(has more than 1,000,000 values\)"):
+        read_run(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfea\0", b"- 1\n", b"\0"])
+def test_another_text_is_no_space(maker, content):
+    folder = maker.write(maker.rows(POINTS))
+    (folder / "space.yaml").write_bytes(content)
+    with pytest.raises(RecordError, match=r"space\.yaml: (expected a mapping of keys|cannot be read|not YAML)"):
+        read_run(folder)
+
+
+def test_a_date_is_a_text_and_a_large_number_is_one_too(maker):
+    folder = maker.write(maker.rows(POINTS))
+    space, table = folder / "space.yaml", folder / "trials.csv"
+    large = 10**400
+    space.write_text(space.read_text().replace("'2026-01-02'", "2026-13-01").replace("- 8\n", f"- {large}\n"))
+    table.write_text(table.read_text().replace(",8,0.1,", f",{large},0.1,"))
+    run = read_run(folder)
+    assert run.warnings == ()
+    assert run.space.provenance["created"] == "2026-13-01"
+    assert run.space.parameters[0].values == (str(large), 16, 32, 64)
+    assert run.trials["codebook_size"].tolist() == [str(large), 16, 32, 64]
+    assert len(rebuild(folder, figures=False).front) == 3
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "2026-13-01"])
+def test_a_moment_beyond_the_calendar_is_left_out(maker, moment):
+    folder = maker.write(maker.rows(POINTS))
+    table = folder / "trials.csv"
+    table.write_text(table.read_text().replace("2026-01-02T03:04:05.000678+00:00", moment, 1))
+    (warning,) = rebuild(folder, figures=False).warnings
+    assert warning.startswith(f"demo/trials.csv, line 2: started: {moment!r} does not fit (")
+
+
+def test_numbers_beyond_floats_are_no_points(maker):
+    rows = maker.rows(POINTS)
+    folder = maker.write(rows)
+    table = folder / "trials.csv"
+    table.write_text(table.read_text().replace(",0.3,0.3,", ",1e999,0.3,"))
+    made = rebuild(folder, figures=False)
+    assert made.front["trial"].tolist() == ["0", "2"]
+    assert made.view.verdicts[1] == "unfinished"

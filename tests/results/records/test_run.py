@@ -157,7 +157,7 @@ def test_unreadable_spaces_are_named(maker, tmp_path):
     with pytest.raises(RecordError, match=r"space\.yaml, line 3: not YAML"):
         read_space(folder)
     (folder / "space.yaml").write_text("name: a\nbudget: {trials: 1, epochs: 2, trials: 3}\n")
-    with pytest.raises(RecordError, match=r"space\.yaml, line 2: not YAML \(the key 'trials' is written twice\)"):
+    with pytest.raises(RecordError, match=r"space\.yaml, line 2: not YAML \(the key 'trials' is given twice\)"):
         read_space(folder)
     (folder / "space.yaml").write_text("- 1\n")
     with pytest.raises(RecordError, match="expected a mapping of keys"):

@@ -7,10 +7,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from results import read_run, rebuild
 from results.exceptions import RecordError
+from results.front.attainment import attainments, corner_table, surface_table
+from results.front.groups import group, group_table
+from results.front.overview import overview
 from results.records.append_table import read_content, repair
-from results.records.tables import CurveTable, TrialTable
+from results.records.tables import CurveTable, TrialTable, name_trouble
 
+PARAMETERS = {
+    "codebook_size": {"type": "choice", "values": [8, 16, 32, 64]},
+    "action_weight": {"type": "float", "low": 0.05, "high": 0.95},
+    "num_sub_actions": {"type": "int", "low": 8, "high": 20},
+    "method": {"type": "choice", "values": ["action_head", "action_decoder"]},
+}
 HEADER = "trial,state,reason,seed,epochs,slot,seconds,started,first_step,ended,size,rate"
 
 
@@ -155,3 +165,43 @@ def test_curves_widen_and_drop(tmp_path):
     assert curves.path.read_text() == "trial,epoch,seconds,fvu,loss\n10,1,0.5,,3.0\n"
     with pytest.raises(RecordError, match="needs a trial and an epoch"):
         curves.append({"trial": 1, "loss": 1.0})
+
+
+def test_no_table_has_a_column_that_a_name_could_take(maker):
+    """What is added to the tables of trials is refused as a name: where a space is read, and where a run is."""
+    shared = {"codebook_size": 8, "action_weight": 0.5, "num_sub_actions": 9, "method": "action_head"}
+    first = maker.write([*maker.trade(12), *[row | shared | {"trial": row["trial"] + 20} for row in maker.trade(4)]])
+    second = maker.write(maker.trade(12, seed=1), "second")
+    views = [overview({"demo": read_run(first)}, "demo")]
+    views.append(overview({path.name: read_run(path) for path in (first, second)}, "both"))
+    metrics = ("stitch_fvu", "action_kl_ratio", "window_samples")
+    own = {*PARAMETERS, *metrics}
+    added = set()
+    for view in views:
+        tables = [view.front, *view.histories.values(), group_table(view, group(view, "method"))]
+        for found in attainments(view):
+            tables += [surface_table(found, view.objectives), corner_table(found, view.objectives)]
+        added |= {str(name) for table in tables for name in table.columns} - own
+    assert {"names", "run", "seeds", "on_front_probability", "stitch_fvu_std", "stitch_fvu_again", "igd_plus", "percent"} <= added
+    free = {name for name in added if not name_trouble(name, metrics[:2])}
+    assert free <= {"needed", "fronts", "corners"}, "no parameter or metric stands beside these"
+
+
+@pytest.mark.parametrize("name", ["names", "run", "seeds", "on_front_probability", "state", "epoch", "stitch_fvu_std"])
+def test_a_name_that_tables_have_themselves(maker, name):
+    rows = maker.rows([[0.2, 0.9], [0.3, 0.3]], other=1.0)
+    folder = maker.write(rows, parameters={**PARAMETERS, "depth": {"type": "int", "low": 1, "high": 9}})
+    table, space = folder / "trials.csv", folder / "space.yaml"
+    whole = table.read_text(), space.read_text()
+    if name != "state":  # which is there already
+        table.write_text(whole[0].replace(",other", f",{name}", 1))
+        run = read_run(folder)
+        told = f"column {name!r} has the name of one that tables of trials add themselves; it is left out"
+        assert run.warnings == (f"demo/trials.csv: {told}",)
+        assert len(rebuild(folder, figures=False).front) == 2
+    table.write_text(whole[0].replace(",depth", f",{name}", 1))
+    taken = rf"space\.yaml: .*'{name}' is the name of a column of the tables of trials; rename it everywhere"
+    for part, changed in (("depth", name), ("metric: action_kl_ratio", f"metric: {name}")):
+        space.write_text(whole[1].replace(part, changed))
+        with pytest.raises(RecordError, match=taken):
+            read_run(folder)

@@ -227,7 +227,7 @@ def test_an_interruption_is_no_verdict(noisy, monkeypatch, capsys):
 
 def test_a_configuration_with_a_key_twice_is_not_trained(noisy, tmp_path):
     (tmp_path / "configuration.yaml").write_text("x: 0.5\nepochs: 2\nx: 0.6\n")
-    with pytest.raises(RecordError, match=r"configuration\.yaml, line 1: .*'x' is written twice.*; rebuild the run"):
+    with pytest.raises(RecordError, match=r"configuration\.yaml, line 3: .*'x' is given twice.*; rebuild the run"):
         Retraining(read_run(noisy(1)), tmp_path)
 
 

@@ -1,8 +1,11 @@
+import fcntl
+import re
 from pathlib import Path
 
 import pytest
 
 from results.records.append_table import read_content
+from results.records.lock import is_searched
 from search.record.recorder import Recorder
 from search.record.run_folder import RunFolder, RunFolderError, check_unchanged
 from search.space.reading import SpaceError, parse_space
@@ -138,3 +141,29 @@ def test_a_run_does_not_go_on_with_longer_trials(space):
     budget = space.budget.model_copy(update={"epochs": 20})
     with pytest.raises(SpaceError, match=r"budget\.epochs: is 20, but the run in runs/toy was started with 10"):
         check_unchanged(edited(space, budget=budget), space, FILE, Path("runs/toy"))
+
+
+@pytest.mark.parametrize(
+    "name", [".lock", "log.txt", "trials", "trials/0", "ends/1", "space.yaml", "trials.csv", "study"]
+)
+def test_a_search_writes_nothing_through_a_link(folder, tmp_path, name):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "victim.txt").write_text("mine")
+    (folder.path / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder.path / name).symlink_to(outside / "victim.txt" if "." in name else outside)
+    with pytest.raises(RunFolderError, match=rf"/{re.escape(name)}: is a link, and a search would write to where it"):
+        folder.acquire()
+    assert [path.read_text() for path in outside.iterdir()] == ["mine"]
+
+
+def test_whoever_looks_for_a_search_keeps_none_from_beginning(folder, monkeypatch):
+    folder.path.mkdir(parents=True)
+    looking = (folder.path / ".lock").open("w")
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    monkeypatch.setattr("time.sleep", lambda seconds: looking.close())
+    folder.acquire()
+    assert is_searched(folder.path)
+    monkeypatch.undo()
+    with pytest.raises(RunFolderError, match="another search is writing to it"):
+        RunFolder(folder.path).acquire()

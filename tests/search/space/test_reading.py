@@ -74,6 +74,7 @@ def test_there_are_shipped_spaces():
         ("parameters/x.y", {"type": "int", "low": 1, "high": 4}, r"parameters\.x\.y: lies inside the parameter 'x'"),
         ("parameters/state", {"type": "int", "low": 1, "high": 4}, r"parameters\.state: is the name of a column"),
         ("parameters/names", {"type": "int", "low": 1, "high": 4}, r"parameters\.names: is the name of a column"),
+        ("parameters/first_std", {"type": "int", "low": 1, "high": 4}, r"parameters\.first_std: is the name of a col"),
         ("parameters/n,m", {"type": "int", "low": 1, "high": 4}, r"parameters\.n,m: has something else in its"),
         ("parameters/a\nb", {"type": "int", "low": 1, "high": 4}, r"something else in its name than letters.*; rename"),
         ("parameters/x", {"type": "int", "low": 0, "high": 2**63 - 1}, r"parameters\.x: low and high: expected whole"),

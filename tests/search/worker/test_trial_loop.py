@@ -89,6 +89,7 @@ def test_an_objective_that_is_not_finite_or_missing_fails_the_trial(space, tmp_p
         ("evaluate", {"loss": 1.0}, "'loss' is the name of a loss and of a metric; rename one of the two"),
         ("evaluate", {"m\nn": 1.0}, "evaluate returned 'm\\nn', which has something else in its name than"),
         ("evaluate", None, "evaluate returned None; expected numbers by name"),
+        ("evaluate", {"first_std": 1.0}, "evaluate returned 'first_std', which is the name of a column of the tables"),
         ("train_epoch", {"trial": 7.0}, "train_epoch returned 'trial', which is the name of a column of the tables"),
         ("train_epoch", {"loss": None}, "train_epoch returned loss: None, which is no number"),
         ("train_epoch", [1.0], "train_epoch returned [1.0]; expected numbers by name"),
