@@ -93,6 +93,12 @@ class Guard(BaseModel):
             kept &= COMPARISONS[sign](values, bound)
         return kept
 
+    def edges(self) -> list[tuple[str, float, float]]:
+        """Return each bound in words, its value, and 1 if values have to lie below it, else -1."""
+        return [
+            (f"{self.metric} {sign} {bound:g}", bound, 1.0 if sign in "<≤" else -1.0) for sign, bound in self._bounds()
+        ]
+
     def _bounds(self) -> list[tuple[str, float]]:
         bounds = zip(COMPARISONS, (self.below, self.at_most, self.above, self.at_least), strict=True)
         return [(sign, bound) for sign, bound in bounds if bound is not None]

@@ -2,8 +2,7 @@
 
 First the records: front.csv has to be what trials.csv gives, the folder what was exported, and the checkpoint has to
 measure what trials.csv has. Only then is the configuration trained again with seeds that the run has not used, and the
-means of its objectives have to fall into the band of `results.verify.prediction_interval`, and those of its guards to
-keep their bounds.
+means of its objectives and guards may fall no farther behind than `results.verify.prediction_interval` says.
 """
 
 from __future__ import annotations
@@ -11,12 +10,11 @@ from __future__ import annotations
 import math
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import numpy as np
 import pandas as pd
 
 from results.command import PATH, console, run_command, warn
@@ -25,8 +23,8 @@ from results.export.best import CHECKPOINT_FILE
 from results.records.objectives import metric_values
 from results.records.run import Run, read_run
 from results.records.text import printing, short
-from results.verify.consistency import export_differences, front_differences, recorded_seeds, run_of
-from results.verify.prediction_interval import CONFIDENCE, PredictionInterval, prediction_interval
+from results.verify.consistency import export_differences, front_differences, recorded_seeds, run_of, scatter_of
+from results.verify.prediction_interval import CONFIDENCE, Limit, one_sided_limit
 from results.verify.retraining import Retraining, remeasured_differences
 
 if TYPE_CHECKING:
@@ -44,15 +42,16 @@ LINES_SHOWN = 5
 def verify(folder: Path, seeds: int) -> int:
     """Check the records of an exported configuration, and train it again on fresh seeds.
 
-    Says whether they fall into the recorded band. The exit code is 0 if records agree and fresh seeds fall into the
-    band, 1 if not, 2 for bad input, 130 after Ctrl-C.
+    Says whether they are as good as recorded. The exit code is 0 if records agree and fresh seeds do not fall behind by
+    more than chance, 1 if not, 2 for bad input, 130 after Ctrl-C.
     """
     run = read_run(run_of(folder))
     warn(run.warnings)
     recorded = recorded_seeds(run, folder)
-    least = 1 if len(recorded) > 1 else 2
-    if seeds < least:
-        raise RecordError(f"--seeds {seeds}: expected {least} or more; {len(recorded)} seeds are recorded")
+    several = scatter_of(run, run.space.objectives[0].metric) is not None
+    if seeds < (least := 1 if several else 2):
+        why = "" if several else "; no point of the run has several seeds"
+        raise RecordError(f"--seeds {seeds}: expected {least} or more{why}")
     return _verify(run, folder, recorded, seeds)
 
 
@@ -102,30 +101,31 @@ def fresh_seeds(run: Run, count: int) -> list[int]:
 def _retrain(run: Run, recorded: pd.DataFrame, retraining: Retraining, count: int, screen: Console) -> int:
     seeds = fresh_seeds(run, count)
     measured = _train(retraining, seeds, screen)
-    bands = {
-        o.metric: prediction_interval(
-            metric_values(recorded, o.metric).tolist(),
-            [of.get(o.metric, math.nan) for of in measured],
-            len(run.space.objectives),
-        )
-        for o in run.space.objectives
-    }
-    means = {
-        guard.metric: statistics.fmean([of.get(guard.metric, math.nan) for of in measured])
-        for guard in run.space.guards
-    }
-    broken = [str(guard) for guard in run.space.guards if not guard.holds(np.array([means[guard.metric]]))[0]]
-    screen.print(_table(bands, measured))
-    for line in _explanation(bands, len(recorded), seeds):
+    limits = _limits(run, recorded, measured)
+    screen.print(_table(limits, measured))
+    for line in _explanation(list(limits.values()), len(recorded), seeds):
         screen.print(line, soft_wrap=True, style="dim")
     diverged = [str(seed) for seed, of in zip(seeds, measured, strict=True) if not of]
-    outside = [metric for metric, of in bands.items() if not of.inside]
+    behind = [str(what) for (_, what), of in limits.items() if not of.kept]
     reasons = [f"diverged with seed {', '.join(diverged)}"] if diverged else []
-    reasons += [f"{', '.join(outside)} outside"] if outside else []
-    reasons += [f"the fresh means break {', '.join(broken)}"] if broken else []
-    verdict = "; ".join(reasons) or "all objectives inside, all guards kept"
-    screen.print(f"{'outside' if reasons else 'in'} the band: {verdict}", style="bold", soft_wrap=True)
+    reasons += [f"behind in {', '.join(behind)}"] if behind else []
+    verdict = f"not as recorded: {'; '.join(reasons)}" if reasons else "as recorded: nothing falls behind"
+    screen.print(verdict, style="bold", soft_wrap=True)
     return DIFFERS if reasons else 0
+
+
+def _limits(run: Run, recorded: pd.DataFrame, measured: Sequence[Mapping[str, float]]) -> dict[tuple[str, str], Limit]:
+    """Return the limit of each objective and of each bound of a guard, by metric and what it is in words."""
+    asked = [
+        (o.metric, o.metric, statistics.fmean(metric_values(recorded, o.metric)), len(recorded), o.sign)
+        for o in run.space.objectives
+    ]
+    asked += [(guard.metric, text, bound, 0, sign) for guard in run.space.guards for text, bound, sign in guard.edges()]
+    limits = {}
+    for metric, what, expected, seeds, sign in asked:
+        fresh = [of.get(metric, math.nan) for of in measured]
+        limits[metric, what] = one_sided_limit(expected, seeds, fresh, scatter_of(run, metric), sign, len(asked))
+    return limits
 
 
 def _train(retraining: Retraining, seeds: Sequence[int], screen: Console) -> list[dict[str, float]]:
@@ -142,26 +142,27 @@ def _train(retraining: Retraining, seeds: Sequence[int], screen: Console) -> lis
     return measured
 
 
-def _table(bands: dict[str, PredictionInterval], measured: Sequence[dict[str, float]]) -> Table:
+def _table(limits: Mapping[tuple[str, str], Limit], measured: Sequence[Mapping[str, float]]) -> Table:
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for title in ("objective", "recorded", "band", "fresh mean", "fresh std", "fresh seeds", ""):
-        table.add_column(title, justify="left" if title in ("objective", "") else "right", overflow="fold")
-    for metric, of in bands.items():
-        edges = f"{short(of.recorded - of.half_width)} to {short(of.recorded + of.half_width)}"
+    for title in ("objective or guard", "recorded", "limit", "fresh mean", "fresh std", "fresh seeds", ""):
+        table.add_column(title, justify="left" if title in ("objective or guard", "") else "right", overflow="fold")
+    for (metric, what), of in limits.items():
+        recorded = short(of.expected) if what == metric else ""
+        edge = f"{'≤' if of.sign > 0 else '≥'} {short(of.limit)}"
         each = ", ".join(short(seed.get(metric, math.nan)) or "–" for seed in measured)
-        told = "inside" if of.inside else "outside"
-        table.add_row(metric, short(of.recorded), edges, short(of.fresh), short(of.fresh_std), each, told)
+        told = "kept" if of.kept else "behind"
+        table.add_row(printing(what), recorded, edge, short(of.fresh), short(of.fresh_std), each, told)
     return table
 
 
-def _explanation(bands: dict[str, PredictionInterval], recorded: int, seeds: Sequence[int]) -> list[str]:
-    of_recorded = all(of.of_recorded for of in bands.values())
-    spread = "of the recorded seeds" if of_recorded else "of the fresh seeds, since one seed was recorded"
+def _explanation(limits: Sequence[Limit], recorded: int, seeds: Sequence[int]) -> list[str]:
+    spread = "of all recorded seeds, pooled" if limits[0].of_recorded else "of the fresh seeds, since no point has two"
     lines = [
-        f"Band: {CONFIDENCE:.0%} prediction interval, for all objectives together, of the mean of {len(seeds)} fresh "
-        f"seeds ({seeds[0]} to {seeds[-1]}) around that of {recorded} recorded; its width is by the spread {spread}."
+        f"Limit: how far the mean of {len(seeds)} fresh seeds ({seeds[0]} to {seeds[-1]}) comes by chance alone, in "
+        f"{CONFIDENCE:.0%} of cases for all lines together, behind that of {recorded} recorded, or beyond a guard's "
+        f"bound; the spread is that {spread}. Better than recorded is no fault."
     ]
     if recorded == 1:
         lines.append(

@@ -14,10 +14,14 @@ from results.export.best import BEST_FOLDER, CHECKPOINT_FILE, CONFIGURATION_FILE
 from results.export.choices import run_points
 from results.export.record import RECORD_FILE, ExportRecord, changed_files, read_record, sha256
 from results.front.front import best_points, front
+from results.front.noise import pooled_spread
 from results.front.overview import overview
+from results.front.seeds import Seeds
 from results.records.files import frame_text
+from results.records.objectives import metric_values
 from results.records.run import Run
 from results.records.space import SPACE_FILE
+from results.verify.prediction_interval import Scatter
 
 
 def run_of(folder: Path) -> Path:
@@ -116,6 +120,15 @@ def _record(folder: Path) -> ExportRecord:
     if record is None:
         raise RecordError(f"{folder / RECORD_FILE}: is missing; rebuild the run")
     return record
+
+
+def scatter_of(run: Run, metric: str) -> Scatter | None:
+    """Return how far the seeds of the run's points scatter in a metric; None where no point has two."""
+    values = metric_values(run.trials, metric)[:, None]
+    finished = (run.trials["state"] == "finished").to_numpy(dtype=bool)
+    owner = run_points(run).owner
+    spread = pooled_spread(Seeds(values[finished], finished[finished], owner[finished]))
+    return None if spread is None else Scatter(float(spread.std[0]), spread.freedom)
 
 
 def recorded_seeds(run: Run, folder: Path) -> pd.DataFrame:

@@ -182,7 +182,16 @@ def test_no_table_has_a_column_that_a_name_could_take(maker):
         for found in attainments(view):
             tables += [surface_table(found, view.objectives), corner_table(found, view.objectives)]
         added |= {str(name) for table in tables for name in table.columns} - own
-    assert {"names", "run", "seeds", "on_front_probability", "stitch_fvu_std", "stitch_fvu_again", "igd_plus", "percent"} <= added
+    assert {
+        "names",
+        "run",
+        "seeds",
+        "on_front_probability",
+        "stitch_fvu_std",
+        "stitch_fvu_again",
+        "igd_plus",
+        "percent",
+    } <= added
     free = {name for name in added if not name_trouble(name, metrics[:2])}
     assert free <= {"needed", "fronts", "corners"}, "no parameter or metric stands beside these"
 

@@ -96,7 +96,7 @@ def noisy(maker, monkeypatch):
     return make
 
 
-@pytest.mark.parametrize(("seeds", "spread"), [(3, "of the recorded seeds"), (1, "of the fresh seeds, since one")])
+@pytest.mark.parametrize(("seeds", "spread"), [(3, "of all recorded seeds, pooled"), (1, "of the fresh seeds")])
 def test_a_run_that_is_as_recorded_falls_into_its_band(noisy, capsys, seeds, spread):
     folder = noisy(seeds)
     assert main([str(folder / "best/knee"), "--seeds", "4"]) == 0
@@ -105,7 +105,7 @@ def test_a_run_that_is_as_recorded_falls_into_its_band(noisy, capsys, seeds, spr
     assert "front.csv is what trials.csv gives" in out
     assert "the checkpoint measures what trials.csv has" in out
     assert spread in out
-    assert "in the band: all objectives inside, all guards kept" in out
+    assert "as recorded: nothing falls behind" in out
 
 
 @pytest.mark.slow
@@ -115,7 +115,7 @@ def test_a_study_that_has_become_worse_falls_outside(noisy, monkeypatch, capsys,
     monkeypatch.setattr(NoisyRun, "shift", 0.3)
     assert main([str(folder / "best/kl")]) == 1
     out = capsys.readouterr().out
-    assert re.search("outside the band: stitch_fvu.* outside; the fresh means break stitch_fvu < 1\n", out)
+    assert re.search("not as recorded: behind in stitch_fvu, .*stitch_fvu < 1", out)
 
 
 @pytest.mark.slow
@@ -123,7 +123,7 @@ def test_seeds_that_diverge_are_outside(noisy, monkeypatch, capsys):
     folder = noisy()
     monkeypatch.setattr(NoisyRun, "shift", float("nan"))
     assert main([str(folder / "best/knee"), "--seeds", "2"]) == 1
-    assert "outside the band: diverged with seed 9, 10" in capsys.readouterr().out
+    assert "not as recorded: diverged with seed 9, 10; behind in" in capsys.readouterr().out
 
 
 def replace(path, old, new):
@@ -197,7 +197,7 @@ def test_a_rebuild_mends_a_front_that_was_tampered_with(noisy):
         ("best/none", [], "no such folder"),
         (".", [], "is a run folder; give one of .*best: kl, knee, recon"),
         ("trials/1", [], "was not exported by a run"),
-        ("best/knee", ["--seeds", "1"], "--seeds 1: expected 2 or more; 1 seeds are recorded"),
+        ("best/knee", ["--seeds", "1"], "--seeds 1: expected 2 or more; no point of the run has several seeds"),
     ],
 )
 def test_a_mistake_is_one_line(noisy, capsys, place, arguments, message):
