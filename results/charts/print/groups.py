@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from results.charts.encoding import MARKERS, ramp
 from results.charts.outline import outline
 from results.charts.print.front import SYMBOLS
-from results.charts.style import CATEGORICAL, INK, add_grid, new_figure, print_style, ramp, save, settle
+from results.charts.style import CATEGORICAL, INK, add_grid, new_figure, print_style, save, settle
 from results.front.attainment import Attainment, attainment_difference, surfaces
 from results.front.dominance import nondominated
 from results.front.groups import Grouping, counted_points
@@ -57,7 +58,7 @@ def draw_groups(view: Overview, grouping: Grouping, folder: Path, stem: str) -> 
             else:
                 label = "_"
             line = outline(front, worst, view.objectives)
-            marker: dict[str, Any] = {"marker": SYMBOLS[number % len(SYMBOLS)], "markersize": 4.2, "markevery": (1, 2)}
+            marker: dict[str, Any] = {"marker": SYMBOLS[number % MARKERS], "markersize": 4.2, "markevery": (1, 2)}
             marker |= {"markeredgecolor": "white", "markeredgewidth": 0.4}  # its own points are every second corner
             axes.plot(*line.T, color=colours[number % len(colours)], linewidth=1.1, zorder=3, label=label, **marker)
         figure.legend(loc="outside right upper", frameon=False, title=", ".join(grouping.columns), handlelength=1.8)
