@@ -53,7 +53,7 @@ SEED_SIZE = 9
 # Dark, above the markers and with ends: a spread is often smaller than its marker, and may lie along the staircase.
 BAR_END_POINTS, BAR_LAYER = 1.6, 6
 BAR_ALPHA = {"front": 0.9, "dominated": 0.3}
-LABEL_DISTANCES_PX = (13.0, 22.0, 36.0)
+LABEL_DISTANCES_PX = (18.0, 27.0, 40.0)
 NEAREST_PX = 6.6  # that a label comes to the middle of a point it does not cover
 RING_SIZE = 210
 
@@ -282,12 +282,13 @@ def _size(axes: Axes, text: str) -> tuple[float, float]:
 
 def _annotate(axes: Axes, text: str, place: Place, point: np.ndarray) -> None:
     x, y = place.direction
+    points_per_px = 72 / axes.figure.dpi
     upright: Mapping[str, Any] = {"ha": HORIZONTAL[x], "va": VERTICAL[y].replace("middle", "center")}
     axes.annotate(
         text,
         xy=(float(point[0]), float(point[1])),
-        xytext=(place.x, place.y),
-        textcoords="offset pixels",
+        xytext=(place.x * points_per_px, place.y * points_per_px),  # a figure is saved with more pixels than drawn
+        textcoords="offset points",
         color=INK,
         fontweight="bold",
         arrowprops={"arrowstyle": "-", "color": LINE, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 7},

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 HEIGHT_PX = 330  # of a panel of the hypervolume
 AXIS_WIDTH_PX = 112  # of parallel coordinates
-DASHES, LINE_GLYPHS = ("solid", "dash", "dot"), ("━━", "╍╍", "┅┅")  # of runs beyond the first seven, and the next
+DASHES, LINE_GLYPHS = ("solid", "dash", "dot"), ("━", "╍", "┅")  # of runs beyond the first seven, and the next
 
 
 def hypervolume_charts(view: Overview) -> list[Figure]:
@@ -97,7 +97,7 @@ def curve_chart(objective: Objective, groups: Sequence[CurveGroup]) -> Figure:
 def curve_legend(groups: Sequence[CurveGroup]) -> list[LegendGroup]:
     """Return what the lines mean; under the chart, since plotly's own takes half of it on a narrow screen."""
     lines = zip(groups, group_colours(groups), strict=True)
-    return [("", [("┅ ×" if g.kind in ENDED_EARLY else "━", g.name, f"color:{colour}") for g, colour in lines])]
+    return [("", [("┅" if g.kind in ENDED_EARLY else "━", g.name, f"color:{colour}") for g, colour in lines])]
 
 
 def _joined(curves: Sequence[Curve]) -> dict[str, Any]:
