@@ -59,10 +59,14 @@ class Browser:
         """Open a file in a window of that size, in CSS pixels; what earlier pages left on the console is forgotten."""
         self.visit(page.resolve().as_uri(), width, height)
 
-    def visit(self, address: str, width: int, height: int = 900) -> None:
-        """Open an address as `open` does a file."""
+    def resize(self, width: int, height: int = 900) -> None:
+        """Make the window another size, in CSS pixels."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+    def visit(self, address: str, width: int, height: int = 900) -> None:
+        """Open an address as `open` does a file."""
+        self.resize(width, height)
         self.driver.get_log("browser")
         self.driver.get(address)
         # On a busy machine the driver may come back while the earlier page, or none, is still there.

@@ -46,7 +46,7 @@ SECONDS = ("results", "processor", *PARTS, "load", "drawn", "slowest", "again")
 MOST_SHOWN = 25
 # Runs before the page: notes when the last plot has its lines and the frame after that is on the screen.
 WATCH = """
-const whole = () => [...document.querySelectorAll('.plotly-graph-div')].every(
+const whole = () => [...document.querySelectorAll('.chart')].every(
   plot => plot.querySelector('svg.main-svg .xy, svg.main-svg .bars, svg.main-svg .scatter'));
 const look = () => whole() ? requestAnimationFrame(() => { window.drawnAt = performance.now(); })
   : requestAnimationFrame(look);

@@ -21,7 +21,7 @@ TITLES: dict[Kind, str] = {
     "other": "other trials",
     "front": "others on the front",
 }
-COLOURS: dict[Kind, str] = {"failed": "#e3b9b0", "stopped": "#d6d9df", "other": "#b9c0ca", "front": "#7f8ea6"}
+COLOURS: dict[Kind, str] = {"failed": "#c0756a", "stopped": "#8c929e", "other": "#8b939f", "front": "#5d6f8c"}
 WIDTH: dict[Kind, float] = {"failed": 1.0, "stopped": 1.0, "other": 1.1, "front": 1.4, "named": 2.5}
 ENDED_EARLY: tuple[Kind, ...] = ("stopped", "failed")
 # 5,000 trials of 48 epochs would be 240,000 points per objective, which no browser draws as vectors.

@@ -7,15 +7,22 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from results.charts.style import CATEGORICAL
+from results.charts.encoding import MOST_NAMES, named_look
 from results.front.overview import Overview
 
 TIME_UNITS = (("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
 
 
-def run_colours(view: Overview) -> list[tuple[str, str]]:
-    """Return each run's label and the colour of its line."""
-    return [(label, CATEGORICAL[number % len(CATEGORICAL)]) for number, label in enumerate(view.histories)]
+def run_looks(view: Overview) -> list[tuple[str, str, int]]:
+    """Return each run's label, the colour of its line, and the number of its kind of line."""
+    return [(label, *named_look(number)) for number, label in enumerate(view.histories)]
+
+
+def listed_runs(view: Overview) -> list[tuple[str, str, int]]:
+    """Return what a legend lists of `run_looks`: all that differ, and how many more there are."""
+    looks = run_looks(view)
+    more = len(looks) - MOST_NAMES
+    return looks if more <= 0 else [*looks[:MOST_NAMES], (f"and {more} more", *named_look(MOST_NAMES))]
 
 
 def progress_axes(view: Overview) -> list[tuple[str, str, float]]:

@@ -32,6 +32,17 @@ def attained_outline(view: Overview) -> np.ndarray:
     return minimised(clipped, view.objectives)  # twice negated is as measured
 
 
+def reference_shown(view: Overview, x: tuple[float, float], y: tuple[float, float]) -> bool:
+    """Say whether the reference point of two objectives lies within limits of the axes."""
+    places = zip(view.objectives, (x, y), strict=True)
+    return all(min(limits) <= objective.reference <= max(limits) for objective, limits in places)
+
+
+def volume_title(shown: bool) -> str:
+    """Return what the shaded area is called, where the reference point is shown or not."""
+    return "hypervolume" if shown else "hypervolume, as far as the axes reach"
+
+
 def outline(corners: np.ndarray, worst: np.ndarray, objectives: Sequence[Objective]) -> np.ndarray:
     """Return the boundary of what some points dominate, up to a worst corner, in the objectives' own directions.
 
@@ -61,6 +72,15 @@ def steps_of_lines(view: Overview) -> list[tuple[int, int]]:
         if ARROW in text and record["state"] == "finished":
             found.append((row, (label, *others, text.rpartition(ARROW)[0])))
     return [(rows[before], row) for row, before in found if before in rows]
+
+
+def line_samples(view: Overview) -> np.ndarray:
+    """Return points along the outline of a front of two objectives, (places, 2), for labels to keep away from."""
+    if len(view.objectives) != 2 or view.front.empty:
+        return np.empty((0, 2))
+    corners = attained_outline(view)
+    steps = np.linspace(0, len(corners) - 1, 40 * len(corners))
+    return np.stack([np.interp(steps, np.arange(len(corners)), corners[:, i]) for i in (0, 1)], axis=1)
 
 
 def named_points(view: Overview) -> dict[int, str]:

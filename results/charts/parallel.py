@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from results.charts.encoding import Encoding
 from results.charts.outline import named_points
-from results.charts.style import Encoding, axis_limits, evenly
+from results.charts.style import axis_limits, evenly
 from results.front.overview import Overview, Verdict
 from results.records.objectives import Objective, objective_values
 from results.records.space import Parameter

@@ -1,4 +1,4 @@
-"""How charts look, on the page and in print: palette, colour and marker of each point, axis limits, and thinning.
+"""How charts look, on the page and in print: palette, axis limits, and thinning.
 
 Figures for print become PNG and SVG files here, the same bytes for the same figure.
 """
@@ -8,33 +8,28 @@ from __future__ import annotations
 import html
 import io
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from results.front.overview import Overview
 from results.records.files import write_atomically
-from results.records.space import Parameter
-from results.records.text import cell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, LINE, SOFT, FAINT, RULE, GRID, SHADE = "#1f2937", "#374151", "#6b7280", "#9ca3af", "#d5d9df", "#eef0f3", "#f0f4fb"
-# Dark enough on white at both ends; viridis without its yellow.
-SEQUENTIAL = ("#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#b5b52a")
-# Okabe and Ito's colours, told apart with any colour vision.
-CATEGORICAL = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6b7280")
-STATE_COLOURS = {"finished": "#0072b2", "stopped": "#e69f00", "failed": "#d55e00", "interrupted": FAINT}
+INK, LINE, SOFT, FAINT, RULE, GRID, SHADE = "#1f2937", "#374151", "#6b7280", "#9ca3af", "#d5d9df", "#eef0f3", "#dde8f6"
+# Ever lighter, and dark enough on white at both ends: viridis without its yellow.
+SEQUENTIAL = ("#46327e", "#365c8d", "#277a8c", "#1f9180", "#3fa95f", "#b5b52a")
+# Told apart without red or green cones too, and from white as lines are (a contrast of 3).
+CATEGORICAL = ("#146dd5", "#cc6e00", "#17a581", "#923b6e", "#813c00", "#549db1", "#111827")
+MISSING_COLOUR = "#8b929c"
+STATE_COLOURS = {"finished": "#146dd5", "stopped": "#a85b00", "failed": "#923b6e", "interrupted": SOFT}
 BAR_WIDTH, SEED_ALPHA = 0.8, 0.45  # of the spread over seeds, and of a single seed
-MARKERS = 6
-LEGEND_VALUES = 7
 MARGIN_FRACTION = 0.13  # of an axis, beyond what it shows
 
 DPI = 200
@@ -56,79 +51,6 @@ TITLE_POINTS = 11.5
 LEFT_FRACTION, GAP_FRACTION = 0.01, 0.02  # of the figure's width
 BESIDE_FRACTION = 0.8  # of the figure's height
 MOST_LETTERS, FEWEST_LETTERS = 90, 24  # of a line of a title
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """How points look.
-
-    Attributes:
-        colour_title: What the colour shows; "" if it shows nothing.
-        colours: Colour of each point.
-        colour_legend: Values and their colours; a spread of them if there are many.
-        marker_title: What the marker shows; "" if it shows nothing.
-        markers: Number of each point's marker, from 0 to `MARKERS` - 1.
-        marker_legend: Values and their marker numbers.
-    """
-
-    colour_title: str
-    colours: tuple[str, ...]
-    colour_legend: tuple[tuple[str, str], ...]
-    marker_title: str
-    markers: tuple[int, ...]
-    marker_legend: tuple[tuple[str, int], ...]
-
-
-def encode(view: Overview) -> Encoding:
-    """Choose colour and marker.
-
-    One run: colour is the first choice or int parameter, marker the next choice. Several runs: colour is the
-    run, marker the first choice. A choice with more values than there are markers is passed over for the marker.
-    """
-    points = view.points.table
-    parameters = list(next(iter(view.runs.values())).space.parameters)
-    several = "run" in points
-    coloured = None if several else next((p for p in parameters if p.type in ("choice", "int")), None)
-    after = parameters[parameters.index(coloured) + 1 :] if coloured else parameters
-    marked = next((p for p in after if p.type == "choice" and 1 < len(p.values) <= MARKERS), None)
-    column = "run" if several else coloured.name if coloured else ""
-    declared = tuple(view.runs) if several else coloured.values if coloured else ()
-    colours, colour_legend = _colours(points, column, declared)
-    markers, marker_legend = _markers(points, marked)
-    return Encoding(column, colours, colour_legend, marked.name if marked else "", markers, marker_legend)
-
-
-def _colours(
-    points: pd.DataFrame, column: str, declared: Sequence[Any]
-) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
-    if not column:
-        return (CATEGORICAL[0],) * len(points), ()
-    values = list(points[column])
-    # Declared first: a choice keeps its order in the space, and its colours while the run goes on.
-    levels = list(declared) or sorted({value for value in values if not pd.isna(value)})
-    numeric = all(isinstance(level, int | float) and not isinstance(level, bool) for level in levels)
-    palette = ramp(levels) if numeric else [CATEGORICAL[n % len(CATEGORICAL)] for n in range(len(levels))]
-    by_text = {cell(level): colour for level, colour in zip(levels, palette, strict=True)}
-    legend = list(by_text.items())
-    if len(legend) > LEGEND_VALUES:
-        legend = [legend[position] for position in evenly(len(legend), 5)]
-    return tuple(by_text.get(cell(value), "#9aa0a6") for value in values), tuple(legend)
-
-
-def ramp(levels: Sequence[Any]) -> list[str]:
-    """Return a colour per level, evenly spread in their order along the sequential colours."""
-    anchors = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in SEQUENTIAL], dtype=float)
-    places = np.argsort(np.argsort(levels)) / max(len(levels) - 1, 1) * (len(SEQUENTIAL) - 1)
-    mixed = np.stack([np.interp(places, np.arange(len(SEQUENTIAL)), anchors[:, i]) for i in range(3)], axis=1)
-    return ["#" + "".join(f"{round(part):02x}" for part in colour) for colour in mixed]
-
-
-def _markers(points: pd.DataFrame, parameter: Parameter | None) -> tuple[tuple[int, ...], tuple[tuple[str, int], ...]]:
-    if parameter is None:
-        return (0,) * len(points), ()
-    numbers = {cell(value): number for number, value in enumerate(parameter.values)}
-    column = points[parameter.name] if parameter.name in points else [None] * len(points)
-    return tuple(numbers.get(cell(value), 0) for value in column), tuple(numbers.items())
 
 
 def axis_limits(

@@ -1,8 +1,8 @@
 """Fronts by groups: the points of a run, or of several, by any parameter, and how each group's front compares.
 
 A group is made of all points that have equal values of its columns. A column is `run`, a searched parameter, or a key
-of what was kept fixed (dotted, such as `losses.action`), which tells runs apart. Numbers of many values make four
-groups of about equally many points.
+of what was kept fixed (dotted, such as `losses.action`), which tells runs apart. Numbers of many values, and searched
+numbers of few points each, make four groups of about equally many points.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from results.records.objectives import minimised, objective_values
 from results.records.space import Parameter
 from results.records.text import MISSING, cell, recorded, short
 
-MOST_VALUES = 12  # of a number, until it is cut into ranges: the default space has 12 numbers of sub-actions
+MOST_VALUES = 12  # of a number, until it is cut into ranges
+FEWEST_POINTS = 5  # that count in the median group of a searched number, or it is cut into ranges as well
 RANGES = 4
+DRAWS = 200  # of as many points as the smallest group has
 RUN = "run"
 
 
@@ -80,20 +82,27 @@ def group_table(view: Overview, grouping: Grouping) -> pd.DataFrame:
     """Return a row per group: its size, its front's indicators, and the spread of its hypervolume over runs.
 
     Returns:
-        The grouping's columns, `trials` (finished ones), `points` (that count), the fields of `Indicators`; and, where
-        there are several runs in a group, `runs`, `hypervolume_mean` and `hypervolume_std`, of each run's own front
-        of the group.
+        The grouping's columns, `trials` (finished ones), `points` (that count), the fields of `Indicators` with
+        `expected_hypervolume` beside the hypervolume; and, where there are several runs in a group, `runs`,
+        `hypervolume_mean` and `hypervolume_std`, of each run's own front of the group.
     """
     values, counted = counted_points(view)
     union = minimised(objective_values(view.front, view.objectives), view.objectives)
     runs, reference = view.run_of(view.points.table), reference_point(view.objectives)
+    sizes = np.bincount(grouping.members[counted], minlength=len(grouping.labels))
+    smallest = int(sizes[sizes > 0].min(initial=len(counted)))
     rows, spreads = [], []
     for number, label in enumerate(grouping.labels):
         chosen = grouping.members == number
         quality = indicators(values[chosen & counted], union, view.objectives)
         finished = int(view.points.seeds[chosen].sum())
         names = dict(zip(grouping.columns, label, strict=True))
-        rows.append({**names, "trials": finished, "points": int((chosen & counted).sum()), **quality._asdict()})
+        row = {**names, "trials": finished, "points": int(sizes[number])}
+        for name, value in quality._asdict().items():
+            row[name] = value
+            if name == "hypervolume":
+                row["expected_hypervolume"] = _expected_volume(values[chosen & counted], smallest, reference)
+        rows.append(row)
         fronts = [nondominated(values[chosen & counted & (runs == run)]) for run in dict.fromkeys(runs[chosen])]
         volumes = [volume(front, reference) for front in fronts]
         std = statistics.stdev(volumes) if len(volumes) > 1 else float("nan")
@@ -102,6 +111,20 @@ def group_table(view: Overview, grouping: Grouping) -> pd.DataFrame:
     if len(view.runs) > 1 and RUN not in grouping.columns:
         table = pd.concat([table, pd.DataFrame(spreads)], axis=1)
     return table
+
+
+def _expected_volume(values: np.ndarray, size: int, reference: np.ndarray) -> float:
+    """Return the mean volume of `size` of the points, (points, objectives), drawn without replacement; NaN for none.
+
+    The draws are always the same.
+    """
+    if not len(values):
+        return float("nan")
+    if len(values) == size:
+        return volume(values, reference)
+    random = np.random.default_rng(0)
+    draws = (random.choice(len(values), size, replace=False) for _ in range(DRAWS))
+    return statistics.fmean(volume(values[draw], reference) for draw in draws)
 
 
 def counted_points(view: Overview) -> tuple[np.ndarray, np.ndarray]:
@@ -115,7 +138,7 @@ def _levels(view: Overview, column: str) -> tuple[list[int], list[str], bool]:
     values = _values(view, column)
     known = [value for value in values if cell(value) not in ("", "nan")]
     numeric = bool(known) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in known)
-    if numeric and len(set(known)) > MOST_VALUES:
+    if numeric and (len(set(known)) > MOST_VALUES or _is_sparse(view, column, values)):
         return (*_ranges(values, np.array(known, dtype=float)), True)
     declared = _parameters(view)[column].values if column in _parameters(view) else ()
     declared = tuple(view.runs) if column == RUN else declared
@@ -125,13 +148,25 @@ def _levels(view: Overview, column: str) -> tuple[list[int], list[str], bool]:
     return [places[text if (text := cell(value)) not in ("", "nan") else MISSING] for value in values], texts, numeric
 
 
+def _is_sparse(view: Overview, column: str, values: Sequence[Any]) -> bool:
+    """Say whether a searched number has so few points per value that groups of them would be luck."""
+    parameter = _parameters(view).get(column)
+    if parameter is None or parameter.type == "choice":
+        return False
+    counts: dict[str, int] = {text: 0 for value in values if (text := cell(value)) not in ("", "nan")}
+    for value, counts_too in zip(values, view.counted, strict=True):
+        if counts_too and cell(value) in counts:
+            counts[cell(value)] += 1
+    return len(counts) > RANGES and statistics.median(counts.values()) < FEWEST_POINTS
+
+
 def _ranges(values: Sequence[Any], known: np.ndarray) -> tuple[list[int], list[str]]:
     edges = np.quantile(known, np.linspace(0, 1, RANGES + 1)[1:-1])
     placed = np.searchsorted(edges, known, side="left")
-    texts = [
-        f"{short(min(known[placed == n]))}–{short(max(known[placed == n]))}" if (placed == n).any() else ""
-        for n in range(RANGES)
+    ends = [
+        (short(min(part)), short(max(part))) if len(part := known[placed == n]) else ("", "") for n in range(RANGES)
     ]
+    texts = [low if low == high else f"{low}–{high}" for low, high in ends]
     found = iter(placed.tolist())
     return [RANGES if cell(value) in ("", "nan") else next(found) for value in values], [*texts, MISSING]
 

@@ -103,6 +103,11 @@ class Guard(BaseModel):
         bounds = zip(COMPARISONS, (self.below, self.at_most, self.above, self.at_least), strict=True)
         return [(sign, bound) for sign, bound in bounds if bound is not None]
 
+    @property
+    def bounds(self) -> str:
+        """What the metric has to keep, such as "≥ 8"."""
+        return ", ".join(f"{sign} {bound:g}" for sign, bound in self._bounds())
+
     def __str__(self) -> str:
         return ", ".join(f"{self.metric} {sign} {bound:g}" for sign, bound in self._bounds())
 

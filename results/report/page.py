@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import json
+import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -16,6 +21,22 @@ LOADER = PackageLoader("results", "")
 TEMPLATES = Environment(loader=LOADER, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
 
 
+class Chart(NamedTuple):
+    """A chart of a page.
+
+    Attributes:
+        name: The id of its element, the only one in the page.
+        figure: What is drawn.
+        says: What it shows, in words, for those who do not see it.
+        least_width_px: On a narrower screen the chart is scrolled sideways; 0 lets it shrink with the page.
+    """
+
+    name: str
+    figure: Figure
+    says: str
+    least_width_px: int = 0
+
+
 def render(template: str, **values: Any) -> str:
     """Return the page that a template, named from the package's folder, makes of values."""
     return TEMPLATES.get_template(template).render(values) + "\n"
@@ -24,6 +45,25 @@ def render(template: str, **values: Any) -> str:
 def asset(name: str) -> Markup:
     """Return a style sheet or a script, to lie inside the page."""
     return Markup(LOADER.get_source(TEMPLATES, name)[0])
+
+
+def packed(text: str) -> str:
+    """Return a text as a page holds it: with gzip, in base64; the same text gives the same letters."""
+    return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
+
+
+@lru_cache(maxsize=1)
+def packed_plotly() -> str:
+    """Return plotly.js, packed: 4.8 MB become 2.0 MB."""
+    from plotly.offline import get_plotlyjs
+
+    return packed(get_plotlyjs())
+
+
+def page_data(charts: Sequence[Chart], **more: Any) -> str:
+    """Return what the page's script reads: the figures of the charts by their names, and whatever else, packed."""
+    figures = {chart.name: json.loads(chart.figure.to_json(validate=False)) for chart in charts}
+    return packed(json.dumps({"charts": figures, **more}, separators=(",", ":"), ensure_ascii=False, allow_nan=False))
 
 
 def column_kinds(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -39,22 +79,15 @@ def _kind(texts: Sequence[str]) -> str:
     return "number" if numbers else ""
 
 
-def chart_html(chart: Figure, name: str, least_width_px: int = 0) -> Markup:
-    """Return a chart as HTML; its name is the id of its element, the only one in the page.
-
-    On a screen narrower than `least_width_px` the chart is scrolled sideways; 0 lets it shrink with the page.
-    """
-    config = {"responsive": True, "displaylogo": False, "displayModeBar": False}
-    drawn = chart.to_html(full_html=False, include_plotlyjs=False, config=config, div_id=name)
-    if not least_width_px:
-        return Markup(f'<div class="chart">{drawn}</div>')
-    return Markup(f'<div class="scroll"><div class="chart" style="min-width:{least_width_px}px">{drawn}</div></div>')
-
-
 def percent(share: float) -> str:
     """Return a share in percent, three digits of it."""
     return f"{100 * share:.3g}"
 
 
-TEMPLATES.filters["percent"] = percent
+def slug(title: str) -> str:
+    """Return the id of a section."""
+    return re.sub(r"\W+", "-", title.lower()).strip("-")
+
+
+TEMPLATES.filters.update(percent=percent, slug=slug)
 TEMPLATES.globals.update(asset=asset, column_kinds=column_kinds)

@@ -1,24 +1,27 @@
 """Write `report.html`: one file that opens anywhere, offline, with everything a reader of a run asks for.
 
-plotly.js lies inside the file. The same records give the same bytes: nothing in it depends on the moment.
+plotly.js lies inside the file, packed, and so do the figures; `page.js` unpacks and draws them. The same records give
+the same bytes: nothing in it depends on the moment.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
-from markupsafe import Markup
 
 from results.charts.costs import costs, not_counted, reasons
-from results.charts.curves import curve_groups, thinning_notes
-from results.charts.importance import HYPERVOLUME, importances, same_space
+from results.charts.curves import CurveGroup, curve_groups, thinning_notes
+from results.charts.encoding import Encoding, colour_columns, encode
+from results.charts.importance import HYPERVOLUME, Importance, importances, same_space
+from results.charts.outline import named_points
 from results.charts.parallel import parallel_lines
-from results.charts.style import Encoding, encode, thinned_note
+from results.charts.style import thinned_note
 from results.charts.web.bars import cost_chart, importance_chart
-from results.charts.web.front import front_charts, front_legend
+from results.charts.web.front import encoding_legend, front_charts, front_legend
 from results.charts.web.lines import (
     AXIS_WIDTH_PX,
     curve_chart,
@@ -27,43 +30,68 @@ from results.charts.web.lines import (
     parallel_chart,
     run_legend,
 )
+from results.charts.web.points import colour_options, point_columns, row_symbols
 from results.front.overview import Overview
 from results.front.points import SEEDS_COLUMN, epochs_spent, std_column
 from results.records.files import write_atomically
+from results.records.objectives import Objective
 from results.records.run import metric_names
 from results.records.text import short
-from results.report.page import chart_html, render
+from results.report.page import Chart, packed_plotly, page_data, render
 
 SHORT_MINUTES = 10  # from here on, seconds are not worth their room
 MOST_LISTED = 300
 EXAMPLES = 5
 
 
-def write_report(view: Overview, path: Path, warnings: Sequence[str] = (), reload_s: int | None = None) -> None:
+class Live(NamedTuple):
+    """How an open page learns that another was written.
+
+    Attributes:
+        stamp: What the small file beside the newest page says; this page's own.
+        beside: Name of that file.
+        pause_s: Seconds until the page looks at it again.
+    """
+
+    stamp: str
+    beside: str
+    pause_s: float
+
+
+def write_report(view: Overview, path: Path, warnings: Sequence[str] = (), live: Live | None = None) -> None:
     """Write the report, in one step, with warnings to show beside the view's own.
 
-    An open page loads itself again after `reload_s` seconds; None for a page that stays.
+    With `live` an open page loads itself again when another was written; None for a page that stays.
     """
-    from plotly.offline import get_plotlyjs
-
-    encoding = encode(view)
+    encodings = [encode(view, column) for column in colour_columns(view)] or [encode(view)]
     goals = ", ".join(f"{o.direction} {o.metric}" for o in view.objectives)
+    front, growth, curves = _front(view, encodings), _growth(view), _curves(view)
+    importance, parallel, cost = _importance(view), _parallel(view, encodings[0]), _cost(view)
+    charts = [*front["charts"], *growth["charts"], *(chart for _, chart, _ in curves["charts"])]
+    charts += [part["chart"] for part in (importance, parallel, cost) if part and part["chart"]]
+    data = page_data(
+        charts,
+        points=point_columns(view),
+        colours=colour_options(encodings),
+        symbols=row_symbols(encodings[0]),
+    )
     page = render(
         "report/page.html.j2",
         view=view,
-        encoding=encoding,
-        plotly=Markup(get_plotlyjs()),
-        reload_s=reload_s,
+        encodings=encodings,
+        plotly=packed_plotly() if charts else "",
+        data=data,
+        live=live._asdict() if live else None,
         subtitle=goals if len(view.runs) == 1 else f"{goals} · runs {', '.join(view.runs)}",
         counts=_counts(view),
         warnings=[*view.warnings, *warnings],
-        front=_front(view, encoding),
-        growth=_growth(view),
-        curves=_curves(view),
-        importance=_importance(view),
-        parallel=_parallel(view, encoding),
+        front=front,
+        growth=growth,
+        curves=curves,
+        importance=importance,
+        parallel=parallel,
         others=_others(view),
-        cost=_cost(view),
+        cost=cost,
         provenance=_provenance(view),
     )
     write_atomically(path, page)
@@ -91,10 +119,12 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min {round(seconds) % 60} s" if minutes else f"{round(seconds)} s"
 
 
-def _front(view: Overview, encoding: Encoding) -> dict[str, Any]:
+def _front(view: Overview, encodings: Sequence[Encoding]) -> dict[str, Any]:
     """Return the front's charts, none where no trial has finished, and the front as a table."""
     unfinished = all(verdict == "unfinished" for verdict in view.verdicts)
-    charts = [] if unfinished else front_charts(view, encoding)
+    charts = [] if unfinished else front_charts(view, encodings[0])
+    pairs = list(combinations((o.metric for o in view.objectives), 2)) or [("the order of trials", "the objective")]
+    says = [f"Scatter chart of {x} and {y}. {_front_in_words(view)}" for x, y in pairs]
     first = ["names", *(["run"] if "run" in view.front else []), "trial"]
     objectives = [name for o in view.objectives for name in (o.metric, std_column(o)) if name in view.front]
     first += [SEEDS_COLUMN] if SEEDS_COLUMN in view.front else []
@@ -102,17 +132,31 @@ def _front(view: Overview, encoding: Encoding) -> dict[str, Any]:
     columns = list(dict.fromkeys([*first, *objectives, *view.parameter_names, *(guard.metric for guard in guards)]))
     rows = [] if view.front.empty else [[short(value) for value in row] for row in view.front[columns].to_numpy()]
     return {
-        "charts": [chart_html(chart, f"front-{number}") for number, chart in enumerate(charts)],
-        "legend": front_legend(view, encoding),
+        "charts": [Chart(f"front-{n}", chart, says[n]) for n, chart in enumerate(charts)],
+        "colours": [(encoding.colour_title, encoding_legend(encoding)) for encoding in encodings],
+        "legend": front_legend(view),
         "guards": sorted({str(guard) for guard in guards}),
         "columns": columns,
         "rows": [[row[0].replace("+", " + "), *row[1:]] for row in rows],
     }
 
 
+def _front_in_words(view: Overview) -> str:
+    counted = int(sum(view.counted))
+    named = [
+        f"{names} at {', '.join(f'{o.metric} {short(view.points.table[o.metric][row])}' for o in view.objectives)}"
+        for row, names in named_points(view).items()
+    ]
+    return "; ".join([f"{len(view.front)} of {counted} {view.unit}s that count are on the front", *named]) + "."
+
+
 def _growth(view: Overview) -> dict[str, Any]:
     charts = hypervolume_charts(view) if any(map(len, view.histories.values())) else []
-    drawn = [chart_html(chart, f"hypervolume-{number}") for number, chart in enumerate(charts)]
+    last = {label: float(history["hypervolume"].iloc[-1]) for label, history in view.histories.items() if len(history)}
+    ends = (f"{label} ends at {short(volume)}" for label, volume in last.items())
+    says = f"Line chart of the hypervolume over {{}}: {', '.join(ends)}."
+    over = ("ended trials", "time", "epochs")
+    drawn = [Chart(f"hypervolume-{n}", chart, says.format(over[n])) for n, chart in enumerate(charts)]
     return {"charts": drawn, "legend": run_legend(view)}
 
 
@@ -120,11 +164,20 @@ def _curves(view: Overview) -> dict[str, Any]:
     by_objective = {objective: curve_groups(view, objective) for objective in view.objectives}
     drawn = [(objective, groups) for objective, groups in by_objective.items() if groups]
     charts = [
-        (objective.metric, chart_html(curve_chart(objective, groups), f"curves-{number}"), curve_legend(groups))
+        (
+            objective.metric,
+            Chart(f"curves-{number}", curve_chart(objective, groups), _curves_in_words(objective, groups)),
+            curve_legend(groups),
+        )
         for number, (objective, groups) in enumerate(drawn)
     ]
     notes = dict.fromkeys(line for groups in by_objective.values() for line in thinning_notes(groups))
     return {"charts": charts, "notes": list(notes)}
+
+
+def _curves_in_words(objective: Objective, groups: Sequence[CurveGroup]) -> str:
+    counted = ", ".join(f"{len(group.curves)} of {group.name}" for group in groups)
+    return f"Line chart of {objective.metric} over epochs, {objective.better}: {counted}."
 
 
 def _importance(view: Overview) -> dict[str, Any] | None:
@@ -136,24 +189,35 @@ def _importance(view: Overview) -> dict[str, Any] | None:
     # Where nothing can be told, it is for the same reason, which then needs no target.
     lacking = [f"{i.target}: {i.lacking}" if told else i.lacking for i in targets if i.lacking]
     return {
-        "chart": chart_html(importance_chart(parameters, targets), "importance") if told else "",
+        "chart": Chart("importance", importance_chart(parameters, targets), _importance_in_words(parameters, told))
+        if told
+        else None,
         "best": ", ".join(dict.fromkeys(f"{importance.best} of {importance.points}" for importance in told)),
         "of_hypervolume": any(importance.target == HYPERVOLUME for importance in told),
         "lacking": _capital("; ".join(dict.fromkeys(lacking))) + "." if lacking else "",
     }
 
 
+def _importance_in_words(parameters: Sequence[str], told: Sequence[Importance]) -> str:
+    said = []
+    for importance in told:
+        beyond = [name for name, known in zip(parameters, importance.told, strict=True) if known]
+        said.append(f"for {importance.target} {', '.join(beyond) or 'no parameter'} told from chance")
+    return f"Bar chart of the importance of each parameter: {'; '.join(said)}."
+
+
 def _parallel(view: Overview, encoding: Encoding) -> dict[str, Any]:
     lines = parallel_lines(view)
     if not lines.rows:
-        return {"chart": ""}
+        return {"chart": None}
     fronts = lines.verdicts.count("front")
     thinned = [
         thinned_note(len(lines.rows) - fronts, lines.others, "other lines"),
         thinned_note(fronts, lines.fronts, "lines of the front"),
     ]
     width = AXIS_WIDTH_PX * len(lines.axes)
-    chart = chart_html(parallel_chart(view, encoding, lines), "parallel", width)
+    says = f"Parallel coordinates of {', '.join(axis.title for axis in lines.axes)}; {fronts} lines are on the front."
+    chart = Chart("parallel", parallel_chart(view, encoding, lines), says, width)
     return {"chart": chart, "thinned": [_capital(text) for text in thinned if text]}
 
 
@@ -180,7 +244,10 @@ def _cost(view: Overview) -> dict[str, Any]:
     for cost in by_state:
         times = (cost.median_s, cost.longest_s, cost.seconds_per_epoch)
         rows.append([cost.title, str(cost.trials), str(cost.epochs), f"{cost.seconds:.1f}", *map(short, times)])
-    return {"chart": chart_html(cost_chart(by_state), "cost") if rows else "", "rows": rows}
+    shares = ", ".join(f"{cost.trials} {cost.title}" for cost in by_state)
+    several = len(by_state) > 1  # or every bar would be whole
+    says = f"Bar chart of how trials, epochs and seconds of work are shared out: trials {shares}."
+    return {"chart": Chart("cost", cost_chart(by_state), says) if several else None, "rows": rows}
 
 
 def _provenance(view: Overview) -> list[tuple[str, str, str, str]]:

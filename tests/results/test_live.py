@@ -16,7 +16,7 @@ def test_a_run_without_a_search_is_drawn_once(maker, capsys):
     assert main([str(folder), "--live"]) == 0
     assert "4 trials ended" in capsys.readouterr().out
     page = (folder / "report.html").read_text()
-    assert "http-equiv" not in page
+    assert 'id="live"' not in page
     assert not (folder / "best").exists()
 
 
@@ -27,7 +27,7 @@ def test_the_page_follows_the_trials_until_the_search_ends(maker, tmp_path):
     said, drawn = [], threading.Event()
 
     def say(line):
-        said.append((line, "http-equiv" in (folder / "report.html").read_text()))
+        said.append((line, 'id="live"' in (folder / "report.html").read_text()))
         drawn.set()
 
     with (folder / ".lock").open("w") as lock:

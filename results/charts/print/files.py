@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from results.charts.costs import costs
 from results.charts.curves import curve_groups
+from results.charts.encoding import encode
 from results.charts.importance import importances, same_space
 from results.charts.parallel import parallel_lines
 from results.charts.print.bars import cost_figure, importance_figure
 from results.charts.print.front import front_figure
 from results.charts.print.lines import curves_figure, hypervolume_figure, parallel_figure
-from results.charts.style import encode, print_style, save, settle
+from results.charts.style import print_style, save, settle
 from results.front.overview import Overview
 from results.records.files import remove_file
 from results.records.names import own_folder

@@ -6,13 +6,23 @@ staircase would lie; one objective is drawn over the order of the trials.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from results.charts.outline import attained_outline, named_points, staircase, steps_of_lines
+from results.charts.encoding import Encoding, encode
+from results.charts.labels import HORIZONTAL, VERTICAL, Place, Scene, place_labels
+from results.charts.outline import (
+    attained_outline,
+    line_samples,
+    named_points,
+    reference_shown,
+    staircase,
+    steps_of_lines,
+    volume_title,
+)
 from results.charts.style import (
     BAR_WIDTH,
     FAINT,
@@ -22,10 +32,8 @@ from results.charts.style import (
     SHADE,
     SOFT,
     TEXT_WIDTH_IN,
-    Encoding,
     add_grid,
     axis_limits,
-    encode,
     new_figure,
     outside_note,
     place_title,
@@ -34,24 +42,20 @@ from results.front.overview import Overview
 from results.records.objectives import objective_values
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
-    from matplotlib.text import Annotation
 
-SYMBOLS = ("o", "s", "^", "D", "v", "P")
+SYMBOLS = ("o", "s", "^", "D", "v", "P", "X")  # the last: not set
 LETTERS = 26  # of an entry of the legend
 SEED_SIZE = 9
 # Dark, above the markers and with ends: a spread is often smaller than its marker, and may lie along the staircase.
 BAR_END_POINTS, BAR_LAYER = 1.6, 6
 BAR_ALPHA = {"front": 0.9, "dominated": 0.3}
-# Directions in which a label may stand from its point; below left is where no trial can be when both
-# objectives are minimised.
-DIRECTIONS = ((-1, -1), (-1, 1), (1, 1), (1, -1), (0, -1), (0, 1), (-1, 0), (1, 0))
-DISTANCES_POINTS = (9, 18, 30)
+LABEL_DISTANCES_PX = (18.0, 27.0, 40.0)
 NEAREST_PX = 6.6  # that a label comes to the middle of a point it does not cover
-HORIZONTAL = {-1: "right", 0: "center", 1: "left"}
-VERTICAL = {-1: "top", 0: "center", 1: "bottom"}
+RING_SIZE = 210
 
 
 def front_figure(view: Overview) -> Figure:
@@ -77,8 +81,8 @@ def _draw_legend(figure: Figure, view: Overview, encoding: Encoding) -> None:
         shown = label if len(label) <= LETTERS else label[: LETTERS - 1] + "…"
         return Line2D([], [], linestyle="none", marker=symbol, color=colour, label=shown, markersize=7, **style)
 
-    groups: list[tuple[str, Sequence[Line2D]]] = [
-        (encoding.colour_title, [entry(label, colour, "o") for label, colour in encoding.colour_legend]),
+    groups: list[tuple[str, Sequence[Artist]]] = [
+        (encoding.colour_title, [entry(label, c, SYMBOLS[mark]) for label, c, mark in encoding.colour_legend]),
         (encoding.marker_title, [entry(label, LINE, SYMBOLS[number]) for label, number in encoding.marker_legend]),
     ]
     kinds = {
@@ -86,14 +90,18 @@ def _draw_legend(figure: Figure, view: Overview, encoding: Encoding) -> None:
         "dominated": entry("dominated", LINE, "o", alpha=0.42, markeredgewidth=0),
         "guard": entry("breaks a guard", LINE, "o", markerfacecolor="none"),
     }
-    shown = [handle for kind, handle in kinds.items() if kind in view.verdicts]
+    shown: list[Artist] = [handle for kind, handle in kinds.items() if kind in view.verdicts]
     if steps_of_lines(view):
         shown.append(Line2D([], [], linestyle=":", color=SOFT, linewidth=0.9, label="goes on"))
     if view.points.repeated:
         bar = Line2D([], [], linestyle="-", color=LINE, linewidth=BAR_WIDTH, label="± 1 std over seeds")
         shown += [entry("one seed", LINE, ".", alpha=SEED_ALPHA, markeredgewidth=0), bar]
+    if named_points(view):
+        shown.append(entry("has a name", INK, "o", markerfacecolor="none", markeredgewidth=1.2))
+    if len(view.objectives) == 2 and len(view.front):
+        shown += _volume_entries(view)
     groups.append((f"{view.unit}s", shown))
-    handles: list[Line2D] = []
+    handles: list[Artist] = []
     titles: list[int] = []
     for title, entries in groups:
         if entries:
@@ -105,6 +113,19 @@ def _draw_legend(figure: Figure, view: Overview, encoding: Encoding) -> None:
         legend = figure.legend(handles=handles, loc="outside right upper", **style)
         for number in titles:
             legend.get_texts()[number].set_fontweight("bold")
+
+
+def _volume_entries(view: Overview) -> list[Artist]:
+    """Return what the shaded area is, and the reference point where the axes reach it."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    values, seeds = (objective_values(table, view.objectives) for table in (view.points.table, view.trials))
+    x, y = (axis_limits(view, values[:, n], o.reference, seeds[view.seeds, n]) for n, o in enumerate(view.objectives))
+    inside = reference_shown(view, x, y)
+    area = Patch(facecolor=SHADE, edgecolor=FAINT, linewidth=0.6, label=volume_title(inside).replace(", ", ",\n"))
+    marker: dict[str, Any] = {"marker": "+", "markersize": 9, "markeredgewidth": 1.4, "color": INK}
+    return [area, *([Line2D([], [], linestyle="none", label="reference point", **marker)] if inside else [])]
 
 
 def _panels(count: int) -> tuple[Figure, list[Axes]]:
@@ -166,6 +187,8 @@ def _draw_staircase(axes: Axes, view: Overview) -> None:
     axes.fill(*np.vstack([outline, reference]).T, color=SHADE, zorder=0, linewidth=0)  # the hypervolume
     axes.plot(*outline.T, color=FAINT, linewidth=0.9, zorder=1)
     axes.plot(*staircase(view).T, color=LINE, linewidth=1.6, zorder=2, solid_joinstyle="miter")
+    if reference_shown(view, axes.get_xlim(), axes.get_ylim()):
+        axes.plot(*reference, marker="+", color=INK, markersize=10, markeredgewidth=1.4, zorder=3)
 
 
 def _draw_points(axes: Axes, view: Overview, encoding: Encoding, points: np.ndarray) -> None:
@@ -228,78 +251,47 @@ def _note(axes: Axes, view: Overview, points: np.ndarray) -> None:
 
 
 def _label(axes: Axes, view: Overview, points: np.ndarray) -> None:
-    """Write the names of the knee and the ends beside their points."""
-    shown = points[[verdict != "unfinished" for verdict in view.verdicts]]
-    names = sorted(named_points(view).items(), key=lambda item: "knee" not in item[1].split(" + "))
-    _place_labels(axes, {text: points[row] for row, text in names}, np.vstack([shown, _line_samples(view)]))
+    """Ring the knee and the ends, and write their names beside them, each with a line to its point.
 
-
-def _line_samples(view: Overview) -> np.ndarray:
-    """Return points along the front's outline, for labels to keep away from."""
-    if len(view.objectives) != 2 or view.front.empty:
-        return np.empty((0, 2))
-    corners = attained_outline(view)
-    steps = np.linspace(0, len(corners) - 1, 40 * len(corners))
-    return np.stack([np.interp(steps, np.arange(len(corners)), corners[:, i]) for i in (0, 1)], axis=1)
-
-
-def _place_labels(axes: Axes, points: dict[str, np.ndarray], obstacles: np.ndarray) -> None:
-    """Write labels beside their points, on nothing else.
-
-    A few labels among some hundred points need no optimiser: each label tries the same places, the side towards the
-    ideal corner first, and takes the one that covers least. The axes are settled: their limits and their place in the
-    figure no longer change. Points, (2,) each, and obstacles not to cover, (points, 2), are in data coordinates.
+    The axes are settled: their limits and their place in the figure no longer change.
     """
-    pixels = axes.transData.transform(obstacles)
-    taken: list[np.ndarray] = []
-    for text, point in points.items():
-        tries = []
-        for distance in DISTANCES_POINTS:
-            for number, direction in enumerate(DIRECTIONS):
-                box = _box(axes, text, point, direction, distance)
-                tries.append((_cost(axes, box, pixels, taken) + distance / 100, distance, number, box))
-        _, distance, number, box = min(tries, key=lambda place: place[:3])
-        taken.append(box)
-        _annotate(axes, text, point, DIRECTIONS[number], distance, INK)
+    names = sorted(named_points(view).items(), key=lambda item: "knee" not in item[1].split(" + "))
+    if not names:
+        return
+    named = points[[row for row, _ in names]]
+    axes.scatter(
+        named[:, 0], named[:, 1], s=RING_SIZE, facecolors="none", edgecolors=INK, linewidths=1.2, zorder=BAR_LAYER
+    )
+    shown = points[[verdict != "unfinished" for verdict in view.verdicts]]
+    frame = axes.get_window_extent()
+    at = [axes.transData.transform(places) for places in (named, shown, line_samples(view))]
+    scene = Scene((frame.x0 + 2, frame.y0 + 2, frame.x1 - 2, frame.y1 - 2), *at)
+    sizes = np.array([_size(axes, text) for _, text in names])
+    places = place_labels([scene], sizes, LABEL_DISTANCES_PX, NEAREST_PX)
+    for (_, text), place, point in zip(names, places, named, strict=True):
+        _annotate(axes, text, place, point)
 
 
-def _box(axes: Axes, text: str, point: np.ndarray, direction: tuple[int, int], distance: int) -> np.ndarray:
-    """Return the label's (left, bottom, right, top) in pixels."""
-    label = _annotate(axes, text, point, direction, distance, "none")
+def _size(axes: Axes, text: str) -> tuple[float, float]:
+    """Return the width and height of a label in pixels."""
+    label = axes.text(0, 0, text, fontweight="bold")
     extent = label.get_window_extent(axes.figure.canvas.get_renderer())  # type: ignore[attr-defined]
     label.remove()
-    return np.array([extent.x0, extent.y0, extent.x1, extent.y1])
+    return float(extent.width), float(extent.height)
 
 
-def _annotate(
-    axes: Axes, text: str, point: np.ndarray, direction: tuple[int, int], distance: int, colour: str
-) -> Annotation:
-    x, y = direction
-    length = distance / max(np.hypot(x, y), 1.0)
-    arrow = {"arrowstyle": "-", "color": FAINT, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 5}
-    return axes.annotate(
+def _annotate(axes: Axes, text: str, place: Place, point: np.ndarray) -> None:
+    x, y = place.direction
+    points_per_px = 72 / axes.figure.dpi
+    upright: Mapping[str, Any] = {"ha": HORIZONTAL[x], "va": VERTICAL[y].replace("middle", "center")}
+    axes.annotate(
         text,
         xy=(float(point[0]), float(point[1])),
-        xytext=(x * length, y * length),
+        xytext=(place.x * points_per_px, place.y * points_per_px),  # a figure is saved with more pixels than drawn
         textcoords="offset points",
-        ha=HORIZONTAL[x],
-        va=VERTICAL[y],
-        color=colour,
+        color=INK,
         fontweight="bold",
-        arrowprops=arrow if distance > DISTANCES_POINTS[0] and colour != "none" else None,
-        zorder=6,
+        arrowprops={"arrowstyle": "-", "color": LINE, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 7},
+        zorder=BAR_LAYER + 1,
+        **upright,
     )
-
-
-def _cost(axes: Axes, box: np.ndarray, pixels: np.ndarray, taken: Sequence[np.ndarray]) -> float:
-    """Count what a label would cover: labels weigh most, then leaving the axes, then points."""
-    frame = axes.get_window_extent()
-    left, bottom, right, top = box
-    cost = 0.0
-    if left < frame.x0 + 2 or bottom < frame.y0 + 2 or right > frame.x1 - 2 or top > frame.y1 - 2:
-        cost += 20.0
-    for other in taken:
-        if left < other[2] and right > other[0] and bottom < other[3] and top > other[1]:
-            cost += 50.0
-    nearest = np.clip(pixels, [left, bottom], [right, top])
-    return cost + float((np.hypot(*(pixels - nearest).T) < NEAREST_PX).sum())

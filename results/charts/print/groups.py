@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from results.charts.encoding import MARKERS, ramp
 from results.charts.outline import outline
 from results.charts.print.front import SYMBOLS
-from results.charts.style import CATEGORICAL, INK, add_grid, new_figure, print_style, ramp, save, settle
+from results.charts.style import CATEGORICAL, INK, add_grid, new_figure, print_style, save, settle
 from results.front.attainment import Attainment, attainment_difference, surfaces
 from results.front.dominance import nondominated
 from results.front.groups import Grouping, counted_points
@@ -19,6 +20,7 @@ from results.front.overview import Overview
 from results.records.objectives import Objective, minimised
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -33,7 +35,7 @@ STYLE: dict[Any, Any] = {
     "ytick.color": INK,
 }
 MOST_LABELS = 18
-SHADES = {25: "#b9d3ec", 50: "#d9e7f5", 75: "#f3f8fd"}  # the band between the quarters stands out
+SHADES = {25: "#e6effa", 50: "#c3d9f2", 75: "#94b9e3"}  # the darker, the more reach it
 LINES = {25: (0.9, ":"), 50: (1.7, "-"), 75: (0.9, "--")}
 FIRST, SECOND = CATEGORICAL[:2]
 MOST_DOTS = 4000
@@ -43,6 +45,7 @@ def draw_groups(view: Overview, grouping: Grouping, folder: Path, stem: str) -> 
     """Draw the front of each group of a view of two objectives; return the files."""
     values, counted = counted_points(view)
     fronts = [nondominated(values[(grouping.members == n) & counted]) for n in range(len(grouping.labels))]
+    sizes = np.bincount(grouping.members[counted], minlength=len(grouping.labels))
     names = [" · ".join(label) for label in grouping.labels]
     colours = ramp(range(len(names))) if grouping.ordered else CATEGORICAL
     title = f"{view.title}: fronts by {' and '.join(grouping.columns)}"
@@ -51,16 +54,21 @@ def draw_groups(view: Overview, grouping: Grouping, folder: Path, stem: str) -> 
         whole = outline(nondominated(values[counted]), worst, view.objectives)
         axes.plot(*whole.T, color="#d1d5db", linewidth=4.5, zorder=1, solid_joinstyle="miter", label="all together")
         for number, (name, front) in enumerate(zip(names, fronts, strict=True)):
-            label = name if len(front) else f"{name} (no front)"
+            label = f"{name} ({sizes[number]})" if len(front) else f"{name} (no front)"
             if number < MOST_LABELS:
                 label = f"+ {len(names) - number} more" if number == MOST_LABELS - 1 < len(names) - 1 else label
             else:
                 label = "_"
             line = outline(front, worst, view.objectives)
-            marker: dict[str, Any] = {"marker": SYMBOLS[number % len(SYMBOLS)], "markersize": 4.2, "markevery": (1, 2)}
+            marker: dict[str, Any] = {"marker": SYMBOLS[number % MARKERS], "markersize": 4.2, "markevery": (1, 2)}
             marker |= {"markeredgecolor": "white", "markeredgewidth": 0.4}  # its own points are every second corner
             axes.plot(*line.T, color=colours[number % len(colours)], linewidth=1.1, zorder=3, label=label, **marker)
-        figure.legend(loc="outside right upper", frameon=False, title=", ".join(grouping.columns), handlelength=1.8)
+        figure.legend(
+            loc="outside right upper",
+            frameon=False,
+            title=f"{', '.join(grouping.columns)} ({view.unit}s)",
+            handlelength=1.8,
+        )
     return paths
 
 
@@ -71,6 +79,9 @@ def draw_attainment(
 
     Dots are the points that the fronts are made of, to be minimised, (points, 2).
     """
+    from matplotlib.patches import Patch
+
+    handles: list[Artist] = []
     with _page_figure(folder, stem, title) as (figure, axes, paths):
         corners = np.vstack([*found.surfaces.values()])
         worst = _frame_axes(axes, corners if len(corners) else dots, objectives)
@@ -79,14 +90,17 @@ def draw_attainment(
             if not len(line):
                 continue
             closed = np.vstack([line, minimised(worst, objectives)])
-            axes.fill(*closed.T, color=SHADES.get(percent, SHADES[50]), zorder=0.5 + percent / 1000, linewidth=0)
+            shade = SHADES.get(percent, SHADES[50])
+            axes.fill(*closed.T, color=shade, zorder=0.5 + percent / 1000, linewidth=0)
             width, style = LINES.get(percent, LINES[50])
+            axes.plot(*line.T, color=FIRST, linewidth=width, linestyle=style, zorder=3)
             label = f"{percent} % of {found.over}" if found.over == "runs" else f"{percent} % of draws of seeds"
-            axes.plot(*line.T, color=FIRST, linewidth=width, linestyle=style, zorder=3, label=label)
+            edge: dict[str, Any] = {"edgecolor": FIRST, "linewidth": width, "linestyle": style}
+            handles.append(Patch(facecolor=shade, label=label, **edge))
         shown = minimised(np.unique(dots, axis=0)[:MOST_DOTS], objectives)
         what = "points of the fronts" if found.over == "runs" else "single seeds"
-        axes.plot(*shown.T, ".", color=INK, markersize=3, alpha=0.5, markeredgewidth=0, zorder=4, label=what)
-        figure.legend(loc="outside right upper", frameon=False, title="reached by")
+        handles += axes.plot(*shown.T, ".", color=INK, markersize=3, alpha=0.5, markeredgewidth=0, zorder=4, label=what)
+        figure.legend(handles=handles, loc="outside right upper", frameon=False, title="reached by")
     return paths
 
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from results.charts.curves import ENDED_EARLY, WIDTH, CurveGroup, group_colours
-from results.charts.growth import growth, progress_axes, run_colours
+from results.charts.encoding import Encoding
+from results.charts.growth import growth, listed_runs, progress_axes, run_looks
 from results.charts.parallel import ParallelLines, looks, wrapped
-from results.charts.style import FAINT, INK, LINE, TEXT_WIDTH_IN, Encoding, add_grid, new_figure, place_title
+from results.charts.style import FAINT, INK, LINE, TEXT_WIDTH_IN, add_grid, new_figure, place_title
 from results.front.overview import Overview
 from results.records.objectives import Objective
 
@@ -17,25 +18,32 @@ if TYPE_CHECKING:
 
 WIDTH_POINTS = 0.7  # of a line that is one pixel wide on the screen
 AXIS_IN = 1.05
+DASHES: tuple[Any, ...] = ("-", "--", ":")  # of runs beyond the first seven, and the next
 TICK_POINTS = 8.5
 
 
 def hypervolume_figure(view: Overview) -> Figure:
     """Return the hypervolume over ended trials, over time and over epochs."""
-    figure = new_figure(TEXT_WIDTH_IN * 1.15, 2.9 if len(view.histories) == 1 else 3.3)
+    figure = new_figure(TEXT_WIDTH_IN * 1.15, 2.9 + 0.2 * -(-len(listed_runs(view)) // 3))
     panels = figure.subplots(1, 3, sharey=True)
     for panel, (title, column, unit) in zip(panels, progress_axes(view), strict=True):
-        for (label, history), (_, colour) in zip(view.histories.items(), run_colours(view), strict=True):
+        for history, (_, colour, kind) in zip(view.histories.values(), run_looks(view), strict=True):
             shown = growth(history, column)
             across, up = [0.0, *(shown[column] / unit)], [0.0, *shown["hypervolume"]]
-            panel.step(across, up, where="post", color=colour, linewidth=1.5, label=label)
+            panel.step(across, up, where="post", color=colour, linewidth=1.5, linestyle=DASHES[kind])
         panel.set_xlabel(title)
         panel.set_xlim(left=0)
         panel.set_ylim(bottom=0)
         add_grid(panel)
     panels[0].set_ylabel("hypervolume")
     if len(view.histories) > 1:
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+        from matplotlib.lines import Line2D
+
+        entries = [
+            Line2D([], [], color=colour, linestyle=DASHES[kind], label=label)
+            for label, colour, kind in listed_runs(view)
+        ]
+        figure.legend(handles=entries, loc="outside lower center", ncols=3, frameon=False)
     place_title(figure, view.title, f"hypervolume {view.hypervolume:.4g}")
     return figure
 
@@ -96,7 +104,7 @@ def parallel_figure(view: Overview, encoding: Encoding, lines: ParallelLines) ->
     if encoding.colour_title and len(view.front):
         from matplotlib.lines import Line2D
 
-        entries = [Line2D([], [], color=colour, label=label) for label, colour in encoding.colour_legend]
+        entries = [Line2D([], [], color=colour, label=label) for label, colour, _ in encoding.colour_legend]
         style: dict[str, Any] = {"loc": "outside lower center", "ncols": 6, "frameon": False}
         figure.legend(handles=entries, title=encoding.colour_title, title_fontsize=9.5, **style)
     return figure

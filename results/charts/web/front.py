@@ -8,37 +8,36 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from results.charts.outline import attained_outline, named_points, staircase, steps_of_lines
-from results.charts.style import (
-    FAINT,
-    GRID,
-    INK,
-    LINE,
-    SEED_ALPHA,
-    SHADE,
-    SOFT,
-    Encoding,
-    axis_limits,
-    literal,
-    outside_note,
+from results.charts.encoding import Encoding
+from results.charts.labels import HORIZONTAL, VERTICAL, Scene, place_labels
+from results.charts.outline import (
+    attained_outline,
+    line_samples,
+    named_points,
+    reference_shown,
+    staircase,
+    steps_of_lines,
+    volume_title,
 )
+from results.charts.style import FAINT, GRID, INK, LINE, SEED_ALPHA, SHADE, SOFT, axis_limits, literal, outside_note
 from results.front.overview import Overview, Verdict
 from results.front.points import Points
 from results.records.objectives import Objective, objective_values
-from results.records.text import short
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-GLYPHS = ("●", "■", "▲", "◆", "▼", "✚")  # in the legend
-SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
+GLYPHS = ("●", "■", "▲", "◆", "▼", "✚", "✖")  # in the legend
+SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x")  # the last: not set
 # Room for a title of two lines and ticks of six characters. Plotly's own measuring of margins draws everything twice:
 # 0.6 s instead of 0.3 s for 5,000 points.
 LEFT_PX = 92
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
-# Below left first, where no trial can be when both objectives are minimised; y points down.
-LABEL_OFFSETS = ((-26, 24), (30, -26), (-26, -26), (30, 24), (0, 48), (0, -48))
-LABEL_PX, NARROW_PX = np.array([56.0, 18.0]), np.array([260.0, 300.0])
+MARGINS = {"l": LEFT_PX, "r": 16, "t": 24, "b": 64}
+HEIGHT_PX = 430
+# Labels are placed once, for the narrowest and the widest page.
+WIDTHS_PX = (340, 998)
+LETTER_PX, LINE_PX, LABEL_DISTANCES_PX, NEAR_PX = 7.6, 18.0, (18.0, 28.0, 42.0), 7.0
 OPACITY: dict[Verdict, float] = {"guard": 0.8, "dominated": 0.4, "front": 1.0}
 SIZE: dict[Verdict, int] = {"guard": 8, "dominated": 8, "front": 12}
 KIND_STYLE: dict[Verdict, str] = {"guard": "", "dominated": "opacity:.4", "front": ""}
@@ -48,14 +47,18 @@ LegendGroup = tuple[str, Sequence[tuple[str, str, str]]]  # its title; glyph, la
 
 
 def front_charts(view: Overview, encoding: Encoding) -> list[Figure]:
-    """Return a chart per pair of objectives; with one objective, one over the order of the trials."""
+    """Return a chart per pair of objectives; with one objective, one over the order of the trials.
+
+    Traces that stand for points have the points' rows in `meta`: the page's script writes their hover boxes, and
+    colours them anew.
+    """
     values, seeds = (objective_values(table, view.objectives) for table in (view.points.table, view.trials))
     pairs = list(combinations(range(len(view.objectives)), 2))
     if not pairs:
         order = np.arange(1, len(values) + 1, dtype=float)
         chart = blank_chart(f"{view.unit}, in the order of the record", axis_title(view.objectives[0]))
         _seeds(chart, view, encoding, np.column_stack([order[view.points.owner], seeds]))
-        return [_points(chart, view, encoding, np.column_stack([order, values]), (None, 0))]
+        return [_points(chart, view, encoding, np.column_stack([order, values]), (None, 0), None)]
     charts = []
     for x, y in pairs:
         chart = blank_chart(axis_title(view.objectives[x]), axis_title(view.objectives[y]))
@@ -66,21 +69,35 @@ def front_charts(view: Overview, encoding: Encoding) -> list[Figure]:
         if len(pairs) == 1 and len(view.front):
             _staircase(chart, view)
         _seeds(chart, view, encoding, seeds[:, [x, y]])
-        charts.append(_points(chart, view, encoding, values[:, [x, y]], (x, y)))
+        charts.append(_points(chart, view, encoding, values[:, [x, y]], (x, y), np.transpose(ranges)))
+        if len(pairs) == 1 and len(view.front) and reference_shown(view, *ranges):
+            _reference(chart, view)
     return charts
 
 
-def front_legend(view: Overview, encoding: Encoding) -> list[LegendGroup]:
-    """Return what colours, markers and fillings mean, as far as they occur."""
+def front_legend(view: Overview) -> list[LegendGroup]:
+    """Return what fillings and lines mean, as far as they occur."""
     kinds = {title: kind for kind, title in reversed(VERDICTS.items()) if kind in view.verdicts}
     shown = [("○" if kind == "guard" else "●", title, KIND_STYLE[kind]) for title, kind in kinds.items()]
     shown += [("┄", "goes on at another value", f"color:{SOFT}")] if steps_of_lines(view) else []
     shown += [("●", "one seed", "opacity:.5;font-size:60%")] if view.points.repeated else []
-    groups: list[LegendGroup] = [
-        (encoding.colour_title, [("●", label, f"color:{colour}") for label, colour in encoding.colour_legend]),
-        (encoding.marker_title, [(GLYPHS[number], label, "") for label, number in encoding.marker_legend]),
-        (f"{view.unit}s", shown),
-    ]
+    shown += [("◎", "has a name", "")] if named_points(view) else []
+    if len(view.objectives) == 2 and len(view.front):
+        values, seeds = (objective_values(table, view.objectives) for table in (view.points.table, view.trials))
+        ranges = [
+            axis_limits(view, values[:, n], o.reference, seeds[view.seeds, n]) for n, o in enumerate(view.objectives)
+        ]
+        inside = reference_shown(view, ranges[0], ranges[1])
+        shown.append(("■", volume_title(inside), f"color:{SHADE};-webkit-text-stroke:1px {FAINT}"))
+        shown += [("✛", "reference point", "")] if inside else []
+    return [(f"{view.unit}s", shown)] if shown else []
+
+
+def encoding_legend(encoding: Encoding) -> list[LegendGroup]:
+    """Return what colours and markers mean."""
+    colours = [(GLYPHS[mark], label, f"color:{colour}") for label, colour, mark in encoding.colour_legend]
+    markers = [(GLYPHS[number], label, "") for label, number in encoding.marker_legend]
+    groups: list[LegendGroup] = [(encoding.colour_title, colours), (encoding.marker_title, markers)]
     return [group for group in groups if group[1]]
 
 
@@ -91,8 +108,8 @@ def blank_chart(x: str, y: str) -> Figure:
     chart = go.Figure()
     chart.update_layout(
         template="none",
-        height=430,
-        margin={"l": LEFT_PX, "r": 16, "t": 24, "b": 64},
+        height=HEIGHT_PX,
+        margin=MARGINS,
         font={"family": FONT, "size": 13, "color": INK},
         hoverlabel={"bgcolor": "white", "bordercolor": FAINT, "font": {"color": INK}, "align": "left"},
         paper_bgcolor="white",
@@ -121,18 +138,27 @@ def _staircase(chart: Figure, view: Overview) -> None:
         chart.add_scatter(x=x, y=y, mode="lines", hoverinfo="skip", showlegend=False, **style)
 
 
+def _reference(chart: Figure, view: Overview) -> None:
+    x, y = ([objective.reference] for objective in view.objectives)
+    marker = {"symbol": "cross-thin", "size": 13, "line": {"width": 2, "color": INK}}
+    text = "reference point of the hypervolume<extra></extra>"
+    chart.add_scatter(x=x, y=y, mode="markers", marker=marker, hovertemplate=text, showlegend=False)
+
+
 def _seeds(chart: Figure, view: Overview, encoding: Encoding, places: np.ndarray) -> None:
     """Draw every seed of the points that count faintly; `places` are those of all trials, (trials, 2)."""
     if not len(view.seeds):
         return
-    colours = [encoding.colours[row] for row in view.points.owner[view.seeds]]
+    owners = view.points.owner[view.seeds].tolist()
+    colours = [encoding.colours[row] for row in owners]
     names = view.trials["trial"].iloc[view.seeds]
     x, y = places[view.seeds].T.tolist()
     chart.add_scatter(
         x=x,
         y=y,
         mode="markers",
-        marker={"size": 4, "opacity": SEED_ALPHA, "color": colours},
+        marker={"size": 4, "opacity": SEED_ALPHA, "color": colours, "symbol": "circle"},
+        meta={"rows": owners, "seed": True},
         text=[f"trial {literal(str(name))}, one seed of a point" for name in names],
         hovertemplate="%{text}<extra></extra>",
         showlegend=False,
@@ -140,10 +166,14 @@ def _seeds(chart: Figure, view: Overview, encoding: Encoding, places: np.ndarray
 
 
 def _points(
-    chart: Figure, view: Overview, encoding: Encoding, points: np.ndarray, axes: tuple[int | None, int]
+    chart: Figure,
+    view: Overview,
+    encoding: Encoding,
+    points: np.ndarray,
+    axes: tuple[int | None, int],
+    limits: np.ndarray | None,
 ) -> Figure:
-    """Draw the points; `axes` are the objectives on x and y, None for none."""
-    hover = hover_texts(view)
+    """Draw the points; `axes` are the objectives on x and y, None for none, limits those of the axes, (2, axes)."""
     steps: list[Any] = [
         place for ends in steps_of_lines(view) for place in (*points[list(ends)].tolist(), [None, None])
     ]
@@ -170,12 +200,12 @@ def _points(
             },
             error_x=bars[0],
             error_y=bars[1],
-            text=[hover[row] for row in rows],
+            meta={"rows": rows, "hollow": bool(hollow)},
             hovertemplate="%{text}<extra></extra>",
             name=title,
             showlegend=False,
         )
-    _name_points(chart, view, points)
+    _name_points(chart, view, points, limits)
     return chart
 
 
@@ -188,46 +218,29 @@ def _error_bars(points: Points, rows: list[int], objective: int) -> dict[str, An
     return {"type": "data", "array": array, "thickness": 1, "width": 2, "color": LINE}
 
 
-def _name_points(chart: Figure, view: Overview, points: np.ndarray) -> None:
-    names = named_points(view)
-    named = points[list(names)].reshape(-1, 2)
-    extent = np.ptp(points[np.isfinite(points).all(axis=1)], axis=0) if names else np.ones(2)
-    offsets = _offsets(named / np.where(extent > 0, extent, 1.0))
-    arrow: dict[str, Any] = {"arrowcolor": FAINT, "arrowwidth": 1, "arrowhead": 0, "standoff": 7}
+def _name_points(chart: Figure, view: Overview, points: np.ndarray, limits: np.ndarray | None) -> None:
+    """Ring the points with names, and lead from each to its name."""
+    names = sorted(named_points(view).items(), key=lambda item: "knee" not in item[1].split(" + "))
+    if not names:
+        return
+    named = points[[row for row, _ in names]]
+    rings = {"symbol": "circle-open", "size": 19, "color": INK, "line": {"width": 1.6}}
+    x, y = named.T.tolist()
+    chart.add_scatter(x=x, y=y, mode="markers", marker=rings, hoverinfo="skip", showlegend=False)
+    shown = points[[verdict != "unfinished" for verdict in view.verdicts]]
+    if limits is None:
+        limits = np.stack([shown.min(axis=0), shown.max(axis=0)])
+    low, extent = limits[0], np.where(limits[1] > limits[0], limits[1] - limits[0], 1.0)
+    scenes = []
+    for width in WIDTHS_PX:
+        size = np.array([width - LEFT_PX - MARGINS["r"], HEIGHT_PX - MARGINS["t"] - MARGINS["b"]], dtype=float)
+        drawn = (named, shown, line_samples(view))
+        at = [(places - low) / extent * size for places in drawn]
+        scenes.append(Scene((0.0, 0.0, float(size[0]), float(size[1])), *at))
+    sizes = np.array([[LETTER_PX * len(text) + 4, LINE_PX] for _, text in names])
+    places = place_labels(scenes, sizes, LABEL_DISTANCES_PX, NEAR_PX)
+    line: dict[str, Any] = {"arrowcolor": LINE, "arrowwidth": 1, "arrowhead": 0, "standoff": 9}
     box: dict[str, Any] = {"bgcolor": "rgba(255,255,255,0.8)", "borderpad": 1}
-    for name, (x, y), (ax, ay) in zip(names.values(), named.tolist(), offsets, strict=True):
-        chart.add_annotation(x=x, y=y, text=f"<b>{name}</b>", ax=ax, ay=ay, **arrow, **box)
-
-
-def _offsets(places: np.ndarray) -> list[tuple[int, int]]:
-    """Return where labels stand from their points, in pixels, so that those of points close together stay apart.
-
-    Points, (labels, 2), are in units of the chart's range, which is taken for that of a narrow screen.
-    """
-    chosen: list[tuple[int, int]] = []
-    taken: list[np.ndarray] = []
-    for place in places:
-        stands = {(x, y): place * NARROW_PX + (x, -y) for x, y in LABEL_OFFSETS}
-        free = (away for away, at in stands.items() if all((np.abs(at - other) > LABEL_PX).any() for other in taken))
-        chosen.append(next(free, LABEL_OFFSETS[0]))
-        taken.append(stands[chosen[-1]])
-    return chosen
-
-
-def hover_texts(view: Overview) -> list[str]:
-    """Return the configuration and the objectives of each point as plotly's small HTML."""
-    table = view.points.table
-    names = [*(o.metric for o in view.objectives), *view.parameter_names]
-    columns = {name: [short(value) for value in table[name]] if name in table else [""] * len(table) for name in names}
-    texts = []
-    for row, (run, trial, seeds) in enumerate(zip(view.run_of(table), table["trial"], view.points.seeds, strict=True)):
-        several = f", and {seeds - 1} further seeds" if seeds > 1 else ""
-        label = f"{run}, " if len(view.runs) > 1 else ""
-        lines = [f"<b>{literal(label)}trial {literal(str(trial))}</b>{several}"]
-        for objective, std in zip(view.objectives, view.points.std[row], strict=True):
-            spread = f" ± {short(std)}" if seeds > 1 else ""
-            lines.append(f"{literal(objective.metric)} = {columns[objective.metric][row]}{spread}")
-        parameters = ((name, columns[name][row]) for name in view.parameter_names)
-        lines += [f"{literal(name)}: {literal(text)}" for name, text in parameters if text]
-        texts.append("<br>".join(lines))
-    return texts
+    for (_, text), place, (x, y) in zip(names, places, named.tolist(), strict=True):
+        side = {"xanchor": HORIZONTAL[place.direction[0]], "yanchor": VERTICAL[place.direction[1]]}
+        chart.add_annotation(x=x, y=y, text=f"<b>{text}</b>", ax=place.x, ay=-place.y, **side, **line, **box)

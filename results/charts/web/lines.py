@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 
 from results.charts.curves import ENDED_EARLY, WIDTH, Curve, CurveGroup, group_colours
-from results.charts.growth import growth, progress_axes, run_colours
+from results.charts.encoding import Encoding
+from results.charts.growth import growth, listed_runs, progress_axes, run_looks
 from results.charts.parallel import ParallelLines, looks, wrapped
-from results.charts.style import FAINT, INK, LINE, Encoding, literal
-from results.charts.web.front import LegendGroup, axis_title, blank_chart, hover_texts
+from results.charts.style import FAINT, INK, LINE, literal
+from results.charts.web.front import LegendGroup, axis_title, blank_chart
 from results.front.overview import Overview
 from results.records.objectives import Objective
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 HEIGHT_PX = 330  # of a panel of the hypervolume
 AXIS_WIDTH_PX = 112  # of parallel coordinates
+DASHES, LINE_GLYPHS = ("solid", "dash", "dot"), ("━", "╍", "┅")  # of runs beyond the first seven, and the next
 
 
 def hypervolume_charts(view: Overview) -> list[Figure]:
@@ -33,13 +35,13 @@ def hypervolume_charts(view: Overview) -> list[Figure]:
     for title, column, unit in progress_axes(view):
         chart = blank_chart(title, "hypervolume")
         chart.update_layout(height=HEIGHT_PX, margin={"l": 64, "r": 12, "t": 16, "b": 56})
-        for (label, history), (_, colour) in zip(view.histories.items(), run_colours(view), strict=True):
+        for (label, history), (_, colour, kind) in zip(view.histories.items(), run_looks(view), strict=True):
             shown = growth(history, column)
             chart.add_scatter(
                 x=[0.0, *(shown[column] / unit).tolist()],
                 y=[0.0, *shown["hypervolume"].tolist()],
                 mode="lines+markers",
-                line={"shape": "hv", "color": colour, "width": 2},
+                line={"shape": "hv", "color": colour, "width": 2, "dash": DASHES[kind]},
                 marker={"size": 4},
                 text=["before the first trial ended", *_growth_texts(label, shown)],
                 hovertemplate="%{text}<extra></extra>",
@@ -52,8 +54,8 @@ def hypervolume_charts(view: Overview) -> list[Figure]:
 
 
 def run_legend(view: Overview) -> list[LegendGroup]:
-    """Return what the colours of several runs mean."""
-    return [("", [("━", label, f"color:{colour}") for label, colour in run_colours(view)])]
+    """Return what the lines of several runs mean."""
+    return [("", [(LINE_GLYPHS[kind], label, f"color:{colour}") for label, colour, kind in listed_runs(view)])]
 
 
 def _growth_texts(label: str, history: pd.DataFrame) -> list[str]:
@@ -94,7 +96,7 @@ def curve_chart(objective: Objective, groups: Sequence[CurveGroup]) -> Figure:
 def curve_legend(groups: Sequence[CurveGroup]) -> list[LegendGroup]:
     """Return what the lines mean; under the chart, since plotly's own takes half of it on a narrow screen."""
     lines = zip(groups, group_colours(groups), strict=True)
-    return [("", [("┅ ×" if g.kind in ENDED_EARLY else "━", g.name, f"color:{colour}") for g, colour in lines])]
+    return [("", [("┅" if g.kind in ENDED_EARLY else "━", g.name, f"color:{colour}") for g, colour in lines])]
 
 
 def _joined(curves: Sequence[Curve]) -> dict[str, Any]:
@@ -112,34 +114,35 @@ def _rounded(value: float | None) -> float | None:
 
 
 def parallel_chart(view: Overview, encoding: Encoding, lines: ParallelLines) -> Figure:
-    """Return one line per point over the axes of its parameters and objectives; the front's are coloured and on top."""
+    """Return one line per point over the axes of its parameters and objectives; the front's are coloured and on top.
+
+    Each line of the front is a trace, for the page's script to colour; the others are as few traces as they can be.
+    """
     chart = blank_chart("", "")
-    hover = hover_texts(view)
-    names = [str(name) for name in view.points.table["trial"]]
     for kind, colour, width, members in looks(encoding, lines):
-        rows = [lines.rows[n] for n in members]
-        # The whole configuration for the front alone: at every crossing of hundreds of lines it would be megabytes.
-        texts = [hover[row] if kind == "front" else f"trial {literal(names[row])}" for row in rows]
-        chart.add_scatter(
-            **_crossings(lines.places[members], texts),
-            mode="lines+markers" if kind == "front" else "lines",
-            line={"color": colour, "width": width},
-            marker={"size": 5},
-            showlegend=False,
-        )
+        front = kind == "front"
+        for group in [[member] for member in members] if front else [members]:
+            rows = [lines.rows[n] for n in group for _ in range(len(lines.axes) + 1)]
+            chart.add_scatter(
+                **_crossings(lines.places[group]),
+                mode="lines+markers" if front else "lines",
+                line={"color": colour, "width": width},
+                marker={"size": 5, "symbol": "circle"},
+                meta={"rows": rows, "line": True} if front else {"rows": rows, "grey": True},
+                hovertemplate="%{text}<extra></extra>",
+                showlegend=False,
+            )
     _draw_axes(chart, lines)
     return chart
 
 
-def _crossings(places: np.ndarray, texts: list[str]) -> dict[str, Any]:
+def _crossings(places: np.ndarray) -> dict[str, Any]:
     """Return where lines cross the axes, (lines, axes), as one line with gaps."""
     axes = places.shape[1]
     up = np.hstack([places, np.full((len(places), 1), np.nan)]).ravel().tolist()
     return {
         "x": [*range(axes), None] * len(places),
         "y": [None if value != value else round(value, 4) for value in up],
-        "text": [text for text in texts for _ in range(axes + 1)],
-        "hovertemplate": "%{text}<extra></extra>",
     }
 
 

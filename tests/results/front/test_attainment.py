@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from results import read_run
 from results.charts.outline import outline
 from results.charts.print.fronts import groupings_of, write_fronts
+from results.charts.print.groups import SHADES
 from results.front.attainment import attainment_difference, attainments, corner_table, needed, surfaces
 from results.front.overview import overview
 from results.records.objectives import Objective
@@ -26,6 +27,11 @@ def fronts(objectives, most=6):
 
 def reached(front, place):
     return any(all(a <= b for a, b in zip(point, place, strict=True)) for point in front.tolist())
+
+
+def test_the_more_reach_a_place_the_darker_it_is():
+    luminance = [sum(int(SHADES[share][n : n + 2], 16) for n in (1, 3, 5)) for share in (25, 50, 75)]
+    assert luminance == sorted(luminance, reverse=True)
 
 
 @pytest.mark.slow

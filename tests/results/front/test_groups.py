@@ -67,6 +67,35 @@ def test_numbers_of_many_values_make_ranges(maker):
         assert (own.min(), own.max()) == pytest.approx((low, high))
 
 
+def test_whole_numbers_of_few_points_make_ranges_and_choices_never(maker):
+    few = maker.rows(np.random.default_rng(0).uniform(0.2, 0.9, (24, 2)))
+    for number, row in enumerate(few):
+        row["num_sub_actions"] = 8 + number % 6
+    view = view_of(maker, few, name="few")
+    assert [label for (label,) in group(view, "num_sub_actions").labels] == ["8–9", "10", "11–12", "13"]
+    assert len(group(view, "codebook_size").labels) == 4
+    many = [
+        dict(row, trial=24 * n + row["trial"], action_weight=row["action_weight"] + 0.3 * n)
+        for n in (0, 1)
+        for row in few
+    ]
+    view = view_of(maker, many, name="many")
+    assert [label for (label,) in group(view, "num_sub_actions").labels] == ["8", "9", "10", "11", "12", "13"]
+
+
+def test_groups_are_compared_at_the_size_of_the_smallest(maker):
+    # Two points of one group and one of the other: of the two, each alone is equally likely.
+    rows = maker.rows([[0.5, 0.5], [0.2, 0.9], [0.4, 0.4]])
+    for row, method in zip(rows, ("action_head", "action_head", "action_decoder"), strict=True):
+        row["method"] = method
+    table = group_table(view_of(maker, rows), group(view_of(maker, rows, name="again"), "method"))
+    assert table["hypervolume"].tolist() == pytest.approx([0.25 + 0.3 * 0.1, 0.36])
+    alone, decoder = table["expected_hypervolume"]
+    assert alone == pytest.approx((0.25 + 0.08) / 2, abs=0.02)
+    assert decoder == pytest.approx(0.36)
+    assert list(table.columns[4:6]) == ["hypervolume", "expected_hypervolume"]
+
+
 def test_several_columns_at_once(maker):
     view = view_of(maker, maker.trade(40))
     grouping = group(view, "method,codebook_size")

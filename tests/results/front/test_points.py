@@ -8,9 +8,10 @@ import pytest
 
 from results import read_run, rebuild, unite
 from results.charts.curves import curve_groups
-from results.charts.style import encode
+from results.charts.encoding import encode
 from results.charts.web.front import front_charts
 from results.charts.web.lines import curve_chart
+from results.charts.web.points import point_columns
 from results.front.front import front, hypervolume, hypervolume_history, points_of, summarise
 from results.front.overview import overview
 from results.front.points import gather, point_numbers, represent, running_means
@@ -201,7 +202,10 @@ def test_pictures_show_means_bars_and_seeds(repeated):
     assert list(traces["on the front"].error_x.array)[:2] == pytest.approx([0.02, np.sqrt(0.0002)])
     assert traces["on the front"].error_y.array[2] is None
     assert traces["breaks a guard"].error_x.array is None
-    assert "trial 5</b>, and 2 further seeds<br>stitch_fvu = 0.22 ± 0.02<br>" in traces["on the front"].text[0]
+    row = traces["on the front"].meta["rows"][0]
+    told = point_columns(view)
+    assert (told["title"][row], told["more"][row]) == ("trial 5", ", and 2 further seeds")
+    assert told["objectives"][0]["values"][row] == "0.22 ± 0.02"
     seeds = next(trace for trace in chart.data if trace.text and "one seed of a point" in trace.text[0])
     assert list(seeds.x) == [0.2, 0.3, 0.24, 0.22, 0.32]
     curves = curve_chart(view.objectives[0], curve_groups(view, view.objectives[0]))
