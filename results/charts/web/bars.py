@@ -30,10 +30,7 @@ def importance_chart(parameters: Sequence[str], found: Sequence[Importance]) -> 
         chart.add_bar(
             y=[literal(parameters[position]) for position in order],
             x=[round(value, 5) for value in values],
-            text=[
-                f"{value:.2f}" if known else f"{value:.2f}, may be chance"
-                for value, known in zip(values, beyond, strict=True)
-            ],
+            text=[f"{value:.2f}" for value in values],
             textposition="outside",
             cliponaxis=False,
             orientation="h",

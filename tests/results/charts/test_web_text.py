@@ -3,9 +3,10 @@
 import pytest
 
 from results import read_run
+from results.charts.encoding import encode
 from results.charts.importance import importances
 from results.charts.parallel import parallel_lines
-from results.charts.style import encode, literal
+from results.charts.style import literal
 from results.charts.web.bars import importance_chart
 from results.charts.web.front import front_charts
 from results.charts.web.lines import hypervolume_charts, parallel_chart
