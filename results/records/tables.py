@@ -19,7 +19,17 @@ BOOKKEEPING = (*TRIAL_COLUMNS, INHERITED, CODE)
 LINE = "line"  # column of the values that a line has gone through, where the space has a sweep
 CURVE_COLUMNS = ("trial", "epoch", "seconds")
 # Columns that tables and charts of trials add; with those above, names that no parameter, loss or metric can have
-DERIVED = ("names", "run", "runs", "seeds", "front_probability", "trials", "points", "front_size", "percent")
+DERIVED: tuple[str, ...] = (
+    "names",
+    "run",
+    "runs",
+    "seeds",
+    "front_probability",
+    "trials",
+    "points",
+    "front_size",
+    "percent",
+)
 DERIVED += ("hypervolume", "hypervolume_share", "hypervolume_mean", "hypervolume_std")
 DERIVED += ("additive_epsilon", "igd_plus", "union_points", "union_share")
 TAKEN = frozenset({*BOOKKEEPING, LINE, *CURVE_COLUMNS, *DERIVED})
