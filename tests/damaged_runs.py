@@ -1,6 +1,7 @@
 """Run folders that a stranger may send: sound ones, damaged at random by a seed, and what reads them.
 
-`python -m tests.damaged_runs FIRST LAST` tries the seeds from FIRST to before LAST, and says what went wrong.
+`python -m tests.damaged_runs FIRST LAST [SHARE]` tries the seeds from FIRST to before LAST, and says what went wrong;
+SHARE of the folders get figures and a report.
 """
 
 from __future__ import annotations
@@ -296,32 +297,34 @@ def _retraining(*_: object) -> None:
 
 
 def attempt(folder: Path, sound: Path, out: Path, draw: random.Random) -> None:
-    """Read a run folder in every way that there is.
+    """Rebuild a run folder, and read it in three of the other ways that there are.
 
     Raises:
         Exception: Anything but a refusal in a line.
     """
     figures = draw.random() < FIGURES
-    steps: list[Callable[[], object]] = [
-        lambda: is_searched(folder),
-        lambda: rebuild(folder, figures=figures),
-        lambda: read_trials(folder),
-        lambda: read_curves(folder),
-        lambda: unite([folder, sound], out, figures=False) if draw.random() < 0.2 else None,
-    ]
-    for step in steps:
-        with contextlib.suppress(RecordError):
-            step()
-    with mock.patch("results.__main__.rebuild", lambda run, by: rebuild(run, by, figures=False)):
-        _command(rebuild_command, folder)
-    _command(pick, folder)
-    _command(pick, folder, "--minimise", "stitch_fvu", "--at-least", "num_sub_actions=1", "--name", "mine")
-    _command(pick, folder, "--knee", "utopia")
     best = folder / "best"
     exported = sorted(path.name for path in best.iterdir()) if best.is_dir() and not best.is_symlink() else ["knee"]
-    with mock.patch("results.verify.__main__.Retraining", _retraining):
-        for name in exported[:4]:
-            _command(verify, best / name)
+    smallest = ("--minimise", "stitch_fvu", "--at-least", "num_sub_actions=1", "--name", "mine")
+    others: list[Callable[[], object]] = [
+        lambda: read_trials(folder),
+        lambda: read_curves(folder),
+        lambda: is_searched(folder),
+        lambda: unite([folder, sound], out, figures=False),
+        lambda: _command(rebuild_command, folder),
+        lambda: _command(pick, folder),
+        lambda: _command(pick, folder, *smallest),
+        lambda: _command(pick, folder, "--knee", "utopia"),
+        lambda: _command(verify, best / draw.choice(exported or ["knee"])),
+        lambda: _command(verify, best / "knee"),
+    ]
+    with (
+        mock.patch("results.__main__.rebuild", lambda run, by: rebuild(run, by, figures=False)),
+        mock.patch("results.verify.__main__.Retraining", _retraining),
+    ):
+        for step in (lambda: rebuild(folder, figures=figures), *draw.sample(others, 3)):
+            with contextlib.suppress(RecordError):
+                step()
 
 
 def try_seed(seed: int, sounds: list[Path], work: Path) -> tuple[str, str] | None:
@@ -354,7 +357,9 @@ def try_seed(seed: int, sounds: list[Path], work: Path) -> tuple[str, str] | Non
 
 def main(arguments: list[str]) -> int:
     """Try seeds, and return how many ended in trouble, at most 1."""
-    first, last = map(int, arguments)
+    global FIGURES
+    first, last = map(int, arguments[:2])
+    FIGURES = float(arguments[2]) if arguments[2:] else FIGURES
     kinds: Counter[str] = Counter()
     touched = 0
     with tempfile.TemporaryDirectory() as place:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from results.records.names import is_plain
 from search.exceptions import one_line, redacted
 from search.record.mirror import LEFT_OUT, PIECE_BYTES, MirrorError, files_in, open_place
 from search.record.run_folder import SPACE_FILE
@@ -51,4 +50,4 @@ def fetch_run(folder: Path, url: str, tell: Callable[[str], object], filesystem:
 def _is_mirrored(name: str) -> bool:
     """Say whether a mirror has written a file of this name: none has parts that are empty, hidden or lead upwards."""
     parts = name.split("/")
-    return parts[0] not in LEFT_OUT and all(is_plain(part) and not part.startswith(".") for part in parts)
+    return parts[0] not in LEFT_OUT and all(part and not part.startswith(".") for part in parts)

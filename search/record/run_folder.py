@@ -34,7 +34,8 @@ STUDY_FOLDER = "study"  # what the study keeps for all trials
 # What a folder holds in which no run was begun
 UNUSED = frozenset({LOCK_FILE, LOG_FILE, SESSION_FILE, STUDY_FOLDER, CONTROL_FOLDER})
 # What a search writes to, or removes files from
-WRITTEN = (*sorted(UNUSED), SPACE_FILE, TRIALS_FILE, CURVES_FILE, TRIALS_FOLDER, ENDS_FOLDER)
+WRITTEN: tuple[str, ...] = (*sorted(UNUSED), SPACE_FILE, TRIALS_FILE, CURVES_FILE, TRIALS_FOLDER, ENDS_FOLDER)
+WRITTEN += ("study.journal", "warm_start.json", "tensorboard", "ray")
 LOOKS, LOOK_S = 10, 0.02  # at a lock that is taken, before it is a search that has it
 MAY_CHANGE = (
     "budget.trials",

@@ -24,9 +24,10 @@ def test_a_text_is_shown_as_it_is(text, shown):
 def test_quotation_marks_stand_in_every_chart_and_tags_in_none(maker):
     name = 'the "size" <b>'
     parameters = {name: {"type": "choice", "values": ['"8"', '"16"']}}
+    parameters["action_weight"] = {"type": "float", "low": 0.05, "high": 0.95}
     rows = [{**row, name: f'"{8 * (1 + row["trial"] % 2)}"'} for row in maker.trade(40)]
     for row in rows:
-        for other in ("codebook_size", "action_weight", "num_sub_actions", "method"):
+        for other in ("codebook_size", "num_sub_actions", "method"):
             del row[other]
     view = overview({'run "1" <b>': read_run(maker.write(rows, parameters=parameters))}, "demo")
     encoding = encode(view)
