@@ -21,7 +21,7 @@ CURVE_COLUMNS = ("trial", "epoch", "seconds")
 # Columns that tables and charts of trials add; with those above, names that no parameter, loss or metric can have
 DERIVED: tuple[str, ...] = ("names", "run", "runs", "seeds", "trials", "points", "front_size", "percent")
 DERIVED += ("contribution", "on_front_probability", "single_run_probability")
-DERIVED += ("hypervolume", "hypervolume_share", "hypervolume_mean", "hypervolume_std")
+DERIVED += ("expected_hypervolume", "hypervolume", "hypervolume_share", "hypervolume_mean", "hypervolume_std")
 DERIVED += ("additive_epsilon", "igd_plus", "union_points", "union_share")
 TAKEN = frozenset({*BOOKKEEPING, LINE, *CURVE_COLUMNS, *DERIVED})
 # After the metric of an objective: the spread over the seeds of a point, and the mean of those that did not choose it
