@@ -118,11 +118,14 @@ def sentence(found: Comparison) -> str:
 def _effect(found: Comparison) -> str:
     if found.effect == 0.5:
         return f"A run of {found.names[0]} is as often the better as a run of {found.names[1]} (A = 0.5)."
+    pairs = found.runs[0] * found.runs[1]
+    won = found.effect * pairs
+    means = f"the means are {found.means[0]:.4g} and {found.means[1]:.4g}"
+    told = f"A run of {found.names[0]} has the larger hypervolume than a run of {found.names[1]} in {won:g} of {pairs} pairs"
+    if found.smallest_p > LEVEL:  # as few runs are all apart by chance
+        return f"{told}; {means}."
     size = next(word for bound, word in SIZES if abs(found.effect - 0.5) >= bound - 1e-12)
-    return (
-        f"A run of {found.names[0]} has the larger hypervolume than a run of {found.names[1]} with probability "
-        f"{found.effect:.2f} (A; {size} effect); the means are {found.means[0]:.4g} and {found.means[1]:.4g}."
-    )
+    return f"{told} (A = {found.effect:.2f}, a {size} effect); {means}."
 
 
 def _enough(runs: tuple[int, int]) -> str:

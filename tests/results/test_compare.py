@@ -6,6 +6,7 @@ import statistics
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -78,7 +79,8 @@ def test_many_runs_with_ties_are_exchanged_at_random_but_always_alike():
         ([1], [4], "the smallest possible p is 1; 4 of each can"),
         ([1, 2], [4, 5, 6, 7, 8, 9, 10], "the smallest possible p is 0.056; 7 and 3 can"),
         ([1, 2, 3, 4], [5, 6, 7, 8], "B has larger hypervolumes than A (p = 0.029, 4 and 4 runs)"),
-        ([5, 6, 7, 8], [1, 2, 3, 4], "with probability 1.00 (A; large effect)"),
+        ([5, 6, 7, 8], [1, 2, 3, 4], "in 16 of 16 pairs (A = 1.00, a large effect)"),
+        ([5, 6, 7], [1, 2, 3], "in 9 of 9 pairs; the means are 6 and 2."),
         ([1, 3, 5, 7], [2, 4, 6, 8], "No difference between A and B is shown"),
         ([1, 1, 1, 1], [1, 1, 1, 1], "as often the better"),
     ],
@@ -130,7 +132,43 @@ def test_few_runs_different_budgets_and_a_run_without_a_front(maker, tmp_path, c
     printed = capsys.readouterr().out
     assert "Too few runs: with 1 and 1 runs" in printed
     assert "warning: b: none of 1 recorded trials finished" in printed
-    assert "warning: the runs ended 1 to 3 trials" in printed
+    assert (
+        "warning: the runs ended 1 to 3 trials, tried 0 to 3 points, trained 4 to 12 epochs, have at most 0 to 1"
+        in printed
+    )
+
+
+def noisy(maker, name, seed, points, seeds):
+    """A run of a trade-off that is the same for all, with noise; as many trainings whether or not points have seeds."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for point in range(points):
+        x = (point + 0.5) / points
+        for _ in range(seeds):
+            at = np.array([0.2 + 0.6 * x, 0.2 + 0.6 * (1 - x) ** 2]) + random.normal(0, 0.06, 2)
+            shared = {"action_weight": 0.1 + 0.8 * x, "codebook_size": 8, "num_sub_actions": 9, "method": "action_head"}
+            row = maker.row(len(rows), stitch_fvu=float(at[0]), action_kl_ratio=float(at[1]), window_samples=16.0)
+            rows.append(row | shared)
+    return str(maker.write(rows, name, artefacts=False, curves=False))
+
+
+@pytest.mark.slow
+def test_one_seed_is_not_compared_with_several_and_equal_runs_are_seldom_found_to_differ(maker, tmp_path, capsys):
+    single = [noisy(maker, f"one{n}", n, 48, 1) for n in range(4)]
+    several = [noisy(maker, f"three{n}", 10 + n, 16, 3) for n in range(4)]
+    out = ["--out", str(tmp_path / "out")]
+    assert main([*single, "--with", *several, *out]) == 2
+    assert "one0 has one seed a point and three0 has several: a front of single seeds is larger by luck" in (
+        capsys.readouterr().err
+    )
+    others = [noisy(maker, f"other{n}", 20 + n, 16, 3) for n in range(4)]
+    assert main([*others, "--with", *several, *out]) == 0
+    printed = capsys.readouterr().out
+    assert "No difference between A and B is shown" in printed
+    assert "of the hypervolumes measured again, by seeds that did not choose the front." in printed
+    assert "warning" not in printed
+    runs = pd.read_csv(tmp_path / "out" / "runs.csv")
+    assert (runs["measured_again"] < runs["hypervolume"]).all()
 
 
 @pytest.mark.slow
