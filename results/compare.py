@@ -125,16 +125,8 @@ def _test_table(found: Comparison) -> pd.DataFrame:
 
 def _lines(table: pd.DataFrame) -> list[str]:
     """Return the table of runs as lines for a terminal."""
-    columns = [
-        "group",
-        "run",
-        "finished",
-        "front_size",
-        "hypervolume",
-        "measured_again",
-        "additive_epsilon",
-        "igd_plus",
-    ]
+    columns = ["group", "run", "finished", "front_size", "hypervolume", "measured_again"]
+    columns += ["additive_epsilon", "igd_plus"]
     shown = table[[name for name in columns if name in table]]
     return shown.to_string(index=False, float_format=lambda value: f"{value:.4g}", na_rep="").splitlines()
 
@@ -159,7 +151,8 @@ def _unequal(view: Overview) -> list[str]:
     if not unequal:
         return []
     return [
-        f"the runs {', '.join(unequal)}; a larger budget alone gives a larger hypervolume, so compare runs of equal budget"
+        f"the runs {', '.join(unequal)}; a larger budget alone gives a larger hypervolume, so compare runs of "
+        "equal budget"
     ]
 
 

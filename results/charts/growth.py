@@ -29,7 +29,7 @@ def progress_axes(view: Overview) -> list[tuple[str, str, float]]:
     """Return what the hypervolume is drawn over: title, column of the histories, and the column's unit."""
     longest = max((float(h["seconds"].max()) for h in view.histories.values() if len(h)), default=0.0)
     name, unit = next((entry for entry in TIME_UNITS if longest >= 3 * entry[1]), TIME_UNITS[-1])
-    return [("ended trials", "trials", 1.0), (f"{name} since the start", "seconds", unit), ("epochs", "epochs", 1.0)]
+    return [("ended trials", "trials", 1.0), (f"{name} of search", "seconds", unit), ("epochs", "epochs", 1.0)]
 
 
 def growth(history: pd.DataFrame, column: str) -> pd.DataFrame:

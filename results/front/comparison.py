@@ -121,7 +121,8 @@ def _effect(found: Comparison) -> str:
     pairs = found.runs[0] * found.runs[1]
     won = found.effect * pairs
     means = f"the means are {found.means[0]:.4g} and {found.means[1]:.4g}"
-    told = f"A run of {found.names[0]} has the larger hypervolume than a run of {found.names[1]} in {won:g} of {pairs} pairs"
+    one, other = found.names
+    told = f"A run of {one} has the larger hypervolume than a run of {other} in {won:g} of {pairs} pairs"
     if found.smallest_p > LEVEL:  # as few runs are all apart by chance
         return f"{told}; {means}."
     size = next(word for bound, word in SIZES if abs(found.effect - 0.5) >= bound - 1e-12)

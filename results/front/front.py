@@ -131,7 +131,8 @@ def hypervolume_history(
     had by then, so a further seed may let the volume shrink.
 
     Returns:
-        Columns trials (so far), epochs (trained so far), seconds (since the first start), front_size, hypervolume.
+        Columns trials (so far), epochs (trained so far), seconds (in which any trial was at work so far), front_size,
+        hypervolume.
     """
     ended = trials[(trials["state"] != "interrupted").to_numpy(dtype=bool)]
     ended = ended.sort_values("ended", kind="stable", na_position="last")
@@ -146,11 +147,29 @@ def hypervolume_history(
     columns = {
         "trials": np.arange(1, len(ended) + 1),
         "epochs": epochs_spent(ended).cumsum().to_numpy(dtype=int),
-        "seconds": (ended["ended"] - ended["started"].min()).dt.total_seconds().to_numpy(dtype=float),
+        "seconds": seconds_of_work(ended),
         "front_size": sizes,
         "hypervolume": volumes,
     }
     return pd.DataFrame(columns)
+
+
+def seconds_of_work(trials: pd.DataFrame) -> np.ndarray:
+    """Return, for the end of each trial, the seconds until then in which any trial was at work, (trials,).
+
+    What lies between the last end before a run was resumed and the first start after it, such as a night, does not
+    count. NaN for a trial without start or end.
+    """
+    start, end = (trials[name] - trials["started"].min() for name in ("started", "ended"))
+    starts, ends = (column.dt.total_seconds().to_numpy(dtype=float) for column in (start, end))
+    known = np.flatnonzero(np.isfinite(starts) & np.isfinite(ends))
+    order = known[np.argsort(starts[known], kind="stable")]
+    before = np.concatenate([[-np.inf], np.maximum.accumulate(ends[order])[:-1]]) if len(order) else np.zeros(0)
+    idle = np.where(np.isfinite(before), np.maximum(starts[order] - before, 0.0), starts[order])
+    # An end lies behind all idle times before trials that began until then.
+    place = np.searchsorted(starts[order], ends, side="right")
+    lost = np.concatenate([[0.0], np.cumsum(idle)])[place]
+    return np.where(np.isfinite(starts), ends - lost, np.nan)
 
 
 def best_points(rows: pd.DataFrame) -> dict[str, int]:

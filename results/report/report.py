@@ -31,7 +31,7 @@ from results.charts.web.lines import (
     run_legend,
 )
 from results.charts.web.points import colour_options, point_columns, row_symbols
-from results.front.overview import Overview
+from results.front.overview import CONTRIBUTION_COLUMN, ON_FRONT_COLUMN, Overview, again_column
 from results.front.points import SEEDS_COLUMN, epochs_spent, std_column
 from results.records.files import write_atomically
 from results.records.objectives import Objective
@@ -103,7 +103,8 @@ def _counts(view: Overview) -> list[tuple[str, str]]:
     seconds = sum(history["seconds"].max() for history in view.histories.values() if len(history))
     return [
         (f"{len(view.front):,}", "on the front"),
-        (f"{view.hypervolume:.4g}", "hypervolume"),
+        (f"{view.hypervolume:.4g}", "hypervolume as selected"),
+        *([(f"{view.again.hypervolume:.4g} ± {view.again.std:.2g}", "measured again")] if view.again else []),
         *[(count, state) for count, state in counted if state in ("finished", "failed") or count != "0"],
         (f"{int(epochs_spent(view.trials).sum()):,}", "epochs"),
         (_duration(float(seconds)), "search time"),
@@ -126,8 +127,9 @@ def _front(view: Overview, encodings: Sequence[Encoding]) -> dict[str, Any]:
     pairs = list(combinations((o.metric for o in view.objectives), 2)) or [("the order of trials", "the objective")]
     says = [f"Scatter chart of {x} and {y}. {_front_in_words(view)}" for x, y in pairs]
     first = ["names", *(["run"] if "run" in view.front else []), "trial"]
-    objectives = [name for o in view.objectives for name in (o.metric, std_column(o)) if name in view.front]
-    first += [SEEDS_COLUMN] if SEEDS_COLUMN in view.front else []
+    about = [name for o in view.objectives for name in (o.metric, std_column(o), again_column(o))]
+    objectives = [name for name in about if name in view.front]
+    first += [name for name in (SEEDS_COLUMN, ON_FRONT_COLUMN, CONTRIBUTION_COLUMN) if name in view.front]
     guards = [guard for run in view.runs.values() for guard in run.space.guards]
     columns = list(dict.fromkeys([*first, *objectives, *view.parameter_names, *(guard.metric for guard in guards)]))
     rows = [] if view.front.empty else [[short(value) for value in row] for row in view.front[columns].to_numpy()]

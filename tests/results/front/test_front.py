@@ -7,7 +7,15 @@ import pandas as pd
 import pytest
 
 from results.exceptions import RecordError
-from results.front.front import best_points, broken_guards, front, hypervolume, hypervolume_history, summarise
+from results.front.front import (
+    best_points,
+    broken_guards,
+    front,
+    hypervolume,
+    hypervolume_history,
+    seconds_of_work,
+    summarise,
+)
 from results.records.objectives import Guard, Objective, minimised
 from results.records.run import read_trials
 
@@ -177,6 +185,16 @@ def test_history_is_the_front_of_every_prefix(maker):
         best = front(frame.iloc[:count], goals, guards)
         assert history["front_size"].iloc[count - 1] == len(best)
         assert history["hypervolume"].iloc[count - 1] == pytest.approx(hypervolume(best, goals))
+
+
+def test_search_time_leaves_out_the_night_between_two_sessions():
+    moments = [(0, 10), (2, 8), (10, 15), (3615, 3620), (3616, 3640), (None, 3641)]
+    trials = pd.DataFrame(moments, columns=["started", "ended"])
+    trials = trials.apply(lambda column: pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta(column, unit="s"))
+    found = seconds_of_work(trials)
+    np.testing.assert_allclose(found, [10, 8, 15, 20, 40, np.nan])
+    np.testing.assert_allclose(seconds_of_work(trials.iloc[::-1]), found[::-1])
+    assert len(seconds_of_work(trials.iloc[:0])) == 0
 
 
 def test_history_leaves_out_interrupted_trials(maker):
