@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from results.front.points import trial_order
 from results.records.objectives import metric_values
 from results.records.run import Run, metric_names
 from results.records.text import short
@@ -57,11 +58,12 @@ class Chosen(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """One metric over the seeds of a point; std is NaN for one seed."""
+    """One metric over the seeds of a point; NaN for one seed: std, and the mean of those that did not choose it."""
 
     metric: str
     mean: float
     std: float
+    again: float
 
 
 def model_card(run: Run, chosen: Chosen, files: Sequence[str]) -> str:
@@ -79,7 +81,10 @@ def model_card(run: Run, chosen: Chosen, files: Sequence[str]) -> str:
         finished=int((run.trials["state"] == "finished").sum()),
         seeds=sorted(int(seed) for seed in chosen.seeds["seed"].dropna()),
         epochs=short(chosen.point["epochs"]) or "?",
-        measured=[(f"`{one.metric}`", short(one.mean), short(one.std), goals.get(one.metric, "")) for one in measured],
+        measured=[
+            (f"`{one.metric}`", short(one.mean), short(one.std), short(one.again), goals.get(one.metric, ""))
+            for one in measured
+        ],
         guards=_guards(run, chosen),
         data=_data(run),
         parameters=[(f"`{name}`", short(chosen.point[name])) for name in run.space.parameter_names],
@@ -117,12 +122,14 @@ def _front_matter(run: Run, chosen: Chosen, measured: Sequence[Measured]) -> str
 
 def _measured(run: Run, chosen: Chosen) -> list[Measured]:
     """Return every metric that was measured, objectives and guards first."""
-    measured = []
+    measured, trials = [], list(chosen.seeds["trial"])
+    order = sorted(range(len(trials)), key=lambda row: trial_order(trials[row]))  # the first is the one that was chosen
     for name in dict.fromkeys([*run.space.judged, *metric_names(run.trials, run.space)]):
-        mean, values = float(chosen.point.get(name, math.nan)), metric_values(chosen.seeds, name)
+        mean, values = float(chosen.point.get(name, math.nan)), metric_values(chosen.seeds, name)[order].tolist()
         several = len(values) > 1 and all(map(math.isfinite, values))
+        std, again = (statistics.stdev(values), statistics.fmean(values[1:])) if several else (math.nan, math.nan)
         if math.isfinite(mean):
-            measured.append(Measured(name, mean, statistics.stdev(values.tolist()) if several else math.nan))
+            measured.append(Measured(name, mean, std, again))
     return measured
 
 
