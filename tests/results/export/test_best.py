@@ -186,7 +186,7 @@ def test_the_card_of_a_point_with_several_seeds_has_their_spread(maker):
     assert result.metric_args["seeds"] == 3
     assert result.metric_args["standard_deviation"] == pytest.approx(0.0028**0.5)  # (16 + 4 + 36) / 2 · 1e-4
     assert "of 3 seeds of this point the nearest to their means" in card.text
-    assert "| `stitch_fvu` | 0.34 | 0.0529 | 0.36 |" in card.text, "the mean of those after the first, 0.32 and 0.40"
+    assert "| `stitch_fvu` | 0.34 | 0.05292 | 0.36 |" in card.text, "the mean of those after the first, 0.32 and 0.40"
     record = read_record(folder / "best/knee")
     assert record is not None
     assert record.trials == ("0", "1", "2")
