@@ -7,6 +7,10 @@ of the fronts reach: for fronts what the median is for numbers. From moocore, wh
 Where two groups of fronts differ is the difference of their attainment functions (López-Ibáñez, Paquete and Stützle
 2010): for every place in objective space, the share of one group's fronts that reach it less the share of the other's.
 The rectangles come from moocore, for two objectives.
+
+The Vorob'ev expectation and deviation (Binois, Ginsbourger and Roustant 2015) are for fronts what mean and standard
+deviation are for numbers: the smallest surface that dominates at least as much as the fronts do on average, and the mean
+volume between a front and it.
 """
 
 from __future__ import annotations
@@ -30,6 +34,22 @@ PERCENTILES = (25, 50, 75)
 MOST_OBJECTIVES = 3
 
 
+class Vorobev(NamedTuple):
+    """The mean of several fronts, and how far they lie from it.
+
+    Attributes:
+        percent: Share of the fronts whose surface the mean is.
+        expectation: Its corners, (corners, objectives), to be minimised.
+        mean_hypervolume: Of the fronts.
+        deviation: Mean volume between a front and the expectation.
+    """
+
+    percent: float
+    expectation: np.ndarray
+    mean_hypervolume: float
+    deviation: float
+
+
 class Attainment(NamedTuple):
     """Attainment surfaces of several fronts.
 
@@ -39,12 +59,14 @@ class Attainment(NamedTuple):
         sets: Number of fronts.
         surfaces: For each percentage, the corners of what that share reaches, (corners, objectives), to be minimised;
             empty where too few fronts have points.
+        mean: Their Vorob'ev expectation and deviation.
     """
 
     over: str
     what: str
     sets: int
     surfaces: dict[int, np.ndarray]
+    mean: Vorobev
 
 
 def surfaces(fronts: Sequence[np.ndarray], percentiles: Sequence[int] = PERCENTILES) -> dict[int, np.ndarray]:
@@ -97,16 +119,17 @@ def attainments(view: Overview) -> list[Attainment]:
     """Return the surfaces over the runs, if there are several, and over the seeds, if points have several."""
     if not 2 <= len(view.objectives) <= MOST_OBJECTIVES:
         return []
-    found = []
+    found, reference = [], reference_point(view.objectives)
     if len(view.runs) > 1:
         fronts = run_fronts(view)
-        found.append(Attainment("runs", f"the fronts of {len(fronts)} runs", len(fronts), surfaces(fronts)))
+        what = f"the fronts of {len(fronts)} runs"
+        found.append(Attainment("runs", what, len(fronts), surfaces(fronts), vorobev(fronts, reference)))
     if view.points.repeated:
         seeds = seeds_of_runs(view.runs, view.trials, view.points)
         fronts = [nondominated(points) for points in draws(seeds)]
         which = "all" if are_all(seeds) else "random"
         what = f"the fronts of {len(fronts)} {which} draws of one seed per point"
-        found.append(Attainment("seeds", what, len(fronts), surfaces(fronts)))
+        found.append(Attainment("seeds", what, len(fronts), surfaces(fronts), vorobev(fronts, reference)))
     return found
 
 
@@ -137,6 +160,22 @@ def corner_table(found: Attainment, objectives: Sequence[Objective]) -> pd.DataF
         for percentile, corners in found.surfaces.items()
     ]
     return pd.concat(frames, ignore_index=True)[["percent", *names]]
+
+
+def vorobev(fronts: Sequence[np.ndarray], reference: np.ndarray) -> Vorobev:
+    """Return the Vorob'ev expectation of fronts to be minimised, (points, objectives) each, up to a reference point."""
+    # moocore counts only sets that have points: a front without any reaches no farther than the reference.
+    points, sets = stacked([front if len(front) else reference[None] for front in fronts])
+    found = moocore.vorob_t(points, sets, ref=reference)
+    deviation = float(moocore.vorob_dev(points, sets, ref=reference, ve=found["ve"]))
+    return Vorobev(float(found["threshold"]), found["ve"], float(found["avg_hyp"]), deviation)
+
+
+def vorobev_table(found: Attainment) -> pd.DataFrame:
+    """Return one row: how many fronts, what they dominate on average, and their Vorob'ev threshold and deviation."""
+    mean = found.mean
+    columns = {"fronts": found.sets, "mean_hypervolume": mean.mean_hypervolume, "threshold_percent": mean.percent}
+    return pd.DataFrame([columns | {"vorobev_deviation": mean.deviation}])
 
 
 class Rectangle(NamedTuple):

@@ -12,7 +12,7 @@ import numpy as np
 
 from results.charts.print.groups import draw_attainment, draw_groups
 from results.export.latex import write_table
-from results.front.attainment import Attainment, attainments, corner_table, run_fronts, surface_table
+from results.front.attainment import Attainment, attainments, corner_table, run_fronts, surface_table, vorobev_table
 from results.front.groups import Grouping, default_columns, group, group_table
 from results.front.overview import Overview, seeds_of_runs
 from results.records.files import remove_file
@@ -67,6 +67,7 @@ def _write_attainment(view: Overview, found: Attainment, home: Path) -> list[Pat
     stem = f"attainment_{found.over}"
     note = f"What a share of {found.what} of {view.title} reaches"
     paths = [*write_table(surface_table(found, view.objectives), home, stem, note)]
+    paths += write_table(vorobev_table(found), home, f"{stem}_vorobev", f"Vorob'ev deviation of {found.what}")
     paths += write_table(corner_table(found, view.objectives), home, f"{stem}_corners", f"{note}: the corners")
     if len(view.objectives) == 2:
         title = f"{view.title}: reached by a share of its {found.over}"

@@ -13,7 +13,7 @@ from results import read_run
 from results.charts.outline import outline
 from results.charts.print.fronts import groupings_of, write_fronts
 from results.charts.print.groups import SHADES
-from results.front.attainment import attainment_difference, attainments, corner_table, needed, surfaces
+from results.front.attainment import attainment_difference, attainments, corner_table, needed, surfaces, vorobev
 from results.front.overview import overview
 from results.records.objectives import Objective
 
@@ -152,3 +152,14 @@ def test_a_front_that_is_empty_reaches_nothing():
     assert found[50].tolist() == [[0.0, 0.0]]
     assert len(found[75]) == 0
     assert math.prod(surfaces([np.empty((0, 3))])[50].shape) == 0
+
+
+def test_the_mean_of_fronts_and_how_far_they_lie_from_it_by_hand():
+    fronts = [np.array([[0.2, 0.2]]), np.array([[0.5, 0.5]]), np.empty((0, 2))]
+    found = vorobev(fronts, np.ones(2))
+    # Volumes 0.64, 0.25 and 0: 0.297 on average. What two of three reach is less, so the mean is what one of them does.
+    assert found.mean_hypervolume == pytest.approx((0.64 + 0.25) / 3)
+    assert found.expectation.tolist() == [[0.2, 0.2]]
+    assert found.deviation == pytest.approx((0.0 + 0.39 + 0.64) / 3)
+    alike = vorobev([fronts[0]] * 3, np.ones(2))
+    assert (alike.mean_hypervolume, alike.deviation) == (pytest.approx(0.64), pytest.approx(0, abs=1e-12))
