@@ -9,8 +9,8 @@ Where two groups of fronts differ is the difference of their attainment function
 The rectangles come from moocore, for two objectives.
 
 The Vorob'ev expectation and deviation (Binois, Ginsbourger and Roustant 2015) are for fronts what mean and standard
-deviation are for numbers: the smallest surface that dominates at least as much as the fronts do on average, and the mean
-volume between a front and it.
+deviation are for numbers: the smallest surface that dominates at least as much as the fronts do on average, and the
+mean volume between a front and it.
 """
 
 from __future__ import annotations
