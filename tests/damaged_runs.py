@@ -157,7 +157,7 @@ def _lines(folder: Path, outside: Path, draw: random.Random) -> str:
 
 def _cell(folder: Path, outside: Path, draw: random.Random) -> str:
     path = draw.choice((folder / "trials.csv", folder / "trials.csv", folder / "curves.csv", folder / "front.csv"))
-    if not path.is_file():
+    if not path.is_file() or path.is_symlink():
         return "nothing"
     lines = [line.split(",") for line in path.read_text(errors="replace").split("\n")]
     value = draw.choice(CELLS)
@@ -201,7 +201,7 @@ def _yaml(folder: Path, outside: Path, draw: random.Random) -> str:
         document = yaml.safe_load(path.read_text()) if path else None
     except (OSError, ValueError, yaml.YAMLError):
         return "nothing"
-    if not path or not isinstance(document, dict):
+    if not path or path.is_symlink() or not isinstance(document, dict):
         return "nothing"
     told = _spoil(document, draw, VALUES)
     path.write_bytes(yaml.safe_dump(document, sort_keys=False, allow_unicode=draw.random() < 0.5).encode())
@@ -335,8 +335,8 @@ def try_seed(seed: int, sounds: list[Path], work: Path) -> tuple[str, str] | Non
     sound = draw.choice(sounds)
     folder = case / sound.name
     shutil.copytree(sound, folder)
-    before = state(outside)
     told = "; ".join(damage(folder, outside, draw))
+    before = state(outside)
     signal.signal(signal.SIGALRM, _late)
     signal.alarm(WITHIN_S)
     trouble = ""
