@@ -268,6 +268,9 @@ class Session:
         rebuilt = rebuild(self._folder.path) if states["finished"] else None
         self._say(f"trials: {counts}" + (f"; ended early: {verdict}" if verdict else ""))
         if rebuilt:
+            if states["failed"]:
+                number, reason = next((row["trial"], row["reason"]) for row in rows if row["state"] == "failed")
+                self._say(f"trial {number} failed: {reason}; once that is mended, --retry-failed runs it again")
             self._show_front(run.space, rows, again_text(rebuilt.view))
         else:
             reason = next((row["reason"] for row in rows if row["reason"]), verdict)

@@ -104,11 +104,18 @@ def _counts(view: Overview) -> list[tuple[str, str]]:
     return [
         (f"{len(view.front):,}", "on the front"),
         (f"{view.hypervolume:.4g}", "hypervolume as selected"),
-        *([(f"{view.again.hypervolume:.4g} ± {view.again.std:.2g}", "measured again")] if view.again else []),
+        *_again(view),
         *[(count, state) for count, state in counted if state in ("finished", "failed") or count != "0"],
         (f"{int(epochs_spent(view.trials).sum()):,}", "epochs"),
         (_duration(float(seconds)), "search time"),
     ]
+
+
+def _again(view: Overview) -> list[tuple[str, str]]:
+    """Return what the front's hypervolume is by seeds that did not choose it; nothing without a front."""
+    if view.again is None:
+        return [("one seed", "a point: expect less")] if len(view.front) else []
+    return [(f"{view.again.hypervolume:.4g} ± {view.again.std:.2g}", "measured again")]
 
 
 def _duration(seconds: float) -> str:

@@ -81,7 +81,7 @@ def _take_back(asked: Path, answer: Path, what: str) -> None:
     """
     with suppress(FileNotFoundError):
         asked.unlink()
-        raise ControlError(f"{what}, and has not taken the command; it is taken back")
+        raise ControlError(f"{what}, and has not read the command; nothing was done")
     if not answer.exists():
         raise ControlError(f"{what}, but it has taken the command; ask how it stands before you give it again")
 

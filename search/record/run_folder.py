@@ -274,8 +274,8 @@ def check_unchanged(wanted: Space, recorded: Space, file: Path, folder: Path) ->
         more = f" (and {len(changed) - 1} more: {', '.join(changed[1:4])})" if len(changed) > 1 else ""
         raise SpaceError(
             f"{file}: {key}: is {_shown(now, key)}, but the run in {folder} was started with {_shown(then, key)}"
-            f"{more}; only the numbers of trials, replicates and slots may change: put it back, or start a new run "
-            "with --out"
+            f"{more}; what is searched, of what data and how each trial is trained stays as it was: put it back, or "
+            "start a new run with --out"
         )
 
 

@@ -16,6 +16,7 @@ import yaml
 from search.space.reading import SpaceError, load_yaml
 
 NULL = ("~", "null", "Null", "NULL")
+PARTS = ("parameters", "fixed", "objectives", "guards", "sampler", "halving", "sweep", "budget", "resources", "hooks")
 FILE_SUFFIXES = (".npz", ".ts", ".yaml", ".yml", ".json", ".csv")
 
 
@@ -57,6 +58,7 @@ def assign(document: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, 
     """
     changed = copy.deepcopy(dict(document))
     for key, value in values.items():
+        _check_is_of_the_study(document, key)
         _stop_searching(changed, key, value)
         place = changed.setdefault("fixed", {})
         path = ["fixed", *key.split(".")]
@@ -68,6 +70,17 @@ def assign(document: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, 
             else:
                 place = place.setdefault(name, {})
     return changed
+
+
+def _check_is_of_the_study(document: Mapping[str, Any], key: str) -> None:
+    part = key.partition(".")[0]
+    known = [name for kept in ("fixed", "parameters") for name in (document.get(kept) or ())]
+    if part in PARTS and not any(str(name).partition(".")[0] == part for name in known):
+        other = "; --trials sets the number of trials" if part == "budget" else ""
+        raise SpaceError(
+            f"--set {key}: sets a key of the study's configuration, and {part} is a part of the space file: change it "
+            f"there{other}"
+        )
 
 
 def inside(value: Any, dotted: str, absent: Any = None) -> Any:

@@ -81,12 +81,12 @@ class Standing:
             self._foreseen = foreseen_replicates(snapshot.rows, self._space)
         summary = self._front.summary
         states = Counter(str(row["state"]) for row in snapshot.rows)
-        replicates = len(snapshot.replicates)
-        lines = len(snapshot.lines)
-        text = f"{len(snapshot.rows) - replicates - lines} of {snapshot.trials} trials ended"
-        text += f", {lines} lines" if lines else ""
+        ended = {int(str(row["trial"])) for row in snapshot.rows if row["state"] != "interrupted"}
+        replicates, lines = len(ended & snapshot.replicates), len(ended & snapshot.lines)
+        text = f"{len(ended) - replicates - lines} of {snapshot.trials} trials ended"
+        text += f", {lines} line{'s' if lines > 1 else ''}" if lines else ""
         text += f", {replicates} of {snapshot.expected} replicates" if snapshot.expected else ""
-        for state in ("failed", "stopped"):
+        for state in ("failed", "stopped", "interrupted"):
             text += f", {states[state]} {state}" if states[state] else ""
         text += f", {len(snapshot.running)} running" if snapshot.running else ""
         if states["finished"]:

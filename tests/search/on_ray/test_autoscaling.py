@@ -79,7 +79,7 @@ def nodes_seen(address, search):
         living = sum(int(number) for number in re.findall(r"(\d+) node\b", active))
         if active and seen[-1:] != [living]:
             seen.append(living)
-        time.sleep(1.0)
+        time.sleep(3.0)
     return seen
 
 

@@ -61,7 +61,9 @@ def test_what_the_search_refuses_is_the_answer(searched: Path) -> None:
 
 
 def test_a_command_that_nobody_answers_is_taken_back(searched: Path) -> None:
-    with pytest.raises(ControlError, match="the search does not answer, and has not taken the command; it is taken b"):
+    with pytest.raises(
+        ControlError, match="the search does not answer, and has not read the command; nothing was done"
+    ):
         give(searched, Command("pause"), within_s=0.2)
     Inbox(searched).answer_all(nobody)
 
@@ -113,7 +115,7 @@ def test_no_search_and_one_that_ends_are_said(tmp_path: Path) -> None:
     lock = (tmp_path / ".lock").open("w")
     fcntl.flock(lock, fcntl.LOCK_EX)
     threading.Timer(0.3, lock.close).start()
-    with pytest.raises(ControlError, match="the search has ended, and has not taken the command"):
+    with pytest.raises(ControlError, match="the search has ended, and has not read the command"):
         give(tmp_path, Command("pause"))
 
 

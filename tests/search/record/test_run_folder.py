@@ -121,7 +121,7 @@ def test_a_run_goes_on_with_another_number_of_trials_or_slots(space):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"seed": 4}, r"spaces/toy\.yaml: seed: is 4, but the run in runs/toy was started with 3; only the numbers"),
+        ({"seed": 4}, r"spaces/toy\.yaml: seed: is 4, but the run in runs/toy was started with 3; what is searched"),
         ({"fixed": {}}, r"fixed\.sleep_s: is not given, but the run in runs/toy was started with 0\.0 \(and 1 more"),
         ({"guards": ()}, r"guards\.progress\.at_least: is not given, but"),
         ({"study": "other:Study"}, r"study: is 'other:Study', but the run in runs/toy was started with 'toy_study:"),

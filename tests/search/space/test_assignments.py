@@ -152,3 +152,13 @@ def test_conditions_inside_of_what_is_set_and_starting_points_are_seen(document)
     assert assign(document, {"q": {"kind": "vq"}})["parameters"]["level"]["when"] == {}
     assert "level" not in assign(document, {"q": {"kind": "no"}})["parameters"]
     assert read_assignments([f"x={'a' * 5000}"])["x"] == "a" * 5000
+
+
+def test_a_part_of_the_space_file_is_no_key_of_the_study(document):
+    message = r"--set budget\.epochs: .* budget is a part of the space file: change it there; --trials sets the number"
+    with pytest.raises(SpaceError, match=message):
+        assign(document, {"budget.epochs": 3})
+    with pytest.raises(SpaceError, match=r"--set guards: .* guards is a part of the space file: change it there$"):
+        assign(document, {"guards": 3})
+    of_the_study = {**document, "fixed": {"guards": {"low": 1}}}
+    assert assign(of_the_study, {"guards.low": 3})["fixed"] == {"guards": {"low": 3}}

@@ -6,7 +6,7 @@ import pytest
 from search.policy.replication import foreseen_replicates
 from search.record.recorder import Recorder, Snapshot
 from search.trials import TrialRequest, TrialResult
-from search.watch.monitor import Monitor, duration, time_left_s
+from search.watch.monitor import Monitor, Standing, duration, time_left_s
 
 
 def snapshot(ended, ended_now, seconds, running=()):
@@ -93,3 +93,14 @@ def test_replicates_are_counted_apart_and_foreseen(space, tmp_path, finish):
         pass
     line = output.getvalue().strip()
     assert line.startswith("2 of 2 trials ended, 1 of 4 replicates, 1 running | front 1, hypervolume 2.1875 | about ")
+
+
+def test_interrupted_trials_have_not_ended(space):
+    states = ("finished", "interrupted", "stopped", "interrupted")
+    rows = [
+        {"trial": n, "state": state, "first": 0.5, "second": 0.5, "progress": 1.0} for n, state in enumerate(states)
+    ]
+    snapshot = Snapshot(rows, [], 10.0, 4, trials=8, lines=frozenset({2, 3}))
+    assert (
+        Standing(space).counts(snapshot).startswith("1 of 8 trials ended, 1 line, 1 stopped, 2 interrupted | front 1")
+    )
