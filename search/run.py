@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -216,6 +217,11 @@ def _tell(prepared: Prepared, options: Options) -> int:
         workers = f"{r.workers} workers of " if r.workers > 1 else ""
         gpus = f" and {r.gpus:g} GPU" if r.gpus else ""
         say(f"{r.slots} at a time with {workers}{r.cpus} CPU{gpus} each")
+    if prepared.recorded is not None:
+        states = Counter(result.state for result in prepared.folder.ended(space))
+        counts = ", ".join(f"{number} {state}" for state, number in states.most_common()) or "none has ended"
+        say(f"goes on from there: {counts}, lines and replicates included; none of these is trained again")
+        return 0
     say("the first points:")
     for point in first_points(space, min(FIRST_POINTS, space.budget.trials)):
         say("  " + ", ".join(f"{name} {short(value)}" for name, value in point.items()))

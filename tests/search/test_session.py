@@ -55,12 +55,17 @@ def test_a_run_in_which_every_trial_fails_says_so(resumed: Callable) -> None:
 
 
 @pytest.mark.slow
-def test_a_finished_run_has_its_results_written_again(resumed: Callable) -> None:
+def test_a_finished_run_has_its_results_written_again(resumed: Callable, capfd: pytest.CaptureFixture[str]) -> None:
     code, output = resumed(budget={"trials": 3, "epochs": 2}, guards={})
     assert code == 0, output
     assert "resuming runs/toy: 3 trials have ended, 0 to go" in output
     assert "starting Ray" not in output
     assert Path("runs/toy/report.html").is_file()
+    assert main(["toy.yaml", "--resume", "--trials", "5", "--dry-run"]) == 0
+    said = capfd.readouterr().out
+    assert "5 trials of 2 epochs (10) into runs/toy" in said
+    assert "goes on from there: 3 finished, lines and replicates included; none of these is trained again" in said
+    assert "the first points" not in said
 
 
 def prepared_lines(space_folder: Path, prepare_for_all: Callable[..., list[str]] | None) -> list[str]:
