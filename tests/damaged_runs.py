@@ -33,14 +33,14 @@ import yaml
 from results import read_curves, read_trials, rebuild, unite
 from results.__main__ import main as rebuild_command
 from results.exceptions import RecordError
-from results.front.knee import stabilities
+from results.front.noise import trained_again
 from results.pick import main as pick
 from results.records.lock import is_searched
 from results.verify.__main__ import main as verify
 from tests.results.conftest import GUARDS, OBJECTIVES, PARAMETERS, RunMaker
 
 FIGURES, WITHIN_S = 0.02, 300
-FEWER = functools.partial(stabilities, resamples=10)  # they take most of the time, and say nothing of the records
+FEWER = functools.partial(trained_again, draws=10)  # they take most of the time, and say nothing of the records
 CELLS = ["", " ", "nan", "inf", "-inf", "1e999", "-1e999", "1e308", "-1e308", "1e-320", "0", "-0.0", "true", "None"]
 CELLS += ["99999999999999999999", "9" * 400, "9" * 5000, "-1", "0x10", "1_000", "١", "null", "[1, 2]", '"', "a,b"]
 CELLS += ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "2026-13-01", "1500-01-01", "2026-01-02", "\0"]
@@ -341,7 +341,7 @@ def try_seed(seed: int, sounds: list[Path], work: Path) -> tuple[str, str] | Non
     signal.alarm(WITHIN_S)
     trouble = ""
     try:
-        with warnings.catch_warnings(), mock.patch("results.export.choices.stabilities", FEWER):
+        with warnings.catch_warnings(), mock.patch("results.front.knee.trained_again", FEWER):
             warnings.simplefilter("error", RuntimeWarning)
             attempt(folder, sounds[0], case / "union", draw)
     except Exception:

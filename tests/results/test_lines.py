@@ -61,7 +61,7 @@ def test_a_line_is_no_axis_and_says_nothing_of_a_parameter(folder):
     assert "line" not in [axis.title for axis in parallel_lines(view).axes]
     names, found = importances(view)
     assert "line" not in names
-    assert {importance.trials for importance in found} == {2}, "trials that are no lines"
+    assert {importance.points for importance in found} == {2}, "points that are no lines"
 
 
 def test_everything_is_made_of_a_run_with_lines(folder):

@@ -38,6 +38,6 @@ def test_lines_and_replicates_are_not_counted_as_trials_of_the_budget(
         recorder.end(finish(request, first=0.5, second=0.5))
     assert main(["runs/toy"]) == 0
     first, last = capsys.readouterr().out.splitlines()
-    assert first.startswith(f"2 of {trials} trials ended, 1 lines")
+    assert first.startswith(f"2 of {trials} trials ended, 1 line |")
     assert ("--resume` continues it" in last) == goes_on
     assert yaml.safe_load(Path("runs/toy/space.yaml").read_text())["name"] == "toy"
