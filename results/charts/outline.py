@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from results.charts.style import axis_limits
 from results.front.overview import Overview, row_keys
 from results.records.objectives import Objective, minimised, objective_values
 from results.records.tables import LINE
@@ -38,9 +39,12 @@ def reference_shown(view: Overview, x: tuple[float, float], y: tuple[float, floa
     return all(min(limits) <= objective.reference <= max(limits) for objective, limits in places)
 
 
-def volume_title(shown: bool) -> str:
-    """Return what the shaded area is called, where the reference point is shown or not."""
-    return "hypervolume" if shown else "hypervolume, as far as the axes reach"
+def volume_shown(view: Overview) -> tuple[str, bool]:
+    """Return what the shaded area of two objectives is called, and whether the reference point is shown with it."""
+    values, seeds = (objective_values(table, view.objectives) for table in (view.points.table, view.trials))
+    x, y = (axis_limits(view, values[:, n], o.reference, seeds[view.seeds, n]) for n, o in enumerate(view.objectives))
+    shown = reference_shown(view, x, y)
+    return "hypervolume" if shown else "hypervolume, as far as the axes reach", shown
 
 
 def outline(corners: np.ndarray, worst: np.ndarray, objectives: Sequence[Objective]) -> np.ndarray:

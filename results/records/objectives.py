@@ -109,7 +109,7 @@ class Guard(BaseModel):
         return ", ".join(f"{sign} {bound:g}" for sign, bound in self._bounds())
 
     def __str__(self) -> str:
-        return ", ".join(f"{self.metric} {sign} {bound:g}" for sign, bound in self._bounds())
+        return ", ".join(text for text, _, _ in self.edges())
 
 
 def minimised(values: np.ndarray, objectives: Sequence[Objective]) -> np.ndarray:

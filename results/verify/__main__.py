@@ -23,7 +23,7 @@ from results.export.best import CHECKPOINT_FILE
 from results.records.objectives import metric_values
 from results.records.run import Run, read_run
 from results.records.text import printing, short
-from results.verify.consistency import export_differences, front_differences, recorded_seeds, run_of, scatter_of
+from results.verify.consistency import export_differences, front_differences, recorded_seeds, run_of, scatters
 from results.verify.prediction_interval import CONFIDENCE, Limit, one_sided_limit
 from results.verify.retraining import Retraining, remeasured_differences
 
@@ -48,7 +48,7 @@ def verify(folder: Path, seeds: int) -> int:
     run = read_run(run_of(folder))
     warn(run.warnings)
     recorded = recorded_seeds(run, folder)
-    several = scatter_of(run, run.space.objectives[0].metric) is not None
+    several = scatters(run)[run.space.objectives[0].metric] is not None
     if seeds < (least := 1 if several else 2):
         why = "" if several else "; no point of the run has several seeds"
         raise RecordError(f"--seeds {seeds}: expected {least} or more{why}")
@@ -121,10 +121,10 @@ def _limits(run: Run, recorded: pd.DataFrame, measured: Sequence[Mapping[str, fl
         for o in run.space.objectives
     ]
     asked += [(guard.metric, text, bound, 0, sign) for guard in run.space.guards for text, bound, sign in guard.edges()]
-    limits = {}
+    limits, scatter = {}, scatters(run)
     for metric, what, expected, seeds, sign in asked:
         fresh = [of.get(metric, math.nan) for of in measured]
-        limits[metric, what] = one_sided_limit(expected, seeds, fresh, scatter_of(run, metric), sign, len(asked))
+        limits[metric, what] = one_sided_limit(expected, seeds, fresh, scatter[metric], sign, len(asked))
     return limits
 
 

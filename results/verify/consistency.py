@@ -122,13 +122,16 @@ def _record(folder: Path) -> ExportRecord:
     return record
 
 
-def scatter_of(run: Run, metric: str) -> Scatter | None:
-    """Return how far the seeds of the run's points scatter in a metric; None where no point has two."""
-    values = metric_values(run.trials, metric)[:, None]
+def scatters(run: Run) -> dict[str, Scatter | None]:
+    """Return how far the seeds of the run's points scatter in each judged metric; None where no point has two."""
     finished = (run.trials["state"] == "finished").to_numpy(dtype=bool)
-    owner = run_points(run).owner
-    spread = pooled_spread(Seeds(values[finished], finished[finished], owner[finished]))
-    return None if spread is None else Scatter(float(spread.std[0]), spread.freedom)
+    owner = run_points(run).owner[finished]
+    found: dict[str, Scatter | None] = {}
+    for metric in run.space.judged:
+        values = metric_values(run.trials, metric)[finished, None]
+        spread = pooled_spread(Seeds(values, finished[finished], owner))
+        found[metric] = None if spread is None else Scatter(float(spread.std[0]), spread.freedom)
+    return found
 
 
 def recorded_seeds(run: Run, folder: Path) -> pd.DataFrame:

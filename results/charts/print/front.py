@@ -21,7 +21,7 @@ from results.charts.outline import (
     reference_shown,
     staircase,
     steps_of_lines,
-    volume_title,
+    volume_shown,
 )
 from results.charts.style import (
     BAR_WIDTH,
@@ -120,10 +120,8 @@ def _volume_entries(view: Overview) -> list[Artist]:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    values, seeds = (objective_values(table, view.objectives) for table in (view.points.table, view.trials))
-    x, y = (axis_limits(view, values[:, n], o.reference, seeds[view.seeds, n]) for n, o in enumerate(view.objectives))
-    inside = reference_shown(view, x, y)
-    area = Patch(facecolor=SHADE, edgecolor=FAINT, linewidth=0.6, label=volume_title(inside).replace(", ", ",\n"))
+    title, inside = volume_shown(view)
+    area = Patch(facecolor=SHADE, edgecolor=FAINT, linewidth=0.6, label=title.replace(", ", ",\n"))
     marker: dict[str, Any] = {"marker": "+", "markersize": 9, "markeredgewidth": 1.4, "color": INK}
     return [area, *([Line2D([], [], linestyle="none", label="reference point", **marker)] if inside else [])]
 

@@ -17,7 +17,7 @@ from results.charts.outline import (
     reference_shown,
     staircase,
     steps_of_lines,
-    volume_title,
+    volume_shown,
 )
 from results.charts.style import FAINT, GRID, INK, LINE, SEED_ALPHA, SHADE, SOFT, axis_limits, literal, outside_note
 from results.front.overview import Overview, Verdict
@@ -83,12 +83,8 @@ def front_legend(view: Overview) -> list[LegendGroup]:
     shown += [("●", "one seed", "opacity:.5;font-size:60%")] if view.points.repeated else []
     shown += [("◎", "has a name", "")] if named_points(view) else []
     if len(view.objectives) == 2 and len(view.front):
-        values, seeds = (objective_values(table, view.objectives) for table in (view.points.table, view.trials))
-        ranges = [
-            axis_limits(view, values[:, n], o.reference, seeds[view.seeds, n]) for n, o in enumerate(view.objectives)
-        ]
-        inside = reference_shown(view, ranges[0], ranges[1])
-        shown.append(("■", volume_title(inside), f"color:{SHADE};-webkit-text-stroke:1px {FAINT}"))
+        title, inside = volume_shown(view)
+        shown.append(("■", title, f"color:{SHADE};-webkit-text-stroke:1px {FAINT}"))
         shown += [("✛", "reference point", "")] if inside else []
     return [(f"{view.unit}s", shown)] if shown else []
 
